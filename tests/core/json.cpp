@@ -1,0 +1,133 @@
+#include "cotenant/core/json.hpp"
+
+#include <doctest/doctest.h>
+
+#include <clocale>
+#include <limits>
+#include <string>
+
+using namespace cotenant;
+
+namespace {
+std::string error_of(const std::string& text) {
+  try {
+    json::parse(text, "file.json");
+  } catch (const BadFile& error) {
+    return error.what();
+  }
+  return "no error";
+}
+bool refused(const std::string& text) { return error_of(text) != "no error"; }
+std::int64_t integer(const std::string& text) { const json::Value value = json::parse(text); return json::Field(value, "x").integer(); }
+double number(const std::string& text) {
+  const json::Value value = json::parse(text);
+  return json::Field(value, "x").number();
+}
+std::string string(const std::string& text) {
+  const json::Value value = json::parse(text);
+  return json::Field(value, "x").string();
+}
+bool is_double(const std::string& text) { return json::parse(text).get_if<double>() != nullptr; }
+}  // namespace
+
+TEST_CASE("json: values of every kind, in order, with lookup") {
+  const json::Value value = json::parse(" {\"b\": [1, 2.5, true, false, null, \"s\", {}, []], \"a\": {\"deep\": {\"er\": -7}}}\n");
+  const json::Field field(value, "config.json");
+  const json::Array& array = field["b"].array();
+  REQUIRE(array.size() == 8);
+  CHECK(*array[0].get_if<std::int64_t>() == 1);
+  CHECK(*array[1].get_if<double>() == 2.5);
+  CHECK(*array[2].get_if<bool>());
+  CHECK_FALSE(*array[3].get_if<bool>());
+  CHECK(array[4].is_null());
+  CHECK(*array[5].get_if<std::string>() == "s");
+  CHECK(array[6].get_if<json::Object>()->size() == 0);
+  CHECK(array[7].get_if<json::Array>()->empty());
+  CHECK(field.object().members()[0].key == "b");
+  CHECK(field["a"]["deep"]["er"].integer() == -7);
+  CHECK(field["a"].object().find("nope") == nullptr);
+}
+
+TEST_CASE("json: numbers are integers where they can be") {
+  CHECK(integer("0") == 0);
+  CHECK(integer("-0") == 0);
+  CHECK(integer("9223372036854775807") == std::numeric_limits<std::int64_t>::max());
+  CHECK(integer("-9223372036854775808") == std::numeric_limits<std::int64_t>::min());
+  CHECK(is_double("9223372036854775808"));
+  CHECK(number("9223372036854775808") == 9223372036854775808.0);
+  CHECK(is_double("1.0"));
+  CHECK(is_double("1e2"));
+  CHECK(number("1e-12") == 1e-12);
+  CHECK(number("-2.5E+3") == -2500.0);
+  CHECK(number("1e-400") == 0.0);
+  CHECK(number("7") == 7.0);
+  for (const char* text : {"01", "+1", "1.", ".5", "-", "1e", "1e+", "0x1", "NaN", "Infinity", "-Infinity", "1e999", "- 1", "1 2"}) {
+    CAPTURE(text);
+    CHECK(refused(text));
+  }
+}
+
+TEST_CASE("json: numbers do not depend on the locale") {
+  const std::string before = std::setlocale(LC_NUMERIC, nullptr);
+  bool found = false;
+  for (const char* name : {"de_DE.UTF-8", "fr_FR.UTF-8", "de_DE"}) found = found || std::setlocale(LC_NUMERIC, name) != nullptr;
+  if (!found) MESSAGE("no locale with a decimal comma is installed: only the default one is checked");
+  CHECK(number("0.25") == 0.25);
+  std::setlocale(LC_NUMERIC, before.c_str());
+}
+
+TEST_CASE("json: strings, escapes and surrogate pairs") {
+  CHECK(string(R"("a\"\\\/\b\f\n\r\tz")") == "a\"\\/\b\f\n\r\tz");
+  CHECK(string(R"("\u0041\u00e9\u4e2d\ud83d\ude00")") == "A\xC3\xA9\xE4\xB8\xAD\xF0\x9F\x98\x80");
+  CHECK(string("\"\xF0\x9F\x98\x80\"") == "\xF0\x9F\x98\x80");
+  CHECK(string(R"("\u0000x")") == std::string("\0x", 2));
+  for (const char* text : {R"("\ud83d")", R"("\ud83dx")", R"("\ude00")", R"("\ud83d\u0041")", R"("\u12g4")", R"("\u12)", R"("\x")", R"("abc)", "\"\\", "\"a\nb\"",
+                           "\"\xFF\"", "\"\xC0\x80\"", "\"\xED\xA0\x80\"", "\"\xF4\x90\x80\x80\"", "\"\xE4\xB8\""}) {
+    CAPTURE(text);
+    CHECK(refused(text));
+  }
+}
+
+TEST_CASE("json: what is not JSON is refused with a place") {
+  for (const char* text : {"", " ", "{", "[", "}", "[1,]", "{\"a\":1,}", "{a:1}", "{\"a\" 1}", "{\"a\":}", "[1 2]", "tru", "nul", "true false", "'a'", "[1]x", "\xEF\xBB\xBF{}", "// c\n1"}) {
+    CAPTURE(text);
+    CHECK(refused(text));
+  }
+  CHECK(error_of("{\n \"a\": ?}").find("file.json, line 2, column 7") != std::string::npos);
+  CHECK(error_of("{\"a\":1,\"b\":2,\"a\":3}").find("\"a\" twice") != std::string::npos);
+  CHECK(refused(std::string("1\0", 2)));
+}
+
+TEST_CASE("json: depth is limited") {
+  const auto nested = [](std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+  CHECK_FALSE(refused(nested(json::max_depth)));
+  CHECK(error_of(nested(json::max_depth + 2)).find("deeper") != std::string::npos);
+  CHECK(error_of(std::string(1000000, '[')).find("deeper") != std::string::npos);
+  std::string objects;
+  for (int i = 0; i < 100000; ++i) objects += "{\"a\":";
+  CHECK(error_of(objects).find("deeper") != std::string::npos);
+}
+
+TEST_CASE("json: a wrong or missing field says where it is") {
+  const json::Value value = json::parse(R"({"model": {"layers": "six", "heads": 4, "none": null, "big": -3}})");
+  const json::Field field(value, "config.json");
+  const auto message = [&](auto f) -> std::string {
+    try {
+      f();
+    } catch (const BadFile& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  CHECK(message([&] { field["model"]["layers"].integer(); }) == "config.json: model.layers is a string, but should be an integer");
+  CHECK(message([&] { field["model"]["width"].integer(); }) == "config.json: model.width is missing: it should be an integer");
+  CHECK(message([&] { field["model"]["heads"]["x"].integer(); }).find("model.heads is an integer") != std::string::npos);
+  CHECK(message([&] { field["model"]["big"].size(1, 10); }).find("-3") != std::string::npos);
+  CHECK(message([&] { field["model"]["heads"].size(5, 10); }).find("between 5 and 10") != std::string::npos);
+  CHECK(field["model"]["heads"].size(1, 10) == 4);
+  CHECK(field["model"]["none"].integer_or(9) == 9);
+  CHECK(field["nothing"]["at"]["all"].string_or("z") == "z");
+  CHECK(field["model"]["heads"].number() == 4.0);
+  CHECK_FALSE(static_cast<bool>(field["model"]["none"]));
+  CHECK(static_cast<bool>(field["model"]["layers"]));
+}
