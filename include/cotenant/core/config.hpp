@@ -1,0 +1,37 @@
+// Version, build options and the internal assertion: the only file with cotenant macros that a user sets.
+#ifndef COTENANT_CORE_CONFIG_HPP
+#define COTENANT_CORE_CONFIG_HPP
+
+// major * 10000 + minor * 100 + patch.
+#define COTENANT_VERSION 100
+#define COTENANT_VERSION_STRING "0.1.0"
+
+// COTENANT_STATIC_DISPATCH: the compiler flags alone choose the CPU target; nothing is decided at run time
+// and libhwy is not needed at link time.
+#if defined(COTENANT_STATIC_DISPATCH) && !defined(HWY_COMPILE_ONLY_STATIC)
+#define HWY_COMPILE_ONLY_STATIC
+#endif
+
+// COTENANT_SERIAL: no thread pool; kernels run on the calling thread and oneTBB is not needed.
+
+// Whether errors are thrown. Without exceptions the error handler is called and the program ends.
+#ifndef COTENANT_EXCEPTIONS
+#if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
+#define COTENANT_EXCEPTIONS 1
+#else
+#define COTENANT_EXCEPTIONS 0
+#endif
+#endif
+
+// COTENANT_ASSERT(condition): a precondition between cotenant's own functions; costs nothing under NDEBUG.
+// Misuse by a caller or by data is an Error (core/error.hpp), never an assertion.
+#ifndef COTENANT_ASSERT
+#ifdef NDEBUG
+#define COTENANT_ASSERT(condition) ((void)0)
+#else
+#include <cassert>
+#define COTENANT_ASSERT(condition) assert(condition)
+#endif
+#endif
+
+#endif

@@ -1,0 +1,132 @@
+// SafetensorsWriter: tensors into a .safetensors file that any reader can map without a copy.
+#ifndef COTENANT_FILES_SAFETENSORS_WRITER_HPP
+#define COTENANT_FILES_SAFETENSORS_WRITER_HPP
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cotenant/core/utf8.hpp"
+#include "cotenant/files/atomic_file.hpp"
+#include "cotenant/files/safetensors.hpp"
+#include "cotenant/share/tensor.hpp"
+
+namespace cotenant {
+
+// Holds handles until write(): no element is copied before. Element sizes fall along the file, so every tensor lies at
+// a multiple of its element size; the data section begins at a multiple of a cache line.
+class SafetensorsWriter {
+ public:
+  // Adds a tensor under a new name. Any layout will do: the file gets its elements in row-major order.
+  // Errors: AlreadyRegistered; InvalidArgument for an empty tensor, a reserved name, or one that is not UTF-8.
+  template <TensorLike X> void add(std::string name, const X& like) {
+    const auto& tensor = as_tensor(like);
+    using T = element_type_of<X>;
+    static_assert(storage_type_of<X>::host_accessible, "cotenant: only host tensors can be written to a file: copy_to<Heap>() it first");
+    static_assert(ScalarElement<T>, "cotenant: safetensors has no type for packed 4-bit pairs: write the bytes as u8");
+    if (!tensor) raise<InvalidArgument>("cannot write '" + name + "': it is an empty handle");
+    if (name == "__metadata__") raise<InvalidArgument>("no tensor can be called '__metadata__': the format reserves that name");
+    check_utf8(name);
+    for (const Entry& entry : entries_)
+      if (entry.name == name) raise<AlreadyRegistered>("a tensor '" + name + "' is in this file already");
+    entries_.push_back({std::move(name), type_name(dtype_of<T>), sizeof(T), tensor.shape(), tensor.bytes(), [tensor](AtomicFile& file) { write_elements(file, tensor.view()); }});
+  }
+  // Errors: InvalidArgument where one is not UTF-8.
+  void set_metadata(std::string key, std::string value) {
+    check_utf8(key);
+    check_utf8(value);
+    metadata_.insert_or_assign(std::move(key), std::move(value));
+  }
+
+  // The file appears complete or not at all. Errors: IoError; InvalidArgument where the header would be too long.
+  void write(const std::filesystem::path& path) const {
+    std::vector<const Entry*> order;
+    for (const Entry& entry : entries_) order.push_back(&entry);
+    std::sort(order.begin(), order.end(), [](const Entry* a, const Entry* b) { return a->element_bytes != b->element_bytes ? a->element_bytes > b->element_bytes : a->name < b->name; });
+    std::string header = make_header(order);
+    // Spaces after the JSON are the format's own padding.
+    constexpr std::size_t line = HeapCache::alignment;
+    header.resize((8 + header.size() + line - 1) / line * line - 8, ' ');
+    if (header.size() > SafetensorsFile::max_header_bytes) raise<InvalidArgument>("the names of these tensors need " + std::to_string(header.size()) + " bytes, more than a header may have");
+    AtomicFile file(path);
+    unsigned char length[8];
+    for (int i = 0; i < 8; ++i) length[i] = static_cast<unsigned char>(static_cast<std::uint64_t>(header.size()) >> (8 * i));
+    file.write(length, sizeof length);
+    file.write(header);
+    for (const Entry* entry : order) entry->write(file);
+    file.commit();
+  }
+
+ private:
+  struct Entry {
+    std::string name;
+    std::string_view type;
+    std::size_t element_bytes;
+    Shape shape;
+    std::size_t bytes;
+    std::function<void(AtomicFile&)> write;
+  };
+
+  static std::string_view type_name(DType dtype) {
+    constexpr std::string_view names[dtype_count] = {"F32", "F16", "BF16", "I8", "U8", "I32", "I64", "BOOL", ""};
+    return names[static_cast<std::size_t>(dtype)];
+  }
+  static void check_utf8(std::string_view text) {
+    for (std::size_t at = 0; at < text.size();) {
+      const DecodedCodePoint decoded = decode_utf8(text, at);
+      if (!decoded.valid) raise<InvalidArgument>("a name or metadata of a safetensors file must be UTF-8, but byte " + std::to_string(at) + " of it is not");
+      at += decoded.length;
+    }
+  }
+  static std::string quoted(std::string_view text) {
+    constexpr char digits[] = "0123456789abcdef";
+    std::string result = "\"";
+    for (char c : text) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (c == '"' || c == '\\') result += {'\\', c};
+      else if (byte < 0x20) result += std::string("\\u00") + digits[byte >> 4] + digits[byte & 15];
+      else result += c;
+    }
+    return result + "\"";
+  }
+
+  std::string make_header(const std::vector<const Entry*>& order) const {
+    std::string header = "{";
+    if (!metadata_.empty()) {
+      header += "\"__metadata__\":{";
+      for (const auto& [key, value] : metadata_) header += (header.back() == '{' ? "" : ",") + quoted(key) + ":" + quoted(value);
+      header += "}";
+    }
+    std::size_t at = 0;
+    for (const Entry* entry : order) {
+      header += (header.size() == 1 ? "" : ",") + quoted(entry->name) + ":{\"dtype\":\"" + std::string(entry->type) + "\",\"shape\":[";
+      for (std::size_t axis = 0; axis < entry->shape.rank(); ++axis) header += (axis ? "," : "") + std::to_string(entry->shape[axis]);
+      header += "],\"data_offsets\":[" + std::to_string(at) + "," + std::to_string(at + entry->bytes) + "]}";
+      at += entry->bytes;
+    }
+    return header + "}";
+  }
+
+  template <class T> static void write_elements(AtomicFile& file, const View<const T>& view) {
+    if (view.size() == 0) return;
+    if (view.contiguous()) return file.write(view.data(), view.size() * sizeof(T));
+    if (view.rank() > 1) {
+      for (std::size_t i = 0; i < view.shape(0); ++i) write_elements(file, view.with(select(view.layout(), 0, static_cast<std::ptrdiff_t>(i))));
+      return;
+    }
+    for (std::size_t i = 0; i < view.shape(0); ++i) file.write(&view(i), sizeof(T));
+  }
+
+  std::vector<Entry> entries_;
+  std::map<std::string, std::string> metadata_;
+};
+
+}  // namespace cotenant
+
+#endif

@@ -1,0 +1,49 @@
+// Backend: the contract of a set of kernels, over the argument structs of ops/.
+#ifndef COTENANT_OPS_BACKEND_HPP
+#define COTENANT_OPS_BACKEND_HPP
+#include <concepts>
+#include <string_view>
+
+#include "cotenant/ops/copy.hpp"
+#include "cotenant/ops/gather.hpp"
+#include "cotenant/ops/layer_norm.hpp"
+#include "cotenant/ops/map.hpp"
+#include "cotenant/ops/matmul.hpp"
+#include "cotenant/ops/quantize.hpp"
+#include "cotenant/ops/reduce.hpp"
+#include "cotenant/ops/softmax.hpp"
+#include "cotenant/ops/top_k.hpp"
+
+namespace cotenant {
+
+// Kernels for one kind of memory. The front doors have checked every shape, index range and alias rule that can be
+// checked without reading elements; a backend only computes.
+//   storage_type      where this backend's own tensors live
+//   runs_when_called  true: an op is done when it returns. false: it is queued, the output block's Completion says when
+//                     it is done (Block::set_pending), and the backend keeps the operands' blocks alive until then
+//   synchronize()     returns when everything queued is done
+template <class B> concept Backend =
+    requires(B& backend, const CopyArguments<float>& copy, const MapArguments<float, expr::Identity, float>& map,
+             const MatmulArguments<float, float, float, expr::Identity>& matmul, const SoftmaxArguments<float, float>& softmax,
+             const ReduceArguments<reduction::Sum, float, float>& reduce, const TopKArguments<float>& top_k,
+             const LayerNormArguments<float, float, float>& layer_norm, const GatherArguments<float, std::int32_t, float>& gather,
+             const QuantizeArguments<float, std::int8_t>& quantize, const DequantizeArguments<std::int8_t, float>& dequantize) {
+      requires Storage<typename B::storage_type>;
+      { B::name() } -> std::convertible_to<std::string_view>;
+      { B::runs_when_called } -> std::convertible_to<bool>;
+      backend.synchronize();
+      backend.copy(copy);
+      backend.map(map);
+      backend.matmul(matmul);
+      backend.softmax(softmax);
+      backend.reduce(reduce);
+      backend.top_k(top_k);
+      backend.layer_norm(layer_norm);
+      backend.gather(gather);
+      backend.quantize(quantize);
+      backend.dequantize(dequantize);
+    };
+
+}  // namespace cotenant
+
+#endif

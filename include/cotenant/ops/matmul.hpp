@@ -1,0 +1,104 @@
+// matmul: batched matrix product of any strides, with a recorded epilogue on the accumulators.
+#ifndef COTENANT_OPS_MATMUL_HPP
+#define COTENANT_OPS_MATMUL_HPP
+#include <cstddef>
+#include <tuple>
+#include <type_traits>
+
+#include "cotenant/core/expr.hpp"
+#include "cotenant/ops/operand.hpp"
+
+namespace cotenant {
+
+// out[…, m, n] = epilogue(sum over k of a[…, m, k] * b[…, k, n], extra0[…, m, n], …).
+// All batch axes and the extra operands are broadcast already (stride 0): a row operand has stride 0 along m, a
+// column operand along n. The sum is taken in float, whatever the elements.
+template <class A, class B, class Out, class Epilogue, class... Extra> struct MatmulArguments {
+  Operand<const A> a;
+  Operand<const B> b;
+  Epilogue epilogue;
+  std::tuple<Operand<const Extra>...> extra;
+  Operand<Out> out;
+};
+
+namespace detail {
+struct MatmulShapes {
+  Layout a, b;  // rank >= 2, not yet broadcast over the batch
+  Shape batch;
+  Shape full;    // batch + [M, N]
+  Shape result;  // as the caller sees it: without the axes that vectors do not have
+};
+// NumPy's rules: a vector on the left is a row, on the right a column, and its axis does not appear in the result.
+inline MatmulShapes matmul_shapes(Layout a, Layout b) {
+  const Shape given_a = a.shape, given_b = b.shape;
+  if (a.shape.empty() || b.shape.empty()) raise<ShapeError>("matmul needs matrices or vectors, but got shapes " + to_string(given_a) + " and " + to_string(given_b));
+  const bool row = a.shape.rank() == 1, column = b.shape.rank() == 1;
+  if (row) a = unsqueeze(a, 0);
+  if (column) b = unsqueeze(b, 1);
+  const std::size_t rank_a = a.shape.rank(), rank_b = b.shape.rank();
+  if (a.shape[rank_a - 1] != b.shape[rank_b - 2])
+    raise<ShapeError>("matmul of " + to_string(given_a) + " and " + to_string(given_b) + ": the inner dimensions are " + std::to_string(a.shape[rank_a - 1]) +
+                      " and " + std::to_string(b.shape[rank_b - 2]) + " but must be equal; transpose() the operand that is stored the other way round");
+  MatmulShapes shapes{a, b, broadcast(a.shape.part(0, rank_a - 2), b.shape.part(0, rank_b - 2)), {}, {}};
+  shapes.full = shapes.batch;
+  shapes.full.append(a.shape[rank_a - 2]);
+  shapes.full.append(b.shape[rank_b - 1]);
+  shapes.result = shapes.full;
+  if (column) shapes.result.erase(shapes.result.rank() - 1);
+  if (row) shapes.result.erase(shapes.batch.rank());
+  return shapes;
+}
+inline Layout broadcast_batch(const Layout& layout, const Shape& batch) {
+  Shape shape = batch;
+  shape.append(layout.shape[layout.shape.rank() - 2]);
+  shape.append(layout.shape.back());
+  return broadcast_to(layout, shape);
+}
+}  // namespace detail
+
+// Writes epilogue(a · b, extra...) into out, which must not overlap an input, except that an extra operand may be
+// exactly `out` (accumulate, residual in place). Shapes: a [..., M, K], b [..., K, N], out [..., M, N]; batch axes
+// broadcast; extra operands broadcast to out's shape. Elements: float, f16, bf16. Errors: ShapeError, ReadOnly.
+template <Element Out, Storage S, TensorLike A, TensorLike B, class Epilogue = expr::Identity, TensorLike... Extra,
+          class Backend = common_backend<SharedTensor<Out, S>, A, B, Extra...>>
+  requires(expr::Recorded<Epilogue> || expr::Recordable<Epilogue, 1 + sizeof...(Extra)>)
+void matmul_into(SharedTensor<Out, S> out, const A& a, const B& b, const Epilogue& epilogue = {}, const Extra&... extra) {
+  static_assert(FloatElement<element_type_of<A>> && FloatElement<element_type_of<B>>, "matmul multiplies float, f16 or bf16 elements: dequantize() integers first");
+  static_assert(ScalarElement<Out> && (ScalarElement<element_type_of<Extra>> && ...), "matmul's output and epilogue operands are scalar elements");
+  check_not_empty("matmul", out, a, b, extra...);
+  const auto shapes = detail::matmul_shapes(as_tensor(a).unchecked_view().layout(), as_tensor(b).unchecked_view().layout());
+  check_output_shape("matmul", shapes.result, out.shape());
+  const auto expression = expr::record<1 + sizeof...(Extra)>(epilogue);
+  using E = std::remove_const_t<decltype(expression)>;
+  static_assert(expr::arity<E> <= 1 + sizeof...(Extra), "the epilogue uses more operands than matmul was given");
+  // Vectors get their missing axis back, in out and in the extra operands alike.
+  const bool row = as_tensor(a).rank() == 1, column = as_tensor(b).rank() == 1;
+  const auto restored = [&](Layout layout) {
+    if (row) layout = unsqueeze(layout, static_cast<std::ptrdiff_t>(shapes.batch.rank()));
+    if (column) layout = unsqueeze(layout, -1);
+    return layout;
+  };
+  const auto restore = [&](const auto& operand) { return operand.with(restored(operand.view.layout())); };
+  const MatmulArguments<element_type_of<A>, element_type_of<B>, Out, E, element_type_of<Extra>...> arguments{
+      input(a).with(detail::broadcast_batch(shapes.a, shapes.batch)), input(b).with(detail::broadcast_batch(shapes.b, shapes.batch)), expression,
+      {restore(broadcast_to(input(extra), shapes.result))...}, restore(output(out))};
+  prepare<Backend>(input(a), input(b), input(extra)...);
+  backend_at<Backend>(out).matmul(arguments);
+}
+
+// epilogue(a · b, extra...) as a new tensor, e.g. matmul(x, w, [](auto acc, auto bias) { return gelu(acc + bias); }, bias).
+// Result element: the one named (matmul<float>(…)), else the operands' common one.
+template <class Out = void, TensorLike A, TensorLike B, class Epilogue = expr::Identity, TensorLike... Extra>
+  requires(expr::Recorded<Epilogue> || expr::Recordable<Epilogue, 1 + sizeof...(Extra)>)
+auto matmul(const A& a, const B& b, const Epilogue& epilogue = {}, const Extra&... extra) {
+  using Result = chosen_element<Out, common_element<element_type_of<A>, element_type_of<B>>>;
+  static_cast<void>(sizeof(common_backend<A, B, Extra...>*));
+  check_not_empty("matmul", a, b, extra...);
+  auto out = empty_like<Result>(a, detail::matmul_shapes(as_tensor(a).unchecked_view().layout(), as_tensor(b).unchecked_view().layout()).result);
+  matmul_into(out, a, b, epilogue, extra...);
+  return out;
+}
+
+}  // namespace cotenant
+
+#endif

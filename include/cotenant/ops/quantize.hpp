@@ -1,0 +1,123 @@
+// quantize and dequantize: real = (q - zero_point) * scale, per tensor or per channel.
+#ifndef COTENANT_OPS_QUANTIZE_HPP
+#define COTENANT_OPS_QUANTIZE_HPP
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+
+#include "cotenant/ops/map.hpp"
+#include "cotenant/ops/operand.hpp"
+#include "cotenant/ops/reduce.hpp"
+
+namespace cotenant {
+
+template <class Q> concept QuantizedElement = std::same_as<Q, std::int8_t> || std::same_as<Q, std::uint8_t>;
+
+// out[i] = clamp(round(in[i] / scale[i]) + zero_point[i], low, high), round to nearest even; NaN gives the zero point.
+// scale and zero_point are broadcast to in's shape. Without a zero point (symmetric) zero_point.block is null.
+template <class In, class Q> struct QuantizeArguments {
+  Operand<const In> in;
+  Operand<const float> scale;
+  Operand<const Q> zero_point;
+  std::int32_t low = std::numeric_limits<Q>::min();
+  std::int32_t high = std::numeric_limits<Q>::max();
+  Operand<Q> out;
+};
+
+// out[i] = (in[i] - zero_point[i]) * scale[i].
+template <class Q, class Out> struct DequantizeArguments {
+  Operand<const Q> in;
+  Operand<const float> scale;
+  Operand<const Q> zero_point;
+  Operand<Out> out;
+};
+
+// Quantised values with what turns them back. scale and zero_point broadcast to values; no zero_point means 0.
+template <class Q, class S> struct Quantized {
+  SharedTensor<Q, S> values;
+  SharedTensor<float, S> scale;
+  SharedTensor<Q, S> zero_point;
+};
+
+namespace detail {
+// The zero point as an operand of `shape`; a null block where there is none.
+template <class Q, TensorLike Z> Operand<const Q> zero_point_operand(const Z& zero_point, const Shape& shape) {
+  static_assert(std::same_as<element_type_of<Z>, Q>, "the zero point has the element type of the quantised values");
+  if (!as_tensor(zero_point)) return {};
+  return broadcast_to(input(zero_point), shape);
+}
+}  // namespace detail
+
+// Quantises with given parameters (WebNN's quantizeLinear). scale and zero_point broadcast to x's shape: shape [] or
+// [1] for per tensor, [C, 1, 1] for per channel. Results saturate to Q's range, or to [low, high].
+// Errors: ShapeError.
+template <QuantizedElement Q, TensorLike X, TensorLike Scale, TensorLike Zero = SharedTensor<Q, storage_type_of<Scale>>, class Backend = common_backend<X, Scale, Zero>>
+auto quantize(const X& x, const Scale& scale, const Zero& zero_point = {}, std::int32_t low = std::numeric_limits<Q>::min(), std::int32_t high = std::numeric_limits<Q>::max()) {
+  static_assert(FloatElement<element_type_of<X>>, "quantize takes float, f16 or bf16 elements");
+  static_assert(std::same_as<element_type_of<Scale>, float>, "quantize's scale is float");
+  check_not_empty("quantize", x, scale);
+  const Shape& shape = as_tensor(x).shape();
+  auto out = empty_like<Q>(x, shape);
+  const auto zero = detail::zero_point_operand<Q>(zero_point, shape);
+  prepare<Backend>(input(x), input(scale), zero);
+  backend_at<Backend>(out).quantize(QuantizeArguments<element_type_of<X>, Q>{input(x), broadcast_to(input(scale), shape), zero, low, high, output(out)});
+  return out;
+}
+
+// Quantises with parameters found in the data: per tensor, or per index of `channel_axis`.
+// int8_t: symmetric, scale = max |x| / 127, values in ±127, no zero point. uint8_t: affine over the range of x
+// extended to hold 0, scale = (max - min) / 255, zero point = round(-min / scale). An all-zero range has scale 1.
+template <QuantizedElement Q, TensorLike X> auto quantize(const X& x, std::optional<std::ptrdiff_t> channel_axis = std::nullopt) {
+  static_assert(FloatElement<element_type_of<X>>, "quantize takes float, f16 or bf16 elements");
+  check_not_empty("quantize", x);
+  ReduceOptions options{.axes = {}, .keep_dimensions = true};
+  if (channel_axis) {
+    const std::size_t channel = normalize_axis(*channel_axis, as_tensor(x).rank());
+    for (std::size_t axis = 0; axis < as_tensor(x).rank(); ++axis)
+      if (axis != channel) options.axes.append(static_cast<std::ptrdiff_t>(axis));
+  }
+  // A vector per channel: each element is its own range, and naming no axis would mean all of them.
+  const bool every_element = channel_axis && options.axes.empty();
+  Quantized<Q, typename tensor_type<X>::result_storage> result;
+  if constexpr (std::same_as<Q, std::int8_t>) {
+    const auto to_scale = [](auto largest) { return select(abs(largest) > 0.f, abs(largest) / 127.f, 1.f); };
+    result.scale = every_element ? map<float>(to_scale, x) : map<float>(to_scale, reduce<reduction::AbsMaximum, float>(x, options));
+    result.values = quantize<Q>(x, result.scale, result.zero_point, -127, 127);
+  } else {
+    const auto to_scale = [](auto low, auto high) {
+      const auto range = max(high, 0.f) - min(low, 0.f);
+      return select(range > 0.f, range / 255.f, 1.f);
+    };
+    const auto to_zero = [](auto low, auto scale) { return round(clamp(-min(low, 0.f) / scale, 0.f, 255.f)); };
+    const auto low = every_element ? cast<float>(x) : reduce<reduction::Minimum, float>(x, options);
+    const auto high = every_element ? low : reduce<reduction::Maximum, float>(x, options);
+    result.scale = map<float>(to_scale, low, high);
+    result.zero_point = map<Q>(to_zero, low, result.scale);
+    result.values = quantize<Q>(x, result.scale, result.zero_point);
+  }
+  return result;
+}
+
+// (values - zero_point) * scale as a new tensor (WebNN's dequantizeLinear). Errors: ShapeError.
+template <FloatElement Out = float, TensorLike X, TensorLike Scale, TensorLike Zero = SharedTensor<element_type_of<X>, storage_type_of<Scale>>, class Backend = common_backend<X, Scale, Zero>>
+auto dequantize(const X& values, const Scale& scale, const Zero& zero_point = {}) {
+  using Q = element_type_of<X>;
+  static_assert(QuantizedElement<Q>, "dequantize takes int8_t or uint8_t elements");
+  static_assert(std::same_as<element_type_of<Scale>, float>, "dequantize's scale is float");
+  check_not_empty("dequantize", values, scale);
+  const Shape& shape = as_tensor(values).shape();
+  auto out = empty_like<Out>(values, shape);
+  const auto zero = detail::zero_point_operand<Q>(zero_point, shape);
+  prepare<Backend>(input(values), input(scale), zero);
+  backend_at<Backend>(out).dequantize(DequantizeArguments<Q, Out>{input(values), broadcast_to(input(scale), shape), zero, output(out)});
+  return out;
+}
+template <FloatElement Out = float, QuantizedElement Q, Storage S> auto dequantize(const Quantized<Q, S>& quantized) {
+  return dequantize<Out>(quantized.values, quantized.scale, quantized.zero_point);
+}
+
+}  // namespace cotenant
+
+#endif

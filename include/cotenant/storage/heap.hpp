@@ -1,0 +1,136 @@
+// Heap: ordinary memory of the process, aligned and, where large, recycled.
+#ifndef COTENANT_STORAGE_HEAP_HPP
+#define COTENANT_STORAGE_HEAP_HPP
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <map>
+#include <mutex>
+#include <new>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cotenant/core/concepts.hpp"
+#include "cotenant/core/error.hpp"
+
+namespace cotenant {
+
+// Keeps freed large allocations for the next one of the same size: a fresh page costs a fault and a zeroing
+// (about 0.25 µs per KiB), more than many element-wise kernels. Safe from any number of threads.
+class HeapCache {
+ public:
+  // Small allocations: a multiple of a cache line, straight from malloc, which caches them itself.
+  static constexpr std::size_t alignment = 64;
+  // Large ones: whole pages.
+  static constexpr std::size_t page = 4096;
+  static constexpr std::size_t default_limit = std::size_t{64} << 20;
+
+  // The bytes really taken for a request: cache lines below a page, then eight sizes per power of two, so
+  // at most 1/8 is padding and one freed block fits the next request of nearly its size.
+  static std::size_t padded(std::size_t bytes) {
+    if (bytes == 0) return alignment;
+    std::size_t unit = alignment;
+    if (bytes >= page) unit = std::max(page, std::bit_floor(bytes) / 8);
+    if (bytes > std::size_t(-1) - unit) raise<OutOfMemory>("cannot allocate " + std::to_string(bytes) + " bytes: more than an address can count");
+    return (bytes + unit - 1) / unit * unit;
+  }
+
+  Allocation allocate(std::size_t bytes) {
+    const std::size_t size = padded(bytes);
+    if (size >= page) {
+      const std::lock_guard lock(mutex_);
+      const auto found = idle_.find(size);
+      if (found != idle_.end()) {
+        void* data = found->second.back();
+        found->second.pop_back();
+        if (found->second.empty()) idle_.erase(found);
+        idle_bytes_ -= size;
+        return {data, size};
+      }
+    }
+    void* data = obtain(size);
+    if (data == nullptr) {
+      trim();  // the kept blocks may be what is missing
+      data = obtain(size);
+    }
+    if (data == nullptr) raise<OutOfMemory>("the system has no " + std::to_string(bytes) + " bytes left");
+    return {data, size};
+  }
+
+  void deallocate(Allocation allocation) noexcept {
+    if (allocation.bytes >= page) {
+      const std::lock_guard lock(mutex_);
+      if (idle_bytes_ + allocation.bytes <= limit_ && keep(allocation)) return;
+    }
+    give_back(allocation.data, allocation.bytes);
+  }
+
+  // Returns every kept block to the system and says how many bytes that were.
+  std::size_t trim() noexcept {
+    const std::lock_guard lock(mutex_);
+    for (auto& [size, blocks] : idle_) for (void* data : blocks) give_back(data, size);
+    idle_.clear();
+    return std::exchange(idle_bytes_, 0);
+  }
+  // Bytes kept for reuse at this moment.
+  std::size_t idle_bytes() const {
+    const std::lock_guard lock(mutex_);
+    return idle_bytes_;
+  }
+  // The most bytes to keep; 0 keeps none. Does not trim what is kept already.
+  void set_limit(std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    limit_ = bytes;
+  }
+
+ private:
+  static void* obtain(std::size_t size) { return ::operator new(size, std::align_val_t{size >= page ? page : alignment}, std::nothrow); }
+  static void give_back(void* data, std::size_t size) noexcept { ::operator delete(data, std::align_val_t{size >= page ? page : alignment}); }
+
+  bool keep(Allocation allocation) noexcept {
+#if COTENANT_EXCEPTIONS
+    try {
+      idle_[allocation.bytes].push_back(allocation.data);
+    } catch (...) {
+      return false;  // no memory for the list itself: give the block back instead
+    }
+#else
+    idle_[allocation.bytes].push_back(allocation.data);
+#endif
+    idle_bytes_ += allocation.bytes;
+    return true;
+  }
+
+  mutable std::mutex mutex_;
+  std::map<std::size_t, std::vector<void*>> idle_;
+  std::size_t idle_bytes_ = 0;
+#if defined(__SANITIZE_ADDRESS__)
+  std::size_t limit_ = 0;  // a recycled block would hide a use after free
+#else
+  std::size_t limit_ = default_limit;
+#endif
+};
+
+// The cache behind Heap. Never destroyed: tensors of static storage duration may be freed after it would be.
+inline HeapCache& heap_cache() {
+  static HeapCache& cache = *new HeapCache;
+  return cache;
+}
+
+struct Heap {
+  using backend = HostBackend;
+  using result = Heap;
+  static constexpr bool host_accessible = true;
+  static constexpr bool writable = true;
+  static constexpr std::string_view name() { return "heap"; }
+  Heap result_storage() const { return {}; }
+  Allocation allocate(std::size_t bytes) { return heap_cache().allocate(bytes); }
+  void deallocate(Allocation allocation) noexcept { heap_cache().deallocate(allocation); }
+};
+static_assert(AllocatingStorage<Heap>);
+
+}  // namespace cotenant
+
+#endif

@@ -1,0 +1,103 @@
+// Mapped: a read-only file in memory; its pages are shared with the page cache and cost no copy.
+#ifndef COTENANT_STORAGE_MAPPED_HPP
+#define COTENANT_STORAGE_MAPPED_HPP
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#if defined(_WIN32)
+#include <cstdint>
+#include <fstream>
+#else
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#endif
+
+#include "cotenant/core/concepts.hpp"
+#include "cotenant/core/error.hpp"
+#include "cotenant/storage/heap.hpp"
+
+namespace cotenant {
+
+struct Mapped {
+  using backend = HostBackend;
+  using result = Heap;
+  static constexpr bool host_accessible = true;
+  static constexpr bool writable = false;
+  static constexpr std::string_view name() { return "mapped"; }
+  Heap result_storage() const { return {}; }
+
+  // The whole file, read-only. Zero bytes give a null address.
+  // The file must not be truncated while it is mapped: the system answers such a read with a signal.
+  // Errors: NotFound, IoError.
+  static Allocation map(const std::filesystem::path& path) {
+#if defined(_WIN32)
+    // Without a port of mmap the file is read once into page-aligned memory.
+    std::ifstream file(path, std::ios::binary | std::ios::ate);
+    if (!file) raise<NotFound>("cannot open '" + path.string() + "'");
+    const auto bytes = static_cast<std::size_t>(file.tellg());
+    if (bytes == 0) return {};
+    const Allocation allocation = heap_cache().allocate(bytes);
+    file.seekg(0);
+    if (!file.read(static_cast<char*>(allocation.data), static_cast<std::streamsize>(bytes))) {
+      heap_cache().deallocate(allocation);
+      raise<IoError>("cannot read '" + path.string() + "'");
+    }
+    return {allocation.data, bytes};
+#else
+    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) {
+      const int reason = errno;
+      const std::string message = "cannot open '" + path.string() + "': " + std::strerror(reason);
+      if (reason == ENOENT) raise<NotFound>(message);
+      raise<IoError>(message);
+    }
+    struct ::stat status {};
+    void* data = nullptr;
+    int reason = 0;
+    if (::fstat(descriptor, &status) != 0) reason = errno;
+    else if (!S_ISREG(status.st_mode)) reason = EINVAL;
+    else if (status.st_size > 0) {
+      data = ::mmap(nullptr, static_cast<std::size_t>(status.st_size), PROT_READ, MAP_PRIVATE, descriptor, 0);
+      if (data == MAP_FAILED) reason = errno;
+    }
+    ::close(descriptor);  // the mapping keeps the file
+    if (reason != 0) raise<IoError>("cannot map '" + path.string() + "': " + std::strerror(reason));
+    return {data, static_cast<std::size_t>(status.st_size)};
+#endif
+  }
+
+  // Zeroed pages without a file, for readers that must lay a file's content out anew before they hand it out.
+  // Errors: OutOfMemory.
+  static Allocation anonymous(std::size_t bytes) {
+    if (bytes == 0) return {};
+#if defined(_WIN32)
+    const Allocation allocation = heap_cache().allocate(bytes);
+    std::memset(allocation.data, 0, bytes);
+    return {allocation.data, bytes};
+#else
+    void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (data == MAP_FAILED) raise<OutOfMemory>("the system has no " + std::to_string(bytes) + " bytes left");
+    return {data, bytes};
+#endif
+  }
+
+  void deallocate(Allocation allocation) noexcept {
+    if (allocation.data == nullptr) return;
+#if defined(_WIN32)
+    heap_cache().deallocate({allocation.data, HeapCache::padded(allocation.bytes)});
+#else
+    ::munmap(allocation.data, allocation.bytes);
+#endif
+  }
+};
+static_assert(Storage<Mapped> && !AllocatingStorage<Mapped>);
+
+}  // namespace cotenant
+
+#endif
