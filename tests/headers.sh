@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Compiles each header of include/ alone and twice, warnings as errors: tests/headers.sh [COMPILER]
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+compiler=${1:-c++}
+
+one() {
+  local header=$1
+  # A package that is not installed makes its adapter unusable, not wrong.
+  if grep -q '#include <Eigen/' "include/$header" && ! printf '#include <Eigen/Core>\n' | $compiler -fsyntax-only -x c++ - 2>/dev/null; then
+    echo "skipped: $header needs Eigen"
+    return
+  fi
+  printf '#include "%s"\n#include "%s"\n' "$header" "$header" |
+    $compiler -std=c++20 -fsyntax-only -Wall -Wextra -Wpedantic -Wshadow -Werror -Iinclude -x c++ - || { echo "FAILED: $header does not compile alone and twice"; return 1; }
+}
+export -f one
+export compiler
+# -inl.hpp files are compiled through the header that opens the CPU targets.
+find include -name '*.hpp' ! -name '*-inl.hpp' -printf '%P\n' | sort |
+  xargs -P "${COTENANT_JOBS:-$(getconf _NPROCESSORS_ONLN)}" -I{} bash -c 'one {}'

