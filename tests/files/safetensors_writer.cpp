@@ -1,0 +1,104 @@
+#include "cotenant/files/safetensors_writer.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "temporary_folder.hpp"
+
+using namespace cotenant;
+
+namespace {
+// The tensors of tests/data/make_safetensors.py, of which the Python package checks the values with --read.
+template <class T> SharedTensor<T> ramp(const Shape& shape, int first) {
+  auto tensor = empty<T>(shape);
+  auto span = tensor.mutable_view().span();
+  for (std::size_t i = 0; i < span.size(); ++i) {
+    if constexpr (FloatElement<T>) span[i] = T(static_cast<float>(static_cast<int>(i) + first));
+    else span[i] = static_cast<T>(static_cast<int>(i) + first);
+  }
+  return tensor;
+}
+}  // namespace
+
+TEST_CASE("safetensors_writer: what is written is read back, aligned and without a copy") {
+  const TemporaryFolder temporary;
+  SafetensorsWriter writer;
+  writer.add("i8", ramp<std::int8_t>({7}, -3));
+  writer.add("f32", ramp<float>({3, 4}, -3));
+  writer.add("f16", ramp<f16>({2, 1, 3}, -3));
+  writer.add("bf16", ramp<bf16>({5}, -3));
+  writer.add("u8", ramp<std::uint8_t>({3}, 0));
+  writer.add("i64", ramp<std::int64_t>({2}, -3));
+  writer.add("i32", ramp<std::int32_t>({2, 2}, -3));
+  auto flags = empty<bool>({3, 3});
+  for (std::size_t i = 0; i < 9; ++i) flags.mutable_view().span()[i] = i % 2 == 1;
+  writer.add("bool", flags);
+  writer.add("scalar", from({2.5f}, {}));
+  writer.add("empty", empty<float>({0, 4}));
+  writer.add("name with \"quotes\", \\ and ünïcödé 😀", ramp<float>({1}, -3));
+  writer.add("control \n\x01 name", ramp<float>({1}, 0));
+  writer.set_metadata("format", "pt");
+  writer.set_metadata("note", "zwölf\n\"x\"\\");
+  writer.write(temporary / "types.safetensors");
+
+  const auto file = SafetensorsFile::open(temporary / "types.safetensors");
+  CHECK_FALSE(file.copied());
+  CHECK(file.tensors().front().type == "I64");
+  CHECK(file.tensors().front().position % 64 == 0);
+  for (const SafetensorsInfo& info : file.tensors()) CHECK(info.position % size_of(*info.dtype) == 0);
+  CHECK(file.tensor<float>("f32").view()(2, 3) == 8.0f);
+  CHECK(file.tensor<bf16>("bf16").view()(4) == bf16(1.0f));
+  CHECK(file.tensor<bool>("bool").view()(2, 1));
+  CHECK(file.tensor<float>("scalar").view()() == 2.5f);
+  CHECK(file.contains("control \n\x01 name"));
+  CHECK(file.metadata().at("note") == "zwölf\n\"x\"\\");
+  // For a look by another reader: tests/data/make_safetensors.py --read.
+  if (const char* keep = std::getenv("COTENANT_KEEP_FILES")) std::filesystem::copy(temporary / "types.safetensors", keep, std::filesystem::copy_options::overwrite_existing);
+}
+
+TEST_CASE("safetensors_writer: views of any layout are written in row-major order") {
+  const TemporaryFolder temporary;
+  const auto base = ramp<float>({2, 3, 4}, 0);
+  SafetensorsWriter writer;
+  writer.add("transposed", base.transpose(0, 2));
+  writer.add("strided", base.slice(2, 3, -1, -2));
+  writer.add("repeated", from({1.0f, 2.0f}, {2, 1}).broadcast_to({3, 2, 2}));
+  writer.write(temporary / "views");
+  const auto file = SafetensorsFile::open(temporary / "views");
+  const auto transposed = file.tensor<float>("transposed");
+  CHECK(transposed.shape() == Shape{4, 3, 2});
+  for (std::size_t i = 0; i < 4; ++i)
+    for (std::size_t j = 0; j < 3; ++j)
+      for (std::size_t k = 0; k < 2; ++k) CHECK(transposed.view()(i, j, k) == base.view()(k, j, i));
+  CHECK(file.tensor<float>("strided").view()(1, 2, 0) == base.view()(1, 2, 3));
+  CHECK(file.tensor<float>("strided").view()(1, 2, 1) == base.view()(1, 2, 1));
+  CHECK(file.tensor<float>("repeated").view()(2, 1, 1) == 2.0f);
+}
+
+TEST_CASE("safetensors_writer: refusals") {
+  const TemporaryFolder temporary;
+  SafetensorsWriter writer;
+  writer.add("a", ramp<float>({2}, 0));
+  CHECK_THROWS_AS(writer.add("a", ramp<float>({2}, 0)), AlreadyRegistered);
+  CHECK_THROWS_AS(writer.add("__metadata__", ramp<float>({2}, 0)), InvalidArgument);
+  CHECK_THROWS_AS(writer.add("\xFF", ramp<float>({2}, 0)), InvalidArgument);
+  CHECK_THROWS_AS(writer.add("none", SharedTensor<float>{}), InvalidArgument);
+  CHECK_THROWS_AS(writer.set_metadata("k", "\xC3"), InvalidArgument);
+  CHECK_THROWS_AS(writer.write(temporary / "no such folder/file"), IoError);
+}
+
+TEST_CASE("safetensors_writer: an old file stays until the new one is complete, and none is left over") {
+  const TemporaryFolder temporary;
+  temporary.write("file", "old");
+  {
+    AtomicFile file(temporary / "file");
+    file.write("half a fi");
+  }
+  CHECK(temporary.read("file") == "old");
+  SafetensorsWriter writer;
+  writer.write(temporary / "file");
+  CHECK(SafetensorsFile::open(temporary / "file").names().empty());
+  CHECK(std::distance(std::filesystem::directory_iterator(temporary.path()), {}) == 1);
+}
