@@ -90,8 +90,9 @@ get_minilm() {
     mkdir -p "$cache" && partial=$(mktemp -d "$cache/fetching.XXXXXX") || return 1
     fetch_minilm "$partial" || { rm -rf "$partial"; return 1; }
     # One rename: a folder under the final name is complete. Where another run was faster, its folder stays.
-    mv -T "$partial/model" "$folder" 2>/dev/null || [ -f "$folder/model.safetensors" ] || return 1
+    [ -e "$folder" ] || mv "$partial/model" "$folder"
     rm -rf "$partial"
+    [ -f "$folder/model.safetensors" ] || { echo "$folder is incomplete: remove it and run this again"; return 1; }
   fi
   export COTENANT_MINILM=$folder
 }
