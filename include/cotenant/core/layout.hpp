@@ -79,13 +79,16 @@ inline ElementRange element_range(const Layout& layout) {
   return range;
 }
 
-// Refuses a layout that reaches outside `available` elements.
-inline void check_bounds(const Layout& layout, std::size_t available) {
+// Refuses a layout that reaches outside `available` elements, and returns it; without elements its offset becomes 0,
+// so that no address is formed from an offset that nothing uses.
+inline Layout check_bounds(Layout layout, std::size_t available) {
   const ElementRange range = element_range(layout);
-  if (range.first < 0 || (range.last > 0 && static_cast<std::size_t>(range.last) > available))
+  if (range.first == range.last) layout.offset = 0;
+  else if (range.first < 0 || static_cast<std::size_t>(range.last) > available)
     raise<ShapeError>("shape " + to_string(layout.shape) + ", strides " + to_string(layout.strides) + ", offset " +
                       std::to_string(layout.offset) + " reach elements " + std::to_string(range.first) + " to " +
                       std::to_string(range.last) + ", but there are " + std::to_string(available));
+  return layout;
 }
 
 // The indices first, first + step, … before last along one axis; a negative step runs backwards from first to after last.

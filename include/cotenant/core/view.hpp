@@ -22,7 +22,7 @@ template <class T> requires Element<std::remove_const_t<T>> class View {
   // The elements of `memory` in row-major order. Errors: ShapeError where `memory` is too small.
   View(std::span<T> memory, const Shape& shape) : View(memory, contiguous_layout(shape)) {}
   // Any layout inside `memory`. Errors: ShapeError where it reaches outside.
-  View(std::span<T> memory, const Layout& layout) : View(unchecked(memory.data(), layout)) { check_bounds(layout, memory.size()); }
+  View(std::span<T> memory, const Layout& layout) : View(unchecked(memory.data(), check_bounds(layout, memory.size()))) {}
   // A view to write through may be read through.
   template <class U> requires std::same_as<const U, T> && (!std::is_const_v<U>)
   constexpr View(const View<U>& other) : data_(other.data()), shape_(other.shape()), strides_(other.strides()) {}

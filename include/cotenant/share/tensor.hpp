@@ -34,11 +34,11 @@ template <Element T, Storage S = Heap> class SharedTensor {
   // No tensor: false in a condition, of rank 0 with no element.
   SharedTensor() = default;
   // For storages and backends: a block and a layout inside it. Errors: ShapeError where it reaches outside.
-  SharedTensor(BlockRef block, const Layout& layout) : block_(std::move(block)), layout_(layout) {
+  SharedTensor(BlockRef block, const Layout& layout) : block_(std::move(block)) {
     if (!block_) raise<InvalidArgument>("a tensor needs a block of bytes, but an empty reference was given");
     if (block_->storage_identity() != &detail::storage_identity_of<S>)
       raise<TypeError>("these bytes lie in storage '" + std::string(block_->storage_name()) + "', not in '" + std::string(S::name()) + "'");
-    check_bounds(layout, block_->bytes() / sizeof(T));
+    layout_ = check_bounds(layout, block_->bytes() / sizeof(T));
   }
 
   explicit operator bool() const noexcept { return static_cast<bool>(block_); }
@@ -149,7 +149,7 @@ template <Element T> SharedTensor<T> from(std::initializer_list<T> values, const
 template <Element T> SharedTensor<T, Borrowed> borrow(std::span<T> memory, const Layout& layout, std::function<void()> deleter = {}) {
   if (reinterpret_cast<std::uintptr_t>(memory.data()) % alignof(T) != 0)
     raise<InvalidArgument>("memory to borrow for " + std::string(to_string(dtype_of<T>)) + " must be aligned to " + std::to_string(alignof(T)) + " bytes");
-  check_bounds(layout, memory.size());
+  static_cast<void>(check_bounds(layout, memory.size()));
   return SharedTensor<T, Borrowed>(BlockRef::adopt(Borrowed{std::move(deleter)}, {memory.data(), memory.size_bytes()}), layout);
 }
 template <Element T> SharedTensor<T, Borrowed> borrow(std::span<T> memory, const Shape& shape, std::function<void()> deleter = {}) {
