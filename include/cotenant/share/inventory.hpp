@@ -1,0 +1,187 @@
+// Inventory: everything a registry knows at one moment, and the usage, statistics and advice computed from it.
+#ifndef COTENANT_SHARE_INVENTORY_HPP
+#define COTENANT_SHARE_INVENTORY_HPP
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cotenant/share/registry.hpp"
+
+namespace cotenant::detail {
+
+inline Registry::Inventory Registry::inventory() const {
+  const TimePoint now = recorder_->clock.now();
+  Inventory result;
+  const std::lock_guard lock(mutex_);
+  std::vector<const Entry*> entries;
+  for (const auto& [name, entry] : names_) entries.push_back(entry.get());
+  std::ranges::sort(entries, {}, &Entry::order);
+  std::unordered_map<const Block*, bool> free_blocks;
+  for (const auto& [block, on_block] : blocks_.all()) {
+    free_blocks[block] = block_is_free(on_block, now);
+    const bool idle = std::ranges::none_of(on_block, [](const Entry* entry) {
+      return entry->pinned || std::ranges::any_of(entry->tenancies, [](const Tenancy* tenancy) { return tenancy->counts().held > 0; });
+    });
+    if (idle) result.idle_bytes += block->bytes();
+  }
+  for (const auto& [name, model] : models_) {
+    const bool active = model->active || std::ranges::any_of(model->tenancies, [](const Tenancy* tenancy) { return tenancy->counts().touched; });
+    if (!active) continue;
+    ++result.active_models;
+    result.models[model->name].name = model->name;
+  }
+  for (const Entry* entry : entries) {
+    TensorUsage usage;
+    usage.name = entry->name;
+    usage.bytes = element_count(entry->layout.shape) * size_of(entry->dtype);
+    usage.extra_bytes = blocks_.on(entry->block).front() == entry ? entry->block->bytes() : 0;
+    usage.shape = entry->layout.shape;
+    usage.dtype = entry->dtype;
+    usage.storage = entry->block->storage_name();
+    usage.references = entry->block->references();
+    usage.grants.assign(entry->grants.begin(), entry->grants.end());
+    usage.producer = entry->producer;
+    usage.source = entry->source;
+    usage.pinned = entry->pinned;
+    usage.can_be_freed = free_blocks[entry->block] || view_is_spare(*entry, now);
+    for (const Tenancy* tenancy : entry->tenancies) {
+      const Tenancy::Counts counts = tenancy->counts();
+      const std::string& model_name = tenancy->model()->name;
+      result.hits += counts.hits;
+      if (const auto model = result.models.find(model_name); model != result.models.end()) model->second.hits += counts.hits;
+      if (counts.held == 0) continue;
+      usage.leases += counts.held;
+      usage.holders[model_name] = counts.held;
+      ModelUsage& model = result.models[model_name];
+      model.name = model_name;
+      model.total_bytes += usage.bytes;
+      model.leases += counts.held;
+      model.tensors.push_back(entry->name);
+      result.holdings.emplace_back(model_name, entry->range);
+    }
+    result.tensors.push_back(std::move(usage));
+  }
+  result.patterns = patterns_;
+  result.true_bytes = blocks_.bytes();
+  result.peak_bytes = blocks_.peak();
+  result.max_memory = blocks_.max_bytes();
+  result.hits += retired_hits_;
+  result.misses = misses_.load(std::memory_order_relaxed);
+  return result;
+}
+
+// The number of edits (insert, delete, replace) between two names.
+inline std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i + 1);
+    for (std::size_t j = 0; j < b.size(); ++j)
+      diagonal = std::exchange(row[j + 1], std::min({row[j + 1] + 1, row[j] + 1, diagonal + (lower(a[i]) != lower(b[j]))}));
+  }
+  return row[b.size()];
+}
+
+inline std::string Registry::suggestion(std::string_view name) const {
+  constexpr std::size_t longest = 256;  // the distance costs the product of the lengths
+  if (name.empty() || name.size() > longest) return {};
+  std::vector<std::pair<std::size_t, std::string>> near;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, entry] : names_) {
+      if (key.size() > longest) continue;
+      const bool contained = key.find(name) != key.npos || (key.size() >= 3 && name.find(key) != name.npos);
+      const std::size_t distance = contained ? 1 : edit_distance(name, key);
+      if (distance <= std::max<std::size_t>(1, name.size() / 3)) near.emplace_back(distance, key);
+    }
+  }
+  std::ranges::sort(near);
+  std::string text;
+  for (std::size_t index = 0; index < near.size() && index < 3; ++index) text += (index ? ", '" : " Did you mean '") + near[index].second + "'";
+  return text.empty() ? text : text + "?";
+}
+
+// Fills in the models' bytes and the totals.
+inline SharingStats statistics(Registry::Inventory inventory) {
+  SharingStats stats;
+  std::map<std::string_view, std::size_t> index_of;
+  for (const auto& [name, model] : inventory.models) index_of.emplace(name, index_of.size());
+  std::vector<Holding> holdings;
+  for (const auto& [model, range] : inventory.holdings) holdings.push_back({range, index_of[model]});
+  const Shares shares = share_out(holdings, index_of.size());
+  for (auto& [name, model] : inventory.models) {
+    const ModelShare& share = shares.models[index_of[name]];
+    model.unique_bytes = share.unique_bytes;
+    model.shared_bytes = share.shared_bytes;
+    model.proportional_bytes = share.proportional_bytes;
+  }
+  stats.total_tensors = inventory.tensors.size();
+  stats.total_models = inventory.active_models;
+  stats.true_bytes = inventory.true_bytes;
+  stats.peak_bytes = inventory.peak_bytes;
+  stats.max_memory = inventory.max_memory;
+  stats.saved_bytes = shares.saved_bytes;
+  stats.separate_bytes = stats.true_bytes + stats.saved_bytes;
+  stats.hits = inventory.hits;
+  stats.misses = inventory.misses;
+  const std::size_t asked = stats.hits + stats.misses;
+  stats.hit_rate = asked == 0 ? 0 : static_cast<double>(stats.hits) / static_cast<double>(asked);
+  for (TensorUsage& tensor : inventory.tensors) {
+    std::string name = tensor.name;
+    stats.tensors.emplace(std::move(name), std::move(tensor));
+  }
+  for (auto& [name, model] : inventory.models) stats.models.emplace(name, std::move(model));
+  return stats;
+}
+
+inline std::vector<SharingOpportunity> opportunities(const Registry::Inventory& inventory) {
+  std::vector<SharingOpportunity> result;
+  for (const SharingPattern& pattern : inventory.patterns.all()) {
+    SharingOpportunity opportunity{pattern.tensor_kind, {}, {}, 0};
+    for (const auto& [name, model] : inventory.models)
+      if (std::ranges::any_of(pattern.families, [&, &model_name = name](const std::string& family) { return matches_family(model_name, family); })) opportunity.models.push_back(name);
+    if (opportunity.models.size() < 2) continue;
+    std::size_t smallest = 0;
+    std::vector<std::string> holders;
+    for (const TensorUsage& tensor : inventory.tensors) {
+      if (tensor.name.find(pattern.tensor_kind) == std::string::npos) continue;
+      smallest = opportunity.tensors.empty() ? tensor.bytes : std::min(smallest, tensor.bytes);
+      opportunity.tensors.push_back(tensor.name);
+      for (const auto& [model, count] : tensor.holders) holders.push_back(model);
+    }
+    for (const std::string& model : opportunity.models)
+      if (std::ranges::find(holders, model) == holders.end()) opportunity.potential_bytes += smallest;
+    result.push_back(std::move(opportunity));
+  }
+  return result;
+}
+
+inline OptimizationRecommendations recommendations(const Registry::Inventory& inventory) {
+  OptimizationRecommendations result;
+  result.opportunities = opportunities(inventory);
+  result.idle_bytes = inventory.idle_bytes;
+  result.largest_tensors = inventory.tensors;
+  std::ranges::stable_sort(result.largest_tensors, [](const TensorUsage& a, const TensorUsage& b) { return std::pair(a.extra_bytes, a.bytes) > std::pair(b.extra_bytes, b.bytes); });
+  if (result.largest_tensors.size() > 10) result.largest_tensors.resize(10);
+  for (const TensorUsage& tensor : inventory.tensors)
+    if (!tensor.pinned && tensor.holders.size() <= 1) result.low_reference_tensors.push_back(tensor);
+  result.potential_savings = result.idle_bytes;
+  if (result.idle_bytes > 0) result.advice.push_back(format_bytes(result.idle_bytes) + " lie in tensors that no model leases: optimize_memory() frees those whose grants are stale and that no tensor outside the manager uses.");
+  for (const SharingOpportunity& opportunity : result.opportunities) {
+    result.potential_savings += opportunity.potential_bytes;
+    std::string models;
+    for (const std::string& model : opportunity.models) models += (models.empty() ? "" : ", ") + model;
+    if (opportunity.tensors.empty()) result.advice.push_back(models + " can share one " + opportunity.tensor_kind + ": register it once and get() it by name.");
+    else if (opportunity.potential_bytes > 0) result.advice.push_back(models + " can share '" + opportunity.tensors.front() + "', which not all of them hold: up to " + format_bytes(opportunity.potential_bytes) + ".");
+  }
+  return result;
+}
+
+}  // namespace cotenant::detail
+
+#endif

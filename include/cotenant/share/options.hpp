@@ -1,0 +1,93 @@
+// What a TensorSharingManager is told: its budget, its clock, and how a tensor enters it; and the units to say it in.
+#ifndef COTENANT_SHARE_OPTIONS_HPP
+#define COTENANT_SHARE_OPTIONS_HPP
+#include <chrono>
+#include <cstddef>
+#include <cstdio>
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "cotenant/core/shape.hpp"
+
+namespace cotenant {
+
+// 512_KiB, 64_MiB, 2_GiB: sizes in bytes.
+inline namespace literals {
+constexpr std::size_t operator""_KiB(unsigned long long count) { return checked_multiply(static_cast<std::size_t>(count), std::size_t{1} << 10, "a size in KiB"); }
+constexpr std::size_t operator""_MiB(unsigned long long count) { return checked_multiply(static_cast<std::size_t>(count), std::size_t{1} << 20, "a size in MiB"); }
+constexpr std::size_t operator""_GiB(unsigned long long count) { return checked_multiply(static_cast<std::size_t>(count), std::size_t{1} << 30, "a size in GiB"); }
+}  // namespace literals
+
+using TimePoint = std::chrono::steady_clock::time_point;
+
+struct ManagerOptions {
+  static constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
+
+  // Bytes that the registered blocks may take together, each block counted once.
+  std::size_t max_memory = unlimited;
+  // How long a grant without a lease keeps a tensor: from the last release, or from the registration or the grant
+  // where that was later.
+  std::chrono::steady_clock::duration grace_period = std::chrono::seconds(30);
+  // The time; the system's monotonic clock where empty. Called from any thread, never under a lock; must not throw.
+  std::function<TimePoint()> clock = {};
+  // Keeps the last timeline_events changes of who holds what, for report_html() and timeline().
+  bool record_timeline = false;
+  std::size_t timeline_events = 4096;
+};
+
+struct TensorOptions {
+  // The model that computed the tensor; it holds the first lease. Empty: nobody does.
+  std::string producer = {};
+  // Models that get a grant: they may use the tensor, and it waits for them for the grace period.
+  std::vector<std::string> consumers = {};
+  // A pinned tensor is never freed.
+  bool pinned = false;
+};
+
+// What became of share().
+enum class ShareStatus {
+  success,
+  not_found,     // no tensor of that name
+  not_allowed,   // the tensor has another producer, and the model that shares it does not hold it
+  invalid_name,  // the tensor, the producer or a consumer has an empty name
+};
+
+constexpr const char* to_string(ShareStatus status) {
+  switch (status) {
+    case ShareStatus::success: return "success";
+    case ShareStatus::not_found: return "not_found";
+    case ShareStatus::not_allowed: return "not_allowed";
+    case ShareStatus::invalid_name: return "invalid_name";
+  }
+  return "unknown";
+}
+
+struct ShareResult {
+  ShareStatus status = ShareStatus::success;
+  // Consumers that had no grant before.
+  std::size_t granted = 0;
+  explicit operator bool() const { return status == ShareStatus::success; }
+  friend bool operator==(const ShareResult& result, ShareStatus other) { return result.status == other; }
+};
+
+// "1.5 MiB", "640 B"
+inline std::string format_bytes(std::size_t bytes) {
+  if (bytes < 1024) return std::to_string(bytes) + " B";
+  const char* const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  double value = static_cast<double>(bytes) / 1024;
+  std::size_t unit = 0;
+  // 1023.95 would be printed as 1024.0.
+  while (value >= 1023.95 && unit + 1 < std::size(units)) {
+    value /= 1024;
+    ++unit;
+  }
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f %s", value, units[unit]);
+  return text;
+}
+
+}  // namespace cotenant
+
+#endif

@@ -1,0 +1,276 @@
+// Tenancy: one model's holding of one tensor, its lease count and the Lease objects that stand for it.
+#ifndef COTENANT_SHARE_TENANCY_HPP
+#define COTENANT_SHARE_TENANCY_HPP
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "cotenant/share/tensor.hpp"
+#include "cotenant/share/timeline.hpp"
+
+namespace cotenant::detail {
+
+// For critical sections of a few loads and stores: one exchange to take, one store to give back, where a
+// std::mutex takes an atomic operation for both.
+class SpinLock {
+ public:
+  void lock() noexcept {
+    while (locked_.exchange(true, std::memory_order_acquire))
+      // The holder may have lost its core: after some 100 ns of waiting let it run.
+      for (int round = 0; locked_.load(std::memory_order_relaxed); ++round) if (round >= 64) std::this_thread::yield();
+  }
+  void unlock() noexcept { locked_.store(false, std::memory_order_release); }
+
+ private:
+  std::atomic<bool> locked_{false};
+};
+
+// What leases need after the manager is gone.
+struct Recorder {
+  Clock clock;
+  std::unique_ptr<Timeline> timeline;  // null: not recorded
+};
+
+class Tenancy;
+
+// A registered name. The first group is fixed at registration; the second belongs to the registry's mutex.
+struct Entry {
+  std::string name;
+  std::string producer;
+  std::string source;  // a view made by create_view: the name it was cut from
+  DType dtype = DType::f32;
+  Layout layout;
+  ByteRange range;
+  Block* block = nullptr;
+
+  bool pinned = false;
+  std::set<std::string, std::less<>> grants;
+  TimePoint fresh_since{};  // registration, latest grant, or latest release by a model that is not listed any more
+  std::vector<Tenancy*> tenancies;
+  std::size_t order = 0;  // of registration
+
+  Entry() = default;
+  Entry(const Entry&) = delete;
+  Entry& operator=(const Entry&) = delete;
+  virtual ~Entry() = default;
+};
+
+template <Element T, Storage S> struct TypedEntry final : Entry {
+  TypedEntry(std::string tensor_name, SharedTensor<T, S> shared) : tensor(std::move(shared)) {
+    name = std::move(tensor_name);
+    dtype = dtype_of<T>;
+    layout = tensor.layout();
+    block = tensor.block().get();
+    const ElementRange elements = element_range(layout);
+    range = {block, static_cast<std::size_t>(elements.first) * sizeof(T), static_cast<std::size_t>(elements.last) * sizeof(T)};
+  }
+  const SharedTensor<T, S> tensor;
+};
+
+struct Model {
+  std::string name;
+  bool active = false;  // named since its last release_model
+  std::vector<Tenancy*> tenancies;
+};
+
+// The part of a Lease that the tenancy's list of leases links. Its address is its identity, so moving relinks.
+class LeaseNode {
+ public:
+  LeaseNode() = default;
+  LeaseNode(LeaseNode&& other) noexcept { take(other); }
+  LeaseNode& operator=(LeaseNode&& other) noexcept {
+    if (this != &other) {
+      release();
+      take(other);
+    }
+    return *this;
+  }
+  ~LeaseNode() { release(); }
+
+  Tenancy* tenancy() const noexcept { return tenancy_; }
+  // Ends the lease if it has not been ended by name, and lets go of the tensor.
+  inline bool release() noexcept;
+
+ private:
+  friend class Tenancy;
+  inline void take(LeaseNode& other) noexcept;
+
+  Tenancy* tenancy_ = nullptr;
+  // Neighbours in the list, under the tenancy's lock; both null where the lease was ended by name.
+  LeaseNode* previous_ = nullptr;
+  LeaseNode* next_ = nullptr;
+};
+
+// Lives while it is listed in the registry or a Lease object points to it; keeps its entry, and so the bytes, alive.
+// Every count is under one lock, so the list, the counts and the time of the last release always agree.
+class Tenancy {
+ public:
+  Tenancy(std::shared_ptr<Entry> entry, std::shared_ptr<Model> model, std::shared_ptr<Recorder> recorder)
+      : entry_(std::move(entry)), model_(std::move(model)), recorder_(std::move(recorder)) {
+    leases_.previous_ = leases_.next_ = &leases_;
+  }
+  // The sentinel points to itself; a release() of it would be wrong.
+  ~Tenancy() { leases_.previous_ = leases_.next_ = nullptr; }
+
+  const std::shared_ptr<Entry>& entry() const noexcept { return entry_; }
+  const std::shared_ptr<Model>& model() const noexcept { return model_; }
+
+  struct Counts {
+    std::size_t held = 0;     // leases, with or without a Lease object
+    std::size_t objects = 0;  // Lease objects, those whose lease was ended by name included
+    std::size_t hits = 0;
+    bool touched = false;     // leased since the model's last release_model
+    TimePoint last_release{};
+  };
+  Counts counts() const {
+    const std::lock_guard lock(lock_);
+    return counts_;
+  }
+
+  // A lease that `node` stands for. False where the tensor is being freed.
+  bool attach(LeaseNode& node, bool is_hit, TimePoint now) {
+    const std::lock_guard lock(lock_);
+    if (closed_) return false;
+    node.tenancy_ = this;
+    link(node);
+    ++counts_.objects;
+    if (is_hit) ++counts_.hits;
+    begin(now);
+    return true;
+  }
+  // A lease without a Lease object: the producer's. Nothing where the model holds one already.
+  void hold(TimePoint now) {
+    const std::lock_guard lock(lock_);
+    if (counts_.held > 0) return;
+    ++anonymous_;
+    begin(now);
+  }
+  // One more lease for `node`, without a look-up. False where `original`'s lease has ended.
+  bool attach_beside(const LeaseNode& original, LeaseNode& node) {
+    const std::lock_guard lock(lock_);
+    if (original.next_ == nullptr) return false;
+    node.tenancy_ = this;
+    link(node);
+    ++counts_.objects;
+    ++counts_.held;
+    return true;
+  }
+  bool is_linked(const LeaseNode& node) const {
+    const std::lock_guard lock(lock_);
+    return node.next_ != nullptr;
+  }
+
+  // Ends one lease by name: one without an object first, then the oldest. False where none is held.
+  bool end_one(TimePoint now) {
+    const std::lock_guard lock(lock_);
+    return end(1, now) == 1;
+  }
+  // Ends every lease and says how many there were.
+  std::size_t end_all(TimePoint now) {
+    const std::lock_guard lock(lock_);
+    counts_.touched = false;
+    return end(static_cast<std::size_t>(-1), now);
+  }
+
+  // Called with the registry's mutex held. From close() to reopen() no lease can begin.
+  // False, and nothing changes, where there is a lease, or a Lease object that keeps the bytes.
+  bool close(bool despite_objects = false) {
+    const std::lock_guard lock(lock_);
+    if (counts_.held > 0 || (counts_.objects > 0 && !despite_objects)) return false;
+    closed_ = true;
+    return true;
+  }
+  void reopen() {
+    const std::lock_guard lock(lock_);
+    closed_ = false;
+  }
+  // The registry lists it no longer. True where the caller must delete it, outside of every lock.
+  bool unlist() {
+    const std::lock_guard lock(lock_);
+    listed_ = false;
+    closed_ = true;
+    return counts_.objects == 0;
+  }
+
+ private:
+  friend class LeaseNode;
+
+  void link(LeaseNode& node) noexcept {  // at the end: the oldest lease is leases_.next_
+    node.previous_ = leases_.previous_;
+    node.next_ = &leases_;
+    leases_.previous_->next_ = &node;
+    leases_.previous_ = &node;
+  }
+  static void unlink(LeaseNode& node) noexcept {
+    node.previous_->next_ = node.next_;
+    node.next_->previous_ = node.previous_;
+    node.previous_ = node.next_ = nullptr;
+  }
+  void begin(TimePoint now) {
+    counts_.touched = true;
+    if (counts_.held++ == 0 && recorder_->timeline) recorder_->timeline->holding_changed(now, model_->name, entry_->name, entry_->range, true);
+  }
+  void finish(TimePoint now) {
+    counts_.last_release = std::max(counts_.last_release, now);
+    if (--counts_.held == 0 && recorder_->timeline) recorder_->timeline->holding_changed(now, model_->name, entry_->name, entry_->range, false);
+  }
+  std::size_t end(std::size_t most, TimePoint now) {
+    std::size_t ended = 0;
+    for (; ended < most && counts_.held > 0; ++ended) {
+      if (anonymous_ > 0) --anonymous_;
+      else unlink(*leases_.next_);
+      finish(now);
+    }
+    return ended;
+  }
+
+  mutable SpinLock lock_;
+  bool closed_ = false;
+  bool listed_ = true;
+  std::size_t anonymous_ = 0;
+  Counts counts_;
+  LeaseNode leases_;  // sentinel of the circular list, oldest first
+  const std::shared_ptr<Entry> entry_;
+  const std::shared_ptr<Model> model_;
+  const std::shared_ptr<Recorder> recorder_;
+};
+
+inline bool LeaseNode::release() noexcept {
+  if (tenancy_ == nullptr) return false;
+  Tenancy* const tenancy = std::exchange(tenancy_, nullptr);
+  const TimePoint now = tenancy->recorder_->clock.now();
+  bool ended = false, last = false;
+  {
+    const std::lock_guard lock(tenancy->lock_);
+    if (next_ != nullptr) {
+      Tenancy::unlink(*this);
+      tenancy->finish(now);
+      ended = true;
+    }
+    last = --tenancy->counts_.objects == 0 && !tenancy->listed_;
+  }
+  if (last) delete tenancy;
+  return ended;
+}
+
+inline void LeaseNode::take(LeaseNode& other) noexcept {
+  if (other.tenancy_ == nullptr) return;
+  tenancy_ = std::exchange(other.tenancy_, nullptr);
+  const std::lock_guard lock(tenancy_->lock_);
+  if (other.next_ == nullptr) return;
+  previous_ = std::exchange(other.previous_, nullptr);
+  next_ = std::exchange(other.next_, nullptr);
+  previous_->next_ = this;
+  next_->previous_ = this;
+}
+
+}  // namespace cotenant::detail
+
+#endif
