@@ -307,6 +307,8 @@ class Field {
   // Whether there is a value other than null: configurations write null for "not set".
   explicit operator bool() const { return value_ != nullptr && !value_->is_null(); }
   const std::string& path() const { return path_; }
+  // Whether there is a value of this kind.
+  template <class T> bool is() const { return value_ != nullptr && value_->get_if<T>() != nullptr; }
 
   // The value as the kind the name says. Errors: BadFile where it is absent or of another kind.
   std::int64_t integer() const { return as<std::int64_t>("an integer"); }
