@@ -415,8 +415,12 @@ TEST_CASE_TEMPLATE_DEFINE("quantize and dequantize", Fixture, backend_quantize) 
       suite.compare("scale", expected.scale, actual.scale, {0, 3e-7});
       suite.compare("dynamic values", expected.values, actual.values, {1, 0});
       // Given parameters leave nothing to chance.
-      const auto scale = suite.template tensor<float>(suite.broadcastable_to(shape), [&] { return 0.01f + std::abs(suite.template value<float>()) / 50; });
-      const auto zero = suite.template tensor<Q>(suite.broadcastable_to(shape));
+      // Per tensor, channel or block: every dimension of the parameters divides the values'.
+      Shape blocks = suite.broadcastable_to(shape);
+      for (std::size_t axis = 0; axis < blocks.rank(); ++axis)
+        if (blocks[axis] % 4 == 0 && suite.chance(0.5)) blocks[axis] /= 4;
+      const auto scale = suite.template tensor<float>(blocks, [&] { return 0.01f + std::abs(suite.template value<float>()) / 50; });
+      const auto zero = suite.template tensor<Q>(blocks);
       const auto q = typename Suite<Fixture>::template Pair<Q>{quantize<Q>(x.expected, scale.expected, zero.expected), quantize<Q>(x.actual, scale.actual, zero.actual)};
       suite.compare("values", q.expected, q.actual, exact);
       suite.compare("dequantize", dequantize(q.expected, scale.expected, zero.expected), dequantize(q.actual, scale.actual, zero.actual), {0, 2e-7});

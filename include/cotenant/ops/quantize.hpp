@@ -1,4 +1,4 @@
-// quantize and dequantize: real = (q - zero_point) * scale, per tensor or per channel.
+// quantize and dequantize: real = (q - zero_point) * scale, per tensor, per channel or per block.
 #ifndef COTENANT_OPS_QUANTIZE_HPP
 #define COTENANT_OPS_QUANTIZE_HPP
 #include <concepts>
@@ -16,7 +16,7 @@ namespace cotenant {
 template <class Q> concept QuantizedElement = std::same_as<Q, std::int8_t> || std::same_as<Q, std::uint8_t>;
 
 // out[i] = clamp(round(in[i] / scale[i]) + zero_point[i], low, high), round to nearest even; NaN gives the zero point.
-// scale and zero_point are broadcast to in's shape. Without a zero point (symmetric) zero_point.block is null.
+// scale and zero_point have in's shape already, repeated by stride 0. Without a zero point (symmetric) zero_point.block is null.
 template <class In, class Q> struct QuantizeArguments {
   Operand<const In> in;
   Operand<const float> scale;
@@ -42,16 +42,59 @@ template <class Q, class S> struct Quantized {
 };
 
 namespace detail {
-// The zero point as an operand of `shape`; a null block where there is none.
-template <class Q, TensorLike Z> Operand<const Q> zero_point_operand(const Z& zero_point, const Shape& shape) {
+// How many elements of each axis share one index of `parameter`. Errors: ShapeError where it does not divide.
+inline Shape block_sizes(const Shape& x, const Shape& parameter) {
+  if (parameter.rank() > x.rank()) raise<ShapeError>("quantisation parameters of shape " + to_string(parameter) + " have more dimensions than the values' " + to_string(x));
+  Shape sizes = x;
+  for (std::size_t back = 1; back <= parameter.rank(); ++back) {
+    const std::size_t extent = x[x.rank() - back], blocks = parameter[parameter.rank() - back];
+    if (blocks == extent) sizes[x.rank() - back] = 1;
+    else if (blocks == 0 || extent % blocks != 0)
+      raise<ShapeError>("quantisation parameters of shape " + to_string(parameter) + " do not divide values of shape " + to_string(x) + " into equal blocks");
+    else sizes[x.rank() - back] = extent / blocks;
+  }
+  return sizes;
+}
+
+// x's layout with every axis that holds several blocks of several elements split in two, [blocks, size].
+inline Layout split_blocks(const Layout& x, const Shape& sizes) {
+  Layout split{{}, {}, x.offset};
+  for (std::size_t axis = 0; axis < x.shape.rank(); ++axis) {
+    if (sizes[axis] > 1 && sizes[axis] < x.shape[axis]) {
+      split.shape.append(x.shape[axis] / sizes[axis]);
+      split.strides.append(x.strides[axis] * static_cast<std::ptrdiff_t>(sizes[axis]));
+      split.shape.append(sizes[axis]);
+    } else {
+      split.shape.append(x.shape[axis]);
+    }
+    split.strides.append(x.strides[axis]);
+  }
+  return split;
+}
+
+// A scale or zero point as an operand of the split shape: repeated over the elements of each block.
+template <class T> Operand<T> block_parameter(const Operand<T>& parameter, const Shape& x, const Shape& sizes) {
+  Layout layout = parameter.view.layout();
+  while (layout.shape.rank() < x.rank()) layout = unsqueeze(layout, 0);
+  for (std::size_t axis = x.rank(); axis-- > 0;)
+    if (sizes[axis] > 1 && sizes[axis] < x[axis]) layout = unsqueeze(layout, static_cast<std::ptrdiff_t>(axis) + 1);
+  const Shape shape = split_blocks(contiguous_layout(x), sizes).shape;
+  return parameter.with(broadcast_to(layout, shape));
+}
+
+// The zero point like the scale; a null block where there is none. Errors: ShapeError where their shapes differ.
+template <class Q, TensorLike Scale, TensorLike Z> Operand<const Q> zero_point_operand(const Scale& scale, const Z& zero_point, const Shape& x, const Shape& sizes) {
   static_assert(std::same_as<element_type_of<Z>, Q>, "the zero point has the element type of the quantised values");
   if (!as_tensor(zero_point)) return {};
-  return broadcast_to(input(zero_point), shape);
+  if (!(as_tensor(scale).shape() == as_tensor(zero_point).shape()))
+    raise<ShapeError>("scale and zero point must have one shape, but have " + to_string(as_tensor(scale).shape()) + " and " + to_string(as_tensor(zero_point).shape()));
+  return block_parameter(input(zero_point), x, sizes);
 }
 }  // namespace detail
 
-// Quantises with given parameters (WebNN's quantizeLinear). scale and zero_point broadcast to x's shape: shape [] or
-// [1] for per tensor, [C, 1, 1] for per channel. Results saturate to Q's range, or to [low, high].
+// Quantises with given parameters (WebNN's quantizeLinear). scale and zero_point have one shape, whose every dimension
+// divides x's: [] or [1] per tensor, [C, 1, 1] per channel, [R, C / 32] for rows in blocks of 32. Results saturate to
+// Q's range, or to [low, high].
 // Errors: ShapeError.
 template <QuantizedElement Q, TensorLike X, TensorLike Scale, TensorLike Zero = SharedTensor<Q, storage_type_of<Scale>>, class Backend = common_backend<X, Scale, Zero>>
 auto quantize(const X& x, const Scale& scale, const Zero& zero_point = {}, std::int32_t low = std::numeric_limits<Q>::min(), std::int32_t high = std::numeric_limits<Q>::max()) {
@@ -60,9 +103,11 @@ auto quantize(const X& x, const Scale& scale, const Zero& zero_point = {}, std::
   check_not_empty("quantize", x, scale);
   const Shape& shape = as_tensor(x).shape();
   auto out = empty_like<Q>(x, shape);
-  const auto zero = detail::zero_point_operand<Q>(zero_point, shape);
+  const Shape sizes = detail::block_sizes(shape, as_tensor(scale).shape());
+  const auto blocked = [&](const auto& operand) { return operand.with(detail::split_blocks(operand.view.layout(), sizes)); };
+  const auto zero = detail::zero_point_operand<Q>(scale, zero_point, shape, sizes);
   prepare<Backend>(input(x), input(scale), zero);
-  backend_at<Backend>(out).quantize(QuantizeArguments<element_type_of<X>, Q>{input(x), broadcast_to(input(scale), shape), zero, low, high, output(out)});
+  backend_at<Backend>(out).quantize(QuantizeArguments<element_type_of<X>, Q>{blocked(input(x)), detail::block_parameter(input(scale), shape, sizes), zero, low, high, blocked(output(out))});
   return out;
 }
 
@@ -109,9 +154,11 @@ auto dequantize(const X& values, const Scale& scale, const Zero& zero_point = {}
   check_not_empty("dequantize", values, scale);
   const Shape& shape = as_tensor(values).shape();
   auto out = empty_like<Out>(values, shape);
-  const auto zero = detail::zero_point_operand<Q>(zero_point, shape);
+  const Shape sizes = detail::block_sizes(shape, as_tensor(scale).shape());
+  const auto blocked = [&](const auto& operand) { return operand.with(detail::split_blocks(operand.view.layout(), sizes)); };
+  const auto zero = detail::zero_point_operand<Q>(scale, zero_point, shape, sizes);
   prepare<Backend>(input(values), input(scale), zero);
-  backend_at<Backend>(out).dequantize(DequantizeArguments<Q, Out>{input(values), broadcast_to(input(scale), shape), zero, output(out)});
+  backend_at<Backend>(out).dequantize(DequantizeArguments<Q, Out>{blocked(input(values)), detail::block_parameter(input(scale), shape, sizes), zero, blocked(output(out))});
   return out;
 }
 template <FloatElement Out = float, QuantizedElement Q, Storage S> auto dequantize(const Quantized<Q, S>& quantized) {
