@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/cotenant
+cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/cotenant
 jobs=${COTENANT_JOBS:-$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)}
 terminal=false
 [ -t 1 ] && terminal=true
@@ -87,6 +87,8 @@ get_minilm() {
   fi
   local folder=$cache/all-MiniLM-L6-v2-0.1.0 partial
   if [ ! -f "$folder/model.safetensors" ]; then
+    # What an interrupted run left behind.
+    find "$cache" -maxdepth 1 -name 'fetching.*' -mmin +60 -exec rm -rf {} + 2>/dev/null
     mkdir -p "$cache" && partial=$(mktemp -d "$cache/fetching.XXXXXX") || return 1
     fetch_minilm "$partial" || { rm -rf "$partial"; return 1; }
     # One rename: a folder under the final name is complete. Where another run was faster, its folder stays.
