@@ -1,0 +1,92 @@
+// Cpu: the backend of host memory. SIMD kernels of the best target this machine has, on all its cores.
+#include <concepts>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "cotenant/core/expr.hpp"
+#include "cotenant/cpu/copy.hpp"
+#include "cotenant/cpu/dispatch.hpp"
+#include "cotenant/cpu/integers.hpp"
+#include "cotenant/cpu/lookup.hpp"
+#include "cotenant/ops/backend.hpp"
+#include "cotenant/storage/heap.hpp"
+
+// Not in the passes in which a file of the user's is compiled per target: the kernels of the other targets are missing there.
+#if HWY_ONCE && !defined(COTENANT_CPU_CPU_HPP)
+#define COTENANT_CPU_CPU_HPP
+
+namespace cotenant {
+
+// Compiled names the targets of this translation unit, so that units with different -m flags have different backends.
+// Stateless: any instance serves, from any number of threads. What each member does: its argument struct in ops/.
+template <std::int64_t Compiled> class BasicCpu {
+ public:
+  using storage_type = Heap;
+  static constexpr bool runs_when_called = true;
+  static constexpr std::string_view name() { return "cpu"; }
+  // The CPU target in use, by Highway's name: "AVX2", "AVX3", "NEON" …
+  static const char* target_name() {
+    return cpu::dispatch<Compiled>([](auto kernels) { return kernels.target_name(); });
+  }
+  void synchronize() const {}
+
+  template <class T> void copy(const CopyArguments<T>& arguments) const { cpu::copy<T>(arguments.in.view, arguments.out.view); }
+
+  template <class Out, class E, class... In> void map(const MapArguments<Out, E, In...>& arguments) const {
+    if constexpr (std::integral<compute_type<Out, In...>>) cpu::map_integers(arguments);
+    else map_floats(arguments.expression, arguments.out.view, arguments.in);
+  }
+
+  template <class A, class B, class Out, class E, class... Extra> void matmul(const MatmulArguments<A, B, Out, E, Extra...>& arguments) const {
+    cpu::dispatch<Compiled>([&](auto kernels) { kernels.matmul(arguments, std::index_sequence_for<Extra...>{}); });
+  }
+
+  template <class In, class Out> void softmax(const SoftmaxArguments<In, Out>& arguments) const {
+    cpu::dispatch<Compiled>([&](auto kernels) { kernels.softmax(arguments); });
+  }
+
+  template <class Kind, class In, class Out> void reduce(const ReduceArguments<Kind, In, Out>& arguments) const {
+    if constexpr (std::integral<compute_type<In>> && !std::same_as<Kind, reduction::Mean>) cpu::reduce_integers(arguments);
+    else cpu::dispatch<Compiled>([&](auto kernels) { kernels.reduce(arguments); });
+  }
+
+  template <class T> void top_k(const TopKArguments<T>& arguments) const { cpu::top_k(arguments); }
+
+  template <class In, class Parameter, class Out> void layer_norm(const LayerNormArguments<In, Parameter, Out>& arguments) const {
+    cpu::dispatch<Compiled>([&](auto kernels) { kernels.layer_norm(arguments); });
+  }
+
+  template <class T, class Index, class Out> void gather(const GatherArguments<T, Index, Out>& arguments) const { cpu::gather(arguments); }
+
+  // Both are element-wise functions of floats, so they are recorded like a user's.
+  template <class In, class Q> void quantize(const QuantizeArguments<In, Q>& arguments) const {
+    const auto low = static_cast<float>(arguments.low), high = static_cast<float>(arguments.high);
+    const auto number = [](auto x) { return select(x == x, x, 0.f); };  // NaN gives the zero point
+    if (arguments.zero_point.block != nullptr)
+      map_floats(expr::record<3>([=](auto x, auto scale, auto zero) { return clamp(round(number(x / scale)) + zero, low, high); }), arguments.out.view,
+                 std::tuple{arguments.in, arguments.scale, arguments.zero_point});
+    else map_floats(expr::record<2>([=](auto x, auto scale) { return clamp(round(number(x / scale)), low, high); }), arguments.out.view, std::tuple{arguments.in, arguments.scale});
+  }
+
+  template <class Q, class Out> void dequantize(const DequantizeArguments<Q, Out>& arguments) const {
+    if (arguments.zero_point.block != nullptr)
+      map_floats(expr::record<3>([](auto q, auto scale, auto zero) { return (q - zero) * scale; }), arguments.out.view, std::tuple{arguments.in, arguments.scale, arguments.zero_point});
+    else map_floats(expr::record<2>([](auto q, auto scale) { return q * scale; }), arguments.out.view, std::tuple{arguments.in, arguments.scale});
+  }
+
+ private:
+  template <class E, class Out, class... In> static void map_floats(const E& expression, const View<Out>& out, const std::tuple<Operand<const In>...>& in) {
+    cpu::dispatch<Compiled>([&](auto kernels) { kernels.map(expression, out, in, std::index_sequence_for<In...>{}); });
+  }
+};
+
+// The CPU backend of this translation unit: the one that host memory is computed on.
+using Cpu = BasicCpu<HWY_TARGETS>;
+static_assert(Backend<Cpu>);
+template <> struct backend_for<HostBackend> { using type = Cpu; };
+
+}  // namespace cotenant
+
+#endif

@@ -1,0 +1,96 @@
+// Rows of floats: sums, extrema and the parts of softmax and layer_norm, four vectors in flight, no element outside the row read.
+#if defined(COTENANT_CPU_ROW_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_ROW_INL_HPP
+#undef COTENANT_CPU_ROW_INL_HPP
+#else
+#define COTENANT_CPU_ROW_INL_HPP
+#endif
+#include <algorithm>
+#include <cstddef>
+
+#include <hwy/highway.h>
+
+#include "cotenant/cpu/replay-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
+// The first `count` floats at `from`, fewer than the lanes, with `fill` in the lanes behind them.
+HWY_INLINE FloatVector load_partial(FloatTag d, const float* from, std::size_t count, float fill) {
+  HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)];
+  hn::Store(hn::Set(d, fill), d, lanes);
+  for (std::size_t i = 0; i < count; ++i) lanes[i] = from[i];
+  return hn::Load(d, lanes);
+}
+HWY_INLINE void store_partial(FloatTag d, FloatVector value, std::size_t count, float* to) {
+  HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)];
+  hn::Store(value, d, lanes);
+  for (std::size_t i = 0; i < count; ++i) to[i] = lanes[i];
+}
+
+// What a reduction does to vectors: the value that changes nothing, and the step. NaN stays.
+struct SumStep {
+  static constexpr float neutral = 0;
+  static HWY_INLINE FloatVector step(FloatTag, FloatVector total, FloatVector x) { return hn::Add(total, x); }
+  static HWY_INLINE FloatVector join(FloatTag, FloatVector a, FloatVector b) { return hn::Add(a, b); }
+};
+struct MaximumStep {
+  static constexpr float neutral = -std::numeric_limits<float>::infinity();
+  static HWY_INLINE FloatVector step(FloatTag d, FloatVector total, FloatVector x) { return apply(d, expr::op::Maximum{}, total, x); }
+  static HWY_INLINE FloatVector join(FloatTag d, FloatVector a, FloatVector b) { return apply(d, expr::op::Maximum{}, a, b); }
+};
+struct MinimumStep {
+  static constexpr float neutral = std::numeric_limits<float>::infinity();
+  static HWY_INLINE FloatVector step(FloatTag d, FloatVector total, FloatVector x) { return apply(d, expr::op::Minimum{}, total, x); }
+  static HWY_INLINE FloatVector join(FloatTag d, FloatVector a, FloatVector b) { return apply(d, expr::op::Minimum{}, a, b); }
+};
+struct AbsMaximumStep {
+  static constexpr float neutral = 0;
+  static HWY_INLINE FloatVector step(FloatTag d, FloatVector total, FloatVector x) { return apply(d, expr::op::Maximum{}, total, hn::Abs(x)); }
+  static HWY_INLINE FloatVector join(FloatTag d, FloatVector a, FloatVector b) { return apply(d, expr::op::Maximum{}, a, b); }
+};
+// Deviations from a known mean, squared and summed.
+struct SquareStep {
+  static constexpr float neutral = 0;
+  static HWY_INLINE FloatVector step(FloatTag, FloatVector total, FloatVector x) { return hn::MulAdd(x, x, total); }
+  static HWY_INLINE FloatVector join(FloatTag, FloatVector a, FloatVector b) { return hn::Add(a, b); }
+};
+
+// The lanes of a vector joined two by two, in an order that does not depend on anything but their number.
+template <class Step> HWY_INLINE float join_lanes(FloatTag d, FloatVector value) {
+  HWY_ALIGN float lanes[2 * HWY_MAX_BYTES / sizeof(float)];
+  std::fill(lanes, lanes + 2 * hn::Lanes(d), Step::neutral);
+  for (std::size_t width = hn::Lanes(d); width > 1;) {
+    hn::Store(value, d, lanes);
+    width = (width + 1) / 2;
+    value = Step::join(d, value, hn::LoadU(d, lanes + width));
+  }
+  return hn::GetLane(value);
+}
+
+// All x[i] - shift, reduced.
+template <class Step> HWY_INLINE float reduce_row(const float* x, std::size_t count, float shift = 0) {
+  const FloatTag d;
+  const std::size_t lanes = hn::Lanes(d);
+  const auto minus = hn::Set(d, shift);
+  auto a = hn::Set(d, Step::neutral), b = a, c = a, e = a;
+  std::size_t i = 0;
+  for (; i + 4 * lanes <= count; i += 4 * lanes) {
+    a = Step::step(d, a, hn::Sub(hn::LoadU(d, x + i), minus));
+    b = Step::step(d, b, hn::Sub(hn::LoadU(d, x + i + lanes), minus));
+    c = Step::step(d, c, hn::Sub(hn::LoadU(d, x + i + 2 * lanes), minus));
+    e = Step::step(d, e, hn::Sub(hn::LoadU(d, x + i + 3 * lanes), minus));
+  }
+  for (; i + lanes <= count; i += lanes) a = Step::step(d, a, hn::Sub(hn::LoadU(d, x + i), minus));
+  if (i < count) {
+    // neutral + shift - shift would lose bits: the lanes behind the end are put back after the subtraction.
+    const auto rest = hn::Sub(load_partial(d, x + i, count - i, shift), minus);
+    const auto mask = hn::FirstN(d, count - i);
+    b = Step::step(d, b, hn::IfThenElse(mask, rest, hn::Set(d, Step::neutral)));
+  }
+  return join_lanes<Step>(d, Step::join(d, Step::join(d, a, b), Step::join(d, c, e)));
+}
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
