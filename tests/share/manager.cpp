@@ -701,7 +701,9 @@ TEST_CASE("the timeline follows who holds what") {
   auto view = manager.create_view<float>("x", "v", {0}, {512}, "b");  // inside what b holds
   clock.advance(1s);
   auto samples = manager.timeline();
-  REQUIRE(samples.size() == 4);
+  REQUIRE(samples.size() == 5);
+  CHECK(samples[4].seconds == doctest::Approx(3));  // now
+  CHECK(samples[4].model_bytes == samples[3].model_bytes);
   CHECK(samples[0].true_bytes == 4096);
   CHECK(samples[0].model_bytes.empty());
   CHECK(samples[1].model_bytes == std::map<std::string, std::size_t>{{"a", 4096}});
@@ -711,7 +713,7 @@ TEST_CASE("the timeline follows who holds what") {
   again.release();
   manager.release_model("a");
   samples = manager.timeline();
-  REQUIRE(samples.size() == 6);
+  REQUIRE(samples.size() == 6);  // two models ended now
   CHECK(samples.back().model_bytes == std::map<std::string, std::size_t>{{"b", 2048}});
   CHECK(samples.back().seconds == doctest::Approx(3));
   view.release();

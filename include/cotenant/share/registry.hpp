@@ -131,7 +131,7 @@ class Registry {
     std::size_t true_bytes = 0, peak_bytes = 0, max_memory = 0, hits = 0, misses = 0, active_models = 0;
   };
   inline Inventory inventory() const;
-  std::vector<TimelineSample> timeline() const { return recorder_->timeline ? recorder_->timeline->samples() : std::vector<TimelineSample>(); }
+  std::vector<TimelineSample> timeline() const { return recorder_->timeline ? recorder_->timeline->samples(recorder_->clock.now()) : std::vector<TimelineSample>(); }
 
   // Up to three registered names that `name` may have been meant to be: " Did you mean 'x'?", or nothing.
   inline std::string suggestion(std::string_view name) const;

@@ -88,8 +88,9 @@ class Timeline {
     push({time, 0, false, model, tensor, range, held});
   }
 
-  // One sample per change, oldest first; changes older than the capacity are in the first sample.
-  std::vector<TimelineSample> samples() const {
+  // One sample per change, oldest first, and one for `now` where that is later; changes older than the capacity are in the
+  // first sample.
+  std::vector<TimelineSample> samples(TimePoint now) const {
     const std::lock_guard lock(mutex_);
     State state = baseline_;
     std::vector<TimelineSample> result;
@@ -102,6 +103,10 @@ class Timeline {
       previous = std::max(previous, event.time);  // two threads may arrive here in the other order
       state.sample.seconds = std::chrono::duration<double>(previous - start).count();
       result.push_back(state.sample);
+    }
+    if (now > previous) {
+      state.sample.seconds = std::chrono::duration<double>(now - start).count();
+      result.push_back(std::move(state.sample));
     }
     return result;
   }

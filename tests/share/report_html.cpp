@@ -1,0 +1,135 @@
+// The report as a page: self-contained, well-formed, escaped.
+#include "cotenant/share/report_html.hpp"
+
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ct = cotenant;
+using namespace std::chrono_literals;
+
+namespace {
+
+bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+
+std::size_t count(std::string_view text, std::string_view part) {
+  std::size_t found = 0;
+  for (std::size_t at = text.find(part); at != text.npos; at = text.find(part, at + part.size())) ++found;
+  return found;
+}
+
+// Whether every element that is opened is closed in order, and attributes are quoted; void elements of HTML aside.
+bool well_formed(std::string_view page) {
+  std::vector<std::string> open;
+  for (std::size_t at = page.find('<'); at != page.npos; at = page.find('<', at)) {
+    const std::size_t end = page.find('>', at);
+    if (end == page.npos) return false;
+    const std::string_view tag = page.substr(at + 1, end - at - 1);
+    at = end;
+    const std::string name(tag.substr(tag.starts_with('/') ? 1 : 0, tag.find_first_of(" /", 1) - (tag.starts_with('/') ? 1 : 0)));
+    if (tag.starts_with('!') || name == "meta" || tag.ends_with('/')) continue;
+    if (count(tag, "\"") % 2 != 0) return false;
+    if (!tag.starts_with('/')) {
+      open.push_back(name);
+    } else {
+      if (open.empty() || open.back() != tag.substr(1)) return false;
+      open.pop_back();
+    }
+  }
+  return open.empty();
+}
+
+}  // namespace
+
+TEST_CASE("an empty manager has a page") {
+  const std::string page = ct::report_html(ct::TensorSharingManager());
+  CHECK(well_formed(page));
+  CHECK(page.starts_with("<!DOCTYPE html>"));
+  CHECK_FALSE(contains(page, "Memory over time"));
+  CHECK_FALSE(contains(page, "Who holds what"));
+}
+
+TEST_CASE("the page shows holders, memory over time and savings") {
+  const auto time = std::make_shared<ct::TimePoint>();
+  ct::TensorSharingManager manager{{.max_memory = 1 << 20, .clock = [time] { return *time; }, .record_timeline = true}};
+  manager.register_tensor("text_embedding", ct::zeros<float>({1, 768}), {.producer = "bert", .consumers = {"bart"}});
+  *time += 2s;
+  const auto lease = manager.get<float>("text_embedding", "t5");
+  const auto view = manager.create_view<float>("text_embedding", "half", {0, 0}, {1, 384}, "distilbert");
+  *time += 2s;
+  manager.release_model("bert");
+  const std::string page = ct::report_html(manager, {.title = "A & B", .tables = {{"Measured", {{"", "with <sharing>"}, {"resident", "1 MiB"}}, "A note."}}});
+  CHECK(well_formed(page));
+  CHECK(contains(page, "<h1>A &amp; B</h1>"));
+  CHECK(contains(page, "<th>with &lt;sharing&gt;</th>"));
+  CHECK(contains(page, "t5 holds text_embedding: 1 lease"));
+  CHECK(contains(page, "bart may use text_embedding (grant)"));
+  CHECK(contains(page, "view, 0 extra bytes"));
+  CHECK(contains(page, "Memory over time"));
+  CHECK(contains(page, "<title>bert</title></path>"));  // released by now, but it was there
+  CHECK(contains(page, "4 s"));
+  CHECK(contains(page, "1.5 KiB saved"));
+  CHECK(count(page, "<svg ") == 4);
+}
+
+TEST_CASE("nothing in the page comes from elsewhere or runs") {
+  ct::TensorSharingManager manager;
+  manager.register_tensor("x", ct::zeros<float>({16}), {.producer = "m"});
+  const std::string page = ct::report_html(manager);
+  for (const char* part : {"http:", "https:", "url(", "@import", "<script", "<link", "<img", "src="}) CHECK_FALSE(contains(page, part));
+  CHECK(contains(page, "prefers-color-scheme:dark"));
+}
+
+TEST_CASE("names are escaped wherever they stand") {
+  ct::TensorSharingManager manager{{.record_timeline = true}};
+  const std::string evil = "\"><script>alert('&')</script>\x01\xFF";
+  manager.register_tensor(evil, ct::zeros<float>({16}), {.producer = evil, .consumers = {evil + "2"}});
+  const std::string page = ct::report_html(manager, {.title = evil, .subtitle = evil, .tables = {{evil, {{evil}}, evil}}});
+  CHECK(well_formed(page));
+  CHECK_FALSE(contains(page, "<script"));
+  CHECK(contains(page, "&lt;script&gt;"));
+  CHECK_FALSE(contains(page, "\x01"));
+  CHECK_FALSE(contains(page, "\xFF"));
+}
+
+TEST_CASE("many tensors with the same holders are one row, and many rows are cut") {
+  ct::TensorSharingManager manager;
+  for (int i = 0; i < 50; ++i) manager.register_tensor("weight" + std::to_string(100 + i), ct::zeros<float>({16}), {.producer = "encoder"});
+  std::string page = ct::report_html(manager);
+  CHECK(contains(page, "50 tensors"));
+  CHECK(contains(page, "weight100 … weight149"));
+  CHECK(count(page, " holds 50 tensors") == 1);
+  for (int i = 0; i < 70; ++i) manager.register_tensor("t" + std::to_string(i), ct::zeros<float>({16}), {.producer = "model" + std::to_string(i)});
+  page = ct::report_html(manager);
+  CHECK(well_formed(page));
+  CHECK(contains(page, "and 11 smaller ones"));
+}
+
+TEST_CASE("pieces of the charts") {
+  using namespace ct::detail;
+  CHECK(px(1.04) == "1");
+  CHECK(px(-0.26) == "-0.3");
+  CHECK(px(12.35) == "12.4");
+  CHECK(px(0) == "0");
+  CHECK(shortened("abcdefghij", 10) == "abcdefghij");
+  CHECK(shortened("abcdefghijk", 10) == "abcde…hijk");
+  CHECK(shortened("éééééé", 5) == "éé…éé");
+  CHECK(format_seconds(0.25) == "250 ms");
+  CHECK(format_seconds(12.5) == "12.5 s");
+  CHECK(format_seconds(180) == "3 min");
+  CHECK(html("a<b>&\"'") == "a&lt;b&gt;&amp;&quot;&#39;");
+}
+
+TEST_CASE("a timeline within one tick of the clock is drawn by its changes") {
+  std::vector<ct::TimelineSample> samples(3);
+  samples[1].true_bytes = 1024;
+  samples[2].true_bytes = 512;
+  samples[2].model_bytes["m"] = 512;
+  const std::string chart = ct::detail::timeline_chart(samples, {{"m", 0}});
+  CHECK(contains(chart, "changes, in order"));
+  CHECK(well_formed(chart));
+  CHECK_FALSE(contains(chart, "nan"));
+}
