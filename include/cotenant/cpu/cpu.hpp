@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cotenant/core/expr.hpp"
+#include "cotenant/cpu/capabilities.hpp"
 #include "cotenant/cpu/copy.hpp"
 #include "cotenant/cpu/dispatch.hpp"
 #include "cotenant/cpu/integers.hpp"
@@ -29,6 +30,13 @@ template <std::int64_t Compiled> class BasicCpu {
   // The CPU target in use, by Highway's name: "AVX2", "AVX3", "NEON" …
   static const char* target_name() {
     return cpu::dispatch<Compiled>([](auto kernels) { return kernels.target_name(); });
+  }
+  static Capabilities capabilities() {
+    Capabilities result = machine_capabilities();
+    result.cpu_target = target_name();
+    result.vector_bytes = cpu::dispatch<Compiled>([](auto kernels) { return kernels.vector_bytes(); });
+    result.threads = cpu::thread_count();
+    return result;
   }
   void synchronize() const {}
 

@@ -18,6 +18,9 @@
 HWY_BEFORE_NAMESPACE();
 namespace cotenant::HWY_NAMESPACE {
 
+// a != b, true where either is NaN. Highway's Ne is ordered on AVX2 and AVX-512 (false for NaN) and unordered elsewhere.
+HWY_INLINE auto differs(FloatVector a, FloatVector b) { return hn::Not(hn::Eq(a, b)); }
+
 template <class Op> HWY_INLINE FloatVector apply(FloatTag d, Op, FloatVector x) {
   namespace op = expr::op;
   if constexpr (std::same_as<Op, op::Negate>) return hn::Neg(x);
@@ -48,11 +51,11 @@ template <class Op> HWY_INLINE FloatVector apply(FloatTag d, Op, FloatVector a, 
   else if constexpr (std::same_as<Op, op::Multiply>) return hn::Mul(a, b);
   else if constexpr (std::same_as<Op, op::Divide>) return hn::Div(a, b);
   // Highway's Min and Max leave open what NaN gives; here either NaN wins.
-  else if constexpr (std::same_as<Op, op::Minimum>) return hn::IfThenElse(hn::Or(hn::Lt(b, a), hn::Ne(b, b)), b, a);
-  else if constexpr (std::same_as<Op, op::Maximum>) return hn::IfThenElse(hn::Or(hn::Lt(a, b), hn::Ne(b, b)), b, a);
+  else if constexpr (std::same_as<Op, op::Minimum>) return hn::IfThenElse(hn::Or(hn::Lt(b, a), differs(b, b)), b, a);
+  else if constexpr (std::same_as<Op, op::Maximum>) return hn::IfThenElse(hn::Or(hn::Lt(a, b), differs(b, b)), b, a);
   else if constexpr (std::same_as<Op, op::Power>) return vector_pow(d, a, b);
   else if constexpr (std::same_as<Op, op::Equal>) return hn::IfThenElseZero(hn::Eq(a, b), one);
-  else if constexpr (std::same_as<Op, op::NotEqual>) return hn::IfThenElseZero(hn::Ne(a, b), one);
+  else if constexpr (std::same_as<Op, op::NotEqual>) return hn::IfThenElseZero(differs(a, b), one);
   else if constexpr (std::same_as<Op, op::Less>) return hn::IfThenElseZero(hn::Lt(a, b), one);
   else if constexpr (std::same_as<Op, op::LessEqual>) return hn::IfThenElseZero(hn::Le(a, b), one);
   else if constexpr (std::same_as<Op, op::Greater>) return hn::IfThenElseZero(hn::Gt(a, b), one);
@@ -75,7 +78,7 @@ template <std::size_t I, class... More> HWY_INLINE FloatVector pick(FloatVector 
 template <class E, class... Argument> HWY_INLINE FloatVector replay(FloatTag d, const E& expression, Argument... arguments) {
   if constexpr (requires { expression.value; }) return constant(d, convert<float>(expression.value));
   else if constexpr (requires { expression.condition; })
-    return hn::IfThenElse(hn::Ne(replay(d, expression.condition, arguments...), hn::Zero(d)), replay(d, expression.if_true, arguments...),
+    return hn::IfThenElse(differs(replay(d, expression.condition, arguments...), hn::Zero(d)), replay(d, expression.if_true, arguments...),
                           replay(d, expression.if_false, arguments...));
   else if constexpr (requires { expression.left; })
     return apply(d, decltype(op_of(expression)){}, replay(d, expression.left, arguments...), replay(d, expression.right, arguments...));
