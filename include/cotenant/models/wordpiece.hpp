@@ -17,6 +17,7 @@
 #include "cotenant/core/error.hpp"
 #include "cotenant/core/utf8.hpp"
 #include "cotenant/models/prefix_tree.hpp"
+#include "cotenant/models/token_batch.hpp"
 #include "cotenant/models/unicode.hpp"
 #include "cotenant/share/tensor.hpp"
 
@@ -40,13 +41,6 @@ struct WordPieceOptions {
 struct Encoding {
   std::vector<std::int32_t> ids;
   std::vector<std::int32_t> token_type_ids;
-};
-
-// Sequences padded to the longest of them: [batch, length] each. attention_mask is 1 at tokens, 0 at padding.
-struct TokenBatch {
-  SharedTensor<std::int32_t> ids;
-  SharedTensor<std::int32_t> attention_mask;
-  SharedTensor<std::int32_t> token_type_ids;
 };
 
 // Immutable once made: any number of threads may encode at once. Bytes that are not UTF-8 count as U+FFFD.

@@ -1,0 +1,140 @@
+// EncoderWeights: the tensors of a BERT-like encoder, by the names that each family gives them.
+#ifndef COTENANT_MODELS_ENCODER_WEIGHTS_HPP
+#define COTENANT_MODELS_ENCODER_WEIGHTS_HPP
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cotenant/files/checkpoint.hpp"
+#include "cotenant/models/config.hpp"
+#include "cotenant/ops/copy.hpp"
+
+namespace cotenant {
+
+// y = x · weightᵀ + bias: weight [out, in], bias [out]. For a norm both are [size].
+template <class W, class S> struct WeightAndBias {
+  SharedTensor<W, S> weight;
+  SharedTensor<W, S> bias;
+};
+
+template <class W, class S> struct EncoderLayer {
+  WeightAndBias<W, S> query, key, value, attention_output, attention_norm;  // [hidden, hidden]; the norm [hidden]
+  WeightAndBias<W, S> intermediate;                                         // [intermediate, hidden]
+  WeightAndBias<W, S> output, output_norm;                                  // [hidden, intermediate]; the norm [hidden]
+};
+
+// Handles only: weights opened from a checkpoint are views of its mapped file.
+template <FloatElement W, Storage S> struct EncoderWeights {
+  SharedTensor<W, S> words;        // [vocabulary, hidden]
+  SharedTensor<W, S> positions;    // [max_positions, hidden]
+  SharedTensor<W, S> token_types;  // [token_types, hidden]; empty where the family has none
+  WeightAndBias<W, S> embedding_norm;
+  std::vector<EncoderLayer<W, S>> layers;
+  WeightAndBias<W, S> pooler;      // [hidden, hidden]; empty where the checkpoint has none
+
+  // The same weights in another storage, for a backend that cannot read this one.
+  template <AllocatingStorage D> EncoderWeights<W, D> copy_to(D destination) const {
+    const auto both = [&](const WeightAndBias<W, S>& pair) { return WeightAndBias<W, D>{pair.weight.copy_to(destination), pair.bias.copy_to(destination)}; };
+    EncoderWeights<W, D> copy{words.copy_to(destination), positions.copy_to(destination), token_types.copy_to(destination), both(embedding_norm), {}, both(pooler)};
+    for (const auto& layer : layers)
+      copy.layers.push_back({both(layer.query), both(layer.key), both(layer.value), both(layer.attention_output), both(layer.attention_norm), both(layer.intermediate),
+                             both(layer.output), both(layer.output_norm)});
+    return copy;
+  }
+};
+
+namespace detail {
+
+// Where the three families differ: nothing but names.
+struct EncoderNames {
+  const char* layer;
+  const char *query, *key, *value, *attention_output, *attention_norm, *intermediate, *output, *output_norm;
+};
+inline const EncoderNames& encoder_names(EncoderFamily family) {
+  static constexpr EncoderNames bert{"encoder.layer.", "attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense",
+                                     "attention.output.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm"};
+  static constexpr EncoderNames distilbert{"transformer.layer.", "attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin",
+                                           "sa_layer_norm", "ffn.lin1", "ffn.lin2", "output_layer_norm"};
+  return family == EncoderFamily::distilbert ? distilbert : bert;
+}
+
+// Checkpoints of models with a head carry the encoder's tensors under a prefix.
+inline std::string encoder_prefix(const Checkpoint& checkpoint) {
+  constexpr std::string_view words = "embeddings.word_embeddings.weight";
+  for (const char* prefix : {"", "bert.", "distilbert.", "roberta.", "model."})
+    if (checkpoint.contains(prefix + std::string(words))) return prefix;
+  // Others ("0.auto_model.", "text_encoder.bert.", …) count where there is only one.
+  std::vector<std::string_view> candidates = checkpoint.names();
+  std::erase_if(candidates, [&](std::string_view name) { return !name.ends_with(words) || name[name.size() - words.size() - 1] != '.'; });
+  if (candidates.size() == 1) return std::string(candidates[0].substr(0, candidates[0].size() - words.size()));
+  raise<NotFound>("checkpoint '" + checkpoint.folder().string() + "' has no '" + std::string(words) + "' (nor one under a prefix): it does not hold an encoder of this family");
+}
+
+// Takes tensors out of a checkpoint; with a manager it leases them for a model and keeps the leases.
+template <class W> class WeightReader {
+ public:
+  WeightReader(const Checkpoint& checkpoint, std::string model, std::vector<Lease<W, Mapped>>& leases)
+      : checkpoint_(checkpoint), prefix_(encoder_prefix(checkpoint)), model_(std::move(model)), leases_(leases) {}
+
+  bool contains(const std::string& name) const { return checkpoint_.contains(prefix_ + name); }
+  // Errors: NotFound, TypeError; ShapeError where the tensor does not have the shape that the configuration implies.
+  SharedTensor<W, Mapped> read(const std::string& name, const Shape& shape) {
+    const SafetensorsInfo& info = checkpoint_.info(prefix_ + name);
+    if (!(info.shape == shape))
+      raise<ShapeError>("tensor '" + info.name + "' of checkpoint '" + checkpoint_.folder().string() + "' has shape " + to_string(info.shape) + ", but config.json asks for " + to_string(shape));
+    if (checkpoint_.manager() == nullptr) return checkpoint_.tensor<W>(info.name);
+    leases_.push_back(checkpoint_.lease<W>(info.name, model_));
+    return *leases_.back();
+  }
+  WeightAndBias<W, Mapped> linear(const std::string& name, std::size_t out, std::size_t in) { return {read(name + ".weight", {out, in}), read(name + ".bias", {out})}; }
+  // Checkpoints converted from TensorFlow call a norm's weight and bias gamma and beta.
+  WeightAndBias<W, Mapped> norm(const std::string& name, std::size_t size) {
+    const bool legacy = !contains(name + ".weight") && contains(name + ".gamma");
+    return {read(name + (legacy ? ".gamma" : ".weight"), {size}), read(name + (legacy ? ".beta" : ".bias"), {size})};
+  }
+
+ private:
+  const Checkpoint& checkpoint_;
+  std::string prefix_;
+  std::string model_;
+  std::vector<Lease<W, Mapped>>& leases_;
+};
+
+}  // namespace detail
+
+// The encoder's tensors in a checkpoint, each checked against the configuration. W is the checkpoint's element type.
+// Where the checkpoint has a manager, `model` leases each of them: the leases are put into `leases`.
+// Errors: NotFound (a tensor is missing), ShapeError, TypeError, Unsupported.
+template <FloatElement W> EncoderWeights<W, Mapped> read_encoder_weights(const Checkpoint& checkpoint, const EncoderConfig& config, std::string model, std::vector<Lease<W, Mapped>>& leases) {
+  detail::WeightReader<W> reader(checkpoint, std::move(model), leases);
+  const detail::EncoderNames& names = detail::encoder_names(config.family);
+  const std::size_t hidden = config.hidden_size;
+  EncoderWeights<W, Mapped> weights;
+  weights.words = reader.read("embeddings.word_embeddings.weight", {config.vocabulary_size, hidden});
+  weights.positions = reader.read("embeddings.position_embeddings.weight", {config.max_positions, hidden});
+  if (config.token_types > 0) weights.token_types = reader.read("embeddings.token_type_embeddings.weight", {config.token_types, hidden});
+  weights.embedding_norm = reader.norm("embeddings.LayerNorm", hidden);
+  for (std::size_t i = 0; i < config.layers; ++i) {
+    const std::string layer = names.layer + std::to_string(i) + ".";
+    EncoderLayer<W, Mapped> tensors;
+    tensors.query = reader.linear(layer + names.query, hidden, hidden);
+    tensors.key = reader.linear(layer + names.key, hidden, hidden);
+    tensors.value = reader.linear(layer + names.value, hidden, hidden);
+    tensors.attention_output = reader.linear(layer + names.attention_output, hidden, hidden);
+    tensors.attention_norm = reader.norm(layer + names.attention_norm, hidden);
+    tensors.intermediate = reader.linear(layer + names.intermediate, config.intermediate_size, hidden);
+    tensors.output = reader.linear(layer + names.output, hidden, config.intermediate_size);
+    tensors.output_norm = reader.norm(layer + names.output_norm, hidden);
+    weights.layers.push_back(std::move(tensors));
+  }
+  if (config.family != EncoderFamily::distilbert && reader.contains("pooler.dense.weight")) weights.pooler = reader.linear("pooler.dense", hidden, hidden);
+  return weights;
+}
+
+}  // namespace cotenant
+
+#endif
