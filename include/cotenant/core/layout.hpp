@@ -38,9 +38,9 @@ inline Layout contiguous_layout(const Shape& shape) { return {shape, contiguous_
 
 // Row-major without gaps. Strides of dimensions with one element do not matter.
 constexpr bool is_contiguous(const Shape& shape, const Strides& strides) {
+  for (std::size_t extent : shape) if (extent == 0) return true;  // nothing that could lie elsewhere
   std::ptrdiff_t step = 1;
   for (std::size_t axis = shape.rank(); axis-- > 0;) {
-    if (shape[axis] == 0) return true;
     if (shape[axis] == 1) continue;
     if (strides[axis] != step) return false;
     step *= static_cast<std::ptrdiff_t>(shape[axis]);
