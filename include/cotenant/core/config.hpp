@@ -34,4 +34,16 @@
 #endif
 #endif
 
+// Whether AddressSanitizer watches: then memory is neither recycled nor taken past malloc, which would hide errors.
+#if defined(__SANITIZE_ADDRESS__)
+#define COTENANT_ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define COTENANT_ADDRESS_SANITIZER 1
+#endif
+#endif
+#ifndef COTENANT_ADDRESS_SANITIZER
+#define COTENANT_ADDRESS_SANITIZER 0
+#endif
+
 #endif

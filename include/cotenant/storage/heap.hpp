@@ -1,6 +1,8 @@
 // Heap: ordinary memory of the process, aligned and, where large, recycled.
 #ifndef COTENANT_STORAGE_HEAP_HPP
 #define COTENANT_STORAGE_HEAP_HPP
+#include "cotenant/core/config.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <cstddef>
@@ -11,6 +13,11 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#if (defined(__linux__) || defined(__APPLE__)) && !COTENANT_ADDRESS_SANITIZER
+#define COTENANT_HEAP_MAPS_PAGES
+#include <sys/mman.h>
+#endif
 
 #include "cotenant/core/concepts.hpp"
 #include "cotenant/core/error.hpp"
@@ -42,7 +49,7 @@ class HeapCache {
     if (size >= page) {
       const std::lock_guard lock(mutex_);
       const auto found = idle_.find(size);
-      if (found != idle_.end()) {
+      if (found != idle_.end() && !found->second.empty()) {  // empty where keep() ran out of memory
         void* data = found->second.back();
         found->second.pop_back();
         if (found->second.empty()) idle_.erase(found);
@@ -86,8 +93,28 @@ class HeapCache {
   }
 
  private:
-  static void* obtain(std::size_t size) { return ::operator new(size, std::align_val_t{size >= page ? page : alignment}, std::nothrow); }
-  static void give_back(void* data, std::size_t size) noexcept { ::operator delete(data, std::align_val_t{size >= page ? page : alignment}); }
+  // From here on pages come straight from the system and go straight back: malloc would keep them between its small
+  // blocks. 128 KiB is where glibc begins to do so too, before it raises that bound by itself.
+  static constexpr std::size_t mapped_from = std::size_t{128} << 10;
+
+  static void* obtain(std::size_t size) {
+#if defined(COTENANT_HEAP_MAPS_PAGES)
+    if (size >= mapped_from) {
+      void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+      return data == MAP_FAILED ? nullptr : data;
+    }
+#endif
+    return ::operator new(size, std::align_val_t{size >= page ? page : alignment}, std::nothrow);
+  }
+  static void give_back(void* data, std::size_t size) noexcept {
+#if defined(COTENANT_HEAP_MAPS_PAGES)
+    if (size >= mapped_from) {
+      ::munmap(data, size);
+      return;
+    }
+#endif
+    ::operator delete(data, std::align_val_t{size >= page ? page : alignment});
+  }
 
   bool keep(Allocation allocation) noexcept {
 #if COTENANT_EXCEPTIONS
@@ -106,11 +133,7 @@ class HeapCache {
   mutable std::mutex mutex_;
   std::map<std::size_t, std::vector<void*>> idle_;
   std::size_t idle_bytes_ = 0;
-#if defined(__SANITIZE_ADDRESS__)
-  std::size_t limit_ = 0;  // a recycled block would hide a use after free
-#else
-  std::size_t limit_ = default_limit;
-#endif
+  std::size_t limit_ = COTENANT_ADDRESS_SANITIZER ? 0 : default_limit;
 };
 
 // The cache behind Heap. Never destroyed: tensors of static storage duration may be freed after it would be.
@@ -133,4 +156,5 @@ static_assert(AllocatingStorage<Heap>);
 
 }  // namespace cotenant
 
+#undef COTENANT_HEAP_MAPS_PAGES
 #endif
