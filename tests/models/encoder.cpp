@@ -2,58 +2,20 @@
 
 #include <doctest/doctest.h>
 
-#include <cmath>
 #include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "../files/temporary_folder.hpp"
+#include "golden.hpp"
 #include "cotenant/cpu/cpu.hpp"
 #include "cotenant/files/safetensors_writer.hpp"
 #include "cotenant/reference/reference.hpp"
 
 using namespace cotenant;
+using test::check_golden, test::models;
 
 namespace {
-const std::string models = COTENANT_TEST_DATA "/models/";
-
-template <Storage S> double largest_error(const SharedTensor<float, S>& ours, const SharedTensor<float, Mapped>& expected) {
-  REQUIRE(ours.shape() == expected.shape());
-  const auto row_major = ours.contiguous();
-  const auto a = row_major.view().span(), b = expected.view().span();
-  double worst = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const double difference = std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
-    worst = difference <= worst ? worst : difference;  // a NaN counts
-  }
-  return worst;
-}
-
-struct Golden {
-  explicit Golden(const std::string& name) : file(SafetensorsFile::open(models + name + "/golden.safetensors")) {
-    for (auto [key, tensor] : {std::pair{"in.input_ids", &ids}, {"in.attention_mask", &mask}, {"in.token_type_ids", &types}})
-      if (file.contains(key)) *tensor = file.tensor<std::int32_t>(key);
-  }
-  TokenViews tokens() const { return TokenViews(ids.view(), mask.view(), types.view()); }
-
-  SafetensorsFile file;
-  SharedTensor<std::int32_t, Mapped> ids, mask, types;
-};
-
-template <class E> void check_golden(const std::string& name, const E& encoder, double tolerance) {
-  CAPTURE(name);
-  const Golden golden(name);
-  const auto output = encoder.forward(golden.tokens(), {.hidden_states = true, .pooler = golden.file.contains("out.pooler_output")});
-  CHECK(output.hidden_states.size() == encoder.config().layers + 1);
-  for (std::size_t i = 0; i < output.hidden_states.size(); ++i)
-    CHECK(largest_error(output.hidden_states[i], golden.file.tensor<float>("out.hidden." + std::to_string(i))) < tolerance);
-  CHECK(largest_error(output.last_hidden_state, golden.file.tensor<float>("out.last_hidden_state")) < tolerance);
-  if (golden.file.contains("out.pooler_output")) CHECK(largest_error(output.pooler_output, golden.file.tensor<float>("out.pooler_output")) < tolerance);
-  // Without hidden states the layers work in place.
-  CHECK(largest_error(encoder.forward(golden.tokens()).last_hidden_state, golden.file.tensor<float>("out.last_hidden_state")) < tolerance);
-  if (golden.file.contains("out.mean_pooled_normalized")) CHECK(largest_error(encoder.encode(golden.tokens()), golden.file.tensor<float>("out.mean_pooled_normalized")) < tolerance);
-}
-
 // A small checkpoint that can be spoilt: every tensor is zero.
 class Made {
  public:
@@ -96,12 +58,6 @@ View<const std::int32_t> as_view(const std::vector<std::int32_t>& values, const 
 
 TEST_CASE("encoder: outputs equal those of transformers, every family, odd sizes, holes in the mask") {
   for (const char* name : {"bert", "distilbert", "roberta", "bert-odd", "distilbert-odd", "roberta-odd", "bert-legacy"}) check_golden(name, Encoder<>::open(models + name), 1e-5);
-}
-
-TEST_CASE("encoder: weights in half precision are used as they are") {
-  check_golden("bert-bf16", Encoder<bf16>::open(models + "bert-bf16"), 1e-5);
-  check_golden("bert-f16", Encoder<f16>::open(models + "bert-f16"), 1e-5);
-  CHECK_THROWS_AS(Encoder<float>::open(models + "bert-bf16"), TypeError);
 }
 
 TEST_CASE("encoder: the same model on another backend") {

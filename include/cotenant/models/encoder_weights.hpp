@@ -106,6 +106,15 @@ template <class W> class WeightReader {
 
 }  // namespace detail
 
+// The element type of a checkpoint's encoder: which Encoder<W> opens it. Errors: NotFound; Unsupported for a type that
+// no encoder computes with.
+inline DType encoder_dtype(const Checkpoint& checkpoint) {
+  const SafetensorsInfo& words = checkpoint.info(detail::encoder_prefix(checkpoint) + "embeddings.word_embeddings.weight");
+  if (words.dtype != DType::f32 && words.dtype != DType::f16 && words.dtype != DType::bf16)
+    raise<Unsupported>("tensor '" + words.name + "' of checkpoint '" + checkpoint.folder().string() + "' holds " + words.type + ", but encoders compute with F32, F16 or BF16");
+  return *words.dtype;
+}
+
 // The encoder's tensors in a checkpoint, each checked against the configuration. W is the checkpoint's element type.
 // Where the checkpoint has a manager, `model` leases each of them: the leases are put into `leases`.
 // Errors: NotFound (a tensor is missing), ShapeError, TypeError, Unsupported.
