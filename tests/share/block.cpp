@@ -1,0 +1,102 @@
+// Block and BlockRef: counting, publishing, adoption, work that is still pending.
+#include "cotenant/share/block.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "cotenant/storage/borrowed.hpp"
+#include "cotenant/storage/heap.hpp"
+#include "cotenant/storage/mapped.hpp"
+
+namespace ct = cotenant;
+using ct::BlockRef;
+
+TEST_CASE("references are counted and the last one frees") {
+  int freed = 0;
+  char byte = 0;
+  BlockRef first = BlockRef::adopt(ct::Borrowed{[&] { ++freed; }}, {&byte, 1});
+  CHECK(first->references() == 1);
+  {
+    BlockRef second = first;
+    CHECK(first->references() == 2);
+    CHECK(first == second);
+    BlockRef third = std::move(second);
+    CHECK(first->references() == 2);
+    CHECK_FALSE(second);
+    const BlockRef& self = third;
+    third = self;
+    CHECK(first->references() == 2);
+    second = std::move(third);
+    CHECK(first->references() == 2);
+  }
+  CHECK(first->references() == 1);
+  CHECK(freed == 0);
+  first = BlockRef();
+  CHECK(freed == 1);
+}
+
+TEST_CASE("a block knows its storage") {
+  const BlockRef heap = BlockRef::allocate(ct::Heap(), 100);
+  CHECK(heap->bytes() == 128);
+  CHECK(heap->storage_name() == "heap");
+  CHECK(heap->host_accessible());
+  char byte = 0;
+  bool called = false;
+  const BlockRef borrowed = BlockRef::adopt(ct::Borrowed{[&] { called = true; }}, {&byte, 1});
+  CHECK(heap->storage_identity() != borrowed->storage_identity());
+  CHECK(heap->storage_identity() == BlockRef::allocate(ct::Heap(), 1)->storage_identity());
+  borrowed->storage<ct::Borrowed>().deleter();
+  CHECK(called);
+}
+
+TEST_CASE("publishing is for good, and read-only storage is always published") {
+  const BlockRef block = BlockRef::allocate(ct::Heap(), 1);
+  CHECK_FALSE(block->published());
+  block->publish();
+  CHECK(block->published());
+  CHECK(BlockRef::adopt(ct::Mapped(), {})->published());
+}
+
+TEST_CASE("waiting happens once, and again after a failure") {
+  struct Work : ct::Completion {
+    int waits = 0;
+    bool fails = true;
+    void wait() override {
+      ++waits;
+      if (std::exchange(fails, false)) throw std::runtime_error("the device was lost");
+    }
+  };
+  const auto work = std::make_shared<Work>();
+  const BlockRef block = BlockRef::allocate(ct::Heap(), 1);
+  block->wait();
+  block->set_pending(work);
+  CHECK_THROWS_AS(block->wait(), std::runtime_error);
+  block->wait();
+  block->wait();
+  CHECK(work->waits == 2);
+}
+
+TEST_CASE("many threads copy and drop references") {
+  std::atomic<int> freed{0};
+  char byte = 0;
+  BlockRef block = BlockRef::adopt(ct::Borrowed{[&] { ++freed; }}, {&byte, 1});
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 8; ++thread)
+    threads.emplace_back([block] {
+      for (int round = 0; round < 2000; ++round) {
+        BlockRef copy = block;
+        BlockRef other = std::move(copy);
+      }
+    });
+  block = BlockRef();
+  for (std::thread& thread : threads) thread.join();
+  threads.clear();
+  CHECK(freed == 1);
+}
