@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "cotenant/core/json_writer.hpp"
 #include "cotenant/core/utf8.hpp"
 #include "cotenant/files/atomic_file.hpp"
 #include "cotenant/files/safetensors.hpp"
@@ -84,33 +85,22 @@ class SafetensorsWriter {
       at += decoded.length;
     }
   }
-  static std::string quoted(std::string_view text) {
-    constexpr char digits[] = "0123456789abcdef";
-    std::string result = "\"";
-    for (char c : text) {
-      const auto byte = static_cast<unsigned char>(c);
-      if (c == '"' || c == '\\') result += {'\\', c};
-      else if (byte < 0x20) result += std::string("\\u00") + digits[byte >> 4] + digits[byte & 15];
-      else result += c;
-    }
-    return result + "\"";
-  }
-
   std::string make_header(const std::vector<const Entry*>& order) const {
-    std::string header = "{";
+    JsonWriter json;
+    json.begin_object();
     if (!metadata_.empty()) {
-      header += "\"__metadata__\":{";
-      for (const auto& [key, value] : metadata_) header += (header.back() == '{' ? "" : ",") + quoted(key) + ":" + quoted(value);
-      header += "}";
+      json.key("__metadata__").begin_object();
+      for (const auto& [key, value] : metadata_) json.member(key, value);
+      json.end_object();
     }
     std::size_t at = 0;
     for (const Entry* entry : order) {
-      header += (header.size() == 1 ? "" : ",") + quoted(entry->name) + ":{\"dtype\":\"" + std::string(entry->type) + "\",\"shape\":[";
-      for (std::size_t axis = 0; axis < entry->shape.rank(); ++axis) header += (axis ? "," : "") + std::to_string(entry->shape[axis]);
-      header += "],\"data_offsets\":[" + std::to_string(at) + "," + std::to_string(at + entry->bytes) + "]}";
+      json.key(entry->name).begin_object().member("dtype", entry->type).key("shape").begin_array();
+      for (std::size_t extent : entry->shape) json.value(extent);
+      json.end_array().key("data_offsets").begin_array().value(at).value(at + entry->bytes).end_array().end_object();
       at += entry->bytes;
     }
-    return header + "}";
+    return json.end_object().take();
   }
 
   template <class T> static void write_elements(AtomicFile& file, const View<const T>& view) {
