@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <utility>
 
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include "cotenant/cpu/gemm.hpp"
@@ -27,12 +28,13 @@ inline constexpr std::size_t tile_rows = 6;
 #else
 inline constexpr std::size_t tile_rows = 12;
 #endif
-// The sum over k is cut into blocks, so that a panel of two vectors stays near: 512 * 2 * 64 bytes = 64 KiB with AVX-512,
-// 32 KiB with AVX2, read from L2 at 128 bytes per tile_rows cycles at most.
-inline constexpr std::size_t block_depth = 512;
-// Rows of the packed left operand are 512 + 16 floats apart: a power of two would put all rows of a tile into one cache set.
+// The sum over k is cut into blocks, so that a panel of two vectors stays near: 384 * 2 * 64 bytes = 48 KiB with AVX-512,
+// 24 KiB with AVX2, read from L2 at 128 bytes per tile_rows cycles at most. 256 and 512 were 1 to 2 % slower on Zen 5.
+inline constexpr std::size_t block_depth = 384;
+// Rows of the packed left operand are 384 + 16 floats apart: whole cache lines, and not a multiple of 4 KiB, which would
+// put all rows of a tile into one set of the L1 cache.
 inline constexpr std::size_t left_stride = block_depth + 16;
-// Rows of the left operand that are packed at once: 384 * 528 * 4 = 792 KiB, part of it in L2; a tile's rows are read at
+// Rows of the left operand that are packed at once: 384 * 400 * 4 = 600 KiB, part of it in L2; a tile's rows are read at
 // 4 * tile_rows bytes per tile_rows cycles, which L3 delivers too.
 inline constexpr std::size_t block_rows = 384;
 
@@ -46,6 +48,8 @@ template <std::size_t... R> struct TileProduct {
                              typename SumsOfRow<R>::type... first, typename SumsOfRow<R>::type... second) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
+    // The places of the sums are needed after the last step: until then they have time to come into L1.
+    ((hwy::Prefetch(sums + static_cast<std::ptrdiff_t>(R) * stride), hwy::Prefetch(sums + static_cast<std::ptrdiff_t>(R) * stride + 2 * lanes - 1)), ...);
     for (std::size_t k = 0; k < depth; ++k) {
       const auto right_first = hn::Load(d, right), right_second = hn::Load(d, right + lanes);
       right += 2 * lanes;

@@ -71,16 +71,17 @@ template <std::int64_t Compiled> struct Matmuls {
     const std::size_t width = Gemm<Compiled>::panel_columns();
     plan.row_blocks = (gemm.rows - 1) / block_rows + 1;
     plan.block_rows = round_up((gemm.rows - 1) / plan.row_blocks + 1, tile_rows);
-    // 512 columns of sums for 384 rows fill 768 KiB; wider blocks are only needed to pack the left operand less often.
-    constexpr std::size_t most_columns = 512;
+    // Where sums wait between blocks of k, 512 columns of them for 384 rows fill 768 KiB. Else wide blocks are better: each
+    // block packs the left operand again.
+    const std::size_t most_columns = plan.is_direct || gemm.depth <= block_depth ? 4096 : 512;
     plan.column_blocks = (gemm.columns - 1) / most_columns + 1;
-    const std::size_t threads = cpu::thread_count();
-    if (threads > 1 && batches * plan.row_blocks * plan.column_blocks < 4 * threads) {
-      // Enough tasks for all threads, but none below about 50 us, where packing the left operand again would show.
+    const std::size_t threads = cpu::thread_count(), tasks = batches * plan.row_blocks;
+    if (threads > 1 && tasks * plan.column_blocks < 2 * threads) {
+      // A task for each thread, two where they are long, but none below about 50 us.
       const double work = static_cast<double>(plan.block_rows * gemm.columns) * static_cast<double>(gemm.depth);
       const auto worth = static_cast<std::size_t>(work / 800'000);
-      const std::size_t wanted = (4 * threads - 1) / (batches * plan.row_blocks) + 1;
-      plan.column_blocks = std::max(plan.column_blocks, std::min(wanted, worth));
+      const std::size_t wanted = (work * static_cast<double>(tasks) > 16'000'000.0 * static_cast<double>(threads) ? 2 : 1) * threads;
+      plan.column_blocks = std::max(plan.column_blocks, std::min((wanted - 1) / tasks + 1, worth));
     }
     plan.block_columns = round_up((gemm.columns - 1) / plan.column_blocks + 1, width);
     plan.row_blocks = (gemm.rows - 1) / plan.block_rows + 1;

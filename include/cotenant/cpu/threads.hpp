@@ -1,11 +1,13 @@
 // parallel_for: a range of independent work items on all cores; tiny work stays on the calling thread.
 #ifndef COTENANT_CPU_THREADS_HPP
 #define COTENANT_CPU_THREADS_HPP
+#include <algorithm>
 #include <cstddef>
 
 #include "cotenant/core/config.hpp"
 
 #ifndef COTENANT_SERIAL
+#include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 #endif
@@ -23,7 +25,9 @@ inline std::size_t thread_count() {
 #ifdef COTENANT_SERIAL
   return 1;
 #else
-  return static_cast<std::size_t>(tbb::this_task_arena::max_concurrency());
+  // The arena does not know of a limit that the program set for the whole process.
+  const std::size_t allowed = tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
+  return std::min(allowed, static_cast<std::size_t>(tbb::this_task_arena::max_concurrency()));
 #endif
 }
 
