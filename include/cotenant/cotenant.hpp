@@ -7,4 +7,5 @@
 #include "cotenant/share/report_html.hpp"
 #include "cotenant/share/report_json.hpp"
 #include "cotenant/cpu/cpu.hpp"
+#include "cotenant/models/random_checkpoint.hpp"
 #include "cotenant/models/text_encoder.hpp"
