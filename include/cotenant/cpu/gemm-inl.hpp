@@ -40,11 +40,11 @@ inline constexpr std::size_t block_rows = 384;
 
 template <std::size_t> struct SumsOfRow { using type = FloatVector; };
 
-// sums[r * stride + 0 .. 2 vectors) = first, second + sum over k of left[r * left_stride + k] * right[k * 2 vectors + ...],
+// sums[r * stride + 0 .. 2 vectors) = first, second + sum over k of left[r * left_step + k] * right[k * 2 vectors + ...],
 // for the rows R. The sums are parameters, one pack per vector, because compilers keep those in registers: arrays of
 // vectors they may not.
 template <std::size_t... R> struct TileProduct {
-  static HWY_INLINE void run(const float* HWY_RESTRICT left, const float* HWY_RESTRICT right, std::size_t depth, float* sums, std::ptrdiff_t stride,
+  static HWY_INLINE void run(const float* HWY_RESTRICT left, const float* HWY_RESTRICT right, std::ptrdiff_t left_step, std::size_t depth, float* sums, std::ptrdiff_t stride,
                              typename SumsOfRow<R>::type... first, typename SumsOfRow<R>::type... second) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
@@ -54,7 +54,7 @@ template <std::size_t... R> struct TileProduct {
       const auto right_first = hn::Load(d, right), right_second = hn::Load(d, right + lanes);
       right += 2 * lanes;
       FloatVector value;
-      ((value = hn::Set(d, left[R * left_stride]), first = hn::MulAdd(value, right_first, first), second = hn::MulAdd(value, right_second, second)), ...);
+      ((value = hn::Set(d, left[static_cast<std::ptrdiff_t>(R) * left_step]), first = hn::MulAdd(value, right_first, first), second = hn::MulAdd(value, right_second, second)), ...);
       ++left;
     }
     ((hn::StoreU(first, d, sums + static_cast<std::ptrdiff_t>(R) * stride), hn::StoreU(second, d, sums + static_cast<std::ptrdiff_t>(R) * stride + static_cast<std::ptrdiff_t>(lanes))), ...);
@@ -69,7 +69,9 @@ template <std::int64_t Compiled> struct Gemm {
     const std::size_t width = panel_columns(), rows = last_row - first_row, columns = last_column - first_column;
     const std::size_t depth_blocks = problem.depth <= block_depth ? 1 : (problem.depth - 1) / block_depth + 1;
     const std::size_t depth_step = ((problem.depth + depth_blocks - 1) / depth_blocks + 3) / 4 * 4;
-    float* const left = cpu::scratch(cpu::ScratchUse::packed_left, rows * left_stride);
+    const bool in_place = reads_in_place(problem.left);
+    float* const packed_left = in_place ? nullptr : cpu::scratch(cpu::ScratchUse::packed_left, rows * left_stride);
+    const std::ptrdiff_t left_step = in_place ? problem.left.row_stride : static_cast<std::ptrdiff_t>(left_stride);
     float* const right = cpu::scratch(cpu::ScratchUse::packed_right, block_depth * width);
     // Sums that are not the output itself wait here between the blocks of k.
     const std::size_t sums_stride = (columns + width - 1) / width * width;
@@ -80,7 +82,9 @@ template <std::int64_t Compiled> struct Gemm {
       const std::size_t first_depth = std::min(problem.depth, block * depth_step), depth = std::min(depth_step, problem.depth - first_depth);
       const bool begins = block == 0, ends = block + 1 == depth_blocks;
       const auto k = static_cast<std::ptrdiff_t>(first_depth);
-      Packing<Compiled>::copy(problem.left.moved(static_cast<std::ptrdiff_t>(first_row) * problem.left.row_stride + k * problem.left.column_stride), rows, depth, left, left_stride);
+      const cpu::Source left_block = problem.left.moved(static_cast<std::ptrdiff_t>(first_row) * problem.left.row_stride + k * problem.left.column_stride);
+      const float* const left = in_place ? reinterpret_cast<const float*>(left_block.data) : packed_left;
+      if (!in_place) Packing<Compiled>::copy(left_block, rows, depth, packed_left, left_stride);
       for (std::size_t column = 0; column < columns; column += width) {
         const std::size_t some = std::min(width, columns - column);
         const auto n = static_cast<std::ptrdiff_t>(first_column + column);
@@ -101,7 +105,7 @@ template <std::int64_t Compiled> struct Gemm {
           } else if (output != nullptr && !begins) {
             for (std::size_t i = 0; i < height; ++i) std::copy_n(output + static_cast<std::ptrdiff_t>(i) * problem.direct_stride, some, tile + i * width);
           }
-          multiply(height, left + row * left_stride, right, depth, sums, stride, !begins);
+          multiply(height, left + static_cast<std::ptrdiff_t>(row) * left_step, right, left_step, depth, sums, stride, !begins);
           if (output != nullptr && some < width) {
             for (std::size_t i = 0; i < height; ++i) std::copy_n(tile + i * width, some, output + static_cast<std::ptrdiff_t>(i) * problem.direct_stride);
           } else if (output == nullptr && ends) {
@@ -114,6 +118,11 @@ template <std::int64_t Compiled> struct Gemm {
   }
 
  private:
+  // Rows of floats are read where they lie, unless all rows of a tile would fall into one set of the L1 cache.
+  static bool reads_in_place(const cpu::Source& left) {
+    const auto apart = static_cast<std::size_t>(left.row_stride < 0 ? -left.row_stride : left.row_stride) * sizeof(float) % 4096;
+    return left.is_float && left.column_stride == 1 && apart >= 64 && apart <= 4096 - 64;
+  }
   // The highest tile that has a kernel and does not exceed `rows`.
   static std::size_t tile_height(std::size_t rows) {
     if (rows >= tile_rows) return tile_rows;
@@ -121,25 +130,25 @@ template <std::int64_t Compiled> struct Gemm {
       if (height < tile_rows && rows >= height) return height;
     return 1;
   }
-  static void multiply(std::size_t height, const float* left, const float* right, std::size_t depth, float* sums, std::ptrdiff_t stride, bool add) {
+  static void multiply(std::size_t height, const float* left, const float* right, std::ptrdiff_t left_step, std::size_t depth, float* sums, std::ptrdiff_t stride, bool add) {
     switch (height) {
-      case 1: return multiply_rows<1>(left, right, depth, sums, stride, add);
-      case 2: return multiply_rows<2>(left, right, depth, sums, stride, add);
-      case 4: return multiply_rows<4>(left, right, depth, sums, stride, add);
-      case 8: if constexpr (tile_rows > 8) return multiply_rows<8>(left, right, depth, sums, stride, add); else return;
-      default: return multiply_rows<tile_rows>(left, right, depth, sums, stride, add);
+      case 1: return multiply_rows<1>(left, right, left_step, depth, sums, stride, add);
+      case 2: return multiply_rows<2>(left, right, left_step, depth, sums, stride, add);
+      case 4: return multiply_rows<4>(left, right, left_step, depth, sums, stride, add);
+      case 8: if constexpr (tile_rows > 8) return multiply_rows<8>(left, right, left_step, depth, sums, stride, add); else return;
+      default: return multiply_rows<tile_rows>(left, right, left_step, depth, sums, stride, add);
     }
   }
   template <std::size_t Height>
-  static void multiply_rows(const float* left, const float* right, std::size_t depth, float* sums, std::ptrdiff_t stride, bool add) {
-    multiply_each(std::make_index_sequence<Height>{}, left, right, depth, sums, stride, add);
+  static void multiply_rows(const float* left, const float* right, std::ptrdiff_t left_step, std::size_t depth, float* sums, std::ptrdiff_t stride, bool add) {
+    multiply_each(std::make_index_sequence<Height>{}, left, right, left_step, depth, sums, stride, add);
   }
   template <std::size_t... R>
-  static HWY_INLINE void multiply_each(std::index_sequence<R...>, const float* left, const float* right, std::size_t depth, float* sums, std::ptrdiff_t stride, bool add) {
+  static HWY_INLINE void multiply_each(std::index_sequence<R...>, const float* left, const float* right, std::ptrdiff_t left_step, std::size_t depth, float* sums, std::ptrdiff_t stride, bool add) {
     const FloatTag d;
     const auto lanes = static_cast<std::ptrdiff_t>(hn::Lanes(d));
-    if (add) TileProduct<R...>::run(left, right, depth, sums, stride, hn::LoadU(d, sums + static_cast<std::ptrdiff_t>(R) * stride)..., hn::LoadU(d, sums + static_cast<std::ptrdiff_t>(R) * stride + lanes)...);
-    else TileProduct<R...>::run(left, right, depth, sums, stride, (static_cast<void>(R), hn::Zero(d))..., (static_cast<void>(R), hn::Zero(d))...);
+    if (add) TileProduct<R...>::run(left, right, left_step, depth, sums, stride, hn::LoadU(d, sums + static_cast<std::ptrdiff_t>(R) * stride)..., hn::LoadU(d, sums + static_cast<std::ptrdiff_t>(R) * stride + lanes)...);
+    else TileProduct<R...>::run(left, right, left_step, depth, sums, stride, (static_cast<void>(R), hn::Zero(d))..., (static_cast<void>(R), hn::Zero(d))...);
   }
 };
 
