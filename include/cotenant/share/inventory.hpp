@@ -20,17 +20,17 @@ inline Registry::Inventory Registry::inventory() const {
   const std::lock_guard lock(mutex_);
   std::vector<const Entry*> entries;
   for (const auto& [name, entry] : names_) entries.push_back(entry.get());
-  std::ranges::sort(entries, {}, &Entry::order);
+  std::sort(entries.begin(), entries.end(), [](const Entry* a, const Entry* b) { return a->order < b->order; });
   std::unordered_map<const Block*, bool> free_blocks;
   for (const auto& [block, on_block] : blocks_.all()) {
     free_blocks[block] = block_is_free(on_block, now);
-    const bool idle = std::ranges::none_of(on_block, [](const Entry* entry) {
-      return entry->pinned || std::ranges::any_of(entry->tenancies, [](const Tenancy* tenancy) { return tenancy->counts().held > 0; });
+    const bool idle = std::none_of(on_block.begin(), on_block.end(), [](const Entry* entry) {
+      return entry->pinned || std::any_of(entry->tenancies.begin(), entry->tenancies.end(), [](const Tenancy* tenancy) { return tenancy->counts().held > 0; });
     });
     if (idle) result.idle_bytes += block->bytes();
   }
   for (const auto& [name, model] : models_) {
-    const bool active = model->active || std::ranges::any_of(model->tenancies, [](const Tenancy* tenancy) { return tenancy->counts().touched; });
+    const bool active = model->active || std::any_of(model->tenancies.begin(), model->tenancies.end(), [](const Tenancy* tenancy) { return tenancy->counts().touched; });
     if (!active) continue;
     ++result.active_models;
     result.models[model->name].name = model->name;
@@ -100,7 +100,7 @@ inline std::string Registry::suggestion(std::string_view name) const {
       if (distance <= std::max<std::size_t>(1, name.size() / 3)) near.emplace_back(distance, key);
     }
   }
-  std::ranges::sort(near);
+  std::sort(near.begin(), near.end());
   std::string text;
   for (std::size_t index = 0; index < near.size() && index < 3; ++index) text += (index ? ", '" : " Did you mean '") + near[index].second + "'";
   return text.empty() ? text : text + "?";
@@ -144,7 +144,7 @@ inline std::vector<SharingOpportunity> opportunities(const Registry::Inventory& 
   for (const SharingPattern& pattern : inventory.patterns.all()) {
     SharingOpportunity opportunity{pattern.tensor_kind, {}, {}, 0};
     for (const auto& [name, model] : inventory.models)
-      if (std::ranges::any_of(pattern.families, [&, &model_name = name](const std::string& family) { return matches_family(model_name, family); })) opportunity.models.push_back(name);
+      if (std::any_of(pattern.families.begin(), pattern.families.end(), [&, &model_name = name](const std::string& family) { return matches_family(model_name, family); })) opportunity.models.push_back(name);
     if (opportunity.models.size() < 2) continue;
     std::size_t smallest = 0;
     std::vector<std::string> holders;
@@ -155,7 +155,7 @@ inline std::vector<SharingOpportunity> opportunities(const Registry::Inventory& 
       for (const auto& [model, count] : tensor.holders) holders.push_back(model);
     }
     for (const std::string& model : opportunity.models)
-      if (std::ranges::find(holders, model) == holders.end()) opportunity.potential_bytes += smallest;
+      if (std::find(holders.begin(), holders.end(), model) == holders.end()) opportunity.potential_bytes += smallest;
     result.push_back(std::move(opportunity));
   }
   return result;
@@ -166,7 +166,7 @@ inline OptimizationRecommendations recommendations(const Registry::Inventory& in
   result.opportunities = opportunities(inventory);
   result.idle_bytes = inventory.idle_bytes;
   result.largest_tensors = inventory.tensors;
-  std::ranges::stable_sort(result.largest_tensors, [](const TensorUsage& a, const TensorUsage& b) { return std::pair(a.extra_bytes, a.bytes) > std::pair(b.extra_bytes, b.bytes); });
+  std::stable_sort(result.largest_tensors.begin(), result.largest_tensors.end(), [](const TensorUsage& a, const TensorUsage& b) { return std::pair(a.extra_bytes, a.bytes) > std::pair(b.extra_bytes, b.bytes); });
   if (result.largest_tensors.size() > 10) result.largest_tensors.resize(10);
   for (const TensorUsage& tensor : inventory.tensors)
     if (!tensor.pinned && tensor.holders.size() <= 1) result.low_reference_tensors.push_back(tensor);

@@ -79,16 +79,16 @@ class SharingPatterns {
     if (tensor_kind.empty()) raise<InvalidArgument>("a sharing pattern needs the kind of tensor that its families share, but an empty name was given");
     for (const std::string& family : families)
       if (detail::name_tokens(family).empty()) raise<InvalidArgument>("'" + family + "' cannot be a model family of '" + tensor_kind + "': it has no letter or digit to match");
-    auto found = std::ranges::find(patterns_, tensor_kind, &SharingPattern::tensor_kind);
+    auto found = std::find_if(patterns_.begin(), patterns_.end(), [&](const SharingPattern& pattern) { return pattern.tensor_kind == tensor_kind; });
     if (found == patterns_.end()) found = patterns_.insert(found, {tensor_kind, {}});
     for (const std::string& family : families)
-      if (std::ranges::find(found->families, family) == found->families.end()) found->families.push_back(family);
+      if (std::find(found->families.begin(), found->families.end(), family) == found->families.end()) found->families.push_back(family);
   }
   // The kinds of tensor that a model of this name works on.
   std::vector<std::string> kinds_of(std::string_view model) const {
     std::vector<std::string> kinds;
     for (const SharingPattern& pattern : patterns_)
-      if (std::ranges::any_of(pattern.families, [&](const std::string& family) { return matches_family(model, family); })) kinds.push_back(pattern.tensor_kind);
+      if (std::any_of(pattern.families.begin(), pattern.families.end(), [&](const std::string& family) { return matches_family(model, family); })) kinds.push_back(pattern.tensor_kind);
     return kinds;
   }
 

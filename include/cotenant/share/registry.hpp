@@ -211,7 +211,7 @@ class Registry {
   }
   // Whether freeing the names on a block frees its bytes: all are idle and nobody else has a handle.
   bool block_is_free(const std::vector<Entry*>& entries, TimePoint now) const {
-    return std::ranges::all_of(entries, [&](const Entry* entry) { return is_idle(*entry, now); }) && entries.front()->block->references() == entries.size();
+    return std::all_of(entries.begin(), entries.end(), [&](const Entry* entry) { return is_idle(*entry, now); }) && entries.front()->block->references() == entries.size();
   }
   // An idle view whose source is still registered: its name can be made again at no cost.
   bool view_is_spare(const Entry& entry, TimePoint now) const {

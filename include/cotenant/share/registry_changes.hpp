@@ -112,7 +112,7 @@ inline bool Registry::make_room(std::size_t missing, TimePoint now, Doomed& doom
     victims.push_back({entries, block->bytes(), static_cast<double>(block->bytes()) * (1 + std::chrono::duration<double>(now - last_used).count())});
     available += block->bytes();
   }
-  std::ranges::sort(victims, [](const Victim& a, const Victim& b) { return a.cost > b.cost; });
+  std::sort(victims.begin(), victims.end(), [](const Victim& a, const Victim& b) { return a.cost > b.cost; });
   const bool enough = available >= missing;
   std::size_t freed = 0;
   for (const Victim& victim : victims) {
@@ -131,7 +131,7 @@ inline std::string Registry::holders_text(TimePoint now) const {
   constexpr std::size_t most = 8;
   std::vector<const std::vector<Entry*>*> blocks;
   for (const auto& [block, entries] : blocks_.all()) blocks.push_back(&entries);
-  std::ranges::sort(blocks, [](const auto* a, const auto* b) { return a->front()->block->bytes() > b->front()->block->bytes(); });
+  std::sort(blocks.begin(), blocks.end(), [](const auto* a, const auto* b) { return a->front()->block->bytes() > b->front()->block->bytes(); });
   std::string text;
   for (std::size_t index = 0; index < blocks.size() && index < most; ++index) {
     std::string reasons, grants;
@@ -178,14 +178,14 @@ inline std::size_t Registry::release_model(std::string_view model_name) {
 }
 
 inline ShareResult Registry::share(std::string_view name, std::string_view producer, const std::vector<std::string>& consumers) {
-  if (name.empty() || producer.empty() || std::ranges::any_of(consumers, &std::string::empty)) return {ShareStatus::invalid_name};
+  if (name.empty() || producer.empty() || std::any_of(consumers.begin(), consumers.end(), [](const std::string& consumer) { return consumer.empty(); })) return {ShareStatus::invalid_name};
   const TimePoint now = recorder_->clock.now();
   const std::lock_guard lock(mutex_);
   const auto found = names_.find(name);
   if (found == names_.end()) return {ShareStatus::not_found};
   Entry& entry = *found->second;
   const auto holds = [&](const Tenancy* tenancy) { return tenancy->model()->name == producer && tenancy->counts().held > 0; };
-  if (!entry.producer.empty() && entry.producer != producer && std::ranges::none_of(entry.tenancies, holds)) return {ShareStatus::not_allowed};
+  if (!entry.producer.empty() && entry.producer != producer && std::none_of(entry.tenancies.begin(), entry.tenancies.end(), holds)) return {ShareStatus::not_allowed};
   ShareResult result;
   model_of(producer)->active = true;
   for (const std::string& consumer : consumers) {
@@ -230,7 +230,7 @@ inline OptimizationResult Registry::optimize() {
     const std::vector<Tenancy*> tenancies = entry->tenancies;
     for (Tenancy* tenancy : tenancies) if (!tenancy->counts().touched && tenancy->close()) unlist(*tenancy, doomed);
   }
-  std::ranges::sort(result.freed_names);
+  std::sort(result.freed_names.begin(), result.freed_names.end());
   result.current_bytes = blocks_.bytes();
   result.freed_bytes = result.initial_bytes - result.current_bytes;
   result.freed_tensors = result.freed_names.size();

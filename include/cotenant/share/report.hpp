@@ -21,7 +21,7 @@ inline std::string printable(std::string text) {
   return text;
 }
 inline std::size_t columns(const std::string& text) {
-  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 // Rows of cells with columns as wide as their widest cell; the first `left` columns align left, the others right.
@@ -82,7 +82,7 @@ inline std::string report(const SharingStats& stats) {
   if (!stats.tensors.empty()) {
     std::vector<const TensorUsage*> tensors;
     for (const auto& [name, tensor] : stats.tensors) tensors.push_back(&tensor);
-    std::ranges::stable_sort(tensors, [](const TensorUsage* a, const TensorUsage* b) { return std::pair(a->extra_bytes, a->bytes) > std::pair(b->extra_bytes, b->bytes); });
+    std::stable_sort(tensors.begin(), tensors.end(), [](const TensorUsage* a, const TensorUsage* b) { return std::pair(a->extra_bytes, a->bytes) > std::pair(b->extra_bytes, b->bytes); });
     std::vector<std::vector<std::string>> rows{{"tensor", "type", "shape", "storage", "bytes", "extra", "held by"}};
     for (const TensorUsage* tensor : tensors) {
       std::string holders;

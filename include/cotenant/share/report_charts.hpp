@@ -122,7 +122,7 @@ inline std::vector<MatrixRow> matrix_rows(const SharingStats& stats) {
       rows.push_back(std::move(row));
     }
   }
-  std::ranges::stable_sort(rows, [](const MatrixRow& a, const MatrixRow& b) { return a.bytes > b.bytes; });
+  std::stable_sort(rows.begin(), rows.end(), [](const MatrixRow& a, const MatrixRow& b) { return a.bytes > b.bytes; });
   return rows;
 }
 
@@ -158,7 +158,7 @@ inline std::string matrix_chart(const SharingStats& stats, const ColorOf& colors
       if (held != row.holders.end()) {
         out += svg_rect(x + 4, y + 6, cell - 8, row_height - 12, "rx=\"5\" " + fill(color), model + " holds " + row.label + ": " + std::to_string(held->second) + (held->second == 1 ? " lease" : " leases"));
         if (held->second > 1 && row.label == row.title) out += svg_text(x + cell / 2, y + 23, "×" + std::to_string(held->second), "in-cell");
-      } else if (std::ranges::find(row.grants, model) != row.grants.end()) {
+      } else if (std::find(row.grants.begin(), row.grants.end(), model) != row.grants.end()) {
         out += svg_rect(x + 5, y + 7, cell - 10, row_height - 14, "rx=\"5\" fill=\"none\" stroke-dasharray=\"3 3\" stroke=\"var(--c" + std::to_string(color % color_count) + ")\"", model + " may use " + row.label + " (grant)");
       } else {
         out += "<circle cx=\"" + px(x + cell / 2) + "\" cy=\"" + px(y + row_height / 2) + "\" r=\"1.5\" class=\"none\"/>";
@@ -217,7 +217,7 @@ inline std::string timeline_chart(std::vector<TimelineSample> samples, const Col
     for (const auto& [model, bytes] : sample.model_bytes) {
       sum += bytes;
       // The first to come lies at the bottom, so that nobody's area jumps when another model comes.
-      if (std::ranges::find(order, model) == order.end()) order.push_back(model);
+      if (std::find(order.begin(), order.end(), model) == order.end()) order.push_back(model);
     }
     most = std::max({most, sum, sample.true_bytes});
   }
@@ -256,7 +256,7 @@ inline std::string timeline_chart(std::vector<TimelineSample> samples, const Col
       if (found != columns[index].model_bytes.end()) below[index] += found->second;
     }
     const auto ceiling = steps([&](std::size_t index) { return below[index]; });
-    std::ranges::reverse(floor);
+    std::reverse(floor.begin(), floor.end());
     out += "<path " + fill(colors.at(model)) + " fill-opacity=\"0.55\" d=\"" + path(ceiling, 'M') + path(floor, 'L') + "Z\"><title>" + html(model) + "</title></path>";
   }
   out += "<path class=\"true\" d=\"" + path(steps([&](std::size_t index) { return columns[index].true_bytes; }), 'M') + "\"><title>memory in use</title></path>";

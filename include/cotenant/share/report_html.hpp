@@ -110,7 +110,7 @@ inline std::string report_html(const SharingStats& stats, const std::vector<Time
     for (const TimelineSample& sample : timeline)
       for (const auto& [model, bytes] : sample.model_bytes) if (seen.emplace(model, next).second) ++next;
     std::string legend = "<div class=\"legend\"><span><i class=\"stroke\"></i>memory in use</span>";
-    std::erase_if(seen, [&](const auto& model) { return std::ranges::none_of(timeline, [&](const TimelineSample& sample) { return sample.model_bytes.contains(model.first); }); });
+    std::erase_if(seen, [&](const auto& model) { return std::none_of(timeline.begin(), timeline.end(), [&](const TimelineSample& sample) { return sample.model_bytes.contains(model.first); }); });
     for (const auto& [model, color] : seen) legend += "<span><i style=\"background:var(--c" + std::to_string(color % color_count) + ")\"></i>" + html(shortened(model, 40)) + "</span>";
     out += html_section("Memory over time", "The areas are what each model would need for itself; the line is what they need together.", timeline_chart(timeline, seen) + legend + "</div>");
   }

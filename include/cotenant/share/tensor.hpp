@@ -128,7 +128,8 @@ template <Element T, AllocatingStorage S = Heap> SharedTensor<T, S> empty(const 
 // Every element is `value`.
 template <Element T> SharedTensor<T> full(const Shape& shape, T value) {
   SharedTensor<T> tensor = empty<T>(shape);
-  std::ranges::fill(tensor.mutable_view().span(), value);
+  const std::span<T> span = tensor.mutable_view().span();
+  std::fill(span.begin(), span.end(), value);
   return tensor;
 }
 template <Element T> SharedTensor<T> zeros(const Shape& shape) { return full(shape, T{}); }
@@ -138,7 +139,7 @@ template <Element T> SharedTensor<T> from(std::span<const T> values, const Shape
   if (element_count(shape) != values.size())
     raise<ShapeError>(std::to_string(values.size()) + " values were given for shape " + to_string(shape) + ", which has " + std::to_string(element_count(shape)) + " elements");
   SharedTensor<T> tensor = empty<T>(shape);
-  std::ranges::copy(values, tensor.mutable_view().data());
+  std::copy(values.begin(), values.end(), tensor.mutable_view().data());
   return tensor;
 }
 template <Element T> SharedTensor<T> from(const std::vector<T>& values, const Shape& shape) requires(!std::same_as<T, bool>) { return from(std::span<const T>(values), shape); }
