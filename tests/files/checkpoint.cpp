@@ -44,6 +44,8 @@ TEST_CASE("checkpoint: with a manager every tensor has a name, and the file coun
   CHECK(manager.stats().true_bytes == std::filesystem::file_size(COTENANT_TEST_DATA "/models/bert/model.safetensors"));
   const Checkpoint again = Checkpoint::open(COTENANT_TEST_DATA "/models/bert/", manager);
   CHECK(manager.stats().total_tensors == 39);
+  // The second mapping is gone: the handles are the manager's 39, one per checkpoint, and this one.
+  CHECK(checkpoint.tensor<float>("pooler.dense.bias").use_count() == 39 + 2 + 1);
   CHECK(again.tensor<float>("pooler.dense.bias").block() == checkpoint.tensor<float>("pooler.dense.bias").block());
   const auto lease = again.lease<float>("pooler.dense.bias", "model");
   CHECK(lease.name() == "bert/pooler.dense.bias");

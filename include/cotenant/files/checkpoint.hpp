@@ -95,12 +95,16 @@ class Checkpoint {
     }
   }
 
-  void register_all() const {
-    for (const SafetensorsFile& file : files_)
+  void register_all() {
+    for (SafetensorsFile& file : files_) {
+      BlockRef shared;
       for (const SafetensorsInfo& info : file.tensors()) {
-        if (!info.dtype || info.dtype == DType::i4x2) continue;
-        with_element(*info.dtype, [&]<class T>(std::type_identity<T>) { static_cast<void>(registered(info.name, file.template tensor<T>(info.name))); });
+        if (!info.dtype) continue;
+        with_element(*info.dtype, [&]<class T>(std::type_identity<T>) { shared = registered(info.name, file.template tensor<T>(info.name)).block(); });
       }
+      // Someone opened this file before: one mapping is enough.
+      file.use_mapping(shared);
+    }
   }
 
   template <Element T> SharedTensor<T, Mapped> registered(std::string_view name, SharedTensor<T, Mapped> view) const {

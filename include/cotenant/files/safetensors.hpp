@@ -77,6 +77,15 @@ class SafetensorsFile {
     return tensors_[found->second];
   }
 
+  // Where another mapping of the same file is held already: takes that and gives up its own. False where the header or
+  // the size differs, or either is a copy; then nothing changes.
+  bool use_mapping(const BlockRef& other) {
+    const bool same = !copied_ && other && other->storage_identity() == block_->storage_identity() && other->bytes() == block_->bytes() &&
+                      std::memcmp(other->data(), block_->data(), data_offset_) == 0;
+    if (same) block_ = other;
+    return same;
+  }
+
   // A view of the file; the mapping lives as long as any tensor on it.
   // Errors: NotFound; TypeError where the tensor holds another element type; BadFile for a bool that is neither 0 nor 1.
   template <Element T> SharedTensor<T, Mapped> tensor(std::string_view name) const {

@@ -65,9 +65,10 @@ inline std::string random_vocabulary(std::size_t size) {
   std::string text;
   std::size_t count = 0;
   const auto add = [&](std::string_view token) {
-    if (count == size) return;
+    if (count == size) return false;
     text.append(token).push_back('\n');
     ++count;
+    return true;
   };
   for (const char* token : {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}) add(token);
   for (char c = '!'; c <= '~'; ++c)
@@ -91,7 +92,8 @@ inline std::string random_vocabulary(std::size_t size) {
     append_utf8(letter, c);
     add(letter);
   }
-  for (std::size_t i = 0; count < size; ++i) add("[unused" + std::to_string(i) + "]");
+  for (std::size_t i = 0; add("[unused" + std::to_string(i) + "]"); ++i) {
+  }
   return text;
 }
 

@@ -19,6 +19,10 @@ struct TokenBatch {
 struct TokenViews {
   TokenViews() = default;
   TokenViews(const TokenBatch& batch) : ids(view_of(batch.ids)), attention_mask(view_of(batch.attention_mask)), token_type_ids(view_of(batch.token_type_ids)) {}
+  // Ids alone: [batch, length], or [length] for one sequence.
+  TokenViews(const SharedTensor<std::int32_t>& token_ids) : ids(view_of(token_ids)) {
+    if (ids.rank() == 1) ids = ids.with(unsqueeze(ids.layout(), 0));
+  }
   explicit TokenViews(View<const std::int32_t> token_ids, View<const std::int32_t> mask = {}, View<const std::int32_t> types = {})
       : ids(token_ids), attention_mask(mask), token_type_ids(types) {}
 
