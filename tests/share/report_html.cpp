@@ -107,29 +107,3 @@ TEST_CASE("many tensors with the same holders are one row, and many rows are cut
   CHECK(well_formed(page));
   CHECK(contains(page, "and 11 smaller ones"));
 }
-
-TEST_CASE("pieces of the charts") {
-  using namespace ct::detail;
-  CHECK(px(1.04) == "1");
-  CHECK(px(-0.26) == "-0.3");
-  CHECK(px(12.35) == "12.4");
-  CHECK(px(0) == "0");
-  CHECK(shortened("abcdefghij", 10) == "abcdefghij");
-  CHECK(shortened("abcdefghijk", 10) == "abcde…hijk");
-  CHECK(shortened("éééééé", 5) == "éé…éé");
-  CHECK(format_seconds(0.25) == "250 ms");
-  CHECK(format_seconds(12.5) == "12.5 s");
-  CHECK(format_seconds(180) == "3 min");
-  CHECK(html("a<b>&\"'") == "a&lt;b&gt;&amp;&quot;&#39;");
-}
-
-TEST_CASE("a timeline within one tick of the clock is drawn by its changes") {
-  std::vector<ct::TimelineSample> samples(3);
-  samples[1].true_bytes = 1024;
-  samples[2].true_bytes = 512;
-  samples[2].model_bytes["m"] = 512;
-  const std::string chart = ct::detail::timeline_chart(samples, {{"m", 0}});
-  CHECK(contains(chart, "changes, in order"));
-  CHECK(well_formed(chart));
-  CHECK_FALSE(contains(chart, "nan"));
-}
