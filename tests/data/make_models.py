@@ -1,4 +1,4 @@
-"""Makes the encoders of tests/data/models whose names end in -odd, -bf16, -f16 and -legacy, and one that is none (gpt2).
+"""Makes the encoders of tests/data/models whose names end in -odd, -bf16, -f16 and -legacy, and tests/data/unsupported/gpt2.
 
     python make_models.py    # needs torch, transformers, safetensors
 
@@ -94,7 +94,8 @@ def main():
     save_file(tensors, folder / "model.safetensors")
     (folder / "model.safetensors").chmod(0o644)
 
-    folder = here / "gpt2"
+    folder = here.parent / "unsupported" / "gpt2"
+    folder.parent.mkdir(exist_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     model = GPT2Model(GPT2Config(vocab_size=10, n_embd=8, n_layer=1, n_head=2, n_positions=8)).eval()
     model.save_pretrained(folder)

@@ -88,17 +88,3 @@ TEST_CASE("safetensors_writer: refusals") {
   CHECK_THROWS_AS(writer.set_metadata("k", "\xC3"), InvalidArgument);
   CHECK_THROWS_AS(writer.write(temporary / "no such folder/file"), IoError);
 }
-
-TEST_CASE("safetensors_writer: an old file stays until the new one is complete, and none is left over") {
-  const TemporaryFolder temporary;
-  temporary.write("file", "old");
-  {
-    AtomicFile file(temporary / "file");
-    file.write("half a fi");
-  }
-  CHECK(temporary.read("file") == "old");
-  SafetensorsWriter writer;
-  writer.write(temporary / "file");
-  CHECK(SafetensorsFile::open(temporary / "file").names().empty());
-  CHECK(std::distance(std::filesystem::directory_iterator(temporary.path()), {}) == 1);
-}

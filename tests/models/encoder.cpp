@@ -195,6 +195,6 @@ TEST_CASE("encoder: a checkpoint that lacks a tensor, or has one of another shap
     CHECK(has(misshapen, "[3, 5]"));
     CHECK(has(misshapen, name));
   }
-  CHECK_THROWS_AS(Encoder<>::open(models + "gpt2"), Unsupported);
+  CHECK_THROWS_AS(Encoder<>::open(COTENANT_TEST_DATA "/unsupported/gpt2"), Unsupported);
   CHECK(has(message([&] { Encoder<>::open(models + "no such model"); }), "not_found"));
 }
