@@ -52,6 +52,13 @@ TEST_CASE("checkpoint: with a manager every tensor has a name, and the file coun
   CHECK(lease->block() == checkpoint.tensor<float>("pooler.dense.bias").block());
 }
 
+TEST_CASE("checkpoint: a budget that the file does not fit is refused, and nothing is left behind") {
+  TensorSharingManager manager{{.max_memory = 50000}};
+  CHECK(has(message([&] { Checkpoint::open(COTENANT_TEST_DATA "/models/bert", manager); }), "budget_exceeded"));
+  CHECK(manager.stats().total_tensors == 0);
+  CHECK(manager.stats().true_bytes == 0);
+}
+
 TEST_CASE("checkpoint: a name that the manager dropped is registered again") {
   TensorSharingManager manager;
   const Checkpoint checkpoint = Checkpoint::open(COTENANT_TEST_DATA "/models/bert", manager, "b");

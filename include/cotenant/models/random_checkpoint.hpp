@@ -97,6 +97,36 @@ inline std::string random_vocabulary(std::size_t size) {
   return text;
 }
 
+inline void write_random_weights(const std::filesystem::path& file, const EncoderConfig& config, std::size_t token_types, std::uint64_t seed) {
+  SeededNormal random(seed);
+  SafetensorsWriter writer;
+  writer.set_metadata("format", "pt");
+  // 0.02 is BERT's own spread of initial weights.
+  const auto add = [&](const std::string& name, const Shape& shape, float mean = 0) {
+    SharedTensor<float> tensor = empty<float>(shape);
+    for (float& value : tensor.mutable_view().span()) value = mean + 0.02f * random.next();
+    writer.add(name, tensor);
+  };
+  const std::size_t hidden = config.hidden_size, inner = config.intermediate_size;
+  const auto linear = [&](const std::string& name, std::size_t out, std::size_t in) { add(name + ".weight", {out, in}); add(name + ".bias", {out}); };
+  const auto norm = [&](const std::string& name) { add(name + ".weight", {hidden}, 1); add(name + ".bias", {hidden}); };
+  add("embeddings.word_embeddings.weight", {config.vocabulary_size, hidden});
+  add("embeddings.position_embeddings.weight", {config.max_positions, hidden});
+  add("embeddings.token_type_embeddings.weight", {token_types, hidden});
+  norm("embeddings.LayerNorm");
+  const EncoderNames& names = encoder_names(EncoderFamily::bert);
+  for (std::size_t i = 0; i < config.layers; ++i) {
+    const std::string layer = names.layer + std::to_string(i) + ".";
+    for (const char* name : {names.query, names.key, names.value, names.attention_output}) linear(layer + name, hidden, hidden);
+    norm(layer + names.attention_norm);
+    linear(layer + names.intermediate, inner, hidden);
+    linear(layer + names.output, hidden, inner);
+    norm(layer + names.output_norm);
+  }
+  linear("pooler.dense", hidden, hidden);
+  writer.write(file);
+}
+
 }  // namespace detail
 
 // Writes config.json, model.safetensors, vocab.txt and tokenizer_config.json into `folder`, which is made where it is not
@@ -111,33 +141,10 @@ inline void write_random_checkpoint(const std::filesystem::path& folder, const E
   std::filesystem::create_directories(folder, error);
   if (error) raise<IoError>("cannot make the directory '" + folder.string() + "': " + error.message());
 
-  detail::SeededNormal random(seed);
-  SafetensorsWriter writer;
-  writer.set_metadata("format", "pt");
-  // 0.02 is BERT's own spread of initial weights.
-  const auto add = [&](const std::string& name, const Shape& shape, float mean = 0) {
-    SharedTensor<float> tensor = empty<float>(shape);
-    for (float& value : tensor.mutable_view().span()) value = mean + 0.02f * random.next();
-    writer.add(name, tensor);
-  };
-  const std::size_t hidden = config.hidden_size, inner = config.intermediate_size, token_types = std::max<std::size_t>(config.token_types, 1);
-  const auto linear = [&](const std::string& name, std::size_t out, std::size_t in) { add(name + ".weight", {out, in}); add(name + ".bias", {out}); };
-  const auto norm = [&](const std::string& name) { add(name + ".weight", {hidden}, 1); add(name + ".bias", {hidden}); };
-  add("embeddings.word_embeddings.weight", {config.vocabulary_size, hidden});
-  add("embeddings.position_embeddings.weight", {config.max_positions, hidden});
-  add("embeddings.token_type_embeddings.weight", {token_types, hidden});
-  norm("embeddings.LayerNorm");
-  const detail::EncoderNames& names = detail::encoder_names(EncoderFamily::bert);
-  for (std::size_t i = 0; i < config.layers; ++i) {
-    const std::string layer = names.layer + std::to_string(i) + ".";
-    for (const char* name : {names.query, names.key, names.value, names.attention_output}) linear(layer + name, hidden, hidden);
-    norm(layer + names.attention_norm);
-    linear(layer + names.intermediate, inner, hidden);
-    linear(layer + names.output, hidden, inner);
-    norm(layer + names.output_norm);
-  }
-  linear("pooler.dense", hidden, hidden);
-  writer.write(folder / "model.safetensors");
+  const std::size_t token_types = std::max<std::size_t>(config.token_types, 1);
+  detail::write_random_weights(folder / "model.safetensors", config, token_types, seed);
+  // The weights lay on the heap until they were written; kept for reuse they would count as this process's memory.
+  heap_cache().trim();
 
   const auto write_text = [&](const char* name, const std::string& text) {
     AtomicFile file(folder / name);
@@ -149,8 +156,8 @@ inline void write_random_checkpoint(const std::filesystem::path& folder, const E
   JsonWriter json(2);
   json.begin_object().member("do_lower_case", true).member("model_max_length", config.max_positions).member("tokenizer_class", "BertTokenizer").end_object();
   write_text("tokenizer_config.json", json.take() + "\n");
-  json.begin_object().member("model_type", "bert").member("vocab_size", config.vocabulary_size).member("hidden_size", hidden);
-  json.member("num_hidden_layers", config.layers).member("num_attention_heads", config.heads).member("intermediate_size", inner);
+  json.begin_object().member("model_type", "bert").member("vocab_size", config.vocabulary_size).member("hidden_size", config.hidden_size);
+  json.member("num_hidden_layers", config.layers).member("num_attention_heads", config.heads).member("intermediate_size", config.intermediate_size);
   json.member("max_position_embeddings", config.max_positions).member("type_vocab_size", token_types).member("pad_token_id", 0);
   json.member("layer_norm_eps", config.epsilon).member("hidden_act", activations[static_cast<std::size_t>(config.activation)]);
   json.member("random_seed", seed).end_object();
