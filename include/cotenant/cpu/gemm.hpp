@@ -23,6 +23,9 @@ struct GemmProblem {
   FinishTile finish = nullptr;
   const void* context = nullptr;
   std::size_t batch = 0;
+  // For few rows: all of them, columns [first, last), by a kernel that reads the right operand's own element type. Null
+  // where the strides or the shape do not suit it.
+  void (*few_rows)(const GemmProblem& problem, std::size_t first_column, std::size_t last_column) = nullptr;
 };
 
 }  // namespace cotenant::cpu

@@ -15,6 +15,7 @@
 #include <hwy/highway.h>
 
 #include "cotenant/cpu/gemm-inl.hpp"
+#include "cotenant/cpu/skinny-inl.hpp"
 #include "cotenant/cpu/threads.hpp"
 #include "cotenant/ops/matmul.hpp"
 
@@ -27,29 +28,37 @@ template <std::int64_t Compiled> struct Matmuls {
     constexpr std::size_t operands = 3 + sizeof...(Extra);
     const View<Out>& out = arguments.out.view;
     if (out.size() == 0) return;
-    const std::size_t rank = out.rank(), m = rank - 2, n = rank - 1;
+    const View<const A>& a = arguments.a.view;
+    const View<const B>& b = arguments.b.view;
+    // Where the right operand has few columns and the left one many rows, it is the transposed product that has few rows.
+    const std::size_t rank = out.rank(), batch_rank = rank - 2;
+    const bool swapped = out.shape(rank - 1) <= Skinny<Compiled>::most_rows && out.shape(rank - 2) > out.shape(rank - 1) && (a.stride(rank - 1) == 1 || a.stride(rank - 2) == 1);
+    const std::size_t m = swapped ? rank - 1 : rank - 2, n = swapped ? rank - 2 : rank - 1;
     Plan<E, sizeof...(Extra)> plan{arguments.epilogue, {}, {}, {}, {}, 0, 0, 0, 0};
     cpu::GemmProblem& gemm = plan.gemm;
     gemm.rows = out.shape(m);
     gemm.columns = out.shape(n);
-    gemm.depth = arguments.a.view.shape(n);
-    gemm.left = Rows<Compiled>::source(arguments.a.view.data(), arguments.a.view.stride(m), arguments.a.view.stride(n));
-    gemm.right = Rows<Compiled>::source(arguments.b.view.data(), arguments.b.view.stride(m), arguments.b.view.stride(n));
+    gemm.depth = a.shape(rank - 1);
+    const cpu::Source rows_of_a = Rows<Compiled>::source(a.data(), a.stride(rank - 2), a.stride(rank - 1)), columns_of_a = Rows<Compiled>::source(a.data(), a.stride(rank - 1), a.stride(rank - 2));
+    const cpu::Source rows_of_b = Rows<Compiled>::source(b.data(), b.stride(rank - 2), b.stride(rank - 1)), columns_of_b = Rows<Compiled>::source(b.data(), b.stride(rank - 1), b.stride(rank - 2));
+    gemm.left = swapped ? columns_of_b : rows_of_a;
+    gemm.right = swapped ? columns_of_a : rows_of_b;
+    if (Skinny<Compiled>::takes(gemm)) gemm.few_rows = swapped ? &Skinny<Compiled>::template block<A> : &Skinny<Compiled>::template block<B>;
     plan.out = Rows<Compiled>::sink(out.data(), out.stride(m), out.stride(n));
     ((plan.extra[I] = Rows<Compiled>::source(std::get<I>(arguments.extra).view.data(), std::get<I>(arguments.extra).view.stride(m), std::get<I>(arguments.extra).view.stride(n))), ...);
     gemm.finish = &finish<E, sizeof...(Extra)>;
     plan.is_direct = std::is_same_v<E, expr::Identity> && std::is_same_v<Out, float> && (out.stride(n) == 1 || gemm.columns == 1);
 
-    const Strides strides[] = {out.strides().part(0, m), arguments.a.view.strides().part(0, m), arguments.b.view.strides().part(0, m), std::get<I>(arguments.extra).view.strides().part(0, m)...};
+    const Strides left_batch = a.strides().part(0, batch_rank), right_batch = b.strides().part(0, batch_rank);
+    const Strides strides[] = {out.strides().part(0, batch_rank), swapped ? right_batch : left_batch, swapped ? left_batch : right_batch, std::get<I>(arguments.extra).view.strides().part(0, batch_rank)...};
     std::array<const Strides*, operands> batch{};
     for (std::size_t operand = 0; operand < operands; ++operand) batch[operand] = &strides[operand];
-    plan.batch = cpu::coalesce<operands>(out.shape().part(0, m), batch, 0);
+    plan.batch = cpu::coalesce<operands>(out.shape().part(0, batch_rank), batch, 0);
     const std::size_t batches = plan.batch.outer_count(0);
 
     divide(plan, batches);
     const std::size_t tasks = batches * plan.row_blocks * plan.column_blocks;
-    // About 16 multiply-adds per nanosecond.
-    const double nanoseconds = static_cast<double>(plan.block_rows * plan.block_columns) * static_cast<double>(gemm.depth) / 16;
+    const double nanoseconds = work(plan) / static_cast<double>(plan.row_blocks * plan.column_blocks);
     cpu::parallel_for(tasks, nanoseconds, &run<E, sizeof...(Extra)>, &plan);
   }
 
@@ -64,6 +73,11 @@ template <std::int64_t Compiled> struct Matmuls {
     bool is_direct = false;
   };
 
+  // Nanoseconds of one batch entry: about 16 multiply-adds in each, and what few rows need to read the right operand.
+  template <class P> static double work(const P& plan) {
+    return static_cast<double>(std::max<std::size_t>(plan.gemm.rows, 2)) * static_cast<double>(plan.gemm.columns) * static_cast<double>(plan.gemm.depth) / 16;
+  }
+
   // The blocks that one task computes, each with its own packing. Sums do not depend on where the cuts are.
   template <class P> static void divide(P& plan, std::size_t batches) {
     const cpu::GemmProblem& gemm = plan.gemm;
@@ -75,13 +89,15 @@ template <std::int64_t Compiled> struct Matmuls {
     // block packs the left operand again.
     const std::size_t most_columns = plan.is_direct || gemm.depth <= block_depth ? 4096 : 512;
     plan.column_blocks = (gemm.columns - 1) / most_columns + 1;
-    const std::size_t threads = cpu::thread_count(), tasks = batches * plan.row_blocks;
-    if (threads > 1 && tasks * plan.column_blocks < 2 * threads) {
-      // A task for each thread, two where they are long, but none below about 50 us.
-      const double work = static_cast<double>(plan.block_rows * gemm.columns) * static_cast<double>(gemm.depth);
-      const auto worth = static_cast<std::size_t>(work / 800'000);
-      const std::size_t wanted = (work * static_cast<double>(tasks) > 16'000'000.0 * static_cast<double>(threads) ? 2 : 1) * threads;
-      plan.column_blocks = std::max(plan.column_blocks, std::min((wanted - 1) / tasks + 1, worth));
+    const std::size_t tasks = batches * plan.row_blocks;
+    const double nanoseconds = work(plan) * static_cast<double>(batches);
+    // Asking for the number of threads takes longer than a small product.
+    if (nanoseconds > 2 * cpu::minimum_nanoseconds_per_task) {
+      // A task for each thread, two where they are long, but none so short that packing the left operand again would show.
+      const std::size_t threads = cpu::thread_count();
+      const std::size_t wanted = nanoseconds > 1e6 * static_cast<double>(threads) ? 2 * threads : threads;
+      const auto worth = static_cast<std::size_t>(work(plan) / static_cast<double>(plan.row_blocks) / (2 * cpu::minimum_nanoseconds_per_task));
+      if (threads > 1 && tasks * plan.column_blocks < wanted) plan.column_blocks = std::max(plan.column_blocks, std::min((wanted - 1) / tasks + 1, worth));
     }
     plan.block_columns = round_up((gemm.columns - 1) / plan.column_blocks + 1, width);
     plan.row_blocks = (gemm.rows - 1) / plan.block_rows + 1;
@@ -103,7 +119,8 @@ template <std::int64_t Compiled> struct Matmuls {
         gemm.direct_stride = plan.out.row_stride;
       }
       const std::size_t row = task % per_batch / plan.column_blocks * plan.block_rows, column = task % plan.column_blocks * plan.block_columns;
-      Gemm<Compiled>::block(gemm, row, std::min(gemm.rows, row + plan.block_rows), column, std::min(gemm.columns, column + plan.block_columns));
+      if (gemm.few_rows != nullptr) gemm.few_rows(gemm, column, std::min(gemm.columns, column + plan.block_columns));
+      else Gemm<Compiled>::block(gemm, row, std::min(gemm.rows, row + plan.block_rows), column, std::min(gemm.columns, column + plan.block_columns));
     }
   }
 

@@ -7,6 +7,7 @@
 #endif
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 
 #include <hwy/highway.h>
 
@@ -29,44 +30,50 @@ HWY_INLINE void store_partial(FloatTag d, FloatVector value, std::size_t count, 
 }
 
 // What a reduction does to vectors: the value that changes nothing, and the step. NaN stays.
+HWY_INLINE float sum_of_lanes(FloatTag d, FloatVector x) { return hn::GetLane(hn::SumOfLanes(d, x)); }
+// Highway's extrema leave open what NaN gives.
+HWY_INLINE bool has_nan(FloatTag d, FloatVector x) { return !hn::AllTrue(d, hn::Eq(x, x)); }
+HWY_INLINE float maximum_of_lanes(FloatTag d, FloatVector x) { return has_nan(d, x) ? std::numeric_limits<float>::quiet_NaN() : hn::GetLane(hn::MaxOfLanes(d, x)); }
+HWY_INLINE float minimum_of_lanes(FloatTag d, FloatVector x) { return has_nan(d, x) ? std::numeric_limits<float>::quiet_NaN() : hn::GetLane(hn::MinOfLanes(d, x)); }
+
 struct SumStep {
   static constexpr float neutral = 0;
   static HWY_INLINE FloatVector step(FloatTag, FloatVector total, FloatVector x) { return hn::Add(total, x); }
   static HWY_INLINE FloatVector join(FloatTag, FloatVector a, FloatVector b) { return hn::Add(a, b); }
+  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return sum_of_lanes(d, x); }
 };
 struct MaximumStep {
   static constexpr float neutral = -std::numeric_limits<float>::infinity();
   static HWY_INLINE FloatVector step(FloatTag d, FloatVector total, FloatVector x) { return apply(d, expr::op::Maximum{}, total, x); }
   static HWY_INLINE FloatVector join(FloatTag d, FloatVector a, FloatVector b) { return apply(d, expr::op::Maximum{}, a, b); }
+  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return maximum_of_lanes(d, x); }
 };
 struct MinimumStep {
   static constexpr float neutral = std::numeric_limits<float>::infinity();
   static HWY_INLINE FloatVector step(FloatTag d, FloatVector total, FloatVector x) { return apply(d, expr::op::Minimum{}, total, x); }
   static HWY_INLINE FloatVector join(FloatTag d, FloatVector a, FloatVector b) { return apply(d, expr::op::Minimum{}, a, b); }
+  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return minimum_of_lanes(d, x); }
 };
 struct AbsMaximumStep {
   static constexpr float neutral = 0;
   static HWY_INLINE FloatVector step(FloatTag d, FloatVector total, FloatVector x) { return apply(d, expr::op::Maximum{}, total, hn::Abs(x)); }
   static HWY_INLINE FloatVector join(FloatTag d, FloatVector a, FloatVector b) { return apply(d, expr::op::Maximum{}, a, b); }
+  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return maximum_of_lanes(d, x); }
+};
+// The largest number, for softmax: what NaN gives is open, since the row's sum shows it anyway.
+struct LargestStep {
+  static constexpr float neutral = -std::numeric_limits<float>::infinity();
+  static HWY_INLINE FloatVector step(FloatTag, FloatVector total, FloatVector x) { return hn::Max(total, x); }
+  static HWY_INLINE FloatVector join(FloatTag, FloatVector a, FloatVector b) { return hn::Max(a, b); }
+  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return hn::GetLane(hn::MaxOfLanes(d, x)); }
 };
 // Deviations from a known mean, squared and summed.
 struct SquareStep {
   static constexpr float neutral = 0;
   static HWY_INLINE FloatVector step(FloatTag, FloatVector total, FloatVector x) { return hn::MulAdd(x, x, total); }
   static HWY_INLINE FloatVector join(FloatTag, FloatVector a, FloatVector b) { return hn::Add(a, b); }
+  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return sum_of_lanes(d, x); }
 };
-
-// The lanes of a vector joined two by two, in an order that does not depend on anything but their number.
-template <class Step> HWY_INLINE float join_lanes(FloatTag d, FloatVector value) {
-  HWY_ALIGN float lanes[2 * HWY_MAX_BYTES / sizeof(float)];
-  std::fill(lanes, lanes + 2 * hn::Lanes(d), Step::neutral);
-  for (std::size_t width = hn::Lanes(d); width > 1;) {
-    hn::Store(value, d, lanes);
-    width = (width + 1) / 2;
-    value = Step::join(d, value, hn::LoadU(d, lanes + width));
-  }
-  return hn::GetLane(value);
-}
 
 // All x[i] - shift, reduced.
 template <class Step> HWY_INLINE float reduce_row(const float* x, std::size_t count, float shift = 0) {
@@ -88,7 +95,7 @@ template <class Step> HWY_INLINE float reduce_row(const float* x, std::size_t co
     const auto mask = hn::FirstN(d, count - i);
     b = Step::step(d, b, hn::IfThenElse(mask, rest, hn::Set(d, Step::neutral)));
   }
-  return join_lanes<Step>(d, Step::join(d, Step::join(d, a, b), Step::join(d, c, e)));
+  return Step::lanes(d, Step::join(d, Step::join(d, a, b), Step::join(d, c, e)));
 }
 
 }  // namespace cotenant::HWY_NAMESPACE

@@ -80,7 +80,7 @@ template <std::int64_t Compiled> struct WholeRows {
   static void softmax_row(const RowPlan& plan, const float* from, float* to) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d), count = plan.length;
-    const auto largest = hn::Set(d, reduce_row<MaximumStep>(from, count));
+    const auto largest = hn::Set(d, reduce_row<LargestStep>(from, count));
     auto total = hn::Zero(d), other = hn::Zero(d);
     std::size_t i = 0;
     for (; i + 2 * lanes <= count; i += 2 * lanes) {
@@ -101,7 +101,7 @@ template <std::int64_t Compiled> struct WholeRows {
       }
       total = hn::Add(total, x);
     }
-    const auto scale = hn::Set(d, 1.0f / join_lanes<SumStep>(d, hn::Add(total, other)));
+    const auto scale = hn::Set(d, 1.0f / sum_of_lanes(d, hn::Add(total, other)));
     for (i = 0; i + lanes <= count; i += lanes) hn::StoreU(hn::Mul(hn::LoadU(d, to + i), scale), d, to + i);
     if (i < count) store_partial(d, hn::Mul(load_partial(d, to + i, count - i, 0), scale), count - i, to + i);
   }
