@@ -60,11 +60,12 @@ inline std::vector<std::string> read_tokenizer(const json::Field& root, WordPiec
     if (at >= tokens.size()) tokens.resize(at + 1);
     tokens[at] = token;
   };
-  for (const json::Member& entry : model["vocab"].object().members()) put(entry.key, json::Field(entry.value, model.path() + ".vocab." + entry.key));
+  const json::Field vocabulary = model["vocab"];
+  for (const json::Member& entry : vocabulary.object().members()) put(entry.key, json::Field(entry.value, model.path() + ".vocab." + entry.key));
   if (const json::Field added = root["added_tokens"])
     for (const json::Value& value : added.array()) {
       const json::Field token(value, added.path());
-      const std::string& content = token["content"].string();
+      const std::string content = token["content"].string();
       if (token["single_word"].boolean_or(false) || token["normalized"].boolean_or(false))
         raise<Unsupported>(added.path() + ": the added token '" + content + "' asks for 'single_word' or 'normalized', which are not supported");
       put(content, token["id"]);
