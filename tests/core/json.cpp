@@ -108,6 +108,11 @@ TEST_CASE("json: depth is limited") {
   CHECK(error_of(objects).find("deeper") != std::string::npos);
 }
 
+TEST_CASE("json: the number of values is limited") {
+  CHECK_NOTHROW(json::Parser("[1, {\"a\": 2}, []]", "x", 5).parse_document());
+  CHECK_THROWS_WITH_AS(json::Parser("[1, {\"a\": 2}, []]", "x", 4).parse_document(), "x, line 1, column 15: the JSON text has more than 4 values", BadFile);
+}
+
 TEST_CASE("json: a wrong or missing field says where it is") {
   const json::Value value = json::parse(R"({"model": {"layers": "six", "heads": 4, "none": null, "big": -3}})");
   const json::Field field(value, "config.json");

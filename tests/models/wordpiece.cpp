@@ -135,6 +135,12 @@ TEST_CASE("wordpiece: a batch is padded to its longest sequence") {
   CHECK_THROWS_AS(tokenizer.encode_batch({}, 10), InvalidArgument);
 }
 
+TEST_CASE("wordpiece: copies share one vocabulary") {
+  const WordPiece tokenizer = tiny(), copy = tokenizer;
+  CHECK(&copy.token(5) == &tokenizer.token(5));
+  CHECK(copy.tokenize("unaffable") == tokenizer.tokenize("unaffable"));
+}
+
 TEST_CASE("wordpiece: a vocabulary without the tokens it needs, or not UTF-8") {
   CHECK_THROWS_AS(WordPiece({"a"}, {}), BadFile);
   CHECK_THROWS_AS(WordPiece({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "\xC3"}, {}), BadFile);

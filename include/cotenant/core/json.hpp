@@ -79,10 +79,14 @@ inline const Value* Object::find(std::string_view key) const {
 // Deeper text is refused: the reader recurses, and a stack is short. Real headers and configurations nest to about 10.
 inline constexpr std::size_t max_depth = 128;
 
+// A value takes up to 20 times the room of its text, so a hostile file of 100 MB could ask for gigabytes; the largest
+// vocabularies and headers in use have about two million values.
+inline constexpr std::size_t max_values = std::size_t{1} << 24;
+
 // One pass over the text; every error is a BadFile with line and column.
 class Parser {
  public:
-  Parser(std::string_view text, std::string_view name) : text_(text), name_(name) {}
+  Parser(std::string_view text, std::string_view name, std::size_t most_values = max_values) : text_(text), name_(name), most_values_(most_values) {}
   Value parse_document() {
     skip_space();
     Value value = parse_value(0);
@@ -115,6 +119,7 @@ class Parser {
 
   Value parse_value(std::size_t depth) {
     if (depth > max_depth) fail("nests deeper than " + std::to_string(max_depth) + " levels");
+    if (++values_ > most_values_) fail("has more than " + std::to_string(most_values_) + " values");
     switch (peek()) {
       case '{': return parse_object(depth);
       case '[': return parse_array(depth);
@@ -284,11 +289,13 @@ class Parser {
   std::string_view text_;
   std::string_view name_;
   std::size_t at_ = 0;
+  std::size_t values_ = 0;
+  std::size_t most_values_;
 };
 
 // Reads one value and nothing after it. `name` (usually the file's) begins every error message.
 // Errors: BadFile with line and column: anything RFC 8259 does not allow, duplicate keys, invalid UTF-8, lone
-// surrogates, numbers beyond a double, more than max_depth levels.
+// surrogates, numbers beyond a double, more than max_depth levels or max_values values.
 inline Value parse(std::string_view text, std::string_view name = "JSON text") { return Parser(text, name).parse_document(); }
 
 // A place in a document that knows its path, so that a wrong or missing value is an error which says where.
