@@ -287,7 +287,7 @@ int run(int argc, char** argv) {
   for (const std::string& text : options.texts) print_answer(text, program.answer(text));
   const ct::SharingStats stats = program.manager().stats();
   program.leave();
-  std::ofstream(options.report) << ct::report_html(stats, program.manager().timeline());
+  const auto timeline = program.manager().timeline();
 
   std::printf("\nMeasuring the same work in child processes ...\n");
   std::fflush(stdout);
@@ -301,21 +301,27 @@ int run(int argc, char** argv) {
     runs[mode] = run_child(arguments);
   }
   const Figures &one = runs["one"], &separate = runs["separate"], &shared = runs["shared"];
+  ct::HtmlTable table{.title = "With and without sharing", .rows = {{"", "one model alone", "five, separate", "five, sharing"}}, .note = "The same requests in three child processes, measured by the operating system."};
   if (one.empty() || separate.empty() || shared.empty()) {
     std::printf("no figures: this system gives no child process or no /proc/self/status\n");
   } else {
-    std::printf("\n  %-34s %16s %16s %16s\n", "", "one model alone", "five, separate", "five, sharing");
-    const auto row = [&](const char* title, const char* key, auto format) {
-      std::printf("  %-34s %16s %16s %16s\n", title, format(one.at(key)).c_str(), format(separate.at(key)).c_str(), format(shared.at(key)).c_str());
-    };
+    const auto row = [&](const char* title, const char* key, auto format) { table.rows.push_back({title, format(one.at(key)), format(separate.at(key)), format(shared.at(key))}); };
     row("resident memory (operating system)", "resident", mebibytes);
     row("  of it pages of mapped files", "file", mebibytes);
     row("bytes by the manager's accounting", "accounted", mebibytes);
     row("time per request (median)", "request", time_text);
     row("start-up, sentences encoded", "start", time_text);
-    std::printf("\n  five models that share take %.2f times the memory of one, and %.1f times less than five that do not\n", shared.at("resident") / one.at("resident"), separate.at("resident") / shared.at("resident"));
-    std::printf("  the embedding costs its first user %s and every other one %s: %.4f %% of it\n", time_text(shared.at("encode")).c_str(), time_text(shared.at("lease")).c_str(), 100 * shared.at("lease") / shared.at("encode"));
+    std::printf("\n");
+    for (const auto& cells : table.rows) std::printf("  %-36s %16s %16s %16s\n", cells[0].c_str(), cells[1].c_str(), cells[2].c_str(), cells[3].c_str());
+    char line[400];
+    std::snprintf(line, sizeof line, "Five models that share take %.2f times the memory of one; without sharing they take %.1f times as much. The embedding costs its first user %s and every other one %s, %.4f %% of it.",
+                  shared.at("resident") / one.at("resident"), separate.at("resident") / shared.at("resident"), time_text(shared.at("encode")).c_str(), time_text(shared.at("lease")).c_str(), 100 * shared.at("lease") / shared.at("encode"));
+    std::printf("\n%s\n", line);
+    table.note += std::string(" ") + line;
   }
+  std::ofstream page(options.report);
+  page << ct::report_html(stats, timeline, {.title = "Five models on one checkpoint", .tables = {table}});
+  if (!page.flush()) ct::raise<ct::IoError>("cannot write '" + options.report.string() + "'");
   std::printf("\nWho holds what, and memory over time: %s\n", std::filesystem::absolute(options.report).string().c_str());
   return 0;
 }
