@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "cotenant/core/json.hpp"
+#include "cotenant/core/json_field.hpp"
 #include "cotenant/share/manager.hpp"
 
 namespace ct = cotenant;

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "cotenant/core/json.hpp"
+#include "cotenant/core/json_field.hpp"
 #include "cotenant/files/safetensors.hpp"
 #include "cotenant/files/text_file.hpp"
 #include "cotenant/share/manager.hpp"

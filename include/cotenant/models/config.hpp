@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <string>
 
-#include "cotenant/core/json.hpp"
+#include "cotenant/core/json_field.hpp"
 #include "cotenant/files/text_file.hpp"
 
 namespace cotenant {

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "cotenant/core/json.hpp"
+#include "cotenant/core/json_field.hpp"
 #include "cotenant/files/text_file.hpp"
 #include "cotenant/models/wordpiece.hpp"
 
