@@ -10,6 +10,7 @@
 
 #include "cotenant/share/options.hpp"
 #include "cotenant/share/stats.hpp"
+#include "cotenant/share/tensor_groups.hpp"
 
 namespace cotenant {
 namespace detail {
@@ -59,7 +60,7 @@ inline std::string percent(double fraction) {
 
 }  // namespace detail
 
-// Totals, then one line per model and one per tensor, the largest first.
+// Totals, then one line per model and one per tensor or group of like tensors, the largest first.
 inline std::string report(const SharingStats& stats) {
   using detail::printable;
   const auto count = [](std::size_t number, const std::string& noun) { return std::to_string(number) + " " + noun + (number == 1 ? "" : "s"); };
@@ -80,17 +81,27 @@ inline std::string report(const SharingStats& stats) {
     text += "\n" + detail::text_table(rows, 1);
   }
   if (!stats.tensors.empty()) {
-    std::vector<const TensorUsage*> tensors;
-    for (const auto& [name, tensor] : stats.tensors) tensors.push_back(&tensor);
-    std::stable_sort(tensors.begin(), tensors.end(), [](const TensorUsage* a, const TensorUsage* b) { return std::pair(a->extra_bytes, a->bytes) > std::pair(b->extra_bytes, b->bytes); });
-    std::vector<std::vector<std::string>> rows{{"tensor", "type", "shape", "storage", "bytes", "extra", "held by"}};
-    for (const TensorUsage* tensor : tensors) {
+    struct Line {
+      std::size_t extra, bytes;
+      std::vector<std::string> cells;
+    };
+    std::vector<Line> lines;
+    for (const auto& group : detail::tensor_groups(stats)) {
+      const TensorUsage& tensor = *group.front();
+      Line line{0, 0, {}};
+      for (const TensorUsage* member : group) line.extra += member->extra_bytes, line.bytes += member->bytes;
       std::string holders;
-      for (const auto& [model, leases] : tensor->holders) holders += (holders.empty() ? "" : ", ") + printable(model) + (leases > 1 ? " ×" + std::to_string(leases) : "");
-      if (tensor->pinned) holders += holders.empty() ? "pinned" : " (pinned)";
-      if (holders.empty()) holders = tensor->can_be_freed ? "nobody: can be freed" : tensor->grants.empty() ? "nobody" : "nobody yet: granted";
-      rows.push_back({printable(tensor->name), std::string(to_string(tensor->dtype)), to_string(tensor->shape), tensor->storage, format_bytes(tensor->bytes), format_bytes(tensor->extra_bytes), holders});
+      for (const auto& [model, leases] : tensor.holders) holders += (holders.empty() ? "" : ", ") + printable(model) + (leases > 1 && group.size() == 1 ? " ×" + std::to_string(leases) : "");
+      if (tensor.pinned) holders += holders.empty() ? "pinned" : " (pinned)";
+      if (holders.empty()) holders = tensor.can_be_freed ? "nobody: can be freed" : tensor.grants.empty() ? "nobody" : "nobody yet: granted";
+      const bool alone = group.size() == 1;
+      line.cells = {alone ? printable(tensor.name) : printable(tensor.name) + " and " + std::to_string(group.size() - 1) + " more", std::string(to_string(tensor.dtype)), alone ? to_string(tensor.shape) : "",
+                    tensor.storage, format_bytes(line.bytes), format_bytes(line.extra), holders};
+      lines.push_back(std::move(line));
     }
+    std::stable_sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) { return std::pair(a.extra, a.bytes) > std::pair(b.extra, b.bytes); });
+    std::vector<std::vector<std::string>> rows{{"tensor", "type", "shape", "storage", "bytes", "extra", "held by"}};
+    for (Line& line : lines) rows.push_back(std::move(line.cells));
     // The last column is text of any length: padding it on the left would be wrong.
     text += "\n" + detail::text_table(rows, 7);
   }

@@ -13,6 +13,7 @@
 #include "cotenant/core/utf8.hpp"
 #include "cotenant/share/options.hpp"
 #include "cotenant/share/stats.hpp"
+#include "cotenant/share/tensor_groups.hpp"
 #include "cotenant/share/timeline.hpp"
 
 namespace cotenant::detail {
@@ -91,36 +92,21 @@ struct MatrixRow {
 };
 
 inline std::vector<MatrixRow> matrix_rows(const SharingStats& stats) {
-  struct Group {
-    std::vector<const TensorUsage*> tensors;
-  };
-  std::map<std::string, Group> groups;
-  for (const auto& [name, tensor] : stats.tensors) {
-    std::string key = tensor.storage + (tensor.pinned ? "\1" : "\2");
-    for (const auto& [model, leases] : tensor.holders) key += model + '\0';
-    key += '\1';
-    for (const std::string& model : tensor.grants) key += model + '\0';
-    groups[key].tensors.push_back(&tensor);
-  }
-  constexpr std::size_t worth_grouping = 5;  // fewer are easier to read one by one
   std::vector<MatrixRow> rows;
-  for (const auto& [key, group] : groups) {
-    const std::size_t stride = group.tensors.size() >= worth_grouping ? group.tensors.size() : 1;
-    for (std::size_t first = 0; first < group.tensors.size(); first += stride) {
-      const TensorUsage& tensor = *group.tensors[first];
-      MatrixRow row{tensor.name, tensor.name, std::string(to_string(tensor.dtype)) + " " + to_string(tensor.shape) + " · " + tensor.storage, 0, {}, tensor.grants, tensor.pinned, false};
-      row.is_view = stride == 1 && tensor.extra_bytes == 0;
-      for (std::size_t index = first; index < first + stride; ++index) {
-        row.bytes += group.tensors[index]->bytes;
-        for (const auto& [model, leases] : group.tensors[index]->holders) row.holders[model] += leases;
-      }
-      if (stride > 1) {
-        row.label = std::to_string(stride) + " tensors";
-        row.title = tensor.name + " … " + group.tensors.back()->name;
-        row.detail = shortened(tensor.name, 34) + " … · " + tensor.storage;
-      }
-      rows.push_back(std::move(row));
+  for (const auto& group : tensor_groups(stats)) {
+    const TensorUsage& tensor = *group.front();
+    MatrixRow row{tensor.name, tensor.name, std::string(to_string(tensor.dtype)) + " " + to_string(tensor.shape) + " · " + tensor.storage, 0, {}, tensor.grants, tensor.pinned, false};
+    row.is_view = group.size() == 1 && tensor.extra_bytes == 0;
+    for (const TensorUsage* member : group) {
+      row.bytes += member->bytes;
+      for (const auto& [model, leases] : member->holders) row.holders[model] += leases;
     }
+    if (group.size() > 1) {
+      row.label = std::to_string(group.size()) + " tensors";
+      row.title = tensor.name + " … " + group.back()->name;
+      row.detail = shortened(tensor.name, 30) + " … · " + tensor.storage;
+    }
+    rows.push_back(std::move(row));
   }
   std::stable_sort(rows.begin(), rows.end(), [](const MatrixRow& a, const MatrixRow& b) { return a.bytes > b.bytes; });
   return rows;
