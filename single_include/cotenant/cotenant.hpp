@@ -330,10 +330,14 @@ inline const Value* Object::find(std::string_view key) const {
 // Deeper text is refused: the reader recurses, and a stack is short. Real headers and configurations nest to about 10.
 inline constexpr std::size_t max_depth = 128;
 
+// A value takes up to 20 times the room of its text, so a hostile file of 100 MB could ask for gigabytes; the largest
+// vocabularies and headers in use have about two million values.
+inline constexpr std::size_t max_values = std::size_t{1} << 24;
+
 // One pass over the text; every error is a BadFile with line and column.
 class Parser {
  public:
-  Parser(std::string_view text, std::string_view name) : text_(text), name_(name) {}
+  Parser(std::string_view text, std::string_view name, std::size_t most_values = max_values) : text_(text), name_(name), most_values_(most_values) {}
   Value parse_document() {
     skip_space();
     Value value = parse_value(0);
@@ -366,6 +370,7 @@ class Parser {
 
   Value parse_value(std::size_t depth) {
     if (depth > max_depth) fail("nests deeper than " + std::to_string(max_depth) + " levels");
+    if (++values_ > most_values_) fail("has more than " + std::to_string(most_values_) + " values");
     switch (peek()) {
       case '{': return parse_object(depth);
       case '[': return parse_array(depth);
@@ -535,12 +540,25 @@ class Parser {
   std::string_view text_;
   std::string_view name_;
   std::size_t at_ = 0;
+  std::size_t values_ = 0;
+  std::size_t most_values_;
 };
 
 // Reads one value and nothing after it. `name` (usually the file's) begins every error message.
 // Errors: BadFile with line and column: anything RFC 8259 does not allow, duplicate keys, invalid UTF-8, lone
-// surrogates, numbers beyond a double, more than max_depth levels.
+// surrogates, numbers beyond a double, more than max_depth levels or max_values values.
 inline Value parse(std::string_view text, std::string_view name = "JSON text") { return Parser(text, name).parse_document(); }
+
+}  // namespace cotenant::json
+
+#endif
+
+// ---- cotenant/core/json_field.hpp ----
+// json::Field: reading a JSON document by path, with errors that say where something is missing or of another kind.
+#ifndef COTENANT_CORE_JSON_FIELD_HPP
+#define COTENANT_CORE_JSON_FIELD_HPP
+
+namespace cotenant::json {
 
 // A place in a document that knows its path, so that a wrong or missing value is an error which says where.
 //   Field config(value, "config.json");  config["hidden_size"].integer();  config["vision"]["layers"].integer_or(12);
@@ -3622,6 +3640,37 @@ inline OptimizationResult Registry::optimize() {
 
 #endif
 
+// ---- cotenant/share/tensor_groups.hpp ----
+// tensor_groups(): tensors that a reader may take as one, such as the weights of a checkpoint.
+#ifndef COTENANT_SHARE_TENSOR_GROUPS_HPP
+#define COTENANT_SHARE_TENSOR_GROUPS_HPP
+
+namespace cotenant::detail {
+
+// Tensors of one storage with the same holders, grants and pin are a group where there are at least five of them; fewer
+// are easier to read one by one. Members are in order of their names. The pointers point into `stats`.
+inline std::vector<std::vector<const TensorUsage*>> tensor_groups(const SharingStats& stats) {
+  constexpr std::size_t worth_grouping = 5;
+  std::map<std::string, std::vector<const TensorUsage*>> alike;
+  for (const auto& [name, tensor] : stats.tensors) {
+    std::string key = tensor.storage + (tensor.pinned ? "\1" : "\2");
+    for (const auto& [model, leases] : tensor.holders) key += model + '\0';
+    key += '\1';
+    for (const std::string& model : tensor.grants) key += model + '\0';
+    alike[key].push_back(&tensor);
+  }
+  std::vector<std::vector<const TensorUsage*>> groups;
+  for (const auto& [key, tensors] : alike) {
+    if (tensors.size() >= worth_grouping) groups.push_back(tensors);
+    else for (const TensorUsage* tensor : tensors) groups.push_back({tensor});
+  }
+  return groups;
+}
+
+}  // namespace cotenant::detail
+
+#endif
+
 // ---- cotenant/share/report.hpp ----
 // Report: the statistics as a table for people.
 #ifndef COTENANT_SHARE_REPORT_HPP
@@ -3675,7 +3724,7 @@ inline std::string percent(double fraction) {
 
 }  // namespace detail
 
-// Totals, then one line per model and one per tensor, the largest first.
+// Totals, then one line per model and one per tensor or group of like tensors, the largest first.
 inline std::string report(const SharingStats& stats) {
   using detail::printable;
   const auto count = [](std::size_t number, const std::string& noun) { return std::to_string(number) + " " + noun + (number == 1 ? "" : "s"); };
@@ -3696,17 +3745,27 @@ inline std::string report(const SharingStats& stats) {
     text += "\n" + detail::text_table(rows, 1);
   }
   if (!stats.tensors.empty()) {
-    std::vector<const TensorUsage*> tensors;
-    for (const auto& [name, tensor] : stats.tensors) tensors.push_back(&tensor);
-    std::stable_sort(tensors.begin(), tensors.end(), [](const TensorUsage* a, const TensorUsage* b) { return std::pair(a->extra_bytes, a->bytes) > std::pair(b->extra_bytes, b->bytes); });
-    std::vector<std::vector<std::string>> rows{{"tensor", "type", "shape", "storage", "bytes", "extra", "held by"}};
-    for (const TensorUsage* tensor : tensors) {
+    struct Line {
+      std::size_t extra, bytes;
+      std::vector<std::string> cells;
+    };
+    std::vector<Line> lines;
+    for (const auto& group : detail::tensor_groups(stats)) {
+      const TensorUsage& tensor = *group.front();
+      Line line{0, 0, {}};
+      for (const TensorUsage* member : group) line.extra += member->extra_bytes, line.bytes += member->bytes;
       std::string holders;
-      for (const auto& [model, leases] : tensor->holders) holders += (holders.empty() ? "" : ", ") + printable(model) + (leases > 1 ? " ×" + std::to_string(leases) : "");
-      if (tensor->pinned) holders += holders.empty() ? "pinned" : " (pinned)";
-      if (holders.empty()) holders = tensor->can_be_freed ? "nobody: can be freed" : tensor->grants.empty() ? "nobody" : "nobody yet: granted";
-      rows.push_back({printable(tensor->name), std::string(to_string(tensor->dtype)), to_string(tensor->shape), tensor->storage, format_bytes(tensor->bytes), format_bytes(tensor->extra_bytes), holders});
+      for (const auto& [model, leases] : tensor.holders) holders += (holders.empty() ? "" : ", ") + printable(model) + (leases > 1 && group.size() == 1 ? " ×" + std::to_string(leases) : "");
+      if (tensor.pinned) holders += holders.empty() ? "pinned" : " (pinned)";
+      if (holders.empty()) holders = tensor.can_be_freed ? "nobody: can be freed" : tensor.grants.empty() ? "nobody" : "nobody yet: granted";
+      const bool alone = group.size() == 1;
+      line.cells = {alone ? printable(tensor.name) : printable(tensor.name) + " and " + std::to_string(group.size() - 1) + " more", std::string(to_string(tensor.dtype)), alone ? to_string(tensor.shape) : "",
+                    tensor.storage, format_bytes(line.bytes), format_bytes(line.extra), holders};
+      lines.push_back(std::move(line));
     }
+    std::stable_sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) { return std::pair(a.extra, a.bytes) > std::pair(b.extra, b.bytes); });
+    std::vector<std::vector<std::string>> rows{{"tensor", "type", "shape", "storage", "bytes", "extra", "held by"}};
+    for (Line& line : lines) rows.push_back(std::move(line.cells));
     // The last column is text of any length: padding it on the left would be wrong.
     text += "\n" + detail::text_table(rows, 7);
   }
@@ -5733,36 +5792,21 @@ struct MatrixRow {
 };
 
 inline std::vector<MatrixRow> matrix_rows(const SharingStats& stats) {
-  struct Group {
-    std::vector<const TensorUsage*> tensors;
-  };
-  std::map<std::string, Group> groups;
-  for (const auto& [name, tensor] : stats.tensors) {
-    std::string key = tensor.storage + (tensor.pinned ? "\1" : "\2");
-    for (const auto& [model, leases] : tensor.holders) key += model + '\0';
-    key += '\1';
-    for (const std::string& model : tensor.grants) key += model + '\0';
-    groups[key].tensors.push_back(&tensor);
-  }
-  constexpr std::size_t worth_grouping = 5;  // fewer are easier to read one by one
   std::vector<MatrixRow> rows;
-  for (const auto& [key, group] : groups) {
-    const std::size_t stride = group.tensors.size() >= worth_grouping ? group.tensors.size() : 1;
-    for (std::size_t first = 0; first < group.tensors.size(); first += stride) {
-      const TensorUsage& tensor = *group.tensors[first];
-      MatrixRow row{tensor.name, tensor.name, std::string(to_string(tensor.dtype)) + " " + to_string(tensor.shape) + " · " + tensor.storage, 0, {}, tensor.grants, tensor.pinned, false};
-      row.is_view = stride == 1 && tensor.extra_bytes == 0;
-      for (std::size_t index = first; index < first + stride; ++index) {
-        row.bytes += group.tensors[index]->bytes;
-        for (const auto& [model, leases] : group.tensors[index]->holders) row.holders[model] += leases;
-      }
-      if (stride > 1) {
-        row.label = std::to_string(stride) + " tensors";
-        row.title = tensor.name + " … " + group.tensors.back()->name;
-        row.detail = shortened(tensor.name, 34) + " … · " + tensor.storage;
-      }
-      rows.push_back(std::move(row));
+  for (const auto& group : tensor_groups(stats)) {
+    const TensorUsage& tensor = *group.front();
+    MatrixRow row{tensor.name, tensor.name, std::string(to_string(tensor.dtype)) + " " + to_string(tensor.shape) + " · " + tensor.storage, 0, {}, tensor.grants, tensor.pinned, false};
+    row.is_view = group.size() == 1 && tensor.extra_bytes == 0;
+    for (const TensorUsage* member : group) {
+      row.bytes += member->bytes;
+      for (const auto& [model, leases] : member->holders) row.holders[model] += leases;
     }
+    if (group.size() > 1) {
+      row.label = std::to_string(group.size()) + " tensors";
+      row.title = tensor.name + " … " + group.back()->name;
+      row.detail = shortened(tensor.name, 30) + " … · " + tensor.storage;
+    }
+    rows.push_back(std::move(row));
   }
   std::stable_sort(rows.begin(), rows.end(), [](const MatrixRow& a, const MatrixRow& b) { return a.bytes > b.bytes; });
   return rows;
@@ -6494,6 +6538,9 @@ struct GemmProblem {
   FinishTile finish = nullptr;
   const void* context = nullptr;
   std::size_t batch = 0;
+  // For few rows: all of them, columns [first, last), by a kernel that reads the right operand's own element type. Null
+  // where the strides or the shape do not suit it.
+  void (*few_rows)(const GemmProblem& problem, std::size_t first_column, std::size_t last_column) = nullptr;
 };
 
 }  // namespace cotenant::cpu
@@ -6806,7 +6853,7 @@ HWY_INLINE FloatVector power_of_two(FloatTag d, hn::Vec<hn::RebindToSigned<Float
   return hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(n, hn::Set(integer, 127))));
 }
 
-// factor * exp(high + low), |low| small beside high; high + low in [-104, 89]: below every result is 0, above infinity.
+// factor * exp(high + low), |low| small beside high; high + low in [-112, 89]: below -104 exp is 0, above 88.8 infinity.
 // exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln 2 / 2 (Cody and Waite: ln 2 in two parts, n * 355/512 is exact).
 // 2^n is applied in two halves, so that results round once into the subnormal range and overflow to infinity.
 HWY_INLINE FloatVector scaled_exp(FloatTag d, FloatVector high, FloatVector low, FloatVector factor) {
@@ -6889,43 +6936,54 @@ HWY_INLINE FloatVector vector_erf(FloatTag d, FloatVector x) {
   return keep_nan(x, hn::IfThenElse(hn::Lt(size, constant(d, 0.95f)), small, hn::CopySignToAbs(large, x)));
 }
 
-// Within 2 ULP, subnormal results included: with e = exp(-|x|) it is 1 / (1 + e), or e / (1 + e) where x < 0.
+// Within 2.5 ULP, subnormal results included: with e = exp(-|x|) it is 1 / (1 + e), or e / (1 + e) where x < 0.
 HWY_INLINE FloatVector vector_sigmoid(FloatTag d, FloatVector x) {
   const auto one = constant(d, 1.0f);
   const auto e = scaled_exp(d, hn::Max(hn::Neg(hn::Abs(x)), constant(d, -104.0f)), hn::Zero(d), one);
   const auto numerator = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), e, one);
   return keep_nan(x, hn::Div(numerator, hn::Add(one, e)));
 }
-// x * sigmoid(x); 0 at -infinity, its limit.
-HWY_INLINE FloatVector vector_silu(FloatTag d, FloatVector x) {
-  const auto value = hn::Mul(x, vector_sigmoid(d, x));
-  return hn::IfThenElse(hn::Eq(x, constant(d, -std::numeric_limits<float>::infinity())), hn::Zero(d), value);
+// x * sigmoid(y), y of x's sign and growing with it; 0 at -infinity, its limit. Where y < -20, 1 + e is 1, and x goes in
+// before e = exp(y) is scaled down, so that it does not meet a subnormal; x e rounds to 0 from y = -110 on.
+HWY_INLINE FloatVector times_sigmoid(FloatTag d, FloatVector x, FloatVector y) {
+  const auto one = constant(d, 1.0f), limit = constant(d, -110.0f);
+  const auto negative = hn::Lt(y, hn::Zero(d)), tiny = hn::Lt(y, constant(d, -20.0f));
+  // x e where y is far below 0, else e.
+  const auto e = scaled_exp(d, hn::Max(hn::Neg(hn::Abs(y)), limit), hn::Zero(d), hn::IfThenElse(tiny, hn::Max(x, limit), one));
+  const auto value = hn::Div(hn::IfThenElse(negative, hn::Mul(x, e), x), hn::Add(one, e));
+  return keep_nan(x, hn::IfThenElse(tiny, e, value));
 }
+// Within 3 ULP.
+HWY_INLINE FloatVector vector_silu(FloatTag d, FloatVector x) { return times_sigmoid(d, x, x); }
 
-// Within 4 ULP, negative tail included. x * Phi(x); the normal distribution's tail is Q(t) = exp(-t^2 / 2) M(t), t = |x|,
-// Phi(x) = 1 - Q(x) for x > 0 and Q(-x) else. M is smooth: a polynomial in u = 1 / (1 + 0.35 t), relative error 3e-8.
+// Within 5 ULP, negative tail included. x * Phi(x); for |x| < 0.85 Phi(x) = 1/2 + x R(x^2). Beyond, the normal
+// distribution's tail is Q(t) = exp(-t^2 / 2) M(t), t = |x|, and Phi(x) = 1 - Q(x) for x > 0, Q(-x) else. M is smooth:
+// u times a polynomial in u, u = 1 / (1 + 0.45 t), relative error 5e-8 from t = 0.8 on.
 HWY_INLINE FloatVector vector_gelu(FloatTag d, FloatVector x) {
   const hn::RebindToUnsigned<FloatTag> bits;
   const auto one = constant(d, 1.0f), half = constant(d, 0.5f);
+  const auto size = hn::Abs(x), square = hn::Mul(x, x);
+  const auto r = polynomial(d, square, 0.398942232f, -0.0664894357f, 0.00996753853f, -0.00117112591f, 9.57009615e-05f);
+  const auto near_zero = hn::Mul(x, hn::MulAdd(x, r, half));
   // From 14.5 on the product x Q(x) is below half of the smallest subnormal.
-  const auto t = hn::Min(hn::Abs(x), constant(d, 14.5f));
+  const auto t = hn::Min(size, constant(d, 14.5f));
   // t^2 exactly: the upper 12 bits of t have an exact square, and the rest is small.
   const auto upper = hn::BitCast(d, hn::And(hn::BitCast(bits, t), hn::Set(bits, 0xFFFFF000u)));
   const auto high = hn::Mul(hn::Mul(upper, upper), hn::Neg(half));
   const auto low = hn::Mul(hn::Mul(hn::Sub(t, upper), hn::Add(t, upper)), hn::Neg(half));
-  const auto u = hn::Div(one, hn::MulAdd(t, constant(d, 0.35f), one));
-  const auto m = polynomial(d, u, -1.37808547e-06f, 0.139651939f, 0.139576629f, 0.121309176f, 0.100830615f, -0.0136726638f, 0.14700757f, -0.246016249f, 0.139620334f, -0.0283059888f);
+  const auto u = hn::Div(one, hn::MulAdd(t, constant(d, 0.45f), one));
+  const auto m = hn::Mul(u, polynomial(d, u, 0.179539889f, 0.179078504f, 0.148391873f, 0.0371944457f, 0.108626798f, -0.351506084f, 0.269368023f, -0.0707459152f));
   const auto negative = hn::Lt(x, hn::Zero(d));
   // The factor x goes in before the result is scaled down, so that it does not meet a subnormal tail.
   const auto tail = scaled_exp(d, high, low, hn::Mul(m, hn::IfThenElse(negative, hn::Neg(t), one)));
-  return keep_nan(x, hn::IfThenElse(negative, tail, hn::Mul(x, hn::Sub(one, tail))));
+  const auto far = hn::IfThenElse(negative, tail, hn::Mul(x, hn::Sub(one, tail)));
+  return keep_nan(x, hn::IfThenElse(hn::Lt(size, constant(d, 0.85f)), near_zero, far));
 }
-// x / (1 + exp(-2 u)), u = sqrt(2 / pi) (x + 0.044715 x^3): 1 + tanh(u) = 2 sigmoid(2 u).
+// x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3): 1 + tanh(u) = 2 sigmoid(2 u). Within 2 |2 u| + 4 ULP: that is what
+// rounding u does to exp.
 HWY_INLINE FloatVector vector_gelu_tanh(FloatTag d, FloatVector x) {
   const auto cubic = hn::MulAdd(hn::Mul(constant(d, 0.044715f), hn::Mul(x, x)), x, x);
-  const auto e = vector_exp(d, hn::Mul(constant(d, -1.59576912f), cubic));
-  const auto value = hn::Div(x, hn::Add(constant(d, 1.0f), e));
-  return hn::IfThenElse(hn::Eq(x, constant(d, -std::numeric_limits<float>::infinity())), hn::Zero(d), value);
+  return times_sigmoid(d, x, hn::Mul(constant(d, 1.59576912f), cubic));
 }
 
 // Lane by lane through the C library: pow is rare, and its special cases many.
@@ -7416,118 +7474,13 @@ template <std::int64_t Compiled> struct Gemm {
 HWY_AFTER_NAMESPACE();
 #endif  // per target
 
-HWY_BEFORE_NAMESPACE();
-namespace cotenant::HWY_NAMESPACE {
-
-template <std::int64_t Compiled> struct Matmuls {
-  template <class A, class B, class Out, class E, class... Extra, std::size_t... I>
-  static void matmul(const MatmulArguments<A, B, Out, E, Extra...>& arguments, std::index_sequence<I...>) {
-    constexpr std::size_t operands = 3 + sizeof...(Extra);
-    const View<Out>& out = arguments.out.view;
-    if (out.size() == 0) return;
-    const std::size_t rank = out.rank(), m = rank - 2, n = rank - 1;
-    Plan<E, sizeof...(Extra)> plan{arguments.epilogue, {}, {}, {}, {}, 0, 0, 0, 0};
-    cpu::GemmProblem& gemm = plan.gemm;
-    gemm.rows = out.shape(m);
-    gemm.columns = out.shape(n);
-    gemm.depth = arguments.a.view.shape(n);
-    gemm.left = Rows<Compiled>::source(arguments.a.view.data(), arguments.a.view.stride(m), arguments.a.view.stride(n));
-    gemm.right = Rows<Compiled>::source(arguments.b.view.data(), arguments.b.view.stride(m), arguments.b.view.stride(n));
-    plan.out = Rows<Compiled>::sink(out.data(), out.stride(m), out.stride(n));
-    ((plan.extra[I] = Rows<Compiled>::source(std::get<I>(arguments.extra).view.data(), std::get<I>(arguments.extra).view.stride(m), std::get<I>(arguments.extra).view.stride(n))), ...);
-    gemm.finish = &finish<E, sizeof...(Extra)>;
-    plan.is_direct = std::is_same_v<E, expr::Identity> && std::is_same_v<Out, float> && (out.stride(n) == 1 || gemm.columns == 1);
-
-    const Strides strides[] = {out.strides().part(0, m), arguments.a.view.strides().part(0, m), arguments.b.view.strides().part(0, m), std::get<I>(arguments.extra).view.strides().part(0, m)...};
-    std::array<const Strides*, operands> batch{};
-    for (std::size_t operand = 0; operand < operands; ++operand) batch[operand] = &strides[operand];
-    plan.batch = cpu::coalesce<operands>(out.shape().part(0, m), batch, 0);
-    const std::size_t batches = plan.batch.outer_count(0);
-
-    divide(plan, batches);
-    const std::size_t tasks = batches * plan.row_blocks * plan.column_blocks;
-    // About 16 multiply-adds per nanosecond.
-    const double nanoseconds = static_cast<double>(plan.block_rows * plan.block_columns) * static_cast<double>(gemm.depth) / 16;
-    cpu::parallel_for(tasks, nanoseconds, &run<E, sizeof...(Extra)>, &plan);
-  }
-
- private:
-  template <class E, std::size_t Count> struct Plan {
-    const E& epilogue;
-    cpu::GemmProblem gemm;
-    cpu::Sink out;
-    std::array<cpu::Source, Count> extra;
-    cpu::Iteration<Count + 3> batch;
-    std::size_t block_rows, block_columns, row_blocks, column_blocks;
-    bool is_direct = false;
-  };
-
-  // The blocks that one task computes, each with its own packing. Sums do not depend on where the cuts are.
-  template <class P> static void divide(P& plan, std::size_t batches) {
-    const cpu::GemmProblem& gemm = plan.gemm;
-    const auto round_up = [](std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; };
-    const std::size_t width = Gemm<Compiled>::panel_columns();
-    plan.row_blocks = (gemm.rows - 1) / block_rows + 1;
-    plan.block_rows = round_up((gemm.rows - 1) / plan.row_blocks + 1, tile_rows);
-    // Where sums wait between blocks of k, 512 columns of them for 384 rows fill 768 KiB. Else wide blocks are better: each
-    // block packs the left operand again.
-    const std::size_t most_columns = plan.is_direct || gemm.depth <= block_depth ? 4096 : 512;
-    plan.column_blocks = (gemm.columns - 1) / most_columns + 1;
-    const std::size_t threads = cpu::thread_count(), tasks = batches * plan.row_blocks;
-    if (threads > 1 && tasks * plan.column_blocks < 2 * threads) {
-      // A task for each thread, two where they are long, but none below about 50 us.
-      const double work = static_cast<double>(plan.block_rows * gemm.columns) * static_cast<double>(gemm.depth);
-      const auto worth = static_cast<std::size_t>(work / 800'000);
-      const std::size_t wanted = (work * static_cast<double>(tasks) > 16'000'000.0 * static_cast<double>(threads) ? 2 : 1) * threads;
-      plan.column_blocks = std::max(plan.column_blocks, std::min((wanted - 1) / tasks + 1, worth));
-    }
-    plan.block_columns = round_up((gemm.columns - 1) / plan.column_blocks + 1, width);
-    plan.row_blocks = (gemm.rows - 1) / plan.block_rows + 1;
-    plan.column_blocks = (gemm.columns - 1) / plan.block_columns + 1;
-  }
-
-  template <class E, std::size_t Count> static void run(const void* context, std::size_t begin, std::size_t end) {
-    const auto& plan = *static_cast<const Plan<E, Count>*>(context);
-    const std::size_t per_batch = plan.row_blocks * plan.column_blocks;
-    for (std::size_t task = begin; task < end; ++task) {
-      const cpu::Odometer<Count + 3> at(plan.batch, 0, task / per_batch);
-      cpu::GemmProblem gemm = plan.gemm;
-      gemm.context = context;
-      gemm.batch = task / per_batch;
-      gemm.left = gemm.left.moved(at.offset(1));
-      gemm.right = gemm.right.moved(at.offset(2));
-      if (plan.is_direct) {
-        gemm.direct = reinterpret_cast<float*>(plan.out.at(at.offset(0)));
-        gemm.direct_stride = plan.out.row_stride;
-      }
-      const std::size_t row = task % per_batch / plan.column_blocks * plan.block_rows, column = task % plan.column_blocks * plan.block_columns;
-      Gemm<Compiled>::block(gemm, row, std::min(gemm.rows, row + plan.block_rows), column, std::min(gemm.columns, column + plan.block_columns));
-    }
-  }
-
-  template <class E, std::size_t Count>
-  static void finish(const void* context, std::size_t batch, const float* sums, std::ptrdiff_t stride, std::size_t row, std::size_t column, std::size_t rows, std::size_t columns) {
-    const auto& plan = *static_cast<const Plan<E, Count>*>(context);
-    const cpu::Odometer<Count + 3> at(plan.batch, 0, batch);
-    const auto m = static_cast<std::ptrdiff_t>(row), n = static_cast<std::ptrdiff_t>(column);
-    cpu::Source in[Count + 1];
-    in[0] = Rows<Compiled>::source(sums, stride, 1);
-    for (std::size_t i = 0; i < Count; ++i) in[i + 1] = plan.extra[i].moved(at.offset(i + 3) + m * plan.extra[i].row_stride + n * plan.extra[i].column_stride);
-    Tiles<Compiled>::template tile<E, Count + 1>(plan.epilogue, in, plan.out.moved(at.offset(0) + m * plan.out.row_stride + n * plan.out.column_stride), rows, columns);
-  }
-};
-
-}  // namespace cotenant::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-#endif  // per target
-
-// ---- cotenant/cpu/reduce-inl.hpp ----
-// Reductions in float on one CPU target: along rows, or down columns where those are the contiguous direction.
-#if defined(COTENANT_CPU_REDUCE_INL_HPP) == defined(HWY_TARGET_TOGGLE)
-#ifdef COTENANT_CPU_REDUCE_INL_HPP
-#undef COTENANT_CPU_REDUCE_INL_HPP
+// ---- cotenant/cpu/skinny-inl.hpp ----
+// Products with one to four rows on the left, such as a query against a matrix: the right operand is read once, where it lies.
+#if defined(COTENANT_CPU_SKINNY_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_SKINNY_INL_HPP
+#undef COTENANT_CPU_SKINNY_INL_HPP
 #else
-#define COTENANT_CPU_REDUCE_INL_HPP
+#define COTENANT_CPU_SKINNY_INL_HPP
 #endif
 
 #include <hwy/highway.h>
@@ -7560,44 +7513,50 @@ HWY_INLINE void store_partial(FloatTag d, FloatVector value, std::size_t count, 
 }
 
 // What a reduction does to vectors: the value that changes nothing, and the step. NaN stays.
+HWY_INLINE float sum_of_lanes(FloatTag d, FloatVector x) { return hn::GetLane(hn::SumOfLanes(d, x)); }
+// Highway's extrema leave open what NaN gives.
+HWY_INLINE bool has_nan(FloatTag d, FloatVector x) { return !hn::AllTrue(d, hn::Eq(x, x)); }
+HWY_INLINE float maximum_of_lanes(FloatTag d, FloatVector x) { return has_nan(d, x) ? std::numeric_limits<float>::quiet_NaN() : hn::GetLane(hn::MaxOfLanes(d, x)); }
+HWY_INLINE float minimum_of_lanes(FloatTag d, FloatVector x) { return has_nan(d, x) ? std::numeric_limits<float>::quiet_NaN() : hn::GetLane(hn::MinOfLanes(d, x)); }
+
 struct SumStep {
   static constexpr float neutral = 0;
   static HWY_INLINE FloatVector step(FloatTag, FloatVector total, FloatVector x) { return hn::Add(total, x); }
   static HWY_INLINE FloatVector join(FloatTag, FloatVector a, FloatVector b) { return hn::Add(a, b); }
+  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return sum_of_lanes(d, x); }
 };
 struct MaximumStep {
   static constexpr float neutral = -std::numeric_limits<float>::infinity();
   static HWY_INLINE FloatVector step(FloatTag d, FloatVector total, FloatVector x) { return apply(d, expr::op::Maximum{}, total, x); }
   static HWY_INLINE FloatVector join(FloatTag d, FloatVector a, FloatVector b) { return apply(d, expr::op::Maximum{}, a, b); }
+  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return maximum_of_lanes(d, x); }
 };
 struct MinimumStep {
   static constexpr float neutral = std::numeric_limits<float>::infinity();
   static HWY_INLINE FloatVector step(FloatTag d, FloatVector total, FloatVector x) { return apply(d, expr::op::Minimum{}, total, x); }
   static HWY_INLINE FloatVector join(FloatTag d, FloatVector a, FloatVector b) { return apply(d, expr::op::Minimum{}, a, b); }
+  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return minimum_of_lanes(d, x); }
 };
 struct AbsMaximumStep {
   static constexpr float neutral = 0;
   static HWY_INLINE FloatVector step(FloatTag d, FloatVector total, FloatVector x) { return apply(d, expr::op::Maximum{}, total, hn::Abs(x)); }
   static HWY_INLINE FloatVector join(FloatTag d, FloatVector a, FloatVector b) { return apply(d, expr::op::Maximum{}, a, b); }
+  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return maximum_of_lanes(d, x); }
+};
+// The largest number, for softmax: what NaN gives is open, since the row's sum shows it anyway.
+struct LargestStep {
+  static constexpr float neutral = -std::numeric_limits<float>::infinity();
+  static HWY_INLINE FloatVector step(FloatTag, FloatVector total, FloatVector x) { return hn::Max(total, x); }
+  static HWY_INLINE FloatVector join(FloatTag, FloatVector a, FloatVector b) { return hn::Max(a, b); }
+  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return hn::GetLane(hn::MaxOfLanes(d, x)); }
 };
 // Deviations from a known mean, squared and summed.
 struct SquareStep {
   static constexpr float neutral = 0;
   static HWY_INLINE FloatVector step(FloatTag, FloatVector total, FloatVector x) { return hn::MulAdd(x, x, total); }
   static HWY_INLINE FloatVector join(FloatTag, FloatVector a, FloatVector b) { return hn::Add(a, b); }
+  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return sum_of_lanes(d, x); }
 };
-
-// The lanes of a vector joined two by two, in an order that does not depend on anything but their number.
-template <class Step> HWY_INLINE float join_lanes(FloatTag d, FloatVector value) {
-  HWY_ALIGN float lanes[2 * HWY_MAX_BYTES / sizeof(float)];
-  std::fill(lanes, lanes + 2 * hn::Lanes(d), Step::neutral);
-  for (std::size_t width = hn::Lanes(d); width > 1;) {
-    hn::Store(value, d, lanes);
-    width = (width + 1) / 2;
-    value = Step::join(d, value, hn::LoadU(d, lanes + width));
-  }
-  return hn::GetLane(value);
-}
 
 // All x[i] - shift, reduced.
 template <class Step> HWY_INLINE float reduce_row(const float* x, std::size_t count, float shift = 0) {
@@ -7619,12 +7578,270 @@ template <class Step> HWY_INLINE float reduce_row(const float* x, std::size_t co
     const auto mask = hn::FirstN(d, count - i);
     b = Step::step(d, b, hn::IfThenElse(mask, rest, hn::Set(d, Step::neutral)));
   }
-  return join_lanes<Step>(d, Step::join(d, Step::join(d, a, b), Step::join(d, c, e)));
+  return Step::lanes(d, Step::join(d, Step::join(d, a, b), Step::join(d, c, e)));
 }
 
 }  // namespace cotenant::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 #endif  // per target
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
+template <std::size_t> struct SumsOfColumn { using type = FloatVector; };
+
+// Two rows of the left operand at once (or one, where both are the same), as packs: see TileProduct.
+template <class T, std::size_t... C> struct SkinnyProduct {
+  // The right operand's rows are contiguous: the columns are the lanes of vectors C.
+  static HWY_INLINE void across(const float* one, const float* two, std::size_t depth, const T* right, std::ptrdiff_t right_step, float* sums, float* more,
+                                typename SumsOfColumn<C>::type... first, typename SumsOfColumn<C>::type... second) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    FloatVector x;
+    if (one == two) {
+      for (std::size_t k = 0; k < depth; ++k, right += right_step) {
+        const auto value = hn::Set(d, one[k]);
+        ((first = hn::MulAdd(value, load_vector(d, right + C * lanes), first)), ...);
+      }
+      (hn::StoreU(first, d, sums + C * lanes), ...);
+      return;
+    }
+    for (std::size_t k = 0; k < depth; ++k, right += right_step) {
+      const auto value = hn::Set(d, one[k]), other = hn::Set(d, two[k]);
+      ((x = load_vector(d, right + C * lanes), first = hn::MulAdd(value, x, first), second = hn::MulAdd(other, x, second)), ...);
+    }
+    (hn::StoreU(first, d, sums + C * lanes), ...);
+    (hn::StoreU(second, d, more + C * lanes), ...);
+  }
+  // The right operand's columns are contiguous: the lanes are partial sums over k of column C.
+  static HWY_INLINE void along(const float* one, const float* two, std::size_t depth, const T* right, std::ptrdiff_t right_step, float* sums, float* more,
+                               typename SumsOfColumn<C>::type... first, typename SumsOfColumn<C>::type... second) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    FloatVector x;
+    std::size_t k = 0;
+    if (one == two) {
+      for (; k + lanes <= depth; k += lanes) {
+        const auto value = hn::LoadU(d, one + k);
+        ((first = hn::MulAdd(value, load_vector(d, right + static_cast<std::ptrdiff_t>(C) * right_step + k), first)), ...);
+      }
+    } else {
+      for (; k + lanes <= depth; k += lanes) {
+        const auto value = hn::LoadU(d, one + k), other = hn::LoadU(d, two + k);
+        ((x = load_vector(d, right + static_cast<std::ptrdiff_t>(C) * right_step + k), first = hn::MulAdd(value, x, first), second = hn::MulAdd(other, x, second)), ...);
+      }
+      ((more[C] = hn::GetLane(hn::SumOfLanes(d, second))), ...);
+    }
+    ((sums[C] = hn::GetLane(hn::SumOfLanes(d, first))), ...);
+    for (; k < depth; ++k) {
+      ((sums[C] += one[k] * convert<float>(right[static_cast<std::ptrdiff_t>(C) * right_step + static_cast<std::ptrdiff_t>(k)])), ...);
+      if (one != two) ((more[C] += two[k] * convert<float>(right[static_cast<std::ptrdiff_t>(C) * right_step + static_cast<std::ptrdiff_t>(k)])), ...);
+    }
+  }
+};
+
+template <std::int64_t Compiled> struct Skinny {
+  static constexpr std::size_t most_rows = 4;
+
+  // Whether block() takes this problem.
+  static bool takes(const cpu::GemmProblem& problem) {
+    return problem.rows <= most_rows && problem.rows != 0 && problem.depth != 0 && (problem.right.row_stride == 1 || problem.right.column_stride == 1);
+  }
+
+  // All rows of the columns [first_column, last_column), finished. Right is the element type of problem.right.
+  template <class Right> static void block(const cpu::GemmProblem& problem, std::size_t first_column, std::size_t last_column) {
+    const std::size_t columns = last_column - first_column, depth = problem.depth, rows = problem.rows;
+    const auto n = static_cast<std::ptrdiff_t>(first_column);
+    const float* left = reinterpret_cast<const float*>(problem.left.data);
+    std::ptrdiff_t left_step = problem.left.row_stride;
+    if (!problem.left.is_float || problem.left.column_stride != 1) {
+      float* const packed = cpu::scratch(cpu::ScratchUse::packed_left, rows * depth);
+      Packing<Compiled>::copy(problem.left, rows, depth, packed, depth);
+      left = packed;
+      left_step = static_cast<std::ptrdiff_t>(depth);
+    }
+    const std::size_t padded = columns + hn::Lanes(FloatTag{});
+    float* const sums = problem.direct != nullptr ? problem.direct + n : cpu::scratch(cpu::ScratchUse::accumulators, rows * padded);
+    const std::ptrdiff_t sums_step = problem.direct != nullptr ? problem.direct_stride : static_cast<std::ptrdiff_t>(padded);
+    const auto* right = reinterpret_cast<const Right*>(problem.right.data) + n * problem.right.column_stride;
+    for (std::size_t row = 0; row < rows; row += 2) {
+      const auto r = static_cast<std::ptrdiff_t>(row);
+      const float* one = left + r * left_step;
+      const float* two = row + 1 < rows ? one + left_step : one;
+      float* const to = sums + r * sums_step;
+      float* const more = two == one ? to : to + sums_step;
+      if (problem.right.row_stride == 1 && problem.right.column_stride != 1) along<Right>(one, two, depth, right, problem.right.column_stride, columns, to, more);
+      else across<Right>(one, two, depth, right, problem.right.row_stride, columns, to, more);
+    }
+    if (problem.direct != nullptr) return;
+    for (std::size_t column = 0; column < columns; column += cpu::staged_columns)
+      problem.finish(problem.context, problem.batch, sums + column, sums_step, 0, first_column + column, rows, std::min(cpu::staged_columns, columns - column));
+  }
+
+ private:
+  template <class Right> static void across(const float* one, const float* two, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns, float* sums, float* more) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    const auto zero = hn::Zero(d);
+    std::size_t n = 0;
+    for (; n + 4 * lanes <= columns; n += 4 * lanes)
+      SkinnyProduct<Right, 0, 1, 2, 3>::across(one, two, depth, right + n, step, sums + n, more + n, zero, zero, zero, zero, zero, zero, zero, zero);
+    for (; n + lanes <= columns; n += lanes) SkinnyProduct<Right, 0>::across(one, two, depth, right + n, step, sums + n, more + n, zero, zero);
+    for (; n < columns; ++n) {
+      float sum = 0, other = 0;
+      for (std::size_t k = 0; k < depth; ++k) {
+        const float x = convert<float>(right[static_cast<std::ptrdiff_t>(k) * step + static_cast<std::ptrdiff_t>(n)]);
+        sum += one[k] * x;
+        other += two[k] * x;
+      }
+      sums[n] = sum;
+      if (one != two) more[n] = other;
+    }
+  }
+  template <class Right> static void along(const float* one, const float* two, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns, float* sums, float* more) {
+    const auto zero = hn::Zero(FloatTag{});
+    std::size_t n = 0;
+    for (; n + 4 <= columns; n += 4)
+      SkinnyProduct<Right, 0, 1, 2, 3>::along(one, two, depth, right + static_cast<std::ptrdiff_t>(n) * step, step, sums + n, more + n, zero, zero, zero, zero, zero, zero, zero, zero);
+    for (; n < columns; ++n) SkinnyProduct<Right, 0>::along(one, two, depth, right + static_cast<std::ptrdiff_t>(n) * step, step, sums + n, more + n, zero, zero);
+  }
+};
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
+template <std::int64_t Compiled> struct Matmuls {
+  template <class A, class B, class Out, class E, class... Extra, std::size_t... I>
+  static void matmul(const MatmulArguments<A, B, Out, E, Extra...>& arguments, std::index_sequence<I...>) {
+    constexpr std::size_t operands = 3 + sizeof...(Extra);
+    const View<Out>& out = arguments.out.view;
+    if (out.size() == 0) return;
+    const View<const A>& a = arguments.a.view;
+    const View<const B>& b = arguments.b.view;
+    // Where the right operand has few columns and the left one many rows, it is the transposed product that has few rows.
+    const std::size_t rank = out.rank(), batch_rank = rank - 2;
+    const bool swapped = out.shape(rank - 1) <= Skinny<Compiled>::most_rows && out.shape(rank - 2) > out.shape(rank - 1) && (a.stride(rank - 1) == 1 || a.stride(rank - 2) == 1);
+    const std::size_t m = swapped ? rank - 1 : rank - 2, n = swapped ? rank - 2 : rank - 1;
+    Plan<E, sizeof...(Extra)> plan{arguments.epilogue, {}, {}, {}, {}, 0, 0, 0, 0};
+    cpu::GemmProblem& gemm = plan.gemm;
+    gemm.rows = out.shape(m);
+    gemm.columns = out.shape(n);
+    gemm.depth = a.shape(rank - 1);
+    const cpu::Source rows_of_a = Rows<Compiled>::source(a.data(), a.stride(rank - 2), a.stride(rank - 1)), columns_of_a = Rows<Compiled>::source(a.data(), a.stride(rank - 1), a.stride(rank - 2));
+    const cpu::Source rows_of_b = Rows<Compiled>::source(b.data(), b.stride(rank - 2), b.stride(rank - 1)), columns_of_b = Rows<Compiled>::source(b.data(), b.stride(rank - 1), b.stride(rank - 2));
+    gemm.left = swapped ? columns_of_b : rows_of_a;
+    gemm.right = swapped ? columns_of_a : rows_of_b;
+    if (Skinny<Compiled>::takes(gemm)) gemm.few_rows = swapped ? &Skinny<Compiled>::template block<A> : &Skinny<Compiled>::template block<B>;
+    plan.out = Rows<Compiled>::sink(out.data(), out.stride(m), out.stride(n));
+    ((plan.extra[I] = Rows<Compiled>::source(std::get<I>(arguments.extra).view.data(), std::get<I>(arguments.extra).view.stride(m), std::get<I>(arguments.extra).view.stride(n))), ...);
+    gemm.finish = &finish<E, sizeof...(Extra)>;
+    plan.is_direct = std::is_same_v<E, expr::Identity> && std::is_same_v<Out, float> && (out.stride(n) == 1 || gemm.columns == 1);
+
+    const Strides left_batch = a.strides().part(0, batch_rank), right_batch = b.strides().part(0, batch_rank);
+    const Strides strides[] = {out.strides().part(0, batch_rank), swapped ? right_batch : left_batch, swapped ? left_batch : right_batch, std::get<I>(arguments.extra).view.strides().part(0, batch_rank)...};
+    std::array<const Strides*, operands> batch{};
+    for (std::size_t operand = 0; operand < operands; ++operand) batch[operand] = &strides[operand];
+    plan.batch = cpu::coalesce<operands>(out.shape().part(0, batch_rank), batch, 0);
+    const std::size_t batches = plan.batch.outer_count(0);
+
+    divide(plan, batches);
+    const std::size_t tasks = batches * plan.row_blocks * plan.column_blocks;
+    const double nanoseconds = work(plan) / static_cast<double>(plan.row_blocks * plan.column_blocks);
+    cpu::parallel_for(tasks, nanoseconds, &run<E, sizeof...(Extra)>, &plan);
+  }
+
+ private:
+  template <class E, std::size_t Count> struct Plan {
+    const E& epilogue;
+    cpu::GemmProblem gemm;
+    cpu::Sink out;
+    std::array<cpu::Source, Count> extra;
+    cpu::Iteration<Count + 3> batch;
+    std::size_t block_rows, block_columns, row_blocks, column_blocks;
+    bool is_direct = false;
+  };
+
+  // Nanoseconds of one batch entry: about 16 multiply-adds in each, and what few rows need to read the right operand.
+  template <class P> static double work(const P& plan) {
+    return static_cast<double>(std::max<std::size_t>(plan.gemm.rows, 2)) * static_cast<double>(plan.gemm.columns) * static_cast<double>(plan.gemm.depth) / 16;
+  }
+
+  // The blocks that one task computes, each with its own packing. Sums do not depend on where the cuts are.
+  template <class P> static void divide(P& plan, std::size_t batches) {
+    const cpu::GemmProblem& gemm = plan.gemm;
+    const auto round_up = [](std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; };
+    const std::size_t width = Gemm<Compiled>::panel_columns();
+    plan.row_blocks = (gemm.rows - 1) / block_rows + 1;
+    plan.block_rows = round_up((gemm.rows - 1) / plan.row_blocks + 1, tile_rows);
+    // Where sums wait between blocks of k, 512 columns of them for 384 rows fill 768 KiB. Else wide blocks are better: each
+    // block packs the left operand again.
+    const std::size_t most_columns = plan.is_direct || gemm.depth <= block_depth ? 4096 : 512;
+    plan.column_blocks = (gemm.columns - 1) / most_columns + 1;
+    const std::size_t tasks = batches * plan.row_blocks;
+    const double nanoseconds = work(plan) * static_cast<double>(batches);
+    // Asking for the number of threads takes longer than a small product.
+    if (nanoseconds > 2 * cpu::minimum_nanoseconds_per_task) {
+      // A task for each thread, two where they are long, but none so short that packing the left operand again would show.
+      const std::size_t threads = cpu::thread_count();
+      const std::size_t wanted = nanoseconds > 1e6 * static_cast<double>(threads) ? 2 * threads : threads;
+      const auto worth = static_cast<std::size_t>(work(plan) / static_cast<double>(plan.row_blocks) / (2 * cpu::minimum_nanoseconds_per_task));
+      if (threads > 1 && tasks * plan.column_blocks < wanted) plan.column_blocks = std::max(plan.column_blocks, std::min((wanted - 1) / tasks + 1, worth));
+    }
+    plan.block_columns = round_up((gemm.columns - 1) / plan.column_blocks + 1, width);
+    plan.row_blocks = (gemm.rows - 1) / plan.block_rows + 1;
+    plan.column_blocks = (gemm.columns - 1) / plan.block_columns + 1;
+  }
+
+  template <class E, std::size_t Count> static void run(const void* context, std::size_t begin, std::size_t end) {
+    const auto& plan = *static_cast<const Plan<E, Count>*>(context);
+    const std::size_t per_batch = plan.row_blocks * plan.column_blocks;
+    for (std::size_t task = begin; task < end; ++task) {
+      const cpu::Odometer<Count + 3> at(plan.batch, 0, task / per_batch);
+      cpu::GemmProblem gemm = plan.gemm;
+      gemm.context = context;
+      gemm.batch = task / per_batch;
+      gemm.left = gemm.left.moved(at.offset(1));
+      gemm.right = gemm.right.moved(at.offset(2));
+      if (plan.is_direct) {
+        gemm.direct = reinterpret_cast<float*>(plan.out.at(at.offset(0)));
+        gemm.direct_stride = plan.out.row_stride;
+      }
+      const std::size_t row = task % per_batch / plan.column_blocks * plan.block_rows, column = task % plan.column_blocks * plan.block_columns;
+      if (gemm.few_rows != nullptr) gemm.few_rows(gemm, column, std::min(gemm.columns, column + plan.block_columns));
+      else Gemm<Compiled>::block(gemm, row, std::min(gemm.rows, row + plan.block_rows), column, std::min(gemm.columns, column + plan.block_columns));
+    }
+  }
+
+  template <class E, std::size_t Count>
+  static void finish(const void* context, std::size_t batch, const float* sums, std::ptrdiff_t stride, std::size_t row, std::size_t column, std::size_t rows, std::size_t columns) {
+    const auto& plan = *static_cast<const Plan<E, Count>*>(context);
+    const cpu::Odometer<Count + 3> at(plan.batch, 0, batch);
+    const auto m = static_cast<std::ptrdiff_t>(row), n = static_cast<std::ptrdiff_t>(column);
+    cpu::Source in[Count + 1];
+    in[0] = Rows<Compiled>::source(sums, stride, 1);
+    for (std::size_t i = 0; i < Count; ++i) in[i + 1] = plan.extra[i].moved(at.offset(i + 3) + m * plan.extra[i].row_stride + n * plan.extra[i].column_stride);
+    Tiles<Compiled>::template tile<E, Count + 1>(plan.epilogue, in, plan.out.moved(at.offset(0) + m * plan.out.row_stride + n * plan.out.column_stride), rows, columns);
+  }
+};
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
+
+// ---- cotenant/cpu/reduce-inl.hpp ----
+// Reductions in float on one CPU target: along rows, or down columns where those are the contiguous direction.
+#if defined(COTENANT_CPU_REDUCE_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_REDUCE_INL_HPP
+#undef COTENANT_CPU_REDUCE_INL_HPP
+#else
+#define COTENANT_CPU_REDUCE_INL_HPP
+#endif
+
+#include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
 namespace cotenant::HWY_NAMESPACE {
@@ -7813,7 +8030,7 @@ template <std::int64_t Compiled> struct WholeRows {
   static void softmax_row(const RowPlan& plan, const float* from, float* to) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d), count = plan.length;
-    const auto largest = hn::Set(d, reduce_row<MaximumStep>(from, count));
+    const auto largest = hn::Set(d, reduce_row<LargestStep>(from, count));
     auto total = hn::Zero(d), other = hn::Zero(d);
     std::size_t i = 0;
     for (; i + 2 * lanes <= count; i += 2 * lanes) {
@@ -7834,7 +8051,7 @@ template <std::int64_t Compiled> struct WholeRows {
       }
       total = hn::Add(total, x);
     }
-    const auto scale = hn::Set(d, 1.0f / join_lanes<SumStep>(d, hn::Add(total, other)));
+    const auto scale = hn::Set(d, 1.0f / sum_of_lanes(d, hn::Add(total, other)));
     for (i = 0; i + lanes <= count; i += lanes) hn::StoreU(hn::Mul(hn::LoadU(d, to + i), scale), d, to + i);
     if (i < count) store_partial(d, hn::Mul(load_partial(d, to + i, count - i, 0), scale), count - i, to + i);
   }
@@ -8503,6 +8720,36 @@ inline std::string random_vocabulary(std::size_t size) {
   return text;
 }
 
+inline void write_random_weights(const std::filesystem::path& file, const EncoderConfig& config, std::size_t token_types, std::uint64_t seed) {
+  SeededNormal random(seed);
+  SafetensorsWriter writer;
+  writer.set_metadata("format", "pt");
+  // 0.02 is BERT's own spread of initial weights.
+  const auto add = [&](const std::string& name, const Shape& shape, float mean = 0) {
+    SharedTensor<float> tensor = empty<float>(shape);
+    for (float& value : tensor.mutable_view().span()) value = mean + 0.02f * random.next();
+    writer.add(name, tensor);
+  };
+  const std::size_t hidden = config.hidden_size, inner = config.intermediate_size;
+  const auto linear = [&](const std::string& name, std::size_t out, std::size_t in) { add(name + ".weight", {out, in}); add(name + ".bias", {out}); };
+  const auto norm = [&](const std::string& name) { add(name + ".weight", {hidden}, 1); add(name + ".bias", {hidden}); };
+  add("embeddings.word_embeddings.weight", {config.vocabulary_size, hidden});
+  add("embeddings.position_embeddings.weight", {config.max_positions, hidden});
+  add("embeddings.token_type_embeddings.weight", {token_types, hidden});
+  norm("embeddings.LayerNorm");
+  const EncoderNames& names = encoder_names(EncoderFamily::bert);
+  for (std::size_t i = 0; i < config.layers; ++i) {
+    const std::string layer = names.layer + std::to_string(i) + ".";
+    for (const char* name : {names.query, names.key, names.value, names.attention_output}) linear(layer + name, hidden, hidden);
+    norm(layer + names.attention_norm);
+    linear(layer + names.intermediate, inner, hidden);
+    linear(layer + names.output, hidden, inner);
+    norm(layer + names.output_norm);
+  }
+  linear("pooler.dense", hidden, hidden);
+  writer.write(file);
+}
+
 }  // namespace detail
 
 // Writes config.json, model.safetensors, vocab.txt and tokenizer_config.json into `folder`, which is made where it is not
@@ -8517,33 +8764,10 @@ inline void write_random_checkpoint(const std::filesystem::path& folder, const E
   std::filesystem::create_directories(folder, error);
   if (error) raise<IoError>("cannot make the directory '" + folder.string() + "': " + error.message());
 
-  detail::SeededNormal random(seed);
-  SafetensorsWriter writer;
-  writer.set_metadata("format", "pt");
-  // 0.02 is BERT's own spread of initial weights.
-  const auto add = [&](const std::string& name, const Shape& shape, float mean = 0) {
-    SharedTensor<float> tensor = empty<float>(shape);
-    for (float& value : tensor.mutable_view().span()) value = mean + 0.02f * random.next();
-    writer.add(name, tensor);
-  };
-  const std::size_t hidden = config.hidden_size, inner = config.intermediate_size, token_types = std::max<std::size_t>(config.token_types, 1);
-  const auto linear = [&](const std::string& name, std::size_t out, std::size_t in) { add(name + ".weight", {out, in}); add(name + ".bias", {out}); };
-  const auto norm = [&](const std::string& name) { add(name + ".weight", {hidden}, 1); add(name + ".bias", {hidden}); };
-  add("embeddings.word_embeddings.weight", {config.vocabulary_size, hidden});
-  add("embeddings.position_embeddings.weight", {config.max_positions, hidden});
-  add("embeddings.token_type_embeddings.weight", {token_types, hidden});
-  norm("embeddings.LayerNorm");
-  const detail::EncoderNames& names = detail::encoder_names(EncoderFamily::bert);
-  for (std::size_t i = 0; i < config.layers; ++i) {
-    const std::string layer = names.layer + std::to_string(i) + ".";
-    for (const char* name : {names.query, names.key, names.value, names.attention_output}) linear(layer + name, hidden, hidden);
-    norm(layer + names.attention_norm);
-    linear(layer + names.intermediate, inner, hidden);
-    linear(layer + names.output, hidden, inner);
-    norm(layer + names.output_norm);
-  }
-  linear("pooler.dense", hidden, hidden);
-  writer.write(folder / "model.safetensors");
+  const std::size_t token_types = std::max<std::size_t>(config.token_types, 1);
+  detail::write_random_weights(folder / "model.safetensors", config, token_types, seed);
+  // The weights lay on the heap until they were written; kept for reuse they would count as this process's memory.
+  heap_cache().trim();
 
   const auto write_text = [&](const char* name, const std::string& text) {
     AtomicFile file(folder / name);
@@ -8555,8 +8779,8 @@ inline void write_random_checkpoint(const std::filesystem::path& folder, const E
   JsonWriter json(2);
   json.begin_object().member("do_lower_case", true).member("model_max_length", config.max_positions).member("tokenizer_class", "BertTokenizer").end_object();
   write_text("tokenizer_config.json", json.take() + "\n");
-  json.begin_object().member("model_type", "bert").member("vocab_size", config.vocabulary_size).member("hidden_size", hidden);
-  json.member("num_hidden_layers", config.layers).member("num_attention_heads", config.heads).member("intermediate_size", inner);
+  json.begin_object().member("model_type", "bert").member("vocab_size", config.vocabulary_size).member("hidden_size", config.hidden_size);
+  json.member("num_hidden_layers", config.layers).member("num_attention_heads", config.heads).member("intermediate_size", config.intermediate_size);
   json.member("max_position_embeddings", config.max_positions).member("type_vocab_size", token_types).member("pad_token_id", 0);
   json.member("layer_norm_eps", config.epsilon).member("hidden_act", activations[static_cast<std::size_t>(config.activation)]);
   json.member("random_seed", seed).end_object();
@@ -9669,43 +9893,30 @@ struct Encoding {
   std::vector<std::int32_t> token_type_ids;
 };
 
-// Immutable once made: any number of threads may encode at once. Bytes that are not UTF-8 count as U+FFFD.
+// Immutable once made: any number of threads may encode at once, and copies share one vocabulary. Bytes that are not
+// UTF-8 count as U+FFFD.
 class WordPiece {
  public:
   // Token i of the vocabulary has id i; an empty string is an id without a token. Of equal tokens the last counts.
   // Errors: BadFile where a special token is missing from the vocabulary, or a token is not UTF-8.
-  WordPiece(std::vector<std::string> vocabulary, WordPieceOptions options) : options_(std::move(options)), vocabulary_(std::move(vocabulary)) {
-    if (vocabulary_.size() > std::size_t{INT32_MAX}) raise<BadFile>("a vocabulary of " + std::to_string(vocabulary_.size()) + " tokens has more than an id can count");
-    for (std::size_t id = 0; id < vocabulary_.size(); ++id) insert(vocabulary_[id], static_cast<std::int32_t>(id));
-    unknown_ = required(options_.unknown);
-    classifier_ = required(options_.classifier);
-    separator_ = required(options_.separator);
-    padding_ = required(options_.padding);
-    for (const std::string* token : {&options_.unknown, &options_.classifier, &options_.separator, &options_.padding, &options_.mask}) add_special(*token);
-    for (const std::string& token : options_.special) add_special(token);
-  }
+  WordPiece(std::vector<std::string> vocabulary, WordPieceOptions options) : tables_(std::make_shared<const Tables>(std::move(vocabulary), std::move(options))) {}
 
   // Reads tokenizer.json, or vocab.txt, with tokenizer_config.json and sentence_bert_config.json where they are there.
   // Defined in models/wordpiece_files.hpp. Errors: NotFound, BadFile; Unsupported for another kind of tokenizer.
   static WordPiece open(const std::filesystem::path& folder);
 
-  const WordPieceOptions& options() const { return options_; }
-  std::size_t vocabulary_size() const { return vocabulary_.size(); }
-  std::int32_t padding_id() const { return padding_; }
-  std::int32_t unknown_id() const { return unknown_; }
+  const WordPieceOptions& options() const { return tables_->options; }
+  std::size_t vocabulary_size() const { return tables_->vocabulary.size(); }
+  std::int32_t padding_id() const { return tables_->padding; }
+  std::int32_t unknown_id() const { return tables_->unknown; }
   // The token of an id. Errors: InvalidArgument.
   const std::string& token(std::int32_t id) const {
-    if (id < 0 || static_cast<std::size_t>(id) >= vocabulary_.size())
-      raise<InvalidArgument>("token id " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(vocabulary_.size()) + " tokens");
-    return vocabulary_[static_cast<std::size_t>(id)];
+    if (id < 0 || static_cast<std::size_t>(id) >= vocabulary_size())
+      raise<InvalidArgument>("token id " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(vocabulary_size()) + " tokens");
+    return tables_->vocabulary[static_cast<std::size_t>(id)];
   }
   // The id of a token, or nothing.
-  std::optional<std::int32_t> id(std::string_view token) const {
-    const auto value = !options_.continuation.empty() && token.starts_with(options_.continuation) && token.size() > options_.continuation.size()
-                           ? tree_.find(continuations, token.substr(options_.continuation.size()))
-                           : tree_.find(words, token);
-    return value < 0 ? std::nullopt : std::optional(value);
-  }
+  std::optional<std::int32_t> id(std::string_view token) const { return tables_->id(token); }
 
   // The text as its words are looked up: cleaned, ideographs apart, without accents, in lower case (as the options say).
   std::u32string normalize(std::string_view text) const {
@@ -9715,19 +9926,19 @@ class WordPiece {
       const DecodedCodePoint decoded = decode_utf8(text, at);
       at += decoded.length;
       char32_t c = decoded.code_point;
-      if (options_.clean_text) {
+      if (options().clean_text) {
         if (unicode::is_removed(c)) continue;
         if (unicode::is_space(c)) c = ' ';
       }
-      if (options_.split_chinese && unicode::is_chinese(c)) result.append({U' ', c, U' '});
+      if (options().split_chinese && unicode::is_chinese(c)) result.append({U' ', c, U' '});
       else result.push_back(c);
     }
     // Nothing below U+00C0 has an accent, and most texts have nothing above it.
-    if (options_.strip_accents.value_or(options_.lowercase) && std::any_of(result.begin(), result.end(), [](char32_t c) { return c >= 0xC0; })) {
+    if (options().strip_accents.value_or(options().lowercase) && std::any_of(result.begin(), result.end(), [](char32_t c) { return c >= 0xC0; })) {
       result = unicode::decompose(result);
       std::erase_if(result, unicode::is_nonspacing_mark);
     }
-    if (options_.lowercase) {
+    if (options().lowercase) {
       std::u32string lower;
       lower.reserve(result.size());
       for (char32_t c : result) unicode::append_lower(lower, c);
@@ -9756,19 +9967,19 @@ class WordPiece {
   }
 
   // [CLS] text [SEP], cut to max_length tokens in all (at its end). Errors: InvalidArgument for max_length below 2.
-  Encoding encode(std::string_view text) const { return encode(text, options_.max_length); }
+  Encoding encode(std::string_view text) const { return encode(text, options().max_length); }
   Encoding encode(std::string_view text, std::size_t max_length) const {
     check_room(max_length, 2);
     Encoding encoding;
-    append(encoding, {}, classifier_, 0);
+    append(encoding, {}, tables_->classifier, 0);
     std::vector<std::int32_t> ids = tokenize(text);
     ids.resize(std::min(ids.size(), max_length - 2));
-    append(encoding, ids, separator_, 0);
+    append(encoding, ids, tables_->separator, 0);
     return encoding;
   }
   // [CLS] first [SEP] second [SEP]; the longer text is cut first, as Hugging Face's "longest_first" does.
   // Errors: InvalidArgument for max_length below 3.
-  Encoding encode_pair(std::string_view first, std::string_view second) const { return encode_pair(first, second, options_.max_length); }
+  Encoding encode_pair(std::string_view first, std::string_view second) const { return encode_pair(first, second, options().max_length); }
   Encoding encode_pair(std::string_view first, std::string_view second, std::size_t max_length) const {
     check_room(max_length, 3);
     std::vector<std::int32_t> a = tokenize(first), b = tokenize(second);
@@ -9784,14 +9995,14 @@ class WordPiece {
       b.resize(std::min(b.size(), first_is_longer ? shorter : longer));
     }
     Encoding encoding;
-    append(encoding, {}, classifier_, 0);
-    append(encoding, a, separator_, 0);
-    append(encoding, b, separator_, 1);
+    append(encoding, {}, tables_->classifier, 0);
+    append(encoding, a, tables_->separator, 0);
+    append(encoding, b, tables_->separator, 1);
     return encoding;
   }
 
   // encode() of every text, padded to the longest. Errors: InvalidArgument for no text.
-  TokenBatch encode_batch(std::span<const std::string> texts) const { return encode_batch(texts, options_.max_length); }
+  TokenBatch encode_batch(std::span<const std::string> texts) const { return encode_batch(texts, options().max_length); }
   TokenBatch encode_batch(std::span<const std::string> texts, std::size_t max_length) const {
     std::vector<Encoding> encodings;
     for (const std::string& text : texts) encodings.push_back(encode(text, max_length));
@@ -9803,7 +10014,7 @@ class WordPiece {
     std::size_t length = 0;
     for (const Encoding& encoding : encodings) length = std::max(length, encoding.ids.size());
     const Shape shape{encodings.size(), length};
-    TokenBatch batch{full(shape, padding_), zeros<std::int32_t>(shape), zeros<std::int32_t>(shape)};
+    TokenBatch batch{full(shape, tables_->padding), zeros<std::int32_t>(shape), zeros<std::int32_t>(shape)};
     const auto ids = batch.ids.mutable_view(), mask = batch.attention_mask.mutable_view(), types = batch.token_type_ids.mutable_view();
     for (std::size_t row = 0; row < encodings.size(); ++row)
       for (std::size_t at = 0; at < encodings[row].ids.size(); ++at) {
@@ -9821,36 +10032,59 @@ class WordPiece {
     std::string text;
     std::int32_t id;
   };
-
-  void insert(const std::string& token, std::int32_t id) {
-    if (token.empty()) return;
-    for (std::size_t at = 0; at < token.size();) {
-      const DecodedCodePoint decoded = decode_utf8(token, at);
-      // A match then always ends where a character ends.
-      if (!decoded.valid) raise<BadFile>("token " + std::to_string(id) + " of the vocabulary is not UTF-8");
-      at += decoded.length;
+  struct Tables {
+    Tables(std::vector<std::string> tokens, WordPieceOptions chosen) : options(std::move(chosen)), vocabulary(std::move(tokens)) {
+      if (vocabulary.size() > std::size_t{INT32_MAX}) raise<BadFile>("a vocabulary of " + std::to_string(vocabulary.size()) + " tokens has more than an id can count");
+      for (std::size_t i = 0; i < vocabulary.size(); ++i) insert(vocabulary[i], static_cast<std::int32_t>(i));
+      unknown = required(options.unknown);
+      classifier = required(options.classifier);
+      separator = required(options.separator);
+      padding = required(options.padding);
+      for (const std::string* token : {&options.unknown, &options.classifier, &options.separator, &options.padding, &options.mask}) add_special(*token);
+      for (const std::string& token : options.special) add_special(token);
     }
-    const std::string& prefix = options_.continuation;
-    const bool inside = !prefix.empty() && token.size() > prefix.size() && token.starts_with(prefix);
-    tree_.insert(inside ? continuations : words, inside ? std::string_view(token).substr(prefix.size()) : std::string_view(token), id);
-  }
-  std::int32_t required(const std::string& token) const {
-    const auto found = id(token);
-    if (!found) raise<BadFile>("the vocabulary of " + std::to_string(vocabulary_.size()) + " tokens has no '" + token + "', which the tokenizer needs");
-    return *found;
-  }
-  void add_special(const std::string& token) {
-    const auto found = id(token);
-    if (!found || token.empty()) return;
-    if (std::any_of(special_.begin(), special_.end(), [&](const Special& special) { return special.text == token; })) return;
-    special_.push_back({token, *found});
-    begins_special_[static_cast<unsigned char>(token[0])] = true;
-    // Where several match, the longest counts.
-    std::stable_sort(special_.begin(), special_.end(), [](const Special& a, const Special& b) { return a.text.size() > b.text.size(); });
-  }
+    bool goes_on(std::string_view token) const { return !options.continuation.empty() && token.size() > options.continuation.size() && token.starts_with(options.continuation); }
+    std::optional<std::int32_t> id(std::string_view token) const {
+      const auto value = goes_on(token) ? tree.find(continuations, token.substr(options.continuation.size())) : tree.find(words, token);
+      return value < 0 ? std::nullopt : std::optional(value);
+    }
+    void insert(std::string_view token, std::int32_t token_id) {
+      if (token.empty()) return;
+      for (std::size_t at = 0; at < token.size();) {
+        const DecodedCodePoint decoded = decode_utf8(token, at);
+        // A match then always ends where a character ends.
+        if (!decoded.valid) raise<BadFile>("token " + std::to_string(token_id) + " of the vocabulary is not UTF-8");
+        at += decoded.length;
+      }
+      if (goes_on(token)) tree.insert(continuations, token.substr(options.continuation.size()), token_id);
+      else tree.insert(words, token, token_id);
+    }
+    std::int32_t required(const std::string& token) const {
+      const auto found = id(token);
+      if (!found) raise<BadFile>("the vocabulary of " + std::to_string(vocabulary.size()) + " tokens has no '" + token + "', which the tokenizer needs");
+      return *found;
+    }
+    void add_special(const std::string& token) {
+      const auto found = id(token);
+      if (!found || token.empty()) return;
+      if (std::any_of(special.begin(), special.end(), [&](const Special& other) { return other.text == token; })) return;
+      special.push_back({token, *found});
+      begins_special[static_cast<unsigned char>(token[0])] = true;
+      // Where several match, the longest counts.
+      std::stable_sort(special.begin(), special.end(), [](const Special& a, const Special& b) { return a.text.size() > b.text.size(); });
+    }
+
+    WordPieceOptions options;
+    std::vector<std::string> vocabulary;
+    PrefixTree tree{2};
+    std::vector<Special> special;
+    std::array<bool, 256> begins_special{};
+    std::int32_t unknown = 0, classifier = 0, separator = 0, padding = 0;
+  };
+
   const Special* special_at(std::string_view text, std::size_t at) const {
-    if (!begins_special_[static_cast<unsigned char>(text[at])]) return nullptr;
-    for (const Special& special : special_)
+    if (!tables_->begins_special[static_cast<unsigned char>(text[at])]) return nullptr;
+    for (const Special& special : tables_->special)
       if (text.substr(at, special.text.size()) == special.text) return &special;
     return nullptr;
   }
@@ -9887,29 +10121,24 @@ class WordPiece {
   // The longest token that begins the word, then the longest that goes on, …; a word that cannot be completed is unknown.
   void append_pieces(std::string_view word, std::size_t characters, std::vector<std::int32_t>& ids) const {
     const std::size_t before = ids.size();
-    std::uint32_t root = characters > options_.max_characters_per_word ? no_root : words;
+    std::uint32_t root = characters > options().max_characters_per_word ? no_root : words;
     while (!word.empty() && root != no_root) {
-      const PrefixTree::Match match = tree_.longest(root, word);
+      const PrefixTree::Match match = tables_->tree.longest(root, word);
       if (match.length == 0) {
         root = no_root;
         break;
       }
       ids.push_back(match.value);
       word.remove_prefix(match.length);
-      root = options_.continuation.empty() ? words : continuations;
+      root = options().continuation.empty() ? words : continuations;
     }
     if (root != no_root) return;
     ids.resize(before);
-    ids.push_back(unknown_);
+    ids.push_back(tables_->unknown);
   }
   static constexpr std::uint32_t no_root = std::numeric_limits<std::uint32_t>::max();
 
-  WordPieceOptions options_;
-  std::vector<std::string> vocabulary_;
-  PrefixTree tree_{2};
-  std::vector<Special> special_;
-  std::array<bool, 256> begins_special_{};
-  std::int32_t unknown_ = 0, classifier_ = 0, separator_ = 0, padding_ = 0;
+  std::shared_ptr<const Tables> tables_;
 };
 
 }  // namespace cotenant
@@ -9968,11 +10197,12 @@ inline std::vector<std::string> read_tokenizer(const json::Field& root, WordPiec
     if (at >= tokens.size()) tokens.resize(at + 1);
     tokens[at] = token;
   };
-  for (const json::Member& entry : model["vocab"].object().members()) put(entry.key, json::Field(entry.value, model.path() + ".vocab." + entry.key));
+  const json::Field vocabulary = model["vocab"];
+  for (const json::Member& entry : vocabulary.object().members()) put(entry.key, json::Field(entry.value, model.path() + ".vocab." + entry.key));
   if (const json::Field added = root["added_tokens"])
     for (const json::Value& value : added.array()) {
       const json::Field token(value, added.path());
-      const std::string& content = token["content"].string();
+      const std::string content = token["content"].string();
       if (token["single_word"].boolean_or(false) || token["normalized"].boolean_or(false))
         raise<Unsupported>(added.path() + ": the added token '" + content + "' asks for 'single_word' or 'normalized', which are not supported");
       put(content, token["id"]);
