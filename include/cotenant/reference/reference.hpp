@@ -121,7 +121,7 @@ class Reference {
     std::vector<std::size_t> order(length);
     for (std::size_t r = 0; r < reference::row_count(a.in); ++r) {
       std::iota(order.begin(), order.end(), std::size_t{0});
-      std::ranges::stable_sort(order, [&](std::size_t i, std::size_t j) {
+      std::stable_sort(order.begin(), order.end(), [&](std::size_t i, std::size_t j) {
         const C x = reference::load<C>(a.in.view, r * length + i), y = reference::load<C>(a.in.view, r * length + j);
         return x != x ? y == y : x > y;  // NaN first
       });
