@@ -19,6 +19,10 @@
 #if defined(HWY_HIGHWAY_INCLUDED) && !defined(COTENANT_STATIC_DISPATCH)
 #error "include cotenant before <hwy/highway.h>: Highway opens its targets once per translation unit"
 #endif
+// Machines with SSSE3 but not SSE4.1 were last made in 2007: a fifth of the compile time is too much for them.
+#if !defined(HWY_DISABLED_TARGETS) && !defined(COTENANT_STATIC_DISPATCH)
+#define HWY_DISABLED_TARGETS HWY_SSSE3
+#endif
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cotenant/cpu/kernels-inl.hpp"
 #include <hwy/foreach_target.h>

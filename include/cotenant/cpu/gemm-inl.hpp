@@ -40,11 +40,11 @@ inline constexpr std::size_t block_rows = 384;
 
 template <std::size_t> struct SumsOfRow { using type = FloatVector; };
 
-// sums[r * stride + 0 .. 2 vectors) = first, second + sum over k of left[r * left_step + k] * right[k * 2 vectors + ...],
-// for the rows R. The sums are parameters, one pack per vector, because compilers keep those in registers: arrays of
-// vectors they may not.
+// sums[r * stride + 0 .. 2 vectors) (+)= sum over k of left[r * left_step + k] * right[k * 2 vectors + ...], for the rows R.
+// The running sums, which begin at 0, are parameters, one pack per vector, because compilers keep those in registers:
+// arrays of vectors they may not.
 template <std::size_t... R> struct TileProduct {
-  static HWY_INLINE void run(const float* HWY_RESTRICT left, const float* HWY_RESTRICT right, std::ptrdiff_t left_step, std::size_t depth, float* sums, std::ptrdiff_t stride,
+  static HWY_INLINE void run(const float* HWY_RESTRICT left, const float* HWY_RESTRICT right, std::ptrdiff_t left_step, std::size_t depth, float* sums, std::ptrdiff_t stride, bool add,
                              typename SumsOfRow<R>::type... first, typename SumsOfRow<R>::type... second) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
@@ -57,6 +57,7 @@ template <std::size_t... R> struct TileProduct {
       ((value = hn::Set(d, left[static_cast<std::ptrdiff_t>(R) * left_step]), first = hn::MulAdd(value, right_first, first), second = hn::MulAdd(value, right_second, second)), ...);
       ++left;
     }
+    if (add) ((first = hn::Add(first, hn::LoadU(d, sums + static_cast<std::ptrdiff_t>(R) * stride)), second = hn::Add(second, hn::LoadU(d, sums + static_cast<std::ptrdiff_t>(R) * stride + static_cast<std::ptrdiff_t>(lanes)))), ...);
     ((hn::StoreU(first, d, sums + static_cast<std::ptrdiff_t>(R) * stride), hn::StoreU(second, d, sums + static_cast<std::ptrdiff_t>(R) * stride + static_cast<std::ptrdiff_t>(lanes))), ...);
   }
 };
@@ -145,10 +146,8 @@ template <std::int64_t Compiled> struct Gemm {
   }
   template <std::size_t... R>
   static HWY_INLINE void multiply_each(std::index_sequence<R...>, const float* left, const float* right, std::ptrdiff_t left_step, std::size_t depth, float* sums, std::ptrdiff_t stride, bool add) {
-    const FloatTag d;
-    const auto lanes = static_cast<std::ptrdiff_t>(hn::Lanes(d));
-    if (add) TileProduct<R...>::run(left, right, left_step, depth, sums, stride, hn::LoadU(d, sums + static_cast<std::ptrdiff_t>(R) * stride)..., hn::LoadU(d, sums + static_cast<std::ptrdiff_t>(R) * stride + lanes)...);
-    else TileProduct<R...>::run(left, right, left_step, depth, sums, stride, (static_cast<void>(R), hn::Zero(d))..., (static_cast<void>(R), hn::Zero(d))...);
+    const auto zero = hn::Zero(FloatTag{});
+    TileProduct<R...>::run(left, right, left_step, depth, sums, stride, add, (static_cast<void>(R), zero)..., (static_cast<void>(R), zero)...);
   }
 };
 

@@ -24,7 +24,7 @@ HWY_INLINE FloatVector load_partial(FloatTag d, const float* from, std::size_t c
   return hn::Load(d, lanes);
 }
 HWY_INLINE void store_partial(FloatTag d, FloatVector value, std::size_t count, float* to) {
-  HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)];
+  HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)] = {};
   hn::Store(value, d, lanes);
   for (std::size_t i = 0; i < count; ++i) to[i] = lanes[i];
 }
