@@ -23,7 +23,8 @@ namespace cotenant::HWY_NAMESPACE {
 // each row of the left one, and does 2 * tile_rows multiply-adds: at two per cycle and a latency of 4, eight sums in flight
 // would do; more rows make the loads cheaper. With 32 registers 24 sums + 2 vectors + 1 value fit, with 16 registers
 // 12 + 2 + 1.
-#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_SSE4 || HWY_TARGET == HWY_SSSE3 || HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR || HWY_ARCH_WASM
+// Better targets have smaller numbers.
+#if (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR || HWY_ARCH_WASM
 inline constexpr std::size_t tile_rows = 6;
 #else
 inline constexpr std::size_t tile_rows = 12;

@@ -15,6 +15,7 @@
 #include <hwy/highway.h>
 
 #include "cotenant/cpu/gemm-inl.hpp"
+#include "cotenant/cpu/iteration.hpp"
 #include "cotenant/cpu/skinny-inl.hpp"
 #include "cotenant/cpu/threads.hpp"
 #include "cotenant/ops/matmul.hpp"
