@@ -82,6 +82,7 @@ if ! $quick; then
 
   title "Headers and generated files"
   for compiler in "${CXX:-g++}" clang++; do check "each header alone and twice ($compiler)" tests/headers.sh "$compiler"; done
+  check "each header has its test file" tests/mirror.sh
   check "the rules of include/ are kept up" tests/amalgamate.sh
   for script in $(find . -path ./build -prune -o -name '*.py' -exec grep -l -e '--check' {} + | sort); do check "$script --check" python3 "$script" --check; done
   for source in tests/compile_fail/*.cpp; do check "must not compile: $(basename "$source" .cpp)" tests/compile_fail/run.sh "$source"; done
