@@ -59,4 +59,7 @@ TEST_CASE("a deferred gather clamps an index instead of reading outside the tabl
 }  // namespace cotenant::test
 
 using cotenant::test::DeferredFixture;
-COTENANT_BACKEND_SUITE(DeferredFixture)
+TYPE_TO_STRING(DeferredFixture);
+COTENANT_BACKEND_SUITE_MAP(DeferredFixture)
+COTENANT_BACKEND_SUITE_MATMUL(DeferredFixture)
+COTENANT_BACKEND_SUITE_ROWS(DeferredFixture)

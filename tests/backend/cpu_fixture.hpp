@@ -1,0 +1,31 @@
+// The SIMD CPU backend as a fixture of the suite: under every target that was compiled and that this machine supports.
+#ifndef COTENANT_TESTS_BACKEND_CPU_FIXTURE_HPP
+#define COTENANT_TESTS_BACKEND_CPU_FIXTURE_HPP
+#include <cotenant/cpu/cpu.hpp>
+// After cotenant: Highway opens its targets once per translation unit.
+#include <hwy/targets.h>
+
+#include <string>
+
+#include "suite.hpp"
+
+namespace cotenant::test {
+struct CpuFixture {
+  using storage_type = Heap;
+  static Heap storage() { return {}; }
+  static std::string description() { return std::string("cpu ") + Cpu::target_name(); }
+  template <class F> static void for_each_configuration(F f) {
+#ifdef COTENANT_STATIC_DISPATCH
+    f();
+#else
+    for (const auto target : hwy::SupportedAndGeneratedTargets()) {
+      hwy::SetSupportedTargetsForTest(target);
+      f();
+    }
+    hwy::SetSupportedTargetsForTest(0);
+#endif
+  }
+};
+}  // namespace cotenant::test
+
+#endif
