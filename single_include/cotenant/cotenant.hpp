@@ -5651,7 +5651,7 @@ class Reference {
     std::vector<std::size_t> order(length);
     for (std::size_t r = 0; r < reference::row_count(a.in); ++r) {
       std::iota(order.begin(), order.end(), std::size_t{0});
-      std::ranges::stable_sort(order, [&](std::size_t i, std::size_t j) {
+      std::stable_sort(order.begin(), order.end(), [&](std::size_t i, std::size_t j) {
         const C x = reference::load<C>(a.in.view, r * length + i), y = reference::load<C>(a.in.view, r * length + j);
         return x != x ? y == y : x > y;  // NaN first
       });
@@ -6274,9 +6274,10 @@ template <std::size_t Count> struct Iteration {
 };
 
 // Drops axes of one element, orders the others and merges neighbours that all operands walk as one. The order of an
-// element-wise operation's elements does not matter; a reduction passes reorder = false. At least `least_rank` axes remain.
+// element-wise operation's elements does not matter; reorder = false keeps it. At least `least_rank` axes remain.
+// Not inlined: each kernel calls it once per CPU target, and compiling it each time took a tenth of the compile time.
 template <std::size_t Count>
-Iteration<Count> coalesce(const Shape& shape, const std::array<const Strides*, Count>& strides, std::size_t least_rank = 1, bool reorder = true) {
+[[gnu::noinline]] Iteration<Count> coalesce(const Shape& shape, const std::array<const Strides*, Count>& strides, std::size_t least_rank = 1, bool reorder = true) {
   std::array<std::size_t, max_rank> order{};
   std::size_t rank = 0;
   const auto distance = [&](std::size_t axis) { return std::abs((*strides[0])[axis]); };
@@ -6311,8 +6312,9 @@ Iteration<Count> coalesce(const Shape& shape, const std::array<const Strides*, C
 template <std::size_t Count> class Odometer {
  public:
   // Walks the first iteration.rank - inner_axes axes, beginning at their `start`-th index.
-  Odometer(const Iteration<Count>& iteration, std::size_t inner_axes, std::size_t start) : iteration_(iteration), axes_(iteration.rank - inner_axes) {
-    for (std::size_t axis = axes_; axis-- > 0;) {
+  [[gnu::noinline]] Odometer(const Iteration<Count>& iteration, std::size_t inner_axes, std::size_t start) : iteration_(iteration), axes_(iteration.rank - inner_axes) {
+    // Stops at 0: that is where an iteration with an axis of no elements begins too.
+    for (std::size_t axis = axes_; start != 0 && axis-- > 0;) {
       index_[axis] = start % iteration.extent[axis];
       start /= iteration.extent[axis];
       for (std::size_t operand = 0; operand < Count; ++operand)
@@ -6610,6 +6612,10 @@ inline float* scratch(ScratchUse use, std::size_t floats) {
 #ifndef HIGHWAY_HWY_FOREACH_TARGET_H_
 #if defined(HWY_HIGHWAY_INCLUDED) && !defined(COTENANT_STATIC_DISPATCH)
 #error "include cotenant before <hwy/highway.h>: Highway opens its targets once per translation unit"
+#endif
+// Machines with SSSE3 but not SSE4.1 were last made in 2007: a fifth of the compile time is too much for them.
+#if !defined(HWY_DISABLED_TARGETS) && !defined(COTENANT_STATIC_DISPATCH)
+#define HWY_DISABLED_TARGETS HWY_SSSE3
 #endif
 #undef HWY_TARGET_INCLUDE
 #ifdef COTENANT_SELF
@@ -7341,7 +7347,8 @@ namespace cotenant::HWY_NAMESPACE {
 // each row of the left one, and does 2 * tile_rows multiply-adds: at two per cycle and a latency of 4, eight sums in flight
 // would do; more rows make the loads cheaper. With 32 registers 24 sums + 2 vectors + 1 value fit, with 16 registers
 // 12 + 2 + 1.
-#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_SSE4 || HWY_TARGET == HWY_SSSE3 || HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR || HWY_ARCH_WASM
+// Better targets have smaller numbers.
+#if (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR || HWY_ARCH_WASM
 inline constexpr std::size_t tile_rows = 6;
 #else
 inline constexpr std::size_t tile_rows = 12;
@@ -7358,11 +7365,11 @@ inline constexpr std::size_t block_rows = 384;
 
 template <std::size_t> struct SumsOfRow { using type = FloatVector; };
 
-// sums[r * stride + 0 .. 2 vectors) = first, second + sum over k of left[r * left_step + k] * right[k * 2 vectors + ...],
-// for the rows R. The sums are parameters, one pack per vector, because compilers keep those in registers: arrays of
-// vectors they may not.
+// sums[r * stride + 0 .. 2 vectors) (+)= sum over k of left[r * left_step + k] * right[k * 2 vectors + ...], for the rows R.
+// The running sums, which begin at 0, are parameters, one pack per vector, because compilers keep those in registers:
+// arrays of vectors they may not.
 template <std::size_t... R> struct TileProduct {
-  static HWY_INLINE void run(const float* HWY_RESTRICT left, const float* HWY_RESTRICT right, std::ptrdiff_t left_step, std::size_t depth, float* sums, std::ptrdiff_t stride,
+  static HWY_INLINE void run(const float* HWY_RESTRICT left, const float* HWY_RESTRICT right, std::ptrdiff_t left_step, std::size_t depth, float* sums, std::ptrdiff_t stride, bool add,
                              typename SumsOfRow<R>::type... first, typename SumsOfRow<R>::type... second) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
@@ -7375,6 +7382,7 @@ template <std::size_t... R> struct TileProduct {
       ((value = hn::Set(d, left[static_cast<std::ptrdiff_t>(R) * left_step]), first = hn::MulAdd(value, right_first, first), second = hn::MulAdd(value, right_second, second)), ...);
       ++left;
     }
+    if (add) ((first = hn::Add(first, hn::LoadU(d, sums + static_cast<std::ptrdiff_t>(R) * stride)), second = hn::Add(second, hn::LoadU(d, sums + static_cast<std::ptrdiff_t>(R) * stride + static_cast<std::ptrdiff_t>(lanes)))), ...);
     ((hn::StoreU(first, d, sums + static_cast<std::ptrdiff_t>(R) * stride), hn::StoreU(second, d, sums + static_cast<std::ptrdiff_t>(R) * stride + static_cast<std::ptrdiff_t>(lanes))), ...);
   }
 };
@@ -7463,10 +7471,8 @@ template <std::int64_t Compiled> struct Gemm {
   }
   template <std::size_t... R>
   static HWY_INLINE void multiply_each(std::index_sequence<R...>, const float* left, const float* right, std::ptrdiff_t left_step, std::size_t depth, float* sums, std::ptrdiff_t stride, bool add) {
-    const FloatTag d;
-    const auto lanes = static_cast<std::ptrdiff_t>(hn::Lanes(d));
-    if (add) TileProduct<R...>::run(left, right, left_step, depth, sums, stride, hn::LoadU(d, sums + static_cast<std::ptrdiff_t>(R) * stride)..., hn::LoadU(d, sums + static_cast<std::ptrdiff_t>(R) * stride + lanes)...);
-    else TileProduct<R...>::run(left, right, left_step, depth, sums, stride, (static_cast<void>(R), hn::Zero(d))..., (static_cast<void>(R), hn::Zero(d))...);
+    const auto zero = hn::Zero(FloatTag{});
+    TileProduct<R...>::run(left, right, left_step, depth, sums, stride, add, (static_cast<void>(R), zero)..., (static_cast<void>(R), zero)...);
   }
 };
 
@@ -7507,7 +7513,7 @@ HWY_INLINE FloatVector load_partial(FloatTag d, const float* from, std::size_t c
   return hn::Load(d, lanes);
 }
 HWY_INLINE void store_partial(FloatTag d, FloatVector value, std::size_t count, float* to) {
-  HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)];
+  HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)] = {};
   hn::Store(value, d, lanes);
   for (std::size_t i = 0; i < count; ++i) to[i] = lanes[i];
 }
@@ -7985,7 +7991,10 @@ template <std::int64_t Compiled> struct WholeRows {
   template <class In, class Out> static void softmax(const SoftmaxArguments<In, Out>& arguments) {
     RowPlan plan = row_plan(arguments.in.view, arguments.out.view);
     // Two passes with an exp in one: about 0.5 ns per element.
-    if (plan.length != 0) cpu::parallel_for(plan.outer.outer_count(0), 0.5 * static_cast<double>(plan.length), &run<&softmax_row>, &plan);
+    if (plan.length == 0) return;
+    const double nanoseconds = 0.5 * static_cast<double>(plan.length);
+    if (is_sideways(plan)) cpu::parallel_for(plan.outer.outer_count(1) * groups(plan), nanoseconds * static_cast<double>(group_rows), &run_sideways<&softmax_row>, &plan);
+    else cpu::parallel_for(plan.outer.outer_count(0), nanoseconds, &run<&softmax_row>, &plan);
   }
 
   template <class In, class Parameter, class Out> static void layer_norm(const LayerNormArguments<In, Parameter, Out>& arguments) {
@@ -8023,6 +8032,32 @@ template <std::int64_t Compiled> struct WholeRows {
       if (!direct_in) plan.in.load(in, plan.in.column_stride, plan.length, staged);
       Row(plan, direct_in ? reinterpret_cast<const float*>(in) : staged, direct_out ? reinterpret_cast<float*>(out) : staged);
       if (!direct_out) plan.out.store(staged, out, plan.out.column_stride, plan.length);
+    }
+  }
+
+  // Softmax over an axis that is not the contiguous one: neighbouring rows are transposed into scratch memory and back,
+  // a group at a time, so that whole cache lines are read and written.
+  static constexpr std::size_t group_rows = 16;
+  static bool is_sideways(const RowPlan& plan) {
+    // Longer rows would leave the L2 cache: 16 * 8192 * 4 = 512 KiB.
+    if (plan.outer.rank == 0 || plan.length > 8192) return false;
+    const std::size_t last = plan.outer.rank - 1;
+    return plan.outer.stride[0][last] == 1 && plan.outer.stride[1][last] == 1 && plan.in.column_stride > 1 && plan.out.column_stride > 1 && plan.out.is_float;
+  }
+  static std::size_t groups(const RowPlan& plan) { return (plan.outer.extent[plan.outer.rank - 1] - 1) / group_rows + 1; }
+
+  template <auto Row> static void run_sideways(const void* context, std::size_t begin, std::size_t end) {
+    const RowPlan& plan = *static_cast<const RowPlan*>(context);
+    float* const staged = cpu::scratch(cpu::ScratchUse::row, group_rows * plan.length);
+    for (std::size_t i = begin; i < end; ++i) {
+      const cpu::Odometer<2> at(plan.outer, 1, i / groups(plan));
+      const std::size_t first = i % groups(plan) * group_rows, rows = std::min(group_rows, plan.outer.extent[plan.outer.rank - 1] - first);
+      cpu::Source in = plan.in.moved(at.offset(1) + static_cast<std::ptrdiff_t>(first));
+      in.row_stride = 1;
+      Packing<Compiled>::copy(in, rows, plan.length, staged, plan.length);
+      for (std::size_t row = 0; row < rows; ++row) Row(plan, staged + row * plan.length, staged + row * plan.length);
+      float* out = reinterpret_cast<float*>(plan.out.at(at.offset(0) + static_cast<std::ptrdiff_t>(first)));
+      Packing<Compiled>::transpose(staged, plan.length, rows, plan.length, out, static_cast<std::size_t>(plan.out.column_stride));
     }
   }
 
@@ -9121,7 +9156,7 @@ class PrefixTree {
 #endif
 
 // ---- cotenant/models/unicode_tables.hpp ----
-// Generated by unicode_tables.py from Unicode 14.0: do not edit. Character properties as BERT's tokenizer needs them.
+// Generated by tests/models/unicode_tables.py from Unicode 14.0: do not edit. Character properties as BERT's tokenizer needs them.
 #ifndef COTENANT_MODELS_UNICODE_TABLES_HPP
 #define COTENANT_MODELS_UNICODE_TABLES_HPP
 
