@@ -81,7 +81,12 @@ if ! $quick; then
     name=$(basename "$source" .cpp)
     case $name in
       check_golden) ;;  # above, once per model
-      multi_model) check "examples/run.sh --quick" env -C "$release" "$root/examples/run.sh" --quick ;;
+      multi_model)
+        check "examples/run.sh --quick" env -C "$release" "$root/examples/run.sh" --quick
+        # Memory is no matter of speed: what five models take together may be promised.
+        ratio=$(sed -nE 's/^Five models that share take ([0-9.]+) times the memory of one.*/\1/p' "$step_log")
+        check "five models take at most 1.10 times the memory of one (${ratio:-no figure})" awk "BEGIN { exit !(${ratio:-9} <= 1.10) }"
+        ;;
       *) check "examples/$name" env -C "$release" "$release/examples/$name" ;;
     esac
   done
