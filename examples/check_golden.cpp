@@ -16,7 +16,8 @@ namespace ct = cotenant;
 namespace {
 
 // What the encoder gives under the name of an output; an empty handle for a name that no encoder gives.
-template <class W> ct::SharedTensor<float> produce(std::string_view name, const ct::Encoder<W>& encoder, const ct::EncoderOutput<ct::Heap>& output, const ct::TokenViews& tokens) {
+template <class W>
+ct::SharedTensor<float> produce(std::string_view name, const ct::Encoder<W>& encoder, const ct::EncoderOutput<ct::Heap>& output, const ct::TokenViews& tokens) {
   if (name == "last_hidden_state") return output.last_hidden_state;
   if (name == "pooler_output") return output.pooler_output;
   if (name == "mean_pooled_normalized") return encoder.mean_pooled_normalized(output.last_hidden_state, tokens);
@@ -47,7 +48,8 @@ template <class W> bool check(const std::string& folder, const ct::Checkpoint& c
   for (const std::string_view name : golden.names()) {
     if (name == "in.attention_mask") mask = golden.tensor<std::int32_t>(name);
     else if (name == "in.token_type_ids") types = golden.tensor<std::int32_t>(name);
-    else if (name.substr(0, 3) == "in." && name != "in.input_ids") ct::raise<ct::Unsupported>("'" + golden.path() + "' has the input '" + std::string(name) + "', which an encoder does not take");
+    else if (name.substr(0, 3) == "in." && name != "in.input_ids")
+      ct::raise<ct::Unsupported>("'" + golden.path() + "' has the input '" + std::string(name) + "', which an encoder does not take");
     else if (name.substr(0, 4) == "out.") outputs.emplace_back(name.substr(4));
   }
   if (outputs.empty()) ct::raise<ct::BadFile>("'" + golden.path() + "' has no output out.* to compare with");
@@ -58,11 +60,15 @@ template <class W> bool check(const std::string& folder, const ct::Checkpoint& c
   for (const std::string& name : outputs) {
     const auto ours = produce(name, encoder, output, tokens);
     const auto expected = golden.tensor<float>("out." + name);
-    if (!ours) ct::raise<ct::Unsupported>("'" + golden.path() + "' has the output 'out." + name + "', which this encoder of " + std::to_string(encoder.config().layers) + " layers does not give");
-    if (!(ours.shape() == expected.shape())) ct::raise<ct::ShapeError>("'out." + name + "' has shape " + to_string(expected.shape()) + ", but the encoder gives " + to_string(ours.shape()));
+    if (!ours)
+      ct::raise<ct::Unsupported>("'" + golden.path() + "' has the output 'out." + name + "', which this encoder of " + std::to_string(encoder.config().layers) +
+                                 " layers does not give");
+    if (!(ours.shape() == expected.shape()))
+      ct::raise<ct::ShapeError>("'out." + name + "' has shape " + to_string(expected.shape()) + ", but the encoder gives " + to_string(ours.shape()));
     const double error = largest_error(ours, expected);
     const bool within = error <= tolerance;
-    std::printf("  %-28s %-14s largest absolute error %.3g%s\n", ("out." + name).c_str(), to_string(ours.shape()).c_str(), error, within ? "" : "   ABOVE TOLERANCE");
+    std::printf("  %-28s %-14s largest absolute error %.3g%s\n", ("out." + name).c_str(), to_string(ours.shape()).c_str(), error,
+                within ? "" : "   ABOVE TOLERANCE");
     passed = passed && within;
   }
   return passed;
@@ -72,8 +78,8 @@ bool check(const std::string& folder, double tolerance) {
   const auto config = ct::EncoderConfig::read(folder);
   const auto checkpoint = ct::Checkpoint::open(folder);
   const ct::DType dtype = ct::encoder_dtype(checkpoint);
-  std::printf("%s: %s, %zu layers, hidden size %zu, %zu heads, weights in %s\n", folder.c_str(), config.model_type.c_str(), config.layers, config.hidden_size, config.heads,
-              std::string(ct::to_string(dtype)).c_str());
+  std::printf("%s: %s, %zu layers, hidden size %zu, %zu heads, weights in %s\n", folder.c_str(), config.model_type.c_str(), config.layers, config.hidden_size,
+              config.heads, std::string(ct::to_string(dtype)).c_str());
   if (dtype == ct::DType::bf16) return check<ct::bf16>(folder, checkpoint, tolerance);
   if (dtype == ct::DType::f16) return check<ct::f16>(folder, checkpoint, tolerance);
   return check<float>(folder, checkpoint, tolerance);
@@ -111,6 +117,8 @@ int main(int count, char** arguments) {
       status = 2;
     }
   }
-  std::puts(status == 0 ? "all outputs are within the tolerance" : status == 1 ? "some outputs are not within the tolerance" : "some directories could not be checked");
+  std::puts(status == 0   ? "all outputs are within the tolerance"
+            : status == 1 ? "some outputs are not within the tolerance"
+                          : "some directories could not be checked");
   return status;
 }

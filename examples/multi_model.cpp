@@ -28,7 +28,8 @@ namespace {
 struct Options {
   std::vector<std::string> texts;
   std::filesystem::path checkpoint;
-  std::vector<std::string> labels{"cooking", "astronomy", "sports", "music", "gardening", "money", "health", "travel", "programming", "weather", "history", "animals", "law", "art", "cars", "family life"};
+  std::vector<std::string> labels{"cooking",     "astronomy", "sports",  "music",   "gardening", "money", "health", "travel",
+                                  "programming", "weather",   "history", "animals", "law",       "art",   "cars",   "family life"};
   std::size_t top = 3;
   std::filesystem::path report = "report.html";
   std::string measure;  // a child's task: one, separate or shared
@@ -100,7 +101,9 @@ template <class W, class S, class F> void for_each_weight(const ct::EncoderWeigh
   const auto both = [&](const auto& pair) { f(pair.weight), f(pair.bias); };
   f(weights.words), f(weights.positions), f(weights.token_types), both(weights.embedding_norm), both(weights.pooler);
   for (const auto& layer : weights.layers)
-    for (const auto* pair : {&layer.query, &layer.key, &layer.value, &layer.attention_output, &layer.attention_norm, &layer.intermediate, &layer.output, &layer.output_norm}) both(*pair);
+    for (const auto* pair :
+         {&layer.query, &layer.key, &layer.value, &layer.attention_output, &layer.attention_norm, &layer.intermediate, &layer.output, &layer.output_norm})
+      both(*pair);
 }
 
 struct Answer {
@@ -152,7 +155,8 @@ class Program {
     for (const std::string& tenant : who_) {
       if (tenant != owner(tenant)) continue;  // somebody else encodes for it
       encode_time_.push_back(milliseconds([&] {
-        manager_.register_tensor(name(tenant)("text_embedding"), encode(tenant, {text}), {.producer = tenant, .consumers = sharing_ ? who_ : std::vector<std::string>{}});
+        manager_.register_tensor(name(tenant)("text_embedding"), encode(tenant, {text}),
+                                 {.producer = tenant, .consumers = sharing_ ? who_ : std::vector<std::string>{}});
       }));
     }
     Answer answer;
@@ -221,9 +225,11 @@ class Program {
 int measure(const Options& options, const std::vector<std::string>& sentences) {
   const bool sharing = options.measure != "separate";
   std::optional<Program> program;
-  const double start = milliseconds([&] { program.emplace(options, sentences, options.measure == "one" ? std::vector<std::string>{"search"} : tenants, sharing); });
+  const double start =
+      milliseconds([&] { program.emplace(options, sentences, options.measure == "one" ? std::vector<std::string>{"search"} : tenants, sharing); });
   std::vector<double> times;
-  for (std::size_t i = 0; i < options.repeats; ++i) times.push_back(milliseconds([&] { static_cast<void>(program->answer(options.texts[i % options.texts.size()])); }));
+  for (std::size_t i = 0; i < options.repeats; ++i)
+    times.push_back(milliseconds([&] { static_cast<void>(program->answer(options.texts[i % options.texts.size()])); }));
   // What another model pays for an embedding that is there.
   std::vector<double> lease_times;
   for (std::size_t i = 0; i < 1000; ++i)
@@ -265,7 +271,8 @@ void print_answer(const std::string& text, const Answer& answer) {
   std::printf("\n");
   list("half-width: the same on a zero-copy view of half the embedding", answer.half);
   char title[160];
-  std::snprintf(title, sizeof title, "compact: the same on int8 (cosine of the quantised query and the original %.5f)", static_cast<double>(answer.compact.fidelity));
+  std::snprintf(title, sizeof title, "compact: the same on int8 (cosine of the quantised query and the original %.5f)",
+                static_cast<double>(answer.compact.fidelity));
   list(title, answer.compact.nearest);
 }
 
@@ -283,7 +290,9 @@ int run(int argc, char** argv) {
   std::printf("cotenant %s, CPU target %s\n", COTENANT_VERSION_STRING, ct::Cpu::target_name());
   std::printf("checkpoint %s\n", options.checkpoint.string().c_str());
   if (options.random_weights)
-    std::printf("These weights are RANDOM: no checkpoint could be fetched or was given. Memory and time are real, but the embeddings, and so\nthe sentences and labels below, mean nothing. Give a BERT-family directory with --checkpoint DIR.\n");
+    std::printf(
+        "These weights are RANDOM: no checkpoint could be fetched or was given. Memory and time are real, but the embeddings, and so\nthe sentences and labels "
+        "below, mean nothing. Give a BERT-family directory with --checkpoint DIR.\n");
   for (const std::string& text : options.texts) print_answer(text, program.answer(text));
   const ct::SharingStats stats = program.manager().stats();
   program.leave();
@@ -301,11 +310,15 @@ int run(int argc, char** argv) {
     runs[mode] = run_child(arguments);
   }
   const Figures &one = runs["one"], &separate = runs["separate"], &shared = runs["shared"];
-  ct::HtmlTable table{.title = "With and without sharing", .rows = {{"", "one model alone", "five, separate", "five, sharing"}}, .note = "The same requests in three child processes, measured by the operating system."};
+  ct::HtmlTable table{.title = "With and without sharing",
+                      .rows = {{"", "one model alone", "five, separate", "five, sharing"}},
+                      .note = "The same requests in three child processes, measured by the operating system."};
   if (one.empty() || separate.empty() || shared.empty()) {
     std::printf("no figures: this system gives no child process or no /proc/self/status\n");
   } else {
-    const auto row = [&](const char* title, const char* key, auto format) { table.rows.push_back({title, format(one.at(key)), format(separate.at(key)), format(shared.at(key))}); };
+    const auto row = [&](const char* title, const char* key, auto format) {
+      table.rows.push_back({title, format(one.at(key)), format(separate.at(key)), format(shared.at(key))});
+    };
     row("resident memory (operating system)", "resident", mebibytes);
     row("  of it pages of mapped files", "file", mebibytes);
     row("bytes by the manager's accounting", "accounted", mebibytes);
@@ -314,8 +327,11 @@ int run(int argc, char** argv) {
     std::printf("\n");
     for (const auto& cells : table.rows) std::printf("  %-36s %16s %16s %16s\n", cells[0].c_str(), cells[1].c_str(), cells[2].c_str(), cells[3].c_str());
     char line[400];
-    std::snprintf(line, sizeof line, "Five models that share take %.2f times the memory of one; without sharing they take %.1f times as much. The embedding costs its first user %s and every other one %s, %.4f %% of it.",
-                  shared.at("resident") / one.at("resident"), separate.at("resident") / shared.at("resident"), time_text(shared.at("encode")).c_str(), time_text(shared.at("lease")).c_str(), 100 * shared.at("lease") / shared.at("encode"));
+    std::snprintf(line, sizeof line,
+                  "Five models that share take %.2f times the memory of one; without sharing they take %.1f times as much. The embedding costs its first user "
+                  "%s and every other one %s, %.4f %% of it.",
+                  shared.at("resident") / one.at("resident"), separate.at("resident") / shared.at("resident"), time_text(shared.at("encode")).c_str(),
+                  time_text(shared.at("lease")).c_str(), 100 * shared.at("lease") / shared.at("encode"));
     std::printf("\n%s\n", line);
     table.note += std::string(" ") + line;
   }

@@ -18,7 +18,8 @@ static void check(bool promise, const char* what) {
 int main() {
   // A small BERT of the usual width. Its weights are random here; any BERT-family directory opens the same way.
   const auto folder = std::filesystem::temp_directory_path() / "cotenant-one-page";
-  ct::write_random_checkpoint(folder, {.vocabulary_size = 2000, .hidden_size = 768, .layers = 1, .heads = 12, .intermediate_size = 768, .max_positions = 64, .token_types = 2});
+  ct::write_random_checkpoint(
+      folder, {.vocabulary_size = 2000, .hidden_size = 768, .layers = 1, .heads = 12, .intermediate_size = 768, .max_positions = 64, .token_types = 2});
 
   ct::TensorSharingManager manager{{.max_memory = 2_GiB}};
   const auto bert = ct::TextEncoder<float>::open(ct::Checkpoint::open(folder, manager), "bert-base-uncased");

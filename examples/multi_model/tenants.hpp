@@ -48,7 +48,8 @@ template <class Rows> ct::SharedTensor<float> lengths(const Rows& rows) {
 // Nearest sentences to the query.
 class SearchModel {
  public:
-  SearchModel(ct::TensorSharingManager& manager, Names names, const std::vector<std::string>& sentences) : manager_(manager), name_(std::move(names)), sentences_(sentences) {}
+  SearchModel(ct::TensorSharingManager& manager, Names names, const std::vector<std::string>& sentences)
+      : manager_(manager), name_(std::move(names)), sentences_(sentences) {}
 
   std::vector<Scored> answer(std::size_t count) {
     if (!corpus_) corpus_ = manager_.get<float>(name_("sentence_embeddings"), "search");  // [N, H], rows of length 1
@@ -67,7 +68,8 @@ class SearchModel {
 // Which label fits the query best, without training on any.
 class ZeroShotClassifier {
  public:
-  ZeroShotClassifier(ct::TensorSharingManager& manager, Names names, const std::vector<std::string>& labels) : manager_(manager), name_(std::move(names)), labels_(labels) {}
+  ZeroShotClassifier(ct::TensorSharingManager& manager, Names names, const std::vector<std::string>& labels)
+      : manager_(manager), name_(std::move(names)), labels_(labels) {}
 
   std::vector<Scored> answer() {
     if (!meanings_) meanings_ = manager_.get<float>(name_("label_embeddings"), "classifier");  // [labels, H]
@@ -86,11 +88,13 @@ class ZeroShotClassifier {
 // The same search on the first half of every embedding: views, so it costs no bytes.
 class HalfWidthModel {
  public:
-  HalfWidthModel(ct::TensorSharingManager& manager, Names names, const std::vector<std::string>& sentences) : manager_(manager), name_(std::move(names)), sentences_(sentences) {}
+  HalfWidthModel(ct::TensorSharingManager& manager, Names names, const std::vector<std::string>& sentences)
+      : manager_(manager), name_(std::move(names)), sentences_(sentences) {}
 
   std::vector<Scored> answer(std::size_t count) {
     const std::size_t width = manager_.get<float>(name_("sentence_embeddings"), "half-width")->shape(-1) / 2;
-    if (!corpus_) corpus_ = manager_.create_view<float>(name_("sentence_embeddings"), name_("sentence_embeddings_half"), {0, 0}, {sentences_.size(), width}, "half-width");
+    if (!corpus_)
+      corpus_ = manager_.create_view<float>(name_("sentence_embeddings"), name_("sentence_embeddings_half"), {0, 0}, {sentences_.size(), width}, "half-width");
     query_ = manager_.create_view<float>(name_("text_embedding"), name_("text_embedding_half"), {0, 0}, {1, width}, "half-width");
     // Half a vector of length 1 is shorter: the product is divided by both lengths, in its epilogue.
     const auto cosine = [](auto product, auto row, auto query) { return product / (row * query); };
@@ -113,7 +117,8 @@ struct CompactAnswer {
 // The same search on int8 forms: a quarter of the bytes. They are derived from the shared tensors, and registered in turn.
 class CompactModel {
  public:
-  CompactModel(ct::TensorSharingManager& manager, Names names, const std::vector<std::string>& sentences) : manager_(manager), name_(std::move(names)), sentences_(sentences) {}
+  CompactModel(ct::TensorSharingManager& manager, Names names, const std::vector<std::string>& sentences)
+      : manager_(manager), name_(std::move(names)), sentences_(sentences) {}
 
   CompactAnswer answer(std::size_t count) {
     if (!corpus_) {

@@ -26,9 +26,13 @@ template <std::integral C, class F> constexpr C wrapping(C a, C b, F f) {
 template <class Op, class C> C apply(Op, C x) {
   static_assert(std::floating_point<C> || op::is_exact_on_integers<Op>,
                 "this function has no integer meaning: give map<float> as the result type, or cast the operands to a float type");
-  if constexpr (std::same_as<Op, op::Negate>) { if constexpr (std::integral<C>) return detail::wrapping(C{0}, x, [](auto a, auto b) { return a - b; }); else return -x; }
-  else if constexpr (std::same_as<Op, op::Abs>) { if constexpr (std::integral<C>) return x < 0 ? apply(op::Negate{}, x) : x; else return std::fabs(x); }
-  else if constexpr (std::same_as<Op, op::Exp>) return std::exp(x);
+  if constexpr (std::same_as<Op, op::Negate>) {
+    if constexpr (std::integral<C>) return detail::wrapping(C{0}, x, [](auto a, auto b) { return a - b; });
+    else return -x;
+  } else if constexpr (std::same_as<Op, op::Abs>) {
+    if constexpr (std::integral<C>) return x < 0 ? apply(op::Negate{}, x) : x;
+    else return std::fabs(x);
+  } else if constexpr (std::same_as<Op, op::Exp>) return std::exp(x);
   else if constexpr (std::same_as<Op, op::Log>) return std::log(x);
   else if constexpr (std::same_as<Op, op::Sqrt>) return std::sqrt(x);
   else if constexpr (std::same_as<Op, op::Rsqrt>) return C{1} / std::sqrt(x);
@@ -37,7 +41,8 @@ template <class Op, class C> C apply(Op, C x) {
   else if constexpr (std::same_as<Op, op::Erf>) return std::erf(x);
   else if constexpr (std::same_as<Op, op::Sigmoid>) return C{1} / (C{1} + std::exp(-x));
   // x/2 (1 + erf(x/sqrt 2)) written with erfc keeps the digits of the negative tail; -inf gives 0, its limit.
-  else if constexpr (std::same_as<Op, op::Gelu>) return x == -std::numeric_limits<C>::infinity() ? C{0} : x * C{0.5} * std::erfc(-x * static_cast<C>(0.70710678118654752440L));
+  else if constexpr (std::same_as<Op, op::Gelu>)
+    return x == -std::numeric_limits<C>::infinity() ? C{0} : x * C{0.5} * std::erfc(-x * static_cast<C>(0.70710678118654752440L));
   else if constexpr (std::same_as<Op, op::GeluTanh>) {
     if (x == -std::numeric_limits<C>::infinity()) return C{0};
     // 1 + tanh(u) = 2 sigmoid(2u); sqrt(2/pi) = 0.7978845608028654.
@@ -62,11 +67,16 @@ template <class Op, class C> C apply(Op, C a, C b) {
     else if constexpr (std::same_as<Op, op::LessEqual>) return static_cast<C>(a <= b);
     else if constexpr (std::same_as<Op, op::Greater>) return static_cast<C>(a > b);
     else return static_cast<C>(a >= b);
-  }
-  else if constexpr (std::same_as<Op, op::Add>) { if constexpr (std::integral<C>) return detail::wrapping(a, b, [](auto x, auto y) { return x + y; }); else return a + b; }
-  else if constexpr (std::same_as<Op, op::Subtract>) { if constexpr (std::integral<C>) return detail::wrapping(a, b, [](auto x, auto y) { return x - y; }); else return a - b; }
-  else if constexpr (std::same_as<Op, op::Multiply>) { if constexpr (std::integral<C>) return detail::wrapping(a, b, [](auto x, auto y) { return x * y; }); else return a * b; }
-  else if constexpr (std::same_as<Op, op::Divide>) return a / b;
+  } else if constexpr (std::same_as<Op, op::Add>) {
+    if constexpr (std::integral<C>) return detail::wrapping(a, b, [](auto x, auto y) { return x + y; });
+    else return a + b;
+  } else if constexpr (std::same_as<Op, op::Subtract>) {
+    if constexpr (std::integral<C>) return detail::wrapping(a, b, [](auto x, auto y) { return x - y; });
+    else return a - b;
+  } else if constexpr (std::same_as<Op, op::Multiply>) {
+    if constexpr (std::integral<C>) return detail::wrapping(a, b, [](auto x, auto y) { return x * y; });
+    else return a * b;
+  } else if constexpr (std::same_as<Op, op::Divide>) return a / b;
   else if constexpr (std::same_as<Op, op::Minimum>) return a != a ? a : b != b ? b : (b < a ? b : a);
   else if constexpr (std::same_as<Op, op::Maximum>) return a != a ? a : b != b ? b : (a < b ? b : a);
   else if constexpr (std::same_as<Op, op::Power>) return std::pow(a, b);
@@ -80,7 +90,9 @@ template <class C, class... In> C evaluate(const auto& expression, const std::tu
   else if constexpr (requires { expression.condition; })
     return evaluate<C>(expression.condition, inputs) != C{0} ? evaluate<C>(expression.if_true, inputs) : evaluate<C>(expression.if_false, inputs);
   else if constexpr (requires { expression.left; })
-    return [&]<class Op, class L, class R>(const Binary<Op, L, R>& e) { return apply(Op{}, evaluate<C>(e.left, inputs), evaluate<C>(e.right, inputs)); }(expression);
+    return [&]<class Op, class L, class R>(const Binary<Op, L, R>& e) {
+      return apply(Op{}, evaluate<C>(e.left, inputs), evaluate<C>(e.right, inputs));
+    }(expression);
   else if constexpr (detail::is_unary<E>)
     return [&]<class Op, class X>(const Unary<Op, X>& e) { return apply(Op{}, evaluate<C>(e.x, inputs)); }(expression);
   else

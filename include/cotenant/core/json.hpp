@@ -159,7 +159,8 @@ class Parser {
     const auto& members = object.members_;
     std::sort(object.by_key_.begin(), object.by_key_.end(), [&](std::uint32_t a, std::uint32_t b) { return members[a].key < members[b].key; });
     for (std::size_t i = 1; i < object.by_key_.size(); ++i)
-      if (members[object.by_key_[i]].key == members[object.by_key_[i - 1]].key) fail("has the key \"" + members[object.by_key_[i]].key + "\" twice in one object");
+      if (members[object.by_key_[i]].key == members[object.by_key_[i - 1]].key)
+        fail("has the key \"" + members[object.by_key_[i]].key + "\" twice in one object");
     return Value(std::make_shared<const Object>(std::move(object)));
   }
 

@@ -88,7 +88,8 @@ class JsonWriter {
   JsonWriter& end_array() { return end(']', false); }
 
   JsonWriter& key(std::string_view name) {
-    if (levels_.empty() || !levels_.back().is_object || has_key_) raise<InvalidArgument>("JSON: the key '" + std::string(name) + "' must follow the beginning of an object or one of its values");
+    if (levels_.empty() || !levels_.back().is_object || has_key_)
+      raise<InvalidArgument>("JSON: the key '" + std::string(name) + "' must follow the beginning of an object or one of its values");
     separate();
     quote(name);
     text_ += indent_ > 0 ? ": " : ":";
@@ -114,7 +115,8 @@ class JsonWriter {
 
   // The finished document; the writer starts anew.
   std::string take() {
-    if (!levels_.empty() || text_.empty()) raise<InvalidArgument>("JSON: the document is not finished: " + std::to_string(levels_.size()) + " objects or arrays are open");
+    if (!levels_.empty() || text_.empty())
+      raise<InvalidArgument>("JSON: the document is not finished: " + std::to_string(levels_.size()) + " objects or arrays are open");
     return std::exchange(text_, std::string());
   }
 

@@ -180,7 +180,8 @@ inline Layout broadcast_to(const Layout& layout, const Shape& shape) {
 inline Layout squeeze(Layout layout, std::ptrdiff_t axis) {
   const std::size_t a = normalize_axis(axis, layout.shape.rank());
   if (layout.shape[a] != 1)
-    raise<ShapeError>("cannot squeeze dimension " + std::to_string(a) + " of shape " + to_string(layout.shape) + ": it has " + std::to_string(layout.shape[a]) + " elements, not 1");
+    raise<ShapeError>("cannot squeeze dimension " + std::to_string(a) + " of shape " + to_string(layout.shape) + ": it has " + std::to_string(layout.shape[a]) +
+                      " elements, not 1");
   layout.shape.erase(a);
   layout.strides.erase(a);
   return layout;

@@ -66,7 +66,9 @@ template <class T> requires Element<std::remove_const_t<T>> class View {
   }
   // The elements as one span. Errors: ShapeError where they do not lie row-major without gaps.
   std::span<T> span() const {
-    if (!contiguous()) raise<ShapeError>("a view of shape " + to_string(shape_) + " with strides " + to_string(strides_) + " is not one span: call contiguous() on its tensor first");
+    if (!contiguous())
+      raise<ShapeError>("a view of shape " + to_string(shape_) + " with strides " + to_string(strides_) +
+                        " is not one span: call contiguous() on its tensor first");
     return {data_, size()};
   }
   // Another layout of the same memory, e.g. view.with(slice(view.layout(), 0, 2, 5)).

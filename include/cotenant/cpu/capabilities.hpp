@@ -63,9 +63,10 @@ inline std::string to_string(const Capabilities& capabilities) {
     const auto tenths = static_cast<std::uint64_t>(value * 10 + 0.5);
     return std::to_string(tenths / 10) + (tenths % 10 != 0 ? "." + std::to_string(tenths % 10) : "") + unit;
   };
-  std::string text = "CPU target " + capabilities.cpu_target + " (" + std::to_string(capabilities.vector_bytes) + "-byte vectors), " + std::to_string(capabilities.threads) + " of " +
-                     std::to_string(capabilities.cores) + (capabilities.cores == 1 ? " core, " : " cores, ") + size(capabilities.memory) + " memory, caches " +
-                     size(capabilities.level1_data_cache) + " + " + size(capabilities.level2_cache) + " + " + size(capabilities.level3_cache);
+  std::string text = "CPU target " + capabilities.cpu_target + " (" + std::to_string(capabilities.vector_bytes) + "-byte vectors), " +
+                     std::to_string(capabilities.threads) + " of " + std::to_string(capabilities.cores) + (capabilities.cores == 1 ? " core, " : " cores, ") +
+                     size(capabilities.memory) + " memory, caches " + size(capabilities.level1_data_cache) + " + " + size(capabilities.level2_cache) + " + " +
+                     size(capabilities.level3_cache);
   return text;
 }
 

@@ -35,7 +35,8 @@ template <class Bits> void copy_tiles(const void* context, std::size_t begin, st
   for (std::size_t i = begin; i < end; ++i) {
     const Odometer<2> outer(plan.iteration, 2, i / per_outer);
     const std::size_t row = i % per_outer / plan.column_tiles * plan.tile_rows, column = i % plan.column_tiles * plan.tile_columns;
-    const std::size_t rows = std::min(plan.tile_rows, plan.iteration.extent[rank - 2] - row), columns = std::min(plan.tile_columns, plan.iteration.extent[rank - 1] - column);
+    const std::size_t rows = std::min(plan.tile_rows, plan.iteration.extent[rank - 2] - row),
+                      columns = std::min(plan.tile_columns, plan.iteration.extent[rank - 1] - column);
     const auto r = static_cast<std::ptrdiff_t>(row), c = static_cast<std::ptrdiff_t>(column);
     constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(Bits));
     const char* from = plan.in + (outer.offset(1) + r * in_row + c * in_column) * size;
@@ -56,7 +57,8 @@ template <class Bits> void copy_tiles(const void* context, std::size_t begin, st
 // out = in, bit for bit; the two do not overlap.
 template <class T> void copy(const View<const T>& in, const View<T>& out) {
   if (out.size() == 0) return;
-  detail::CopyPlan plan{reinterpret_cast<const char*>(in.data()), reinterpret_cast<char*>(out.data()), coalesce<2>(out.shape(), {&out.strides(), &in.strides()}, 2), 0, 0, 0, 0};
+  detail::CopyPlan plan{
+      reinterpret_cast<const char*>(in.data()), reinterpret_cast<char*>(out.data()), coalesce<2>(out.shape(), {&out.strides(), &in.strides()}, 2), 0, 0, 0, 0};
   const std::size_t rows = plan.iteration.rank - 2, columns = plan.iteration.rank - 1;
   const bool contiguous = plan.iteration.stride[0][columns] == 1 && plan.iteration.stride[1][columns] == 1;
   // Where one side's rows are the other's columns, square tiles of 16 cache lines and 16 rows stay in the L1 cache.
@@ -65,7 +67,8 @@ template <class T> void copy(const View<const T>& in, const View<T>& out) {
   plan.column_tiles = (plan.iteration.extent[columns] - 1) / plan.tile_columns + 1;
   plan.row_tiles = (plan.iteration.extent[rows] - 1) / plan.tile_rows + 1;
   const double nanoseconds = (contiguous ? 0.1 : 1.0) * static_cast<double>(plan.tile_rows * plan.tile_columns);
-  parallel_for(plan.iteration.outer_count(2) * plan.row_tiles * plan.column_tiles, nanoseconds, &detail::copy_tiles<typename detail::BitsOf<sizeof(T)>::type>, &plan);
+  parallel_for(plan.iteration.outer_count(2) * plan.row_tiles * plan.column_tiles, nanoseconds, &detail::copy_tiles<typename detail::BitsOf<sizeof(T)>::type>,
+               &plan);
 }
 
 }  // namespace cotenant::cpu

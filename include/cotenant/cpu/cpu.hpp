@@ -75,12 +75,15 @@ template <std::int64_t Compiled> class BasicCpu {
     if (arguments.zero_point.block != nullptr)
       map_floats(expr::record<3>([=](auto x, auto scale, auto zero) { return clamp(round(number(x / scale)) + zero, low, high); }), arguments.out.view,
                  std::tuple{arguments.in, arguments.scale, arguments.zero_point});
-    else map_floats(expr::record<2>([=](auto x, auto scale) { return clamp(round(number(x / scale)), low, high); }), arguments.out.view, std::tuple{arguments.in, arguments.scale});
+    else
+      map_floats(expr::record<2>([=](auto x, auto scale) { return clamp(round(number(x / scale)), low, high); }), arguments.out.view,
+                 std::tuple{arguments.in, arguments.scale});
   }
 
   template <class Q, class Out> void dequantize(const DequantizeArguments<Q, Out>& arguments) const {
     if (arguments.zero_point.block != nullptr)
-      map_floats(expr::record<3>([](auto q, auto scale, auto zero) { return (q - zero) * scale; }), arguments.out.view, std::tuple{arguments.in, arguments.scale, arguments.zero_point});
+      map_floats(expr::record<3>([](auto q, auto scale, auto zero) { return (q - zero) * scale; }), arguments.out.view,
+                 std::tuple{arguments.in, arguments.scale, arguments.zero_point});
     else map_floats(expr::record<2>([](auto q, auto scale) { return q * scale; }), arguments.out.view, std::tuple{arguments.in, arguments.scale});
   }
 

@@ -41,7 +41,8 @@ template <std::int64_t Compiled, class Call> auto dispatch(const Call& call) {
   return Static::enter(call);  // one target: a direct call, libhwy is not needed
 #else
   using Enter = decltype(&Static::template enter<Call>);
-  static constexpr Enter doors[] = {nullptr, HWY_CHOOSE_TARGET_LIST(Kernels<Compiled>::template enter<Call>), HWY_CHOOSE_FALLBACK(Kernels<Compiled>::template enter<Call>)};
+  static constexpr Enter doors[] = {nullptr, HWY_CHOOSE_TARGET_LIST(Kernels<Compiled>::template enter<Call>),
+                                    HWY_CHOOSE_FALLBACK(Kernels<Compiled>::template enter<Call>)};
   static_assert(std::size(doors) == HWY_MAX_DYNAMIC_TARGETS + 2);
   hwy::ChosenTarget& chosen = hwy::GetChosenTarget();
   if (!chosen.IsInitialized()) chosen.Update(hwy::SupportedTargets());

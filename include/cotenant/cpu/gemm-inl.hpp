@@ -45,8 +45,8 @@ template <std::size_t> struct SumsOfRow { using type = FloatVector; };
 // The running sums, which begin at 0, are parameters, one pack per vector, because compilers keep those in registers:
 // arrays of vectors they may not.
 template <std::size_t... R> struct TileProduct {
-  static HWY_INLINE void run(const float* HWY_RESTRICT left, const float* HWY_RESTRICT right, std::ptrdiff_t left_step, std::size_t depth, float* sums, std::ptrdiff_t stride, bool add,
-                             typename SumsOfRow<R>::type... first, typename SumsOfRow<R>::type... second) {
+  static HWY_INLINE void run(const float* HWY_RESTRICT left, const float* HWY_RESTRICT right, std::ptrdiff_t left_step, std::size_t depth, float* sums,
+                             std::ptrdiff_t stride, bool add, typename SumsOfRow<R>::type... first, typename SumsOfRow<R>::type... second) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
     // The places of the sums are needed after the last step: until then they have time to come into L1.
@@ -55,11 +55,18 @@ template <std::size_t... R> struct TileProduct {
       const auto right_first = hn::Load(d, right), right_second = hn::Load(d, right + lanes);
       right += 2 * lanes;
       FloatVector value;
-      ((value = hn::Set(d, left[static_cast<std::ptrdiff_t>(R) * left_step]), first = hn::MulAdd(value, right_first, first), second = hn::MulAdd(value, right_second, second)), ...);
+      ((value = hn::Set(d, left[static_cast<std::ptrdiff_t>(R) * left_step]), first = hn::MulAdd(value, right_first, first),
+        second = hn::MulAdd(value, right_second, second)),
+       ...);
       ++left;
     }
-    if (add) ((first = hn::Add(first, hn::LoadU(d, sums + static_cast<std::ptrdiff_t>(R) * stride)), second = hn::Add(second, hn::LoadU(d, sums + static_cast<std::ptrdiff_t>(R) * stride + static_cast<std::ptrdiff_t>(lanes)))), ...);
-    ((hn::StoreU(first, d, sums + static_cast<std::ptrdiff_t>(R) * stride), hn::StoreU(second, d, sums + static_cast<std::ptrdiff_t>(R) * stride + static_cast<std::ptrdiff_t>(lanes))), ...);
+    if (add)
+      ((first = hn::Add(first, hn::LoadU(d, sums + static_cast<std::ptrdiff_t>(R) * stride)),
+        second = hn::Add(second, hn::LoadU(d, sums + static_cast<std::ptrdiff_t>(R) * stride + static_cast<std::ptrdiff_t>(lanes)))),
+       ...);
+    ((hn::StoreU(first, d, sums + static_cast<std::ptrdiff_t>(R) * stride),
+      hn::StoreU(second, d, sums + static_cast<std::ptrdiff_t>(R) * stride + static_cast<std::ptrdiff_t>(lanes))),
+     ...);
   }
 };
 
@@ -132,7 +139,8 @@ template <std::int64_t Compiled> struct Gemm {
       if (height < tile_rows && rows >= height) return height;
     return 1;
   }
-  static void multiply(std::size_t height, const float* left, const float* right, std::ptrdiff_t left_step, std::size_t depth, float* sums, std::ptrdiff_t stride, bool add) {
+  static void multiply(std::size_t height, const float* left, const float* right, std::ptrdiff_t left_step, std::size_t depth, float* sums,
+                       std::ptrdiff_t stride, bool add) {
     switch (height) {
       case 1: return multiply_rows<1>(left, right, left_step, depth, sums, stride, add);
       case 2: return multiply_rows<2>(left, right, left_step, depth, sums, stride, add);
@@ -145,8 +153,8 @@ template <std::int64_t Compiled> struct Gemm {
   static void multiply_rows(const float* left, const float* right, std::ptrdiff_t left_step, std::size_t depth, float* sums, std::ptrdiff_t stride, bool add) {
     multiply_each(std::make_index_sequence<Height>{}, left, right, left_step, depth, sums, stride, add);
   }
-  template <std::size_t... R>
-  static HWY_INLINE void multiply_each(std::index_sequence<R...>, const float* left, const float* right, std::ptrdiff_t left_step, std::size_t depth, float* sums, std::ptrdiff_t stride, bool add) {
+  template <std::size_t... R> static HWY_INLINE void multiply_each(std::index_sequence<R...>, const float* left, const float* right, std::ptrdiff_t left_step,
+                                                                   std::size_t depth, float* sums, std::ptrdiff_t stride, bool add) {
     const auto zero = hn::Zero(FloatTag{});
     TileProduct<R...>::run(left, right, left_step, depth, sums, stride, add, (static_cast<void>(R), zero)..., (static_cast<void>(R), zero)...);
   }

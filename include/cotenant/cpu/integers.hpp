@@ -46,7 +46,11 @@ template <class Out, class E, class... In> void map_integers(const MapArguments<
   const View<Out>& out = arguments.out.view;
   if (out.size() == 0) return;
   detail::IntegerMapPlan<Out, E, In...> plan{arguments, {}};
-  plan.iteration = std::apply([&](const auto&... in) { return coalesce<sizeof...(In) + 1>(out.shape(), {&out.strides(), &in.view.strides()...}, 1); }, arguments.in);
+  plan.iteration = std::apply(
+      [&](const auto&... in) {
+        return coalesce<sizeof...(In) + 1>(out.shape(), {&out.strides(), &in.view.strides()...}, 1);
+      },
+      arguments.in);
   const std::size_t rows = plan.iteration.outer_count(1);
   parallel_for(rows, static_cast<double>(out.size() / rows), &detail::map_integer_rows<Out, E, In...>, &plan);
 }

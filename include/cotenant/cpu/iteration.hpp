@@ -25,8 +25,8 @@ template <std::size_t Count> struct Iteration {
 // Drops axes of one element, orders the others and merges neighbours that all operands walk as one. The order of an
 // element-wise operation's elements does not matter; reorder = false keeps it. At least `least_rank` axes remain.
 // Not inlined: each kernel calls it once per CPU target, and compiling it each time took a tenth of the compile time.
-template <std::size_t Count>
-[[gnu::noinline]] Iteration<Count> coalesce(const Shape& shape, const std::array<const Strides*, Count>& strides, std::size_t least_rank = 1, bool reorder = true) {
+template <std::size_t Count> [[gnu::noinline]] Iteration<Count> coalesce(const Shape& shape, const std::array<const Strides*, Count>& strides,
+                                                                         std::size_t least_rank = 1, bool reorder = true) {
   std::array<std::size_t, max_rank> order{};
   std::size_t rank = 0;
   const auto distance = [&](std::size_t axis) { return std::abs((*strides[0])[axis]); };
@@ -61,7 +61,8 @@ template <std::size_t Count>
 template <std::size_t Count> class Odometer {
  public:
   // Walks the first iteration.rank - inner_axes axes, beginning at their `start`-th index.
-  [[gnu::noinline]] Odometer(const Iteration<Count>& iteration, std::size_t inner_axes, std::size_t start) : iteration_(iteration), axes_(iteration.rank - inner_axes) {
+  [[gnu::noinline]] Odometer(const Iteration<Count>& iteration, std::size_t inner_axes, std::size_t start)
+      : iteration_(iteration), axes_(iteration.rank - inner_axes) {
     // Stops at 0: that is where an iteration with an axis of no elements begins too.
     for (std::size_t axis = axes_; start != 0 && axis-- > 0;) {
       index_[axis] = start % iteration.extent[axis];

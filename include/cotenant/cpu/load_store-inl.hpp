@@ -103,7 +103,8 @@ template <class T> requires(std::same_as<T, std::int8_t> || std::same_as<T, std:
   const hn::Rebind<T, FloatTag> narrow;
   const hn::Rebind<std::int32_t, FloatTag> integer;
   const auto number = hn::IfThenElseZero(hn::Eq(value, value), value);
-  const auto inside = hn::Min(hn::Max(number, hn::Set(d, static_cast<float>(std::numeric_limits<T>::min()))), hn::Set(d, static_cast<float>(std::numeric_limits<T>::max())));
+  const auto inside =
+      hn::Min(hn::Max(number, hn::Set(d, static_cast<float>(std::numeric_limits<T>::min()))), hn::Set(d, static_cast<float>(std::numeric_limits<T>::max())));
   hn::StoreU(hn::DemoteTo(narrow, hn::ConvertTo(integer, inside)), narrow, to);
 }
 #undef COTENANT_HARDWARE_F16

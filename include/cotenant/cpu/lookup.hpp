@@ -41,9 +41,11 @@ template <class T, class Index, class Out> void gather_rows(const void* context,
     for (std::size_t r = 0; r < rows; ++r, row.advance()) {
       const T* source = from + row.offset(1);
       Out* target = to + row.offset(0);
-      if (std::same_as<T, Out> && out_step == 1 && table_step == 1) std::copy_n(reinterpret_cast<const char*>(source), columns * sizeof(T), reinterpret_cast<char*>(target));
+      if (std::same_as<T, Out> && out_step == 1 && table_step == 1)
+        std::copy_n(reinterpret_cast<const char*>(source), columns * sizeof(T), reinterpret_cast<char*>(target));
       else
-        for (std::size_t c = 0; c < columns; ++c) target[static_cast<std::ptrdiff_t>(c) * out_step] = convert<Out>(source[static_cast<std::ptrdiff_t>(c) * table_step]);
+        for (std::size_t c = 0; c < columns; ++c)
+          target[static_cast<std::ptrdiff_t>(c) * out_step] = convert<Out>(source[static_cast<std::ptrdiff_t>(c) * table_step]);
     }
   }
 }
@@ -100,9 +102,15 @@ template <class T, class Index, class Out> void gather(const GatherArguments<T, 
   const std::size_t count = indices.view.size();
   if (count == 0) return;
   const std::size_t rows = table.shape()[0], split = indices.view.rank(), rank = out.view.rank();
-  const Strides out_outer = out.view.strides().part(0, split), out_rest = out.view.strides().part(split, rank), table_rest = table.view.strides().part(1, table.view.rank());
-  detail::GatherPlan<T, Index, Out> plan{table.view.data(), indices.view.data(), out.view.data(), static_cast<std::int64_t>(rows), table.view.stride(0),
-                                         coalesce<2>(indices.shape(), {&out_outer, &indices.view.strides()}, 0, false), coalesce<2>(out.shape().part(split, rank), {&out_rest, &table_rest}, 1)};
+  const Strides out_outer = out.view.strides().part(0, split), out_rest = out.view.strides().part(split, rank),
+                table_rest = table.view.strides().part(1, table.view.rank());
+  detail::GatherPlan<T, Index, Out> plan{table.view.data(),
+                                         indices.view.data(),
+                                         out.view.data(),
+                                         static_cast<std::int64_t>(rows),
+                                         table.view.stride(0),
+                                         coalesce<2>(indices.shape(), {&out_outer, &indices.view.strides()}, 0, false),
+                                         coalesce<2>(out.shape().part(split, rank), {&out_rest, &table_rest}, 1)};
   Odometer<2> position(plan.positions, 0, 0);
   for (std::size_t i = 0; i < count; ++i, position.advance()) check_gather_index(plan.indices[position.offset(1)], rows);
   if (out.view.size() == 0) return;
@@ -114,9 +122,12 @@ template <class T> void top_k(const TopKArguments<T>& arguments) {
   const auto& [in, values, indices] = arguments;
   if (values.view.size() == 0) return;
   const std::size_t last = in.view.rank() - 1;
-  const Strides value_strides = values.view.strides().part(0, last), index_strides = indices.view.strides().part(0, last), in_strides = in.view.strides().part(0, last);
-  const detail::TopKPlan<T> plan{in.view.data(), values.view.data(), indices.view.data(), in.shape()[last], values.shape()[last], in.view.stride(last), values.view.stride(last),
-                                 indices.view.stride(last), coalesce<3>(in.shape().part(0, last), {&value_strides, &index_strides, &in_strides}, 0)};
+  const Strides value_strides = values.view.strides().part(0, last), index_strides = indices.view.strides().part(0, last),
+                in_strides = in.view.strides().part(0, last);
+  const detail::TopKPlan<T> plan{
+      in.view.data(),           values.view.data(),        indices.view.data(),
+      in.shape()[last],         values.shape()[last],      in.view.stride(last),
+      values.view.stride(last), indices.view.stride(last), coalesce<3>(in.shape().part(0, last), {&value_strides, &index_strides, &in_strides}, 0)};
   parallel_for(plan.rows.outer_count(0), 1.5 * static_cast<double>(plan.length), &detail::top_k_rows<T>, &plan);
 }
 

@@ -62,7 +62,8 @@ template <std::int64_t Compiled> struct Maps {
     for (std::size_t i = begin; i < end; ++i) {
       const std::size_t row = row_tile * plan.tile_rows, column = column_tile * plan.tile_columns;
       const auto moved = [&](const auto& operand, std::size_t index) {
-        return operand.moved(outer.offset(index) + static_cast<std::ptrdiff_t>(row) * operand.row_stride + static_cast<std::ptrdiff_t>(column) * operand.column_stride);
+        return operand.moved(outer.offset(index) + static_cast<std::ptrdiff_t>(row) * operand.row_stride +
+                             static_cast<std::ptrdiff_t>(column) * operand.column_stride);
       };
       cpu::Source in[Count];
       for (std::size_t operand = 0; operand < Count; ++operand) in[operand] = moved(plan.in[operand], operand + 1);

@@ -84,7 +84,8 @@ HWY_INLINE FloatVector vector_log(FloatTag d, FloatVector x) {
   const auto f = hn::Sub(hn::BitCast(d, hn::Sub(bits, hn::ShiftLeft<23>(n))), constant(d, 1.0f));
   const auto whole = hn::Sub(hn::ConvertTo(d, n), hn::IfThenElseZero(subnormal, constant(d, 23.0f)));
   const auto square = hn::Mul(f, f);
-  const auto r = polynomial(d, f, 0.333333135f, -0.250000089f, 0.200021192f, -0.166679963f, 0.142195508f, -0.124055915f, 0.118881747f, -0.116756409f, 0.0674660131f);
+  const auto r =
+      polynomial(d, f, 0.333333135f, -0.250000089f, 0.200021192f, -0.166679963f, 0.142195508f, -0.124055915f, 0.118881747f, -0.116756409f, 0.0674660131f);
   auto tail = hn::Mul(hn::Mul(square, f), r);
   tail = hn::MulAdd(whole, constant(d, -2.12194440e-4f), tail);
   tail = hn::NegMulAdd(square, constant(d, 0.5f), tail);
@@ -153,7 +154,8 @@ HWY_INLINE FloatVector vector_gelu(FloatTag d, FloatVector x) {
   const auto high = hn::Mul(hn::Mul(upper, upper), hn::Neg(half));
   const auto low = hn::Mul(hn::Mul(hn::Sub(t, upper), hn::Add(t, upper)), hn::Neg(half));
   const auto u = hn::Div(one, hn::MulAdd(t, constant(d, 0.45f), one));
-  const auto m = hn::Mul(u, polynomial(d, u, 0.179539889f, 0.179078504f, 0.148391873f, 0.0371944457f, 0.108626798f, -0.351506084f, 0.269368023f, -0.0707459152f));
+  const auto m =
+      hn::Mul(u, polynomial(d, u, 0.179539889f, 0.179078504f, 0.148391873f, 0.0371944457f, 0.108626798f, -0.351506084f, 0.269368023f, -0.0707459152f));
   const auto negative = hn::Lt(x, hn::Zero(d));
   // The factor x goes in before the result is scaled down, so that it does not meet a subnormal tail.
   const auto tail = scaled_exp(d, high, low, hn::Mul(m, hn::IfThenElse(negative, hn::Neg(t), one)));

@@ -33,25 +33,31 @@ template <std::int64_t Compiled> struct Matmuls {
     const View<const B>& b = arguments.b.view;
     // Where the right operand has few columns and the left one many rows, it is the transposed product that has few rows.
     const std::size_t rank = out.rank(), batch_rank = rank - 2;
-    const bool swapped = out.shape(rank - 1) <= Skinny<Compiled>::most_rows && out.shape(rank - 2) > out.shape(rank - 1) && (a.stride(rank - 1) == 1 || a.stride(rank - 2) == 1);
+    const bool swapped =
+        out.shape(rank - 1) <= Skinny<Compiled>::most_rows && out.shape(rank - 2) > out.shape(rank - 1) && (a.stride(rank - 1) == 1 || a.stride(rank - 2) == 1);
     const std::size_t m = swapped ? rank - 1 : rank - 2, n = swapped ? rank - 2 : rank - 1;
     Plan<E, sizeof...(Extra)> plan{arguments.epilogue, {}, {}, {}, {}, 0, 0, 0, 0};
     cpu::GemmProblem& gemm = plan.gemm;
     gemm.rows = out.shape(m);
     gemm.columns = out.shape(n);
     gemm.depth = a.shape(rank - 1);
-    const cpu::Source rows_of_a = Rows<Compiled>::source(a.data(), a.stride(rank - 2), a.stride(rank - 1)), columns_of_a = Rows<Compiled>::source(a.data(), a.stride(rank - 1), a.stride(rank - 2));
-    const cpu::Source rows_of_b = Rows<Compiled>::source(b.data(), b.stride(rank - 2), b.stride(rank - 1)), columns_of_b = Rows<Compiled>::source(b.data(), b.stride(rank - 1), b.stride(rank - 2));
+    const cpu::Source rows_of_a = Rows<Compiled>::source(a.data(), a.stride(rank - 2), a.stride(rank - 1)),
+                      columns_of_a = Rows<Compiled>::source(a.data(), a.stride(rank - 1), a.stride(rank - 2));
+    const cpu::Source rows_of_b = Rows<Compiled>::source(b.data(), b.stride(rank - 2), b.stride(rank - 1)),
+                      columns_of_b = Rows<Compiled>::source(b.data(), b.stride(rank - 1), b.stride(rank - 2));
     gemm.left = swapped ? columns_of_b : rows_of_a;
     gemm.right = swapped ? columns_of_a : rows_of_b;
     if (Skinny<Compiled>::takes(gemm)) gemm.few_rows = swapped ? &Skinny<Compiled>::template block<A> : &Skinny<Compiled>::template block<B>;
     plan.out = Rows<Compiled>::sink(out.data(), out.stride(m), out.stride(n));
-    ((plan.extra[I] = Rows<Compiled>::source(std::get<I>(arguments.extra).view.data(), std::get<I>(arguments.extra).view.stride(m), std::get<I>(arguments.extra).view.stride(n))), ...);
+    ((plan.extra[I] = Rows<Compiled>::source(std::get<I>(arguments.extra).view.data(), std::get<I>(arguments.extra).view.stride(m),
+                                             std::get<I>(arguments.extra).view.stride(n))),
+     ...);
     gemm.finish = &finish<E, sizeof...(Extra)>;
     plan.is_direct = std::is_same_v<E, expr::Identity> && std::is_same_v<Out, float> && (out.stride(n) == 1 || gemm.columns == 1);
 
     const Strides left_batch = a.strides().part(0, batch_rank), right_batch = b.strides().part(0, batch_rank);
-    const Strides strides[] = {out.strides().part(0, batch_rank), swapped ? right_batch : left_batch, swapped ? left_batch : right_batch, std::get<I>(arguments.extra).view.strides().part(0, batch_rank)...};
+    const Strides strides[] = {out.strides().part(0, batch_rank), swapped ? right_batch : left_batch, swapped ? left_batch : right_batch,
+                               std::get<I>(arguments.extra).view.strides().part(0, batch_rank)...};
     std::array<const Strides*, operands> batch{};
     for (std::size_t operand = 0; operand < operands; ++operand) batch[operand] = &strides[operand];
     plan.batch = cpu::coalesce<operands>(out.shape().part(0, batch_rank), batch, 0);
@@ -125,15 +131,16 @@ template <std::int64_t Compiled> struct Matmuls {
     }
   }
 
-  template <class E, std::size_t Count>
-  static void finish(const void* context, std::size_t batch, const float* sums, std::ptrdiff_t stride, std::size_t row, std::size_t column, std::size_t rows, std::size_t columns) {
+  template <class E, std::size_t Count> static void finish(const void* context, std::size_t batch, const float* sums, std::ptrdiff_t stride, std::size_t row,
+                                                           std::size_t column, std::size_t rows, std::size_t columns) {
     const auto& plan = *static_cast<const Plan<E, Count>*>(context);
     const cpu::Odometer<Count + 3> at(plan.batch, 0, batch);
     const auto m = static_cast<std::ptrdiff_t>(row), n = static_cast<std::ptrdiff_t>(column);
     cpu::Source in[Count + 1];
     in[0] = Rows<Compiled>::source(sums, stride, 1);
     for (std::size_t i = 0; i < Count; ++i) in[i + 1] = plan.extra[i].moved(at.offset(i + 3) + m * plan.extra[i].row_stride + n * plan.extra[i].column_stride);
-    Tiles<Compiled>::template tile<E, Count + 1>(plan.epilogue, in, plan.out.moved(at.offset(0) + m * plan.out.row_stride + n * plan.out.column_stride), rows, columns);
+    Tiles<Compiled>::template tile<E, Count + 1>(plan.epilogue, in, plan.out.moved(at.offset(0) + m * plan.out.row_stride + n * plan.out.column_stride), rows,
+                                                 columns);
   }
 };
 

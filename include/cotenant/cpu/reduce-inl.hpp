@@ -51,7 +51,8 @@ template <std::int64_t Compiled> struct Reductions {
     if (plan.kept.stride[1][kept_last] == 1 && plan.in.column_stride != 1 && plan.kept.extent[kept_last] >= 4 && plan.reduced_count > 0) {
       plan.in.column_stride = 1;
       const std::size_t blocks = (plan.kept.extent[kept_last] - 1) / block_columns + 1;
-      cpu::parallel_for(plan.kept.outer_count(1) * blocks, nanoseconds * static_cast<double>(std::min(block_columns, plan.kept.extent[kept_last])), &down_columns<Step>, &plan);
+      cpu::parallel_for(plan.kept.outer_count(1) * blocks, nanoseconds * static_cast<double>(std::min(block_columns, plan.kept.extent[kept_last])),
+                        &down_columns<Step>, &plan);
     } else {
       cpu::parallel_for(plan.kept.outer_count(0), nanoseconds, &along_rows<Step>, &plan);
     }
@@ -113,7 +114,9 @@ template <std::int64_t Compiled> struct Reductions {
           const float* x = plan.in.is_float ? reinterpret_cast<const float*>(from) : buffer;
           std::size_t column = 0;
           for (; column + lanes <= columns; column += lanes) hn::Store(Step::step(d, hn::Load(d, part + column), hn::LoadU(d, x + column)), d, part + column);
-          if (column < columns) store_partial(d, Step::step(d, hn::Load(d, part + column), load_partial(d, x + column, columns - column, Step::neutral)), columns - column, part + column);
+          if (column < columns)
+            store_partial(d, Step::step(d, hn::Load(d, part + column), load_partial(d, x + column, columns - column, Step::neutral)), columns - column,
+                          part + column);
         }
         for (std::size_t column = 0; column < columns; ++column) total[column] = join<Step>(total[column], part[column]);
         done += terms;

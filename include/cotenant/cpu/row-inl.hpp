@@ -33,8 +33,12 @@ HWY_INLINE void store_partial(FloatTag d, FloatVector value, std::size_t count, 
 HWY_INLINE float sum_of_lanes(FloatTag d, FloatVector x) { return hn::GetLane(hn::SumOfLanes(d, x)); }
 // Highway's extrema leave open what NaN gives.
 HWY_INLINE bool has_nan(FloatTag d, FloatVector x) { return !hn::AllTrue(d, hn::Eq(x, x)); }
-HWY_INLINE float maximum_of_lanes(FloatTag d, FloatVector x) { return has_nan(d, x) ? std::numeric_limits<float>::quiet_NaN() : hn::GetLane(hn::MaxOfLanes(d, x)); }
-HWY_INLINE float minimum_of_lanes(FloatTag d, FloatVector x) { return has_nan(d, x) ? std::numeric_limits<float>::quiet_NaN() : hn::GetLane(hn::MinOfLanes(d, x)); }
+HWY_INLINE float maximum_of_lanes(FloatTag d, FloatVector x) {
+  return has_nan(d, x) ? std::numeric_limits<float>::quiet_NaN() : hn::GetLane(hn::MaxOfLanes(d, x));
+}
+HWY_INLINE float minimum_of_lanes(FloatTag d, FloatVector x) {
+  return has_nan(d, x) ? std::numeric_limits<float>::quiet_NaN() : hn::GetLane(hn::MinOfLanes(d, x));
+}
 
 struct SumStep {
   static constexpr float neutral = 0;

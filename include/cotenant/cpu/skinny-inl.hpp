@@ -59,7 +59,9 @@ template <class T, std::size_t... C> struct SkinnyProduct {
     } else {
       for (; k + lanes <= depth; k += lanes) {
         const auto value = hn::LoadU(d, one + k), other = hn::LoadU(d, two + k);
-        ((x = load_vector(d, right + static_cast<std::ptrdiff_t>(C) * right_step + k), first = hn::MulAdd(value, x, first), second = hn::MulAdd(other, x, second)), ...);
+        ((x = load_vector(d, right + static_cast<std::ptrdiff_t>(C) * right_step + k), first = hn::MulAdd(value, x, first),
+          second = hn::MulAdd(other, x, second)),
+         ...);
       }
       ((more[C] = hn::GetLane(hn::SumOfLanes(d, second))), ...);
     }
@@ -101,7 +103,8 @@ template <std::int64_t Compiled> struct Skinny {
       const float* two = row + 1 < rows ? one + left_step : one;
       float* const to = sums + r * sums_step;
       float* const more = two == one ? to : to + sums_step;
-      if (problem.right.row_stride == 1 && problem.right.column_stride != 1) along<Right>(one, two, depth, right, problem.right.column_stride, columns, to, more);
+      if (problem.right.row_stride == 1 && problem.right.column_stride != 1)
+        along<Right>(one, two, depth, right, problem.right.column_stride, columns, to, more);
       else across<Right>(one, two, depth, right, problem.right.row_stride, columns, to, more);
     }
     if (problem.direct != nullptr) return;
@@ -110,7 +113,8 @@ template <std::int64_t Compiled> struct Skinny {
   }
 
  private:
-  template <class Right> static void across(const float* one, const float* two, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns, float* sums, float* more) {
+  template <class Right> static void across(const float* one, const float* two, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns,
+                                            float* sums, float* more) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
     const auto zero = hn::Zero(d);
@@ -129,12 +133,15 @@ template <std::int64_t Compiled> struct Skinny {
       if (one != two) more[n] = other;
     }
   }
-  template <class Right> static void along(const float* one, const float* two, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns, float* sums, float* more) {
+  template <class Right> static void along(const float* one, const float* two, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns,
+                                           float* sums, float* more) {
     const auto zero = hn::Zero(FloatTag{});
     std::size_t n = 0;
     for (; n + 4 <= columns; n += 4)
-      SkinnyProduct<Right, 0, 1, 2, 3>::along(one, two, depth, right + static_cast<std::ptrdiff_t>(n) * step, step, sums + n, more + n, zero, zero, zero, zero, zero, zero, zero, zero);
-    for (; n < columns; ++n) SkinnyProduct<Right, 0>::along(one, two, depth, right + static_cast<std::ptrdiff_t>(n) * step, step, sums + n, more + n, zero, zero);
+      SkinnyProduct<Right, 0, 1, 2, 3>::along(one, two, depth, right + static_cast<std::ptrdiff_t>(n) * step, step, sums + n, more + n, zero, zero, zero, zero,
+                                              zero, zero, zero, zero);
+    for (; n < columns; ++n)
+      SkinnyProduct<Right, 0>::along(one, two, depth, right + static_cast<std::ptrdiff_t>(n) * step, step, sums + n, more + n, zero, zero);
   }
 };
 

@@ -40,7 +40,8 @@ template <std::int64_t Compiled> struct WholeRows {
     // Two passes with an exp in one: about 0.5 ns per element.
     if (plan.length == 0) return;
     const double nanoseconds = 0.5 * static_cast<double>(plan.length);
-    if (is_sideways(plan)) cpu::parallel_for(plan.outer.outer_count(1) * groups(plan), nanoseconds * static_cast<double>(group_rows), &run_sideways<&softmax_row>, &plan);
+    if (is_sideways(plan))
+      cpu::parallel_for(plan.outer.outer_count(1) * groups(plan), nanoseconds * static_cast<double>(group_rows), &run_sideways<&softmax_row>, &plan);
     else cpu::parallel_for(plan.outer.outer_count(0), nanoseconds, &run<&softmax_row>, &plan);
   }
 
@@ -57,7 +58,10 @@ template <std::int64_t Compiled> struct WholeRows {
  private:
   template <class In, class Out> static RowPlan row_plan(const View<const In>& in, const View<Out>& out) {
     const std::size_t last = out.rank() - 1;
-    RowPlan plan{Rows<Compiled>::source(in.data(), 0, in.stride(last)), Rows<Compiled>::sink(out.data(), 0, out.stride(last)), {}, out.size() == 0 ? 0 : out.shape(last)};
+    RowPlan plan{Rows<Compiled>::source(in.data(), 0, in.stride(last)),
+                 Rows<Compiled>::sink(out.data(), 0, out.stride(last)),
+                 {},
+                 out.size() == 0 ? 0 : out.shape(last)};
     const Strides out_strides = out.strides().part(0, last), in_strides = in.strides().part(0, last);
     plan.outer = cpu::coalesce<2>(out.shape().part(0, last), {&out_strides, &in_strides}, 0);
     return plan;

@@ -19,8 +19,8 @@ namespace cotenant::HWY_NAMESPACE {
 
 // to[0, columns) = expression(from...), columns a multiple of the lanes. An operand that repeats one value is one vector
 // of it: its mask is 0 and keeps the position there.
-template <class E, std::size_t... I>
-HWY_INLINE void evaluate_row(const E& expression, const float* const* from, const std::size_t* mask, float* to, std::size_t columns, std::index_sequence<I...>) {
+template <class E, std::size_t... I> HWY_INLINE void evaluate_row(const E& expression, const float* const* from, const std::size_t* mask, float* to,
+                                                                  std::size_t columns, std::index_sequence<I...>) {
   const FloatTag d;
   for (std::size_t column = 0; column < columns; column += hn::Lanes(d))
     hn::StoreU(replay(d, expression, hn::LoadU(d, from[I] + (column & mask[I]))...), d, to + column);
@@ -29,7 +29,8 @@ HWY_INLINE void evaluate_row(const E& expression, const float* const* from, cons
 template <std::int64_t Compiled> struct Tiles {
   // out = expression(in...) on rows x columns elements; out may be exactly one of the inputs. Where any operand is not a
   // row of floats, columns is at most cpu::staged_columns.
-  template <class E, std::size_t Count> static void tile(const E& expression, const cpu::Source* in, const cpu::Sink& out, std::size_t rows, std::size_t columns) {
+  template <class E, std::size_t Count>
+  static void tile(const E& expression, const cpu::Source* in, const cpu::Sink& out, std::size_t rows, std::size_t columns) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d), whole = columns / lanes * lanes;
     if (whole != 0) strip<E, Count>(expression, in, out, rows, 0, whole);

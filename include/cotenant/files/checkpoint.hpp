@@ -30,7 +30,9 @@ class Checkpoint {
   static Checkpoint open(const std::filesystem::path& folder) { return Checkpoint(folder, nullptr, {}); }
   // The manager must outlive this object. `name` stands before every tensor's name; by default the directory's.
   // Errors: also AlreadyRegistered where the names are taken by a checkpoint with other tensors; BudgetExceeded.
-  static Checkpoint open(const std::filesystem::path& folder, TensorSharingManager& manager, std::string name = {}) { return Checkpoint(folder, &manager, std::move(name)); }
+  static Checkpoint open(const std::filesystem::path& folder, TensorSharingManager& manager, std::string name = {}) {
+    return Checkpoint(folder, &manager, std::move(name));
+  }
 
   const std::filesystem::path& folder() const { return folder_; }
   const std::string& name() const { return name_; }
@@ -55,14 +57,17 @@ class Checkpoint {
   }
   // The same tensor, leased to a model. Errors: also InvalidArgument without a manager or with an empty model.
   template <Element T> Lease<T, Mapped> lease(std::string_view name, std::string_view model) const {
-    if (manager_ == nullptr) raise<InvalidArgument>("checkpoint '" + name_ + "' was opened without a manager, so there is nobody to lease '" + std::string(name) + "' from: use tensor(), or open it with a manager");
+    if (manager_ == nullptr)
+      raise<InvalidArgument>("checkpoint '" + name_ + "' was opened without a manager, so there is nobody to lease '" + std::string(name) +
+                             "' from: use tensor(), or open it with a manager");
     if (auto lease = manager_->try_get<T, Mapped>(registered_name(name), model)) return std::move(*lease);
     const auto held = tensor<T>(name);  // evicted since: registers it again
     return manager_->get<T, Mapped>(registered_name(name), model);
   }
 
  private:
-  Checkpoint(const std::filesystem::path& folder, TensorSharingManager* manager, std::string name) : folder_(folder), name_(std::move(name)), manager_(manager) {
+  Checkpoint(const std::filesystem::path& folder, TensorSharingManager* manager, std::string name)
+      : folder_(folder), name_(std::move(name)), manager_(manager) {
     std::error_code ignored;
     if (!std::filesystem::is_directory(folder, ignored)) raise<NotFound>("there is no directory '" + folder.string() + "' to open a checkpoint from");
     // "models/bert/" and "." have names too.
@@ -71,7 +76,8 @@ class Checkpoint {
     open_files();
     for (std::size_t i = 0; i < files_.size(); ++i)
       for (const SafetensorsInfo& info : files_[i].tensors())
-        if (!index_.emplace(info.name, i).second) raise<BadFile>("tensor '" + info.name + "' is both in '" + files_[index_.at(info.name)].path() + "' and in '" + files_[i].path() + "'");
+        if (!index_.emplace(info.name, i).second)
+          raise<BadFile>("tensor '" + info.name + "' is both in '" + files_[index_.at(info.name)].path() + "' and in '" + files_[i].path() + "'");
     if (manager_ != nullptr) register_all();
   }
 
@@ -87,7 +93,8 @@ class Checkpoint {
       parts.erase(std::unique(parts.begin(), parts.end()), parts.end());
       for (const std::string& part : parts) {
         // A name with a folder in it could point anywhere on the machine.
-        if (part.empty() || std::filesystem::path(part).filename().string() != part || part == "..") raise<BadFile>("'" + index.string() + "' names the file '" + part + "', which is no plain file name");
+        if (part.empty() || std::filesystem::path(part).filename().string() != part || part == "..")
+          raise<BadFile>("'" + index.string() + "' names the file '" + part + "', which is no plain file name");
         files_.push_back(SafetensorsFile::open(folder_ / part));
       }
     } else {
@@ -112,15 +119,18 @@ class Checkpoint {
     // Two checkpoints of one shape may have one name by accident. Comparing a page of each tensor tells different
     // weights apart at a cost that does not grow with the file.
     constexpr std::size_t compared = 4096;
-    if (!(tensor.block() == view.block()) && view.bytes() != 0 && std::memcmp(tensor.unchecked_view().data(), view.unchecked_view().data(), std::min(compared, view.bytes())) != 0)
-      raise<AlreadyRegistered>("'" + registered_name(name) + "' is registered with other values than '" + folder_.string() + "' holds: two checkpoints have the name '" + name_ + "'. Open one of them under another name");
+    if (!(tensor.block() == view.block()) && view.bytes() != 0 &&
+        std::memcmp(tensor.unchecked_view().data(), view.unchecked_view().data(), std::min(compared, view.bytes())) != 0)
+      raise<AlreadyRegistered>("'" + registered_name(name) + "' is registered with other values than '" + folder_.string() +
+                               "' holds: two checkpoints have the name '" + name_ + "'. Open one of them under another name");
     return tensor;
   }
 
   const SafetensorsFile& file_of(std::string_view tensor) const {
     const auto found = index_.find(tensor);
     if (found == index_.end())
-      raise<NotFound>("checkpoint '" + folder_.string() + "' has no tensor '" + std::string(tensor) + "'; the nearest of its " + std::to_string(index_.size()) + " names are " + nearest_names(tensor, names()));
+      raise<NotFound>("checkpoint '" + folder_.string() + "' has no tensor '" + std::string(tensor) + "'; the nearest of its " + std::to_string(index_.size()) +
+                      " names are " + nearest_names(tensor, names()));
     return files_[found->second];
   }
 

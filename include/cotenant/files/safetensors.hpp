@@ -73,7 +73,8 @@ class SafetensorsFile {
   const SafetensorsInfo& info(std::string_view name) const {
     const auto found = index_.find(name);
     if (found == index_.end())
-      raise<NotFound>("'" + path_ + "' has no tensor '" + std::string(name) + "'; the nearest of its " + std::to_string(tensors_.size()) + " names are " + nearest_names(name, names()));
+      raise<NotFound>("'" + path_ + "' has no tensor '" + std::string(name) + "'; the nearest of its " + std::to_string(tensors_.size()) + " names are " +
+                      nearest_names(name, names()));
     return tensors_[found->second];
   }
 
@@ -98,7 +99,8 @@ class SafetensorsFile {
     if constexpr (std::is_same_v<T, bool>) {
       // Reading any other byte as a bool would be undefined.
       const auto* bytes = static_cast<const unsigned char*>(block_->data()) + found.position;
-      if (std::any_of(bytes, bytes + (found.end - found.begin), [](unsigned char byte) { return byte > 1; })) bad(found.name, "is BOOL, but has a byte that is neither 0 nor 1");
+      if (std::any_of(bytes, bytes + (found.end - found.begin), [](unsigned char byte) { return byte > 1; }))
+        bad(found.name, "is BOOL, but has a byte that is neither 0 nor 1");
     }
     return SharedTensor<T, Mapped>(block_, layout);
   }
@@ -132,7 +134,8 @@ class SafetensorsFile {
     std::uint64_t header_bytes = 0;
     for (int i = 7; i >= 0; --i) header_bytes = (header_bytes << 8) | bytes[i];
     if (header_bytes > max_header_bytes) bad("its header claims " + std::to_string(header_bytes) + " bytes, more than the 100000000 that the format allows");
-    if (header_bytes > file_bytes - 8) bad("its header claims " + std::to_string(header_bytes) + " bytes, but only " + std::to_string(file_bytes - 8) + " follow: it is truncated");
+    if (header_bytes > file_bytes - 8)
+      bad("its header claims " + std::to_string(header_bytes) + " bytes, but only " + std::to_string(file_bytes - 8) + " follow: it is truncated");
     data_offset_ = 8 + static_cast<std::size_t>(header_bytes);
     std::string_view text(reinterpret_cast<const char*>(bytes) + 8, static_cast<std::size_t>(header_bytes));
     if (text.empty() || text.front() != '{') bad("its header does not begin with '{'");
@@ -175,11 +178,13 @@ class SafetensorsFile {
     const json::Value* offsets = fields->find("data_offsets");
     if (type == nullptr || type->get_if<std::string>() == nullptr) bad(entry.key, "has no dtype");
     if (shape == nullptr || shape->get_if<json::Array>() == nullptr) bad(entry.key, "has no shape");
-    if (offsets == nullptr || offsets->get_if<json::Array>() == nullptr || offsets->get_if<json::Array>()->size() != 2) bad(entry.key, "has no data_offsets of two numbers");
+    if (offsets == nullptr || offsets->get_if<json::Array>() == nullptr || offsets->get_if<json::Array>()->size() != 2)
+      bad(entry.key, "has no data_offsets of two numbers");
     info.type = *type->get_if<std::string>();
     const json::Array& extents = *shape->get_if<json::Array>();
     if (extents.size() > max_rank)
-      raise<Unsupported>("tensor '" + entry.key + "' in '" + path_ + "' has " + std::to_string(extents.size()) + " dimensions, but cotenant's tensors have at most " + std::to_string(max_rank));
+      raise<Unsupported>("tensor '" + entry.key + "' in '" + path_ + "' has " + std::to_string(extents.size()) +
+                         " dimensions, but cotenant's tensors have at most " + std::to_string(max_rank));
     for (const json::Value& extent : extents) info.shape.append(read_size(entry.key, "a dimension", extent));
     info.begin = read_size(entry.key, "an offset", (*offsets->get_if<json::Array>())[0]);
     info.end = read_size(entry.key, "an offset", (*offsets->get_if<json::Array>())[1]);
@@ -200,7 +205,8 @@ class SafetensorsFile {
     if (!fits) bad(info.name, "has shape " + to_string(info.shape) + ", whose size overflows");
     if (count % 8 != 0) bad(info.name, "of " + info.type + " and shape " + to_string(info.shape) + " does not fill whole bytes");
     if (count / 8 != info.end - info.begin)
-      bad(info.name, "of " + info.type + " and shape " + to_string(info.shape) + " needs " + std::to_string(count / 8) + " bytes, but its offsets hold " + std::to_string(info.end - info.begin));
+      bad(info.name, "of " + info.type + " and shape " + to_string(info.shape) + " needs " + std::to_string(count / 8) + " bytes, but its offsets hold " +
+                         std::to_string(info.end - info.begin));
   }
 
   // The tensors must cover the data section exactly: no byte twice, none unused, none beyond its end.
@@ -211,8 +217,10 @@ class SafetensorsFile {
     std::size_t covered = 0;
     for (SafetensorsInfo& info : tensors_) {
       if (info.end > data_bytes)
-        bad(info.name, "ends at byte " + std::to_string(info.end) + " of the data section, which has " + std::to_string(data_bytes) + ": the file is truncated or the header is wrong");
-      if (info.begin < covered) bad(info.name, "begins at byte " + std::to_string(info.begin) + " inside the tensor before it, which ends at " + std::to_string(covered));
+        bad(info.name, "ends at byte " + std::to_string(info.end) + " of the data section, which has " + std::to_string(data_bytes) +
+                           ": the file is truncated or the header is wrong");
+      if (info.begin < covered)
+        bad(info.name, "begins at byte " + std::to_string(info.begin) + " inside the tensor before it, which ends at " + std::to_string(covered));
       if (info.begin > covered) bad(info.name, "begins at byte " + std::to_string(info.begin) + ", which leaves a hole after byte " + std::to_string(covered));
       covered = info.end;
       info.position = data_offset_ + info.begin;

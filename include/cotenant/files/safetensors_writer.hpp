@@ -36,7 +36,8 @@ class SafetensorsWriter {
     check_utf8(name);
     for (const Entry& entry : entries_)
       if (entry.name == name) raise<AlreadyRegistered>("a tensor '" + name + "' is in this file already");
-    entries_.push_back({std::move(name), type_name(dtype_of<T>), sizeof(T), tensor.shape(), tensor.bytes(), [tensor](AtomicFile& file) { write_elements(file, tensor.view()); }});
+    entries_.push_back({std::move(name), type_name(dtype_of<T>), sizeof(T), tensor.shape(), tensor.bytes(),
+                        [tensor](AtomicFile& file) { write_elements(file, tensor.view()); }});
   }
   // Errors: InvalidArgument where one is not UTF-8.
   void set_metadata(std::string key, std::string value) {
@@ -49,12 +50,14 @@ class SafetensorsWriter {
   void write(const std::filesystem::path& path) const {
     std::vector<const Entry*> order;
     for (const Entry& entry : entries_) order.push_back(&entry);
-    std::sort(order.begin(), order.end(), [](const Entry* a, const Entry* b) { return a->element_bytes != b->element_bytes ? a->element_bytes > b->element_bytes : a->name < b->name; });
+    std::sort(order.begin(), order.end(),
+              [](const Entry* a, const Entry* b) { return a->element_bytes != b->element_bytes ? a->element_bytes > b->element_bytes : a->name < b->name; });
     std::string header = make_header(order);
     // Spaces after the JSON are the format's own padding.
     constexpr std::size_t line = HeapCache::alignment;
     header.resize((8 + header.size() + line - 1) / line * line - 8, ' ');
-    if (header.size() > SafetensorsFile::max_header_bytes) raise<InvalidArgument>("the names of these tensors need " + std::to_string(header.size()) + " bytes, more than a header may have");
+    if (header.size() > SafetensorsFile::max_header_bytes)
+      raise<InvalidArgument>("the names of these tensors need " + std::to_string(header.size()) + " bytes, more than a header may have");
     AtomicFile file(path);
     unsigned char length[8];
     for (int i = 0; i < 8; ++i) length[i] = static_cast<unsigned char>(static_cast<std::uint64_t>(header.size()) >> (8 * i));

@@ -70,7 +70,8 @@ inline EncoderConfig EncoderConfig::from(const json::Field& root) {
   if (type == "distilbert") config.family = EncoderFamily::distilbert;
   else if (type == "roberta" || type == "xlm-roberta" || type == "camembert") config.family = EncoderFamily::roberta;
   else if (type != "bert")
-    raise<Unsupported>(root["model_type"].path() + " is '" + type + "', but the encoders here are bert, distilbert and roberta (with xlm-roberta and camembert)");
+    raise<Unsupported>(root["model_type"].path() + " is '" + type +
+                       "', but the encoders here are bert, distilbert and roberta (with xlm-roberta and camembert)");
 
   const bool distilled = config.family == EncoderFamily::distilbert;
   config.vocabulary_size = root["vocab_size"].size(1, most);
@@ -89,9 +90,12 @@ inline EncoderConfig EncoderConfig::from(const json::Field& root) {
   if (config.hidden_size % config.heads != 0)
     raise<BadFile>(root.path() + ": " + std::to_string(config.heads) + " attention heads do not divide a hidden size of " + std::to_string(config.hidden_size));
   const std::string positions = root["position_embedding_type"].string_or("absolute");
-  if (positions != "absolute") raise<Unsupported>(root["position_embedding_type"].path() + " is '" + positions + "', but only absolute positions are supported");
+  if (positions != "absolute")
+    raise<Unsupported>(root["position_embedding_type"].path() + " is '" + positions + "', but only absolute positions are supported");
   if (root["is_decoder"].boolean_or(false)) raise<Unsupported>(root.path() + " describes a decoder (is_decoder), but only encoders are supported");
-  if (config.max_length() == 0) raise<BadFile>(root["max_position_embeddings"].path() + " is " + std::to_string(config.max_positions) + ", which leaves no position beside those for padding");
+  if (config.max_length() == 0)
+    raise<BadFile>(root["max_position_embeddings"].path() + " is " + std::to_string(config.max_positions) +
+                   ", which leaves no position beside those for padding");
   return config;
 }
 

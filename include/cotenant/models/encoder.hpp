@@ -105,7 +105,8 @@ template <FloatElement W = float, Storage S = Mapped> class Encoder {
       if (request.hidden_states) output.hidden_states.push_back(x);
     }
     if (request.pooler)  // the first token stands for the sequence
-      output.pooler_output = matmul(x.select(1, 0), weights_.pooler.weight.transpose(), [](auto sum, auto bias) { return tanh(sum + bias); }, weights_.pooler.bias);
+      output.pooler_output = matmul(
+          x.select(1, 0), weights_.pooler.weight.transpose(), [](auto sum, auto bias) { return tanh(sum + bias); }, weights_.pooler.bias);
     output.last_hidden_state = std::move(x);
     return output;
   }
@@ -130,26 +131,33 @@ template <FloatElement W = float, Storage S = Mapped> class Encoder {
   }
 
  private:
-  static bool attends(const TokenViews& tokens, std::size_t b, std::size_t i) { return tokens.attention_mask.data() == nullptr || tokens.attention_mask(b, i) != 0; }
+  static bool attends(const TokenViews& tokens, std::size_t b, std::size_t i) {
+    return tokens.attention_mask.data() == nullptr || tokens.attention_mask(b, i) != 0;
+  }
 
   void check(const TokenViews& tokens) const {
     const Shape& shape = tokens.ids.shape();
     if (tokens.ids.data() == nullptr || shape.rank() != 2 || shape[0] == 0 || shape[1] == 0)
       raise<ShapeError>("an encoder takes token ids of shape [batch, length], both at least 1, but got " + to_string(shape));
     for (const auto* other : {&tokens.attention_mask, &tokens.token_type_ids})
-      if (other->data() != nullptr && !(other->shape() == shape)) raise<ShapeError>("attention mask and token types must have the ids' shape " + to_string(shape) + ", but one has " + to_string(other->shape()));
+      if (other->data() != nullptr && !(other->shape() == shape))
+        raise<ShapeError>("attention mask and token types must have the ids' shape " + to_string(shape) + ", but one has " + to_string(other->shape()));
     for (std::size_t b = 0; b < shape[0]; ++b) {
       std::size_t counted = 0;  // tokens that take a position
       for (std::size_t i = 0; i < shape[1]; ++i) {
         const std::int32_t id = tokens.ids(b, i);
         if (id < 0 || static_cast<std::size_t>(id) >= config_.vocabulary_size)
-          raise<InvalidArgument>("token id " + std::to_string(id) + " at [" + std::to_string(b) + ", " + std::to_string(i) + "] is outside the vocabulary of " + std::to_string(config_.vocabulary_size) + " tokens");
+          raise<InvalidArgument>("token id " + std::to_string(id) + " at [" + std::to_string(b) + ", " + std::to_string(i) + "] is outside the vocabulary of " +
+                                 std::to_string(config_.vocabulary_size) + " tokens");
         counted += !config_.positions_skip_padding() || id != config_.padding_id;
-        if (tokens.token_type_ids.data() != nullptr && config_.token_types > 0 && (tokens.token_type_ids(b, i) < 0 || static_cast<std::size_t>(tokens.token_type_ids(b, i)) >= config_.token_types))
-          raise<InvalidArgument>("token type " + std::to_string(tokens.token_type_ids(b, i)) + " at [" + std::to_string(b) + ", " + std::to_string(i) + "], but there are " + std::to_string(config_.token_types));
+        if (tokens.token_type_ids.data() != nullptr && config_.token_types > 0 &&
+            (tokens.token_type_ids(b, i) < 0 || static_cast<std::size_t>(tokens.token_type_ids(b, i)) >= config_.token_types))
+          raise<InvalidArgument>("token type " + std::to_string(tokens.token_type_ids(b, i)) + " at [" + std::to_string(b) + ", " + std::to_string(i) +
+                                 "], but there are " + std::to_string(config_.token_types));
       }
       if (counted > config_.max_length())
-        raise<ShapeError>("a sequence of " + std::to_string(counted) + " tokens is longer than the " + std::to_string(config_.max_length()) + " positions of this model: truncate it");
+        raise<ShapeError>("a sequence of " + std::to_string(counted) + " tokens is longer than the " + std::to_string(config_.max_length()) +
+                          " positions of this model: truncate it");
     }
   }
 

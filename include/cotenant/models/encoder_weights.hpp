@@ -39,10 +39,11 @@ template <FloatElement W, Storage S> struct EncoderWeights {
   // The same weights in another storage, for a backend that cannot read this one.
   template <AllocatingStorage D> EncoderWeights<W, D> copy_to(D destination) const {
     const auto both = [&](const WeightAndBias<W, S>& pair) { return WeightAndBias<W, D>{pair.weight.copy_to(destination), pair.bias.copy_to(destination)}; };
-    EncoderWeights<W, D> copy{words.copy_to(destination), positions.copy_to(destination), token_types.copy_to(destination), both(embedding_norm), {}, both(pooler)};
+    EncoderWeights<W, D> copy{
+        words.copy_to(destination), positions.copy_to(destination), token_types.copy_to(destination), both(embedding_norm), {}, both(pooler)};
     for (const auto& layer : layers)
-      copy.layers.push_back({both(layer.query), both(layer.key), both(layer.value), both(layer.attention_output), both(layer.attention_norm), both(layer.intermediate),
-                             both(layer.output), both(layer.output_norm)});
+      copy.layers.push_back({both(layer.query), both(layer.key), both(layer.value), both(layer.attention_output), both(layer.attention_norm),
+                             both(layer.intermediate), both(layer.output), both(layer.output_norm)});
     return copy;
   }
 };
@@ -71,7 +72,8 @@ inline std::string encoder_prefix(const Checkpoint& checkpoint) {
   std::vector<std::string_view> candidates = checkpoint.names();
   std::erase_if(candidates, [&](std::string_view name) { return !name.ends_with(words) || name[name.size() - words.size() - 1] != '.'; });
   if (candidates.size() == 1) return std::string(candidates[0].substr(0, candidates[0].size() - words.size()));
-  raise<NotFound>("checkpoint '" + checkpoint.folder().string() + "' has no '" + std::string(words) + "' (nor one under a prefix): it does not hold an encoder of this family");
+  raise<NotFound>("checkpoint '" + checkpoint.folder().string() + "' has no '" + std::string(words) +
+                  "' (nor one under a prefix): it does not hold an encoder of this family");
 }
 
 // Takes tensors out of a checkpoint; with a manager it leases them for a model and keeps the leases.
@@ -85,12 +87,15 @@ template <class W> class WeightReader {
   SharedTensor<W, Mapped> read(const std::string& name, const Shape& shape) {
     const SafetensorsInfo& info = checkpoint_.info(prefix_ + name);
     if (!(info.shape == shape))
-      raise<ShapeError>("tensor '" + info.name + "' of checkpoint '" + checkpoint_.folder().string() + "' has shape " + to_string(info.shape) + ", but config.json asks for " + to_string(shape));
+      raise<ShapeError>("tensor '" + info.name + "' of checkpoint '" + checkpoint_.folder().string() + "' has shape " + to_string(info.shape) +
+                        ", but config.json asks for " + to_string(shape));
     if (checkpoint_.manager() == nullptr) return checkpoint_.tensor<W>(info.name);
     leases_.push_back(checkpoint_.lease<W>(info.name, model_));
     return *leases_.back();
   }
-  WeightAndBias<W, Mapped> linear(const std::string& name, std::size_t out, std::size_t in) { return {read(name + ".weight", {out, in}), read(name + ".bias", {out})}; }
+  WeightAndBias<W, Mapped> linear(const std::string& name, std::size_t out, std::size_t in) {
+    return {read(name + ".weight", {out, in}), read(name + ".bias", {out})};
+  }
   // Checkpoints converted from TensorFlow call a norm's weight and bias gamma and beta.
   WeightAndBias<W, Mapped> norm(const std::string& name, std::size_t size) {
     const bool legacy = !contains(name + ".weight") && contains(name + ".gamma");
@@ -111,14 +116,16 @@ template <class W> class WeightReader {
 inline DType encoder_dtype(const Checkpoint& checkpoint) {
   const SafetensorsInfo& words = checkpoint.info(detail::encoder_prefix(checkpoint) + "embeddings.word_embeddings.weight");
   if (words.dtype != DType::f32 && words.dtype != DType::f16 && words.dtype != DType::bf16)
-    raise<Unsupported>("tensor '" + words.name + "' of checkpoint '" + checkpoint.folder().string() + "' holds " + words.type + ", but encoders compute with F32, F16 or BF16");
+    raise<Unsupported>("tensor '" + words.name + "' of checkpoint '" + checkpoint.folder().string() + "' holds " + words.type +
+                       ", but encoders compute with F32, F16 or BF16");
   return *words.dtype;
 }
 
 // The encoder's tensors in a checkpoint, each checked against the configuration. W is the checkpoint's element type.
 // Where the checkpoint has a manager, `model` leases each of them: the leases are put into `leases`.
 // Errors: NotFound (a tensor is missing), ShapeError, TypeError, Unsupported.
-template <FloatElement W> EncoderWeights<W, Mapped> read_encoder_weights(const Checkpoint& checkpoint, const EncoderConfig& config, std::string model, std::vector<Lease<W, Mapped>>& leases) {
+template <FloatElement W> EncoderWeights<W, Mapped> read_encoder_weights(const Checkpoint& checkpoint, const EncoderConfig& config, std::string model,
+                                                                         std::vector<Lease<W, Mapped>>& leases) {
   detail::WeightReader<W> reader(checkpoint, std::move(model), leases);
   const detail::EncoderNames& names = detail::encoder_names(config.family);
   const std::size_t hidden = config.hidden_size;

@@ -134,7 +134,9 @@ inline void write_random_weights(const std::filesystem::path& file, const Encode
 // the same bytes. Only the sizes, the activation and the epsilon of the configuration count: the family is BERT's.
 // Errors: IoError; InvalidArgument for a vocabulary below 100 tokens or heads that do not divide the hidden size.
 inline void write_random_checkpoint(const std::filesystem::path& folder, const EncoderConfig& config = minilm_config(), std::uint64_t seed = 1) {
-  if (config.vocabulary_size < 100) raise<InvalidArgument>("a random checkpoint needs a vocabulary of at least 100 tokens for its characters, but " + std::to_string(config.vocabulary_size) + " were asked for");
+  if (config.vocabulary_size < 100)
+    raise<InvalidArgument>("a random checkpoint needs a vocabulary of at least 100 tokens for its characters, but " + std::to_string(config.vocabulary_size) +
+                           " were asked for");
   if (config.heads == 0 || config.hidden_size % config.heads != 0)
     raise<InvalidArgument>(std::to_string(config.heads) + " attention heads do not divide a hidden size of " + std::to_string(config.hidden_size));
   std::error_code error;

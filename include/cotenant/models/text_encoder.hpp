@@ -22,7 +22,9 @@ template <FloatElement W = float, Storage S = Mapped> class TextEncoder {
   using Tensor = typename Encoder<W, S>::Tensor;
 
   TextEncoder(WordPiece tokenizer, Encoder<W, S> encoder)
-      : tokenizer_(std::move(tokenizer)), encoder_(std::move(encoder)), max_length_(std::min(tokenizer_.options().max_length, encoder_.config().max_length())) {}
+      : tokenizer_(std::move(tokenizer)),
+        encoder_(std::move(encoder)),
+        max_length_(std::min(tokenizer_.options().max_length, encoder_.config().max_length())) {}
   // Errors: those of WordPiece::open and Encoder::open.
   static TextEncoder open(const Checkpoint& checkpoint, std::string model = {}) requires std::same_as<S, Mapped> {
     return TextEncoder(WordPiece::open(checkpoint.folder()), Encoder<W, S>::open(checkpoint, std::move(model)));

@@ -69,7 +69,8 @@ inline void append_decomposed(std::u32string& text, char32_t c) {
     text.push_back(vowels + index % (vowel_count * trailing_count) / trailing_count);
     if (index % trailing_count != 0) text.push_back(trailing + index % trailing_count);
   } else {
-    const auto* row = std::lower_bound(std::begin(decompositions), std::end(decompositions), c, [](const Decomposition& d, char32_t value) { return d.code_point < value; });
+    const auto* row =
+        std::lower_bound(std::begin(decompositions), std::end(decompositions), c, [](const Decomposition& d, char32_t value) { return d.code_point < value; });
     if (row == std::end(decompositions) || row->code_point != c) text.push_back(c);
     else text.append(decomposition_pool + row->begin, row->length);
   }

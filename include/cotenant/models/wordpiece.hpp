@@ -50,7 +50,8 @@ class WordPiece {
  public:
   // Token i of the vocabulary has id i; an empty string is an id without a token. Of equal tokens the last counts.
   // Errors: BadFile where a special token is missing from the vocabulary, or a token is not UTF-8.
-  WordPiece(std::vector<std::string> vocabulary, WordPieceOptions options) : tables_(std::make_shared<const Tables>(std::move(vocabulary), std::move(options))) {}
+  WordPiece(std::vector<std::string> vocabulary, WordPieceOptions options)
+      : tables_(std::make_shared<const Tables>(std::move(vocabulary), std::move(options))) {}
 
   // Reads tokenizer.json, or vocab.txt, with tokenizer_config.json and sentence_bert_config.json where they are there.
   // Defined in models/wordpiece_files.hpp. Errors: NotFound, BadFile; Unsupported for another kind of tokenizer.
@@ -185,7 +186,8 @@ class WordPiece {
   };
   struct Tables {
     Tables(std::vector<std::string> tokens, WordPieceOptions chosen) : options(std::move(chosen)), vocabulary(std::move(tokens)) {
-      if (vocabulary.size() > std::size_t{INT32_MAX}) raise<BadFile>("a vocabulary of " + std::to_string(vocabulary.size()) + " tokens has more than an id can count");
+      if (vocabulary.size() > std::size_t{INT32_MAX})
+        raise<BadFile>("a vocabulary of " + std::to_string(vocabulary.size()) + " tokens has more than an id can count");
       for (std::size_t i = 0; i < vocabulary.size(); ++i) insert(vocabulary[i], static_cast<std::int32_t>(i));
       unknown = required(options.unknown);
       classifier = required(options.classifier);
@@ -194,7 +196,9 @@ class WordPiece {
       for (const std::string* token : {&options.unknown, &options.classifier, &options.separator, &options.padding, &options.mask}) add_special(*token);
       for (const std::string& token : options.special) add_special(token);
     }
-    bool goes_on(std::string_view token) const { return !options.continuation.empty() && token.size() > options.continuation.size() && token.starts_with(options.continuation); }
+    bool goes_on(std::string_view token) const {
+      return !options.continuation.empty() && token.size() > options.continuation.size() && token.starts_with(options.continuation);
+    }
     std::optional<std::int32_t> id(std::string_view token) const {
       const auto value = goes_on(token) ? tree.find(continuations, token.substr(options.continuation.size())) : tree.find(words, token);
       return value < 0 ? std::nullopt : std::optional(value);
@@ -241,7 +245,9 @@ class WordPiece {
   }
 
   static void check_room(std::size_t max_length, std::size_t least) {
-    if (max_length < least) raise<InvalidArgument>("a sequence of at most " + std::to_string(max_length) + " tokens has no room for its " + std::to_string(least) + " special tokens");
+    if (max_length < least)
+      raise<InvalidArgument>("a sequence of at most " + std::to_string(max_length) + " tokens has no room for its " + std::to_string(least) +
+                             " special tokens");
   }
   static void append(Encoding& encoding, std::span<const std::int32_t> ids, std::int32_t last, std::int32_t type) {
     encoding.ids.insert(encoding.ids.end(), ids.begin(), ids.end());

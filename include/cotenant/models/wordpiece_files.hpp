@@ -84,7 +84,8 @@ inline void read_tokenizer_config(const json::Field& root, WordPieceOptions& opt
   options.padding = token_content(root["pad_token"], options.padding);
   options.mask = token_content(root["mask_token"], options.mask);
   // "No limit" is written as a huge number.
-  if (root["model_max_length"] && root["model_max_length"].number() >= 2 && root["model_max_length"].number() < 1e9) options.max_length = root["model_max_length"].size(2, 1000000000);
+  if (root["model_max_length"] && root["model_max_length"].number() >= 2 && root["model_max_length"].number() < 1e9)
+    options.max_length = root["model_max_length"].size(2, 1000000000);
 }
 
 }  // namespace detail

@@ -37,7 +37,8 @@ void layer_norm_into(SharedTensor<Out, S> out, const X& x, const Scale& scale, c
 }
 
 // The same as a new row-major tensor. 1e-5 is WebNN's and PyTorch's default.
-template <class Out = void, TensorLike X, TensorLike Scale, TensorLike Bias> auto layer_norm(const X& x, const Scale& scale, const Bias& bias, float epsilon = 1e-5f) {
+template <class Out = void, TensorLike X, TensorLike Scale, TensorLike Bias>
+auto layer_norm(const X& x, const Scale& scale, const Bias& bias, float epsilon = 1e-5f) {
   check_not_empty("layer_norm", x);
   auto out = empty_like<chosen_element<Out, element_type_of<X>>>(x, as_tensor(x).shape());
   layer_norm_into(out, x, scale, bias, epsilon);

@@ -31,7 +31,8 @@ struct MatmulShapes {
 // NumPy's rules: a vector on the left is a row, on the right a column, and its axis does not appear in the result.
 inline MatmulShapes matmul_shapes(Layout a, Layout b) {
   const Shape given_a = a.shape, given_b = b.shape;
-  if (a.shape.empty() || b.shape.empty()) raise<ShapeError>("matmul needs matrices or vectors, but got shapes " + to_string(given_a) + " and " + to_string(given_b));
+  if (a.shape.empty() || b.shape.empty())
+    raise<ShapeError>("matmul needs matrices or vectors, but got shapes " + to_string(given_a) + " and " + to_string(given_b));
   const bool row = a.shape.rank() == 1, column = b.shape.rank() == 1;
   if (row) a = unsqueeze(a, 0);
   if (column) b = unsqueeze(b, 1);
@@ -63,27 +64,31 @@ template <Element Out, Storage S, TensorLike A, TensorLike B, class Epilogue = e
           class Backend = common_backend<SharedTensor<Out, S>, A, B, Extra...>>
   requires(expr::Recorded<Epilogue> || expr::Recordable<Epilogue, 1 + sizeof...(Extra)>)
 void matmul_into(SharedTensor<Out, S> out, const A& a, const B& b, const Epilogue& epilogue = {}, const Extra&... extra) {
-  static_assert(FloatElement<element_type_of<A>> && FloatElement<element_type_of<B>>, "matmul multiplies float, f16 or bf16 elements: dequantize() integers first");
-  static_assert(ScalarElement<Out> && (ScalarElement<element_type_of<Extra>> && ...), "matmul's output and epilogue operands are scalar elements");
-  check_not_empty("matmul", out, a, b, extra...);
-  const auto shapes = detail::matmul_shapes(as_tensor(a).unchecked_view().layout(), as_tensor(b).unchecked_view().layout());
-  check_output_shape("matmul", shapes.result, out.shape());
-  const auto expression = expr::record<1 + sizeof...(Extra)>(epilogue);
-  using E = std::remove_const_t<decltype(expression)>;
-  static_assert(expr::arity<E> <= 1 + sizeof...(Extra), "the epilogue uses more operands than matmul was given");
-  // Vectors get their missing axis back, in out and in the extra operands alike.
-  const bool row = as_tensor(a).rank() == 1, column = as_tensor(b).rank() == 1;
-  const auto restored = [&](Layout layout) {
-    if (row) layout = unsqueeze(layout, static_cast<std::ptrdiff_t>(shapes.batch.rank()));
-    if (column) layout = unsqueeze(layout, -1);
-    return layout;
-  };
-  const auto restore = [&](const auto& operand) { return operand.with(restored(operand.view.layout())); };
-  const MatmulArguments<element_type_of<A>, element_type_of<B>, Out, E, element_type_of<Extra>...> arguments{
-      input(a).with(detail::broadcast_batch(shapes.a, shapes.batch)), input(b).with(detail::broadcast_batch(shapes.b, shapes.batch)), expression,
-      {restore(broadcast_to(input(extra), shapes.result))...}, restore(output(out))};
-  prepare<Backend>(input(a), input(b), input(extra)...);
-  backend_at<Backend>(out).matmul(arguments);
+    static_assert(FloatElement<element_type_of<A>> && FloatElement<element_type_of<B>>,
+                  "matmul multiplies float, f16 or bf16 elements: dequantize() integers first");
+    static_assert(ScalarElement<Out> && (ScalarElement<element_type_of<Extra>> && ...), "matmul's output and epilogue operands are scalar elements");
+    check_not_empty("matmul", out, a, b, extra...);
+    const auto shapes = detail::matmul_shapes(as_tensor(a).unchecked_view().layout(), as_tensor(b).unchecked_view().layout());
+    check_output_shape("matmul", shapes.result, out.shape());
+    const auto expression = expr::record<1 + sizeof...(Extra)>(epilogue);
+    using E = std::remove_const_t<decltype(expression)>;
+    static_assert(expr::arity<E> <= 1 + sizeof...(Extra), "the epilogue uses more operands than matmul was given");
+    // Vectors get their missing axis back, in out and in the extra operands alike.
+    const bool row = as_tensor(a).rank() == 1, column = as_tensor(b).rank() == 1;
+    const auto restored = [&](Layout layout) {
+      if (row) layout = unsqueeze(layout, static_cast<std::ptrdiff_t>(shapes.batch.rank()));
+      if (column) layout = unsqueeze(layout, -1);
+      return layout;
+    };
+    const auto restore = [&](const auto& operand) { return operand.with(restored(operand.view.layout())); };
+    const MatmulArguments<element_type_of<A>, element_type_of<B>, Out, E, element_type_of<Extra>...> arguments{
+        input(a).with(detail::broadcast_batch(shapes.a, shapes.batch)),
+        input(b).with(detail::broadcast_batch(shapes.b, shapes.batch)),
+        expression,
+        {restore(broadcast_to(input(extra), shapes.result))...},
+        restore(output(out))};
+    prepare<Backend>(input(a), input(b), input(extra)...);
+    backend_at<Backend>(out).matmul(arguments);
 }
 
 // epilogue(a · b, extra...) as a new tensor, e.g. matmul(x, w, [](auto acc, auto bias) { return gelu(acc + bias); }, bias).

@@ -44,7 +44,8 @@ template <class Q, class S> struct Quantized {
 namespace detail {
 // How many elements of each axis share one index of `parameter`. Errors: ShapeError where it does not divide.
 inline Shape block_sizes(const Shape& x, const Shape& parameter) {
-  if (parameter.rank() > x.rank()) raise<ShapeError>("quantisation parameters of shape " + to_string(parameter) + " have more dimensions than the values' " + to_string(x));
+  if (parameter.rank() > x.rank())
+    raise<ShapeError>("quantisation parameters of shape " + to_string(parameter) + " have more dimensions than the values' " + to_string(x));
   Shape sizes = x;
   for (std::size_t back = 1; back <= parameter.rank(); ++back) {
     const std::size_t extent = x[x.rank() - back], blocks = parameter[parameter.rank() - back];
@@ -83,11 +84,13 @@ template <class T> Operand<T> block_parameter(const Operand<T>& parameter, const
 }
 
 // The zero point like the scale; a null block where there is none. Errors: ShapeError where their shapes differ.
-template <class Q, TensorLike Scale, TensorLike Z> Operand<const Q> zero_point_operand(const Scale& scale, const Z& zero_point, const Shape& x, const Shape& sizes) {
+template <class Q, TensorLike Scale, TensorLike Z>
+Operand<const Q> zero_point_operand(const Scale& scale, const Z& zero_point, const Shape& x, const Shape& sizes) {
   static_assert(std::same_as<element_type_of<Z>, Q>, "the zero point has the element type of the quantised values");
   if (!as_tensor(zero_point)) return {};
   if (!(as_tensor(scale).shape() == as_tensor(zero_point).shape()))
-    raise<ShapeError>("scale and zero point must have one shape, but have " + to_string(as_tensor(scale).shape()) + " and " + to_string(as_tensor(zero_point).shape()));
+    raise<ShapeError>("scale and zero point must have one shape, but have " + to_string(as_tensor(scale).shape()) + " and " +
+                      to_string(as_tensor(zero_point).shape()));
   return block_parameter(input(zero_point), x, sizes);
 }
 }  // namespace detail
@@ -96,8 +99,10 @@ template <class Q, TensorLike Scale, TensorLike Z> Operand<const Q> zero_point_o
 // divides x's: [] or [1] per tensor, [C, 1, 1] per channel, [R, C / 32] for rows in blocks of 32. Results saturate to
 // Q's range, or to [low, high].
 // Errors: ShapeError.
-template <QuantizedElement Q, TensorLike X, TensorLike Scale, TensorLike Zero = SharedTensor<Q, storage_type_of<Scale>>, class Backend = common_backend<X, Scale, Zero>>
-auto quantize(const X& x, const Scale& scale, const Zero& zero_point = {}, std::int32_t low = std::numeric_limits<Q>::min(), std::int32_t high = std::numeric_limits<Q>::max()) {
+template <QuantizedElement Q, TensorLike X, TensorLike Scale, TensorLike Zero = SharedTensor<Q, storage_type_of<Scale>>,
+          class Backend = common_backend<X, Scale, Zero>>
+auto quantize(const X& x, const Scale& scale, const Zero& zero_point = {}, std::int32_t low = std::numeric_limits<Q>::min(),
+              std::int32_t high = std::numeric_limits<Q>::max()) {
   static_assert(FloatElement<element_type_of<X>>, "quantize takes float, f16 or bf16 elements");
   static_assert(std::same_as<element_type_of<Scale>, float>, "quantize's scale is float");
   check_not_empty("quantize", x, scale);
@@ -107,7 +112,8 @@ auto quantize(const X& x, const Scale& scale, const Zero& zero_point = {}, std::
   const auto blocked = [&](const auto& operand) { return operand.with(detail::split_blocks(operand.view.layout(), sizes)); };
   const auto zero = detail::zero_point_operand<Q>(scale, zero_point, shape, sizes);
   prepare<Backend>(input(x), input(scale), zero);
-  backend_at<Backend>(out).quantize(QuantizeArguments<element_type_of<X>, Q>{blocked(input(x)), detail::block_parameter(input(scale), shape, sizes), zero, low, high, blocked(output(out))});
+  backend_at<Backend>(out).quantize(
+      QuantizeArguments<element_type_of<X>, Q>{blocked(input(x)), detail::block_parameter(input(scale), shape, sizes), zero, low, high, blocked(output(out))});
   return out;
 }
 
@@ -146,7 +152,8 @@ template <QuantizedElement Q, TensorLike X> auto quantize(const X& x, std::optio
 }
 
 // (values - zero_point) * scale as a new tensor (WebNN's dequantizeLinear). Errors: ShapeError.
-template <FloatElement Out = float, TensorLike X, TensorLike Scale, TensorLike Zero = SharedTensor<element_type_of<X>, storage_type_of<Scale>>, class Backend = common_backend<X, Scale, Zero>>
+template <FloatElement Out = float, TensorLike X, TensorLike Scale, TensorLike Zero = SharedTensor<element_type_of<X>, storage_type_of<Scale>>,
+          class Backend = common_backend<X, Scale, Zero>>
 auto dequantize(const X& values, const Scale& scale, const Zero& zero_point = {}) {
   using Q = element_type_of<X>;
   static_assert(QuantizedElement<Q>, "dequantize takes int8_t or uint8_t elements");
@@ -158,7 +165,8 @@ auto dequantize(const X& values, const Scale& scale, const Zero& zero_point = {}
   const auto blocked = [&](const auto& operand) { return operand.with(detail::split_blocks(operand.view.layout(), sizes)); };
   const auto zero = detail::zero_point_operand<Q>(scale, zero_point, shape, sizes);
   prepare<Backend>(input(values), input(scale), zero);
-  backend_at<Backend>(out).dequantize(DequantizeArguments<Q, Out>{blocked(input(values)), detail::block_parameter(input(scale), shape, sizes), zero, blocked(output(out))});
+  backend_at<Backend>(out).dequantize(
+      DequantizeArguments<Q, Out>{blocked(input(values)), detail::block_parameter(input(scale), shape, sizes), zero, blocked(output(out))});
   return out;
 }
 template <FloatElement Out = float, QuantizedElement Q, Storage S> auto dequantize(const Quantized<Q, S>& quantized) {

@@ -38,7 +38,8 @@ void softmax_into(SharedTensor<Out, S> out, const X& x, std::ptrdiff_t axis = -1
   check_output_shape("softmax", as_tensor(x).shape(), out.shape());
   const std::size_t last = normalize_axis(axis, out.rank());
   prepare<Backend>(input(x));
-  backend_at<Backend>(out).softmax(SoftmaxArguments<element_type_of<X>, Out>{detail::with_axis_last(input(x), last), detail::with_axis_last(output(out), last)});
+  backend_at<Backend>(out).softmax(
+      SoftmaxArguments<element_type_of<X>, Out>{detail::with_axis_last(input(x), last), detail::with_axis_last(output(out), last)});
 }
 
 // The same as a new row-major tensor.

@@ -65,7 +65,8 @@ class Reference {
   template <class Out, class E, class... In> void map(const MapArguments<Out, E, In...>& a) const {
     using C = reference::precise<compute_type<Out, In...>>;
     for (std::size_t i = 0; i < a.out.view.size(); ++i)
-      std::apply([&](const auto&... in) { reference::store(a.out.view, i, expr::evaluate<C>(a.expression, std::tuple{reference::load<C>(in.view, i)...})); }, a.in);
+      std::apply([&](const auto&... in) { reference::store(a.out.view, i, expr::evaluate<C>(a.expression, std::tuple{reference::load<C>(in.view, i)...})); },
+                 a.in);
   }
 
   template <class A, class B, class Out, class E, class... Extra> void matmul(const MatmulArguments<A, B, Out, E, Extra...>& a) const {
@@ -76,7 +77,11 @@ class Reference {
       double sum = 0;
       for (std::size_t k = 0; k < depth; ++k)
         sum += reference::load<double>(a.a.view, (batch * rows + m) * depth + k) * reference::load<double>(a.b.view, (batch * depth + k) * columns + n);
-      std::apply([&](const auto&... extra) { reference::store(a.out.view, i, expr::evaluate<double>(a.epilogue, std::tuple{sum, reference::load<double>(extra.view, i)...})); }, a.extra);
+      std::apply(
+          [&](const auto&... extra) {
+            reference::store(a.out.view, i, expr::evaluate<double>(a.epilogue, std::tuple{sum, reference::load<double>(extra.view, i)...}));
+          },
+          a.extra);
     }
   }
 
@@ -100,8 +105,10 @@ class Reference {
     for (std::size_t axis = a.in.view.rank() - a.reduced_rank; axis < a.in.view.rank(); ++axis) inner *= a.in.shape()[axis];
     for (std::size_t o = 0; o < outer; ++o) {
       C value{};
-      if constexpr (std::is_same_v<Kind, reduction::Maximum>) value = std::is_integral_v<C> ? std::numeric_limits<C>::lowest() : -std::numeric_limits<C>::infinity();
-      if constexpr (std::is_same_v<Kind, reduction::Minimum>) value = std::is_integral_v<C> ? std::numeric_limits<C>::max() : std::numeric_limits<C>::infinity();
+      if constexpr (std::is_same_v<Kind, reduction::Maximum>)
+        value = std::is_integral_v<C> ? std::numeric_limits<C>::lowest() : -std::numeric_limits<C>::infinity();
+      if constexpr (std::is_same_v<Kind, reduction::Minimum>)
+        value = std::is_integral_v<C> ? std::numeric_limits<C>::max() : std::numeric_limits<C>::infinity();
       for (std::size_t i = 0; i < inner; ++i) {
         const C x = reference::load<C>(a.in.view, o * inner + i);
         if constexpr (std::is_same_v<Kind, reduction::Maximum>) value = expr::apply(expr::op::Maximum{}, value, x);
@@ -154,7 +161,8 @@ class Reference {
     for (std::size_t i = 0; i < count; ++i) {
       const auto index = static_cast<std::int64_t>(reference::element(a.indices.view, i));
       const std::size_t row = static_cast<std::size_t>(index < 0 ? index + static_cast<std::int64_t>(rows) : index);
-      for (std::size_t j = 0; j < length; ++j) reference::element(a.out.view, i * length + j) = convert<Out>(reference::element(a.table.view, row * length + j));
+      for (std::size_t j = 0; j < length; ++j)
+        reference::element(a.out.view, i * length + j) = convert<Out>(reference::element(a.table.view, row * length + j));
     }
   }
 

@@ -30,7 +30,8 @@ inline Registry::Inventory Registry::inventory() const {
     if (idle) result.idle_bytes += block->bytes();
   }
   for (const auto& [name, model] : models_) {
-    const bool active = model->active || std::any_of(model->tenancies.begin(), model->tenancies.end(), [](const Tenancy* tenancy) { return tenancy->counts().touched; });
+    const bool active =
+        model->active || std::any_of(model->tenancies.begin(), model->tenancies.end(), [](const Tenancy* tenancy) { return tenancy->counts().touched; });
     if (!active) continue;
     ++result.active_models;
     result.models[model->name].name = model->name;
@@ -144,7 +145,9 @@ inline std::vector<SharingOpportunity> opportunities(const Registry::Inventory& 
   for (const SharingPattern& pattern : inventory.patterns.all()) {
     SharingOpportunity opportunity{pattern.tensor_kind, {}, {}, 0};
     for (const auto& [name, model] : inventory.models)
-      if (std::any_of(pattern.families.begin(), pattern.families.end(), [&, &model_name = name](const std::string& family) { return matches_family(model_name, family); })) opportunity.models.push_back(name);
+      if (std::any_of(pattern.families.begin(), pattern.families.end(),
+                      [&, &model_name = name](const std::string& family) { return matches_family(model_name, family); }))
+        opportunity.models.push_back(name);
     if (opportunity.models.size() < 2) continue;
     std::size_t smallest = 0;
     std::vector<std::string> holders;
@@ -166,18 +169,24 @@ inline OptimizationRecommendations recommendations(const Registry::Inventory& in
   result.opportunities = opportunities(inventory);
   result.idle_bytes = inventory.idle_bytes;
   result.largest_tensors = inventory.tensors;
-  std::stable_sort(result.largest_tensors.begin(), result.largest_tensors.end(), [](const TensorUsage& a, const TensorUsage& b) { return std::pair(a.extra_bytes, a.bytes) > std::pair(b.extra_bytes, b.bytes); });
+  std::stable_sort(result.largest_tensors.begin(), result.largest_tensors.end(),
+                   [](const TensorUsage& a, const TensorUsage& b) { return std::pair(a.extra_bytes, a.bytes) > std::pair(b.extra_bytes, b.bytes); });
   if (result.largest_tensors.size() > 10) result.largest_tensors.resize(10);
   for (const TensorUsage& tensor : inventory.tensors)
     if (!tensor.pinned && tensor.holders.size() <= 1) result.low_reference_tensors.push_back(tensor);
   result.potential_savings = result.idle_bytes;
-  if (result.idle_bytes > 0) result.advice.push_back(format_bytes(result.idle_bytes) + " lie in tensors that no model leases: optimize_memory() frees those whose grants are stale and that no tensor outside the manager uses.");
+  if (result.idle_bytes > 0)
+    result.advice.push_back(
+        format_bytes(result.idle_bytes) +
+        " lie in tensors that no model leases: optimize_memory() frees those whose grants are stale and that no tensor outside the manager uses.");
   for (const SharingOpportunity& opportunity : result.opportunities) {
     result.potential_savings += opportunity.potential_bytes;
     std::string models;
     for (const std::string& model : opportunity.models) models += (models.empty() ? "" : ", ") + model;
     if (opportunity.tensors.empty()) result.advice.push_back(models + " can share one " + opportunity.tensor_kind + ": register it once and get() it by name.");
-    else if (opportunity.potential_bytes > 0) result.advice.push_back(models + " can share '" + opportunity.tensors.front() + "', which not all of them hold: up to " + format_bytes(opportunity.potential_bytes) + ".");
+    else if (opportunity.potential_bytes > 0)
+      result.advice.push_back(models + " can share '" + opportunity.tensors.front() + "', which not all of them hold: up to " +
+                              format_bytes(opportunity.potential_bytes) + ".");
   }
   return result;
 }

@@ -62,7 +62,8 @@ class TensorSharingManager {
     require_name(model, "a model");
     std::optional<Lease<T, S>> lease;
     Lease<T, S> found([&](detail::LeaseNode& node) {
-      if (registry_.acquire(node, name, model, dtype_of<T>, &detail::storage_identity_of<S>) == detail::Registry::Found::other_type) raise_other_type<T, S>(name);
+      if (registry_.acquire(node, name, model, dtype_of<T>, &detail::storage_identity_of<S>) == detail::Registry::Found::other_type)
+        raise_other_type<T, S>(name);
     });
     if (found) lease = std::move(found);
     return lease;
@@ -72,7 +73,8 @@ class TensorSharingManager {
   // it to a model. It adds no bytes and keeps its bytes whatever becomes of the source's name. Where
   // the new name exists with the same elements, leases that; counts neither a hit nor a miss.
   // Errors: NotFound (no such source), TypeError, ShapeError (outside the source), AlreadyRegistered, InvalidArgument.
-  template <Element T, Storage S = Heap> [[nodiscard]] Lease<T, S> create_view(std::string_view source_name, std::string new_name, const Shape& offsets, const Shape& sizes, std::string_view model) {
+  template <Element T, Storage S = Heap>
+  [[nodiscard]] Lease<T, S> create_view(std::string_view source_name, std::string new_name, const Shape& offsets, const Shape& sizes, std::string_view model) {
     require_name(new_name, "a view");
     require_name(model, "a model");
     const std::shared_ptr<detail::Entry> source = registry_.find(source_name);
@@ -85,7 +87,9 @@ class TensorSharingManager {
 
   // Grants a tensor to consumers: each may use it, and it waits for them for the grace period. May be called in the name
   // of its producer or of a model that holds it. Never throws for what is not there: see ShareStatus.
-  ShareResult share(std::string_view name, std::string_view producer, const std::vector<std::string>& consumers) { return registry_.share(name, producer, consumers); }
+  ShareResult share(std::string_view name, std::string_view producer, const std::vector<std::string>& consumers) {
+    return registry_.share(name, producer, consumers);
+  }
 
   // Ends one lease of a model on a tensor: one without a Lease object first (a producer's), then the oldest.
   // False where it holds none.
@@ -141,17 +145,21 @@ class TensorSharingManager {
   template <Element T, Storage S> static bool is_typed(const detail::Entry& entry) {
     return entry.dtype == dtype_of<T> && entry.block->storage_identity() == &detail::storage_identity_of<S>;
   }
-  template <Element T, Storage S> static const detail::TypedEntry<T, S>& typed(const detail::Entry& entry) { return static_cast<const detail::TypedEntry<T, S>&>(entry); }
+  template <Element T, Storage S> static const detail::TypedEntry<T, S>& typed(const detail::Entry& entry) {
+    return static_cast<const detail::TypedEntry<T, S>&>(entry);
+  }
 
   [[noreturn]] void raise_not_found(std::string_view name) const {
-    raise<NotFound>("no tensor is registered as '" + std::string(name) + "'." + registry_.suggestion(name) + " Register it first, or use try_get() where it may be absent");
+    raise<NotFound>("no tensor is registered as '" + std::string(name) + "'." + registry_.suggestion(name) +
+                    " Register it first, or use try_get() where it may be absent");
   }
   template <Element T, Storage S> [[noreturn]] void raise_other_type(std::string_view name) const {
     const std::shared_ptr<detail::Entry> entry = registry_.find(name);
     const std::string asked = std::string(to_string(dtype_of<T>)) + " in storage '" + std::string(S::name()) + "'";
     if (!entry) raise<TypeError>("tensor '" + std::string(name) + "' was not " + asked);  // freed since
     const std::string there(to_string(entry->dtype)), storage(entry->block->storage_name());
-    raise<TypeError>("tensor '" + std::string(name) + "' was asked for as " + asked + ", but it is " + there + " " + to_string(entry->layout.shape) + " in storage '" + storage + "': name that element type and storage, or convert a copy");
+    raise<TypeError>("tensor '" + std::string(name) + "' was asked for as " + asked + ", but it is " + there + " " + to_string(entry->layout.shape) +
+                     " in storage '" + storage + "': name that element type and storage, or convert a copy");
   }
 
   detail::Registry registry_;

@@ -15,9 +15,15 @@ namespace cotenant {
 
 // 512_KiB, 64_MiB, 2_GiB: sizes in bytes.
 inline namespace literals {
-constexpr std::size_t operator""_KiB(unsigned long long count) { return checked_multiply(static_cast<std::size_t>(count), std::size_t{1} << 10, "a size in KiB"); }
-constexpr std::size_t operator""_MiB(unsigned long long count) { return checked_multiply(static_cast<std::size_t>(count), std::size_t{1} << 20, "a size in MiB"); }
-constexpr std::size_t operator""_GiB(unsigned long long count) { return checked_multiply(static_cast<std::size_t>(count), std::size_t{1} << 30, "a size in GiB"); }
+constexpr std::size_t operator""_KiB(unsigned long long count) {
+  return checked_multiply(static_cast<std::size_t>(count), std::size_t{1} << 10, "a size in KiB");
+}
+constexpr std::size_t operator""_MiB(unsigned long long count) {
+  return checked_multiply(static_cast<std::size_t>(count), std::size_t{1} << 20, "a size in MiB");
+}
+constexpr std::size_t operator""_GiB(unsigned long long count) {
+  return checked_multiply(static_cast<std::size_t>(count), std::size_t{1} << 30, "a size in GiB");
+}
 }  // namespace literals
 
 using TimePoint = std::chrono::steady_clock::time_point;

@@ -78,7 +78,8 @@ class SharingPatterns {
   void add(const std::string& tensor_kind, const std::vector<std::string>& families) {
     if (tensor_kind.empty()) raise<InvalidArgument>("a sharing pattern needs the kind of tensor that its families share, but an empty name was given");
     for (const std::string& family : families)
-      if (detail::name_tokens(family).empty()) raise<InvalidArgument>("'" + family + "' cannot be a model family of '" + tensor_kind + "': it has no letter or digit to match");
+      if (detail::name_tokens(family).empty())
+        raise<InvalidArgument>("'" + family + "' cannot be a model family of '" + tensor_kind + "': it has no letter or digit to match");
     auto found = std::find_if(patterns_.begin(), patterns_.end(), [&](const SharingPattern& pattern) { return pattern.tensor_kind == tensor_kind; });
     if (found == patterns_.end()) found = patterns_.insert(found, {tensor_kind, {}});
     for (const std::string& family : families)
@@ -88,7 +89,8 @@ class SharingPatterns {
   std::vector<std::string> kinds_of(std::string_view model) const {
     std::vector<std::string> kinds;
     for (const SharingPattern& pattern : patterns_)
-      if (std::any_of(pattern.families.begin(), pattern.families.end(), [&](const std::string& family) { return matches_family(model, family); })) kinds.push_back(pattern.tensor_kind);
+      if (std::any_of(pattern.families.begin(), pattern.families.end(), [&](const std::string& family) { return matches_family(model, family); }))
+        kinds.push_back(pattern.tensor_kind);
     return kinds;
   }
 

@@ -48,7 +48,8 @@ class Registry {
   // Registers `candidate` or finds the tensor of that name that is the same; then gives the producer, the consumers and
   // the owner of `node` what they asked for, all at once.
   // Errors: AlreadyRegistered, BudgetExceeded.
-  inline std::shared_ptr<Entry> admit(std::shared_ptr<Entry> candidate, Same same, const TensorOptions& options, LeaseNode* node = nullptr, std::string_view model = {});
+  inline std::shared_ptr<Entry> admit(std::shared_ptr<Entry> candidate, Same same, const TensorOptions& options, LeaseNode* node = nullptr,
+                                      std::string_view model = {});
 
   enum class Found { yes, no, other_type };
   // A lease of `name` for `model`, linked to `node`; counts a hit or a miss.
@@ -131,7 +132,9 @@ class Registry {
     std::size_t true_bytes = 0, peak_bytes = 0, max_memory = 0, hits = 0, misses = 0, active_models = 0;
   };
   inline Inventory inventory() const;
-  std::vector<TimelineSample> timeline() const { return recorder_->timeline ? recorder_->timeline->samples(recorder_->clock.now()) : std::vector<TimelineSample>(); }
+  std::vector<TimelineSample> timeline() const {
+    return recorder_->timeline ? recorder_->timeline->samples(recorder_->clock.now()) : std::vector<TimelineSample>();
+  }
 
   // Up to three registered names that `name` may have been meant to be: " Did you mean 'x'?", or nothing.
   inline std::string suggestion(std::string_view name) const;
@@ -150,7 +153,9 @@ class Registry {
   struct Pair {
     Pair(std::string_view tensor_name, std::string_view model_name)
         // An odd multiplier keeps (a, b) and (b, a) apart; 2^64 / golden ratio spreads over the high bits.
-        : tensor(tensor_name), model(model_name), hash((std::hash<std::string_view>()(tensor) * 31 + std::hash<std::string_view>()(model)) * std::size_t(0x9E3779B97F4A7C15u)) {}
+        : tensor(tensor_name),
+          model(model_name),
+          hash((std::hash<std::string_view>()(tensor) * 31 + std::hash<std::string_view>()(model)) * std::size_t(0x9E3779B97F4A7C15u)) {}
     friend bool operator==(const Pair& a, const Pair& b) { return a.hash == b.hash && a.tensor == b.tensor && a.model == b.model; }
     std::string_view tensor, model;
     std::size_t hash;
@@ -211,7 +216,8 @@ class Registry {
   }
   // Whether freeing the names on a block frees its bytes: all are idle and nobody else has a handle.
   bool block_is_free(const std::vector<Entry*>& entries, TimePoint now) const {
-    return std::all_of(entries.begin(), entries.end(), [&](const Entry* entry) { return is_idle(*entry, now); }) && entries.front()->block->references() == entries.size();
+    return std::all_of(entries.begin(), entries.end(), [&](const Entry* entry) { return is_idle(*entry, now); }) &&
+           entries.front()->block->references() == entries.size();
   }
   // An idle view whose source is still registered: its name can be made again at no cost.
   bool view_is_spare(const Entry& entry, TimePoint now) const {

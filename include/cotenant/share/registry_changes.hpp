@@ -20,7 +20,8 @@ inline std::string describe(const Entry& entry) {
   return to_string(entry.layout.shape) + " " + std::string(to_string(entry.dtype)) + " in " + std::string(entry.block->storage_name());
 }
 
-inline std::shared_ptr<Entry> Registry::admit(std::shared_ptr<Entry> candidate, Same same, const TensorOptions& options, LeaseNode* node, std::string_view model) {
+inline std::shared_ptr<Entry> Registry::admit(std::shared_ptr<Entry> candidate, Same same, const TensorOptions& options, LeaseNode* node,
+                                              std::string_view model) {
   const TimePoint now = recorder_->clock.now();
   std::string taken, refused;
   Doomed doomed;
@@ -30,13 +31,15 @@ inline std::shared_ptr<Entry> Registry::admit(std::shared_ptr<Entry> candidate, 
     if (found != names_.end()) {
       const Entry& existing = *found->second;
       const bool is_same = existing.dtype == candidate->dtype && existing.block->storage_identity() == candidate->block->storage_identity() &&
-                           (same == Same::elements ? existing.block == candidate->block && existing.layout == candidate->layout : existing.layout.shape == candidate->layout.shape);
+                           (same == Same::elements ? existing.block == candidate->block && existing.layout == candidate->layout
+                                                   : existing.layout.shape == candidate->layout.shape);
       if (is_same) doomed.entries.push_back(std::exchange(candidate, found->second));
       else taken = describe(existing) + (same == Same::elements && existing.layout.shape == candidate->layout.shape ? ", of other elements" : "");
     } else if (const std::size_t missing = blocks_.missing_for(*candidate->block); missing > 0) {
       std::size_t available = 0;
       if (!make_room(missing, now, doomed, available))
-        refused = format_bytes(blocks_.bytes()) + " of " + format_bytes(blocks_.max_bytes()) + " are taken and " + format_bytes(available) + " of them can be freed now. Holding on: " + holders_text(now);
+        refused = format_bytes(blocks_.bytes()) + " of " + format_bytes(blocks_.max_bytes()) + " are taken and " + format_bytes(available) +
+                  " of them can be freed now. Holding on: " + holders_text(now);
     }
     if (taken.empty() && refused.empty()) {
       if (names_.find(candidate->name) == names_.end()) {
@@ -60,9 +63,11 @@ inline std::shared_ptr<Entry> Registry::admit(std::shared_ptr<Entry> candidate, 
     }
   }
   if (!taken.empty())
-    raise<AlreadyRegistered>("cannot register '" + candidate->name + "' as " + describe(*candidate) + ": the name is taken by " + taken + ". Use another name, or release and forget() that tensor first");
+    raise<AlreadyRegistered>("cannot register '" + candidate->name + "' as " + describe(*candidate) + ": the name is taken by " + taken +
+                             ". Use another name, or release and forget() that tensor first");
   if (!refused.empty())
-    raise<BudgetExceeded>("no room for '" + candidate->name + "' (" + format_bytes(candidate->block->bytes()) + "): " + refused + ". Release or unpin some of these, or raise max_memory");
+    raise<BudgetExceeded>("no room for '" + candidate->name + "' (" + format_bytes(candidate->block->bytes()) + "): " + refused +
+                          ". Release or unpin some of these, or raise max_memory");
   return candidate;
 }
 
@@ -143,7 +148,8 @@ inline std::string Registry::holders_text(TimePoint now) const {
         const std::size_t held = tenancy->counts().held;
         if (held > 0) because("leased by " + tenancy->model()->name + (held > 1 ? " ×" + std::to_string(held) : "") + view);
       }
-      if (!entry->grants.empty() && !is_idle(*entry, now)) grants = "granted to " + std::to_string(entry->grants.size()) + (entry->grants.size() == 1 ? " model" : " models") + " and fresh";
+      if (!entry->grants.empty() && !is_idle(*entry, now))
+        grants = "granted to " + std::to_string(entry->grants.size()) + (entry->grants.size() == 1 ? " model" : " models") + " and fresh";
     }
     if (reasons.empty() && !grants.empty()) because(grants);
     if (reasons.empty()) because(block_is_free(*blocks[index], now) ? "can be freed" : "in use by tensors outside the manager");
@@ -178,14 +184,16 @@ inline std::size_t Registry::release_model(std::string_view model_name) {
 }
 
 inline ShareResult Registry::share(std::string_view name, std::string_view producer, const std::vector<std::string>& consumers) {
-  if (name.empty() || producer.empty() || std::any_of(consumers.begin(), consumers.end(), [](const std::string& consumer) { return consumer.empty(); })) return {ShareStatus::invalid_name};
+  if (name.empty() || producer.empty() || std::any_of(consumers.begin(), consumers.end(), [](const std::string& consumer) { return consumer.empty(); }))
+    return {ShareStatus::invalid_name};
   const TimePoint now = recorder_->clock.now();
   const std::lock_guard lock(mutex_);
   const auto found = names_.find(name);
   if (found == names_.end()) return {ShareStatus::not_found};
   Entry& entry = *found->second;
   const auto holds = [&](const Tenancy* tenancy) { return tenancy->model()->name == producer && tenancy->counts().held > 0; };
-  if (!entry.producer.empty() && entry.producer != producer && std::none_of(entry.tenancies.begin(), entry.tenancies.end(), holds)) return {ShareStatus::not_allowed};
+  if (!entry.producer.empty() && entry.producer != producer && std::none_of(entry.tenancies.begin(), entry.tenancies.end(), holds))
+    return {ShareStatus::not_allowed};
   ShareResult result;
   model_of(producer)->active = true;
   for (const std::string& consumer : consumers) {

@@ -71,13 +71,15 @@ inline std::string report(const SharingStats& stats) {
   text += "  separate  " + format_bytes(stats.separate_bytes) + " if every model had its own copy of what it holds\n";
   text += "  saved     " + format_bytes(stats.saved_bytes);
   if (stats.separate_bytes > 0) text += " (" + detail::percent(static_cast<double>(stats.saved_bytes) / static_cast<double>(stats.separate_bytes)) + ")";
-  text += "\n  lookups   " + count(stats.hits, "hit") + ", " + std::to_string(stats.misses) + (stats.misses == 1 ? " miss" : " misses") + " (" + detail::percent(stats.hit_rate) + " hits)\n";
+  text += "\n  lookups   " + count(stats.hits, "hit") + ", " + std::to_string(stats.misses) + (stats.misses == 1 ? " miss" : " misses") + " (" +
+          detail::percent(stats.hit_rate) + " hits)\n";
 
   if (!stats.models.empty()) {
     std::vector<std::vector<std::string>> rows{{"model", "tensors", "leases", "total", "unique", "shared", "proportional"}};
     for (const auto& [name, model] : stats.models)
-      rows.push_back({printable(name), std::to_string(model.tensors.size()), std::to_string(model.leases), format_bytes(model.total_bytes), format_bytes(model.unique_bytes),
-                      format_bytes(model.shared_bytes), format_bytes(static_cast<std::size_t>(model.proportional_bytes + 0.5))});
+      rows.push_back({printable(name), std::to_string(model.tensors.size()), std::to_string(model.leases), format_bytes(model.total_bytes),
+                      format_bytes(model.unique_bytes), format_bytes(model.shared_bytes),
+                      format_bytes(static_cast<std::size_t>(model.proportional_bytes + 0.5))});
     text += "\n" + detail::text_table(rows, 1);
   }
   if (!stats.tensors.empty()) {
@@ -91,12 +93,18 @@ inline std::string report(const SharingStats& stats) {
       Line line{0, 0, {}};
       for (const TensorUsage* member : group) line.extra += member->extra_bytes, line.bytes += member->bytes;
       std::string holders;
-      for (const auto& [model, leases] : tensor.holders) holders += (holders.empty() ? "" : ", ") + printable(model) + (leases > 1 && group.size() == 1 ? " ×" + std::to_string(leases) : "");
+      for (const auto& [model, leases] : tensor.holders)
+        holders += (holders.empty() ? "" : ", ") + printable(model) + (leases > 1 && group.size() == 1 ? " ×" + std::to_string(leases) : "");
       if (tensor.pinned) holders += holders.empty() ? "pinned" : " (pinned)";
       if (holders.empty()) holders = tensor.can_be_freed ? "nobody: can be freed" : tensor.grants.empty() ? "nobody" : "nobody yet: granted";
       const bool alone = group.size() == 1;
-      line.cells = {alone ? printable(tensor.name) : printable(tensor.name) + " and " + std::to_string(group.size() - 1) + " more", std::string(to_string(tensor.dtype)), alone ? to_string(tensor.shape) : "",
-                    tensor.storage, format_bytes(line.bytes), format_bytes(line.extra), holders};
+      line.cells = {alone ? printable(tensor.name) : printable(tensor.name) + " and " + std::to_string(group.size() - 1) + " more",
+                    std::string(to_string(tensor.dtype)),
+                    alone ? to_string(tensor.shape) : "",
+                    tensor.storage,
+                    format_bytes(line.bytes),
+                    format_bytes(line.extra),
+                    holders};
       lines.push_back(std::move(line));
     }
     std::stable_sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) { return std::pair(a.extra, a.bytes) > std::pair(b.extra, b.bytes); });

@@ -68,11 +68,13 @@ inline std::string svg_text(double x, double y, std::string_view text, std::stri
 }
 // `title` is shown under the mouse.
 inline std::string svg_rect(double x, double y, double width, double height, std::string_view attributes, std::string_view title = "") {
-  std::string out = "<rect x=\"" + px(x) + "\" y=\"" + px(y) + "\" width=\"" + px(std::max(width, 0.0)) + "\" height=\"" + px(height) + "\" " + std::string(attributes);
+  std::string out =
+      "<rect x=\"" + px(x) + "\" y=\"" + px(y) + "\" width=\"" + px(std::max(width, 0.0)) + "\" height=\"" + px(height) + "\" " + std::string(attributes);
   return title.empty() ? out + "/>" : out + "><title>" + html(title) + "</title></rect>";
 }
 inline std::string svg(double width, double height, const std::string& content, std::string_view label) {
-  return "<svg viewBox=\"0 0 " + px(width) + " " + px(height) + "\" width=\"" + px(width) + "\" height=\"" + px(height) + "\" role=\"img\" aria-label=\"" + html(label) + "\">" + content + "</svg>";
+  return "<svg viewBox=\"0 0 " + px(width) + " " + px(height) + "\" width=\"" + px(width) + "\" height=\"" + px(height) + "\" role=\"img\" aria-label=\"" +
+         html(label) + "\">" + content + "</svg>";
 }
 
 // Models have a colour by their place in the alphabet; the page defines as many as this.
@@ -95,7 +97,9 @@ inline std::vector<MatrixRow> matrix_rows(const SharingStats& stats) {
   std::vector<MatrixRow> rows;
   for (const auto& group : tensor_groups(stats)) {
     const TensorUsage& tensor = *group.front();
-    MatrixRow row{tensor.name, tensor.name, std::string(to_string(tensor.dtype)) + " " + to_string(tensor.shape) + " · " + tensor.storage, 0, {}, tensor.grants, tensor.pinned, false};
+    MatrixRow row{
+        tensor.name,   tensor.name, std::string(to_string(tensor.dtype)) + " " + to_string(tensor.shape) + " · " + tensor.storage, 0, {}, tensor.grants,
+        tensor.pinned, false};
     row.is_view = group.size() == 1 && tensor.extra_bytes == 0;
     for (const TensorUsage* member : group) {
       row.bytes += member->bytes;
@@ -123,7 +127,8 @@ inline std::string matrix_chart(const SharingStats& stats, const ColorOf& colors
   constexpr double label = 290, bar = 220, cell = 44, row_height = 38;
   // Labels rise at 45 degrees, about 4.9 units per letter of 11.5 units.
   const double head = 26 + 4.9 * static_cast<double>(longest), left = label + bar + 130;
-  const double width = left + cell * static_cast<double>(colors.size()) + head, height = head + row_height * static_cast<double>(rows.size()) + (left_out ? 26 : 6);
+  const double width = left + cell * static_cast<double>(colors.size()) + head,
+               height = head + row_height * static_cast<double>(rows.size()) + (left_out ? 26 : 6);
   std::size_t largest = 1;
   for (const MatrixRow& row : rows) largest = std::max(largest, row.bytes);
   std::string out;
@@ -134,18 +139,24 @@ inline std::string matrix_chart(const SharingStats& stats, const ColorOf& colors
   for (std::size_t index = 0; index < rows.size(); ++index) {
     const MatrixRow& row = rows[index];
     const double y = head + row_height * static_cast<double>(index);
-    out += "<line x1=\"0\" x2=\"" + px(left + cell * static_cast<double>(colors.size())) + "\" y1=\"" + px(y) + "\" y2=\"" + px(y) + "\" class=\"rule\"/><g><title>" + html(row.title) + "</title>";
-    out += svg_text(0, y + 17, shortened(row.label, 38), "strong") + svg_text(0, y + 31, shortened(row.detail + (row.is_view ? " · view, 0 extra bytes" : ""), 52), "small") + "</g>";
+    out += "<line x1=\"0\" x2=\"" + px(left + cell * static_cast<double>(colors.size())) + "\" y1=\"" + px(y) + "\" y2=\"" + px(y) +
+           "\" class=\"rule\"/><g><title>" + html(row.title) + "</title>";
+    out += svg_text(0, y + 17, shortened(row.label, 38), "strong") +
+           svg_text(0, y + 31, shortened(row.detail + (row.is_view ? " · view, 0 extra bytes" : ""), 52), "small") + "</g>";
     const double length = bar * static_cast<double>(row.bytes) / static_cast<double>(largest);
-    out += svg_rect(label, y + 14, std::max(length, 1.5), 10, "rx=\"2\" class=\"amount\"") + svg_text(label + std::max(length, 1.5) + 7, y + 23, format_bytes(row.bytes) + (row.pinned ? " · pinned" : ""), "small");
+    out += svg_rect(label, y + 14, std::max(length, 1.5), 10, "rx=\"2\" class=\"amount\"") +
+           svg_text(label + std::max(length, 1.5) + 7, y + 23, format_bytes(row.bytes) + (row.pinned ? " · pinned" : ""), "small");
     for (const auto& [model, color] : colors) {
       const double x = left + cell * static_cast<double>(color);
       const auto held = row.holders.find(model);
       if (held != row.holders.end()) {
-        out += svg_rect(x + 4, y + 6, cell - 8, row_height - 12, "rx=\"5\" " + fill(color), model + " holds " + row.label + ": " + std::to_string(held->second) + (held->second == 1 ? " lease" : " leases"));
+        out += svg_rect(x + 4, y + 6, cell - 8, row_height - 12, "rx=\"5\" " + fill(color),
+                        model + " holds " + row.label + ": " + std::to_string(held->second) + (held->second == 1 ? " lease" : " leases"));
         if (held->second > 1 && row.label == row.title) out += svg_text(x + cell / 2, y + 23, "×" + std::to_string(held->second), "in-cell");
       } else if (std::find(row.grants.begin(), row.grants.end(), model) != row.grants.end()) {
-        out += svg_rect(x + 5, y + 7, cell - 10, row_height - 14, "rx=\"5\" fill=\"none\" stroke-dasharray=\"3 3\" stroke=\"var(--c" + std::to_string(color % color_count) + ")\"", model + " may use " + row.label + " (grant)");
+        out += svg_rect(x + 5, y + 7, cell - 10, row_height - 14,
+                        "rx=\"5\" fill=\"none\" stroke-dasharray=\"3 3\" stroke=\"var(--c" + std::to_string(color % color_count) + ")\"",
+                        model + " may use " + row.label + " (grant)");
       } else {
         out += "<circle cx=\"" + px(x + cell / 2) + "\" cy=\"" + px(y + row_height / 2) + "\" r=\"1.5\" class=\"none\"/>";
       }
@@ -163,7 +174,8 @@ inline std::string models_chart(const SharingStats& stats, const ColorOf& colors
   std::string out;
   double y = 0;
   for (const auto& [name, model] : stats.models) {
-    const double unit = bar / static_cast<double>(largest), unique = unit * static_cast<double>(model.unique_bytes), shared = unit * static_cast<double>(model.shared_bytes);
+    const double unit = bar / static_cast<double>(largest), unique = unit * static_cast<double>(model.unique_bytes),
+                 shared = unit * static_cast<double>(model.shared_bytes);
     const std::string color = fill(colors.at(name));
     out += "<g><title>" + html(name) + "</title>" + svg_text(0, y + 21, shortened(name, 34), "strong") + "</g>";
     out += svg_rect(label, y + 8, unique, 18, color, format_bytes(model.unique_bytes) + " that only " + name + " holds");
@@ -214,7 +226,8 @@ inline std::string timeline_chart(std::vector<TimelineSample> samples, const Col
     const double bytes = static_cast<double>(most) * line / 4;
     out += "<line x1=\"" + px(left) + "\" x2=\"" + px(width - right) + "\" y1=\"" + px(y_of(bytes)) + "\" y2=\"" + px(y_of(bytes)) + "\" class=\"rule\"/>";
     out += svg_text(left - 8, y_of(bytes) + 4, format_bytes(static_cast<std::size_t>(bytes)), "small end");
-    if (by_time) out += svg_text(left + plot * line / 4, height - 10, format_seconds(last * line / 4), line == 4 ? "small end" : line == 0 ? "small" : "small middle");
+    if (by_time)
+      out += svg_text(left + plot * line / 4, height - 10, format_seconds(last * line / 4), line == 4 ? "small end" : line == 0 ? "small" : "small middle");
   }
   if (!by_time) out += svg_text(left, height - 10, "changes, in order", "small");
   // Steps: each value holds until the next sample, the last one to the right edge.
@@ -243,9 +256,11 @@ inline std::string timeline_chart(std::vector<TimelineSample> samples, const Col
     }
     const auto ceiling = steps([&](std::size_t index) { return below[index]; });
     std::reverse(floor.begin(), floor.end());
-    out += "<path " + fill(colors.at(model)) + " fill-opacity=\"0.55\" d=\"" + path(ceiling, 'M') + path(floor, 'L') + "Z\"><title>" + html(model) + "</title></path>";
+    out += "<path " + fill(colors.at(model)) + " fill-opacity=\"0.55\" d=\"" + path(ceiling, 'M') + path(floor, 'L') + "Z\"><title>" + html(model) +
+           "</title></path>";
   }
-  out += "<path class=\"true\" d=\"" + path(steps([&](std::size_t index) { return columns[index].true_bytes; }), 'M') + "\"><title>memory in use</title></path>";
+  out +=
+      "<path class=\"true\" d=\"" + path(steps([&](std::size_t index) { return columns[index].true_bytes; }), 'M') + "\"><title>memory in use</title></path>";
   return svg(width, height, out, "Memory over time");
 }
 

@@ -73,9 +73,11 @@ inline std::string html_table(const std::vector<std::vector<std::string>>& rows)
 inline std::string savings_chart(const SharingStats& stats) {
   constexpr double label = 150, bar = 640;
   const double unit = bar / static_cast<double>(std::max<std::size_t>(stats.separate_bytes, 1)), used = unit * static_cast<double>(stats.true_bytes);
-  std::string out = svg_text(0, 25, "separate copies", "strong") + svg_rect(label, 8, bar, 26, "rx=\"4\" class=\"amount\"") + svg_text(label + bar + 10, 25, format_bytes(stats.separate_bytes));
+  std::string out = svg_text(0, 25, "separate copies", "strong") + svg_rect(label, 8, bar, 26, "rx=\"4\" class=\"amount\"") +
+                    svg_text(label + bar + 10, 25, format_bytes(stats.separate_bytes));
   out += svg_text(0, 67, "shared", "strong") + svg_rect(label, 50, std::max(used, 2.0), 26, "rx=\"4\" " + fill(0));
-  if (stats.saved_bytes > 0) out += svg_rect(label + used + 2, 51, bar - used - 3, 24, "rx=\"4\" fill=\"none\" stroke=\"var(--good)\" stroke-dasharray=\"4 4\"", "saved");
+  if (stats.saved_bytes > 0)
+    out += svg_rect(label + used + 2, 51, bar - used - 3, 24, "rx=\"4\" fill=\"none\" stroke=\"var(--good)\" stroke-dasharray=\"4 4\"", "saved");
   const bool inside = bar - used > 190;  // room for the words
   if (inside) out += svg_text(label + used + 14, 67, format_bytes(stats.true_bytes) + " in use, " + format_bytes(stats.saved_bytes) + " saved");
   else out += svg_text(label + bar + 10, 67, format_bytes(stats.true_bytes));
@@ -93,40 +95,59 @@ inline std::string report_html(const SharingStats& stats, const std::vector<Time
   std::size_t next = 0;
   for (auto& [name, color] : colors) color = next++;
 
-  std::string out = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>" + html(options.title) + "</title><style>" +
-                    std::string(html_style) + "</style></head>\n<body><main><header><h1>" + html(options.title) + "</h1>";
-  out += "<p>" + html(options.subtitle.empty() ? std::to_string(stats.total_models) + " models live in " + std::to_string(stats.total_tensors) + " tensors." : options.subtitle) + "</p></header>\n";
+  std::string out =
+      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>" +
+      html(options.title) + "</title><style>" + std::string(html_style) + "</style></head>\n<body><main><header><h1>" + html(options.title) + "</h1>";
+  out += "<p>" +
+         html(options.subtitle.empty() ? std::to_string(stats.total_models) + " models live in " + std::to_string(stats.total_tensors) + " tensors."
+                                       : options.subtitle) +
+         "</p></header>\n";
   const double saved = stats.separate_bytes == 0 ? 0 : static_cast<double>(stats.saved_bytes) / static_cast<double>(stats.separate_bytes);
-  out += "<div class=\"cards\">" + html_card(format_bytes(stats.true_bytes), stats.max_memory == ManagerOptions::unlimited ? "in use, peak " + format_bytes(stats.peak_bytes) : "in use of " + format_bytes(stats.max_memory));
+  out += "<div class=\"cards\">" + html_card(format_bytes(stats.true_bytes), stats.max_memory == ManagerOptions::unlimited
+                                                                                 ? "in use, peak " + format_bytes(stats.peak_bytes)
+                                                                                 : "in use of " + format_bytes(stats.max_memory));
   out += html_card(format_bytes(stats.saved_bytes), percent(saved) + " of what separate copies need", "card good");
   out += html_card(std::to_string(stats.total_tensors), "tensors by name, " + std::to_string(stats.total_models) + " models");
   out += html_card(std::to_string(stats.hits), "lookups found their tensor, " + std::to_string(stats.misses) + " did not") + "</div>\n";
 
   out += html_section("What sharing saved", "If every model had its own copy of the bytes it holds, against the bytes that there are.", savings_chart(stats));
   for (const HtmlTable& table : options.tables) out += html_section(table.title, table.note, html_table(table.rows));
-  if (!stats.tensors.empty()) out += html_section("Who holds what", "A filled cell is a lease: the model is using the tensor. A dashed one is a grant: it may. Tensors with the same holders are one row.", matrix_chart(stats, colors));
+  if (!stats.tensors.empty())
+    out += html_section("Who holds what",
+                        "A filled cell is a lease: the model is using the tensor. A dashed one is a grant: it may. Tensors with the same holders are one row.",
+                        matrix_chart(stats, colors));
   if (!timeline.empty()) {
     ColorOf seen = colors;  // models that were released before the report have colours too
     for (const TimelineSample& sample : timeline)
       for (const auto& [model, bytes] : sample.model_bytes) if (seen.emplace(model, next).second) ++next;
     std::string legend = "<div class=\"legend\"><span><i class=\"stroke\"></i>memory in use</span>";
-    std::erase_if(seen, [&](const auto& model) { return std::none_of(timeline.begin(), timeline.end(), [&](const TimelineSample& sample) { return sample.model_bytes.contains(model.first); }); });
-    for (const auto& [model, color] : seen) legend += "<span><i style=\"background:var(--c" + std::to_string(color % color_count) + ")\"></i>" + html(shortened(model, 40)) + "</span>";
-    out += html_section("Memory over time", "The areas are what each model would need for itself; the line is what they need together.", timeline_chart(timeline, seen) + legend + "</div>");
+    std::erase_if(seen, [&](const auto& model) {
+      return std::none_of(timeline.begin(), timeline.end(), [&](const TimelineSample& sample) { return sample.model_bytes.contains(model.first); });
+    });
+    for (const auto& [model, color] : seen)
+      legend += "<span><i style=\"background:var(--c" + std::to_string(color % color_count) + ")\"></i>" + html(shortened(model, 40)) + "</span>";
+    out += html_section("Memory over time", "The areas are what each model would need for itself; the line is what they need together.",
+                        timeline_chart(timeline, seen) + legend + "</div>");
   }
   if (!stats.models.empty()) {
     std::vector<std::vector<std::string>> rows{{"model", "tensors", "leases", "total", "unique", "shared", "proportional"}};
     for (const auto& [name, model] : stats.models)
-      rows.push_back({name, std::to_string(model.tensors.size()), std::to_string(model.leases), format_bytes(model.total_bytes), format_bytes(model.unique_bytes), format_bytes(model.shared_bytes),
+      rows.push_back({name, std::to_string(model.tensors.size()), std::to_string(model.leases), format_bytes(model.total_bytes),
+                      format_bytes(model.unique_bytes), format_bytes(model.shared_bytes),
                       format_bytes(static_cast<std::size_t>(model.proportional_bytes + 0.5))});
-    out += html_section("Each model", "Solid: bytes that only this model holds. Pale: bytes that others hold too. The mark is its fair share: each byte divided by the number of its holders.", models_chart(stats, colors));
+    out += html_section("Each model",
+                        "Solid: bytes that only this model holds. Pale: bytes that others hold too. The mark is its fair share: each byte divided by the "
+                        "number of its holders.",
+                        models_chart(stats, colors));
     out += html_section("In numbers", "", html_table(rows));
   }
   return out + "<footer>Every block of memory is counted once, however many names, views and models use it.</footer></main></body></html>\n";
 }
 
 // The same for a manager, with its timeline where it records one.
-inline std::string report_html(const TensorSharingManager& manager, const HtmlOptions& options = {}) { return report_html(manager.stats(), manager.timeline(), options); }
+inline std::string report_html(const TensorSharingManager& manager, const HtmlOptions& options = {}) {
+  return report_html(manager.stats(), manager.timeline(), options);
+}
 
 }  // namespace cotenant
 

@@ -32,11 +32,19 @@ inline void write_json(JsonWriter& json, const TensorUsage& tensor) {
   json.member("dtype", to_string(tensor.dtype)).member("storage", tensor.storage).member("references", tensor.references).member("leases", tensor.leases);
   write_json(json.key("holders"), tensor.holders);
   write_json(json.key("grants"), tensor.grants);
-  json.member("producer", tensor.producer).member("source", tensor.source).member("pinned", tensor.pinned).member("can_be_freed", tensor.can_be_freed).end_object();
+  json.member("producer", tensor.producer)
+      .member("source", tensor.source)
+      .member("pinned", tensor.pinned)
+      .member("can_be_freed", tensor.can_be_freed)
+      .end_object();
 }
 
 inline void write_json(JsonWriter& json, const ModelUsage& model) {
-  json.begin_object().member("name", model.name).member("total_bytes", model.total_bytes).member("unique_bytes", model.unique_bytes).member("shared_bytes", model.shared_bytes);
+  json.begin_object()
+      .member("name", model.name)
+      .member("total_bytes", model.total_bytes)
+      .member("unique_bytes", model.unique_bytes)
+      .member("shared_bytes", model.shared_bytes);
   json.member("proportional_bytes", model.proportional_bytes).member("leases", model.leases).member("hits", model.hits);
   write_json(json.key("tensors"), model.tensors);
   json.end_object();
@@ -44,10 +52,18 @@ inline void write_json(JsonWriter& json, const ModelUsage& model) {
 
 // max_memory is null where there is no budget.
 inline void write_json(JsonWriter& json, const SharingStats& stats) {
-  json.begin_object().member("total_tensors", stats.total_tensors).member("total_models", stats.total_models).member("true_bytes", stats.true_bytes).member("peak_bytes", stats.peak_bytes);
+  json.begin_object()
+      .member("total_tensors", stats.total_tensors)
+      .member("total_models", stats.total_models)
+      .member("true_bytes", stats.true_bytes)
+      .member("peak_bytes", stats.peak_bytes);
   if (stats.max_memory == ManagerOptions::unlimited) json.member("max_memory", nullptr);
   else json.member("max_memory", stats.max_memory);
-  json.member("separate_bytes", stats.separate_bytes).member("saved_bytes", stats.saved_bytes).member("hits", stats.hits).member("misses", stats.misses).member("hit_rate", stats.hit_rate);
+  json.member("separate_bytes", stats.separate_bytes)
+      .member("saved_bytes", stats.saved_bytes)
+      .member("hits", stats.hits)
+      .member("misses", stats.misses)
+      .member("hit_rate", stats.hit_rate);
   write_json(json.key("tensors"), stats.tensors);
   write_json(json.key("models"), stats.models);
   json.end_object();
@@ -62,7 +78,10 @@ inline void write_json(JsonWriter& json, const SharingOpportunity& opportunity) 
 
 inline void write_json(JsonWriter& json, const OptimizationResult& result) {
   json.begin_object().member("initial_bytes", result.initial_bytes).member("current_bytes", result.current_bytes).member("freed_bytes", result.freed_bytes);
-  json.member("freed_tensors", result.freed_tensors).member("percentage", result.percentage).member("remaining_tensors", result.remaining_tensors).member("trimmed_bytes", result.trimmed_bytes);
+  json.member("freed_tensors", result.freed_tensors)
+      .member("percentage", result.percentage)
+      .member("remaining_tensors", result.remaining_tensors)
+      .member("trimmed_bytes", result.trimmed_bytes);
   write_json(json.key("freed_names"), result.freed_names);
   json.end_object();
 }

@@ -74,13 +74,17 @@ template <Element T, Storage S = Heap> class SharedTensor {
   void check_writable() const {
     if (!block_) raise<ReadOnly>("an empty tensor has nothing to write to: make one with empty(), zeros() or full()");
     if (block_->published())
-      raise<ReadOnly>("this tensor of shape " + to_string(shape()) + " in storage '" + std::string(S::name()) + "' is shared: others may be reading it. Make a private copy with detach() or copy_to()");
+      raise<ReadOnly>("this tensor of shape " + to_string(shape()) + " in storage '" + std::string(S::name()) +
+                      "' is shared: others may be reading it. Make a private copy with detach() or copy_to()");
     if (is_broadcast(layout_.shape, layout_.strides))
-      raise<ReadOnly>("this view of shape " + to_string(shape()) + " repeats elements (stride 0), so it cannot be written. Make a private copy with contiguous() or detach()");
+      raise<ReadOnly>("this view of shape " + to_string(shape()) +
+                      " repeats elements (stride 0), so it cannot be written. Make a private copy with contiguous() or detach()");
   }
 
   // Elements [first, last) along an axis, every step-th; a negative step runs backwards.
-  SharedTensor slice(std::ptrdiff_t axis, std::ptrdiff_t first, std::ptrdiff_t last, std::ptrdiff_t step = 1) const { return with(cotenant::slice(layout_, axis, first, last, step)); }
+  SharedTensor slice(std::ptrdiff_t axis, std::ptrdiff_t first, std::ptrdiff_t last, std::ptrdiff_t step = 1) const {
+    return with(cotenant::slice(layout_, axis, first, last, step));
+  }
   // A box: sizes[i] elements from starts[i] along every axis.
   SharedTensor slice(const Shape& starts, const Shape& sizes) const { return with(cotenant::slice(layout_, starts, sizes)); }
   // One index of an axis; the axis disappears.
@@ -95,7 +99,9 @@ template <Element T, Storage S = Heap> class SharedTensor {
   // The same elements in row-major order under another shape. Errors: ShapeError where that would need a copy.
   SharedTensor reshape(const Shape& shape) const {
     const auto layout = cotenant::reshape(layout_, shape);
-    if (!layout) raise<ShapeError>("a tensor of shape " + to_string(layout_.shape) + " with strides " + to_string(layout_.strides) + " cannot become " + to_string(shape) + " without a copy: call contiguous() first");
+    if (!layout)
+      raise<ShapeError>("a tensor of shape " + to_string(layout_.shape) + " with strides " + to_string(layout_.strides) + " cannot become " + to_string(shape) +
+                        " without a copy: call contiguous() first");
     return with(*layout);
   }
   // The handle for another layout of the same block. Errors: ShapeError where it reaches outside.
@@ -137,13 +143,18 @@ template <Element T> SharedTensor<T> zeros(const Shape& shape) { return full(sha
 // A copy of `values` in row-major order. Errors: ShapeError where their number does not fit.
 template <Element T> SharedTensor<T> from(std::span<const T> values, const Shape& shape) {
   if (element_count(shape) != values.size())
-    raise<ShapeError>(std::to_string(values.size()) + " values were given for shape " + to_string(shape) + ", which has " + std::to_string(element_count(shape)) + " elements");
+    raise<ShapeError>(std::to_string(values.size()) + " values were given for shape " + to_string(shape) + ", which has " +
+                      std::to_string(element_count(shape)) + " elements");
   SharedTensor<T> tensor = empty<T>(shape);
   std::copy(values.begin(), values.end(), tensor.mutable_view().data());
   return tensor;
 }
-template <Element T> SharedTensor<T> from(const std::vector<T>& values, const Shape& shape) requires(!std::same_as<T, bool>) { return from(std::span<const T>(values), shape); }
-template <Element T> SharedTensor<T> from(std::initializer_list<T> values, const Shape& shape) { return from(std::span<const T>(values.begin(), values.size()), shape); }
+template <Element T> SharedTensor<T> from(const std::vector<T>& values, const Shape& shape) requires(!std::same_as<T, bool>) {
+  return from(std::span<const T>(values), shape);
+}
+template <Element T> SharedTensor<T> from(std::initializer_list<T> values, const Shape& shape) {
+  return from(std::span<const T>(values.begin(), values.size()), shape);
+}
 
 // A tensor on memory that someone else owns, without a copy. `deleter` runs when the last handle is gone.
 // Errors: InvalidArgument where `memory` is not aligned for T; ShapeError where the layout reaches outside.
