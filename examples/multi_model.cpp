@@ -287,7 +287,7 @@ int run(int argc, char** argv) {
   if (!options.measure.empty()) return measure(options, sentences);
 
   Program program(options, sentences, tenants, true);
-  std::printf("cotenant %s, CPU target %s\n", COTENANT_VERSION_STRING, ct::Cpu::target_name());
+  std::printf("cotenant %s, %s\n", COTENANT_VERSION_STRING, to_string(ct::Cpu::capabilities()).c_str());
   std::printf("checkpoint %s\n", options.checkpoint.string().c_str());
   if (options.random_weights)
     std::printf(

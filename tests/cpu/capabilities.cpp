@@ -30,7 +30,7 @@ TEST_CASE("sizes are written in the unit that fits, unknown ones as such") {
   capabilities.threads = 2;
   capabilities.memory = std::size_t{7} << 30 | std::size_t{1} << 29;
   capabilities.level1_data_cache = 32 << 10;
-  CHECK(to_string(capabilities) == "CPU target AVX2 (32-byte vectors), 2 of 4 cores, 7.5 GiB memory, caches 32 KiB + unknown + unknown");
+  CHECK(to_string(capabilities) == "CPU target AVX2 (32-byte vectors), 2 of 4 cores, 7.5 GiB memory, caches 32.0 KiB + unknown + unknown");
 }
 
 }  // namespace cotenant::test

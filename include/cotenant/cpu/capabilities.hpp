@@ -2,7 +2,6 @@
 #ifndef COTENANT_CPU_CAPABILITIES_HPP
 #define COTENANT_CPU_CAPABILITIES_HPP
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <thread>
 
@@ -11,6 +10,7 @@
 #endif
 
 #include "cotenant/core/config.hpp"
+#include "cotenant/share/options.hpp"
 
 namespace cotenant {
 
@@ -51,23 +51,11 @@ inline Capabilities machine_capabilities() {
 
 // One line, e.g. "CPU target AVX2 (32-byte vectors), 2 of 4 cores, 7.7 GiB memory, caches 32 KiB + 512 KiB + 16.0 MiB".
 inline std::string to_string(const Capabilities& capabilities) {
-  const auto size = [](std::size_t bytes) -> std::string {
-    if (bytes == 0) return "unknown";
-    const char* unit = " B";
-    double value = static_cast<double>(bytes);
-    for (const char* larger : {" KiB", " MiB", " GiB", " TiB"}) {
-      if (value < 1024) break;
-      value /= 1024;
-      unit = larger;
-    }
-    const auto tenths = static_cast<std::uint64_t>(value * 10 + 0.5);
-    return std::to_string(tenths / 10) + (tenths % 10 != 0 ? "." + std::to_string(tenths % 10) : "") + unit;
-  };
-  std::string text = "CPU target " + capabilities.cpu_target + " (" + std::to_string(capabilities.vector_bytes) + "-byte vectors), " +
+  const auto size = [](std::size_t bytes) { return bytes == 0 ? std::string("unknown") : format_bytes(bytes); };
+  return "CPU target " + capabilities.cpu_target + " (" + std::to_string(capabilities.vector_bytes) + "-byte vectors), " +
                      std::to_string(capabilities.threads) + " of " + std::to_string(capabilities.cores) + (capabilities.cores == 1 ? " core, " : " cores, ") +
                      size(capabilities.memory) + " memory, caches " + size(capabilities.level1_data_cache) + " + " + size(capabilities.level2_cache) + " + " +
                      size(capabilities.level3_cache);
-  return text;
 }
 
 }  // namespace cotenant
