@@ -8,13 +8,14 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <memory>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "multi_model/measure.hpp"
 #include "multi_model/tenants.hpp"
+#include "multi_model/trunk.hpp"
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <unistd.h>
@@ -67,7 +68,6 @@ Options parse(int argc, char** argv) {
     if (argument == "--checkpoint") options.checkpoint = value();
     else if (argument == "--report") options.report = value();
     else if (argument == "--measure") options.measure = value();
-    else if (argument == "--random-weights") options.random_weights = true;
     else if (argument == "--quick") options.repeats = 5;
     else if (argument == "--top") {
       const std::string text = value();
@@ -97,15 +97,6 @@ std::vector<std::string> read_lines(const std::filesystem::path& path) {
   return lines;
 }
 
-template <class W, class S, class F> void for_each_weight(const ct::EncoderWeights<W, S>& weights, F f) {
-  const auto both = [&](const auto& pair) { f(pair.weight), f(pair.bias); };
-  f(weights.words), f(weights.positions), f(weights.token_types), both(weights.embedding_norm), both(weights.pooler);
-  for (const auto& layer : weights.layers)
-    for (const auto* pair :
-         {&layer.query, &layer.key, &layer.value, &layer.attention_output, &layer.attention_norm, &layer.intermediate, &layer.output, &layer.output_norm})
-      both(*pair);
-}
-
 struct Answer {
   std::vector<Scored> nearest, labels, half;
   CompactAnswer compact;
@@ -122,17 +113,9 @@ class Program {
     for (const std::string& tenant : who_) {
       // The encoder reads the trunk; so does the classifier, for its labels. The others live on results.
       if (sharing_ && tenant != encoding_tenant() && tenant != "classifier") continue;
-      auto trunk = ct::Encoder<float>::open(*checkpoint_, tenant);
-      if (sharing_) {
-        shared_.emplace(tenant, ct::TextEncoder<float>(tokenizer_, std::move(trunk)));
-        continue;
-      }
-      auto copy = trunk.copy_to(ct::Heap{});
-      std::size_t index = 0;
-      for_each_weight(copy.weights(), [&](const auto& weight) {
-        if (weight) manager_.register_tensor(tenant + "/weights/" + std::to_string(index++), weight, {.producer = tenant});
+      trunks_[tenant] = with_trunk_type(*checkpoint_, [&](auto type) {
+        return sharing_ ? type.open(*checkpoint_, tokenizer_, tenant) : type.copy(manager_, *checkpoint_, tokenizer_, tenant);
       });
-      separate_.emplace(tenant, ct::TextEncoder<float, ct::Heap>(tokenizer_, std::move(copy)));
     }
     if (!sharing_) checkpoint_.reset();  // the mapped file was only the source
     for (const std::string& tenant : who_) {
@@ -171,7 +154,7 @@ class Program {
   void leave() {
     const auto out = [&](const std::string& tenant, auto& model) {
       model.reset();
-      shared_.erase(tenant);
+      trunks_.erase(tenant);
       manager_.release_model(tenant);
       manager_.optimize_memory();
     };
@@ -190,10 +173,7 @@ class Program {
   const std::string& owner(const std::string& tenant) const { return sharing_ ? encoding_tenant() : tenant; }
   Names name(const std::string& tenant) const { return {sharing_ ? "" : tenant + "/"}; }
 
-  ct::SharedTensor<float> encode(const std::string& tenant, const std::vector<std::string>& texts) {
-    const auto encode_with = [&](const auto& trunk) { return texts.size() == 1 ? trunk.encode(texts[0]) : trunk.encode(texts); };
-    return sharing_ ? encode_with(shared_.at(tenant)) : encode_with(separate_.at(tenant));
-  }
+  ct::SharedTensor<float> encode(const std::string& tenant, const std::vector<std::string>& texts) { return trunks_.at(tenant)(texts); }
   // Every tenant gives the last query back, and with it go its embedding and what was derived from it.
   void forget_query() {
     if (search_) search_->forget_query();
@@ -212,8 +192,7 @@ class Program {
   ct::TensorSharingManager manager_{{.record_timeline = true}};
   std::optional<ct::Checkpoint> checkpoint_;
   ct::WordPiece tokenizer_;
-  std::map<std::string, ct::TextEncoder<float>> shared_;
-  std::map<std::string, ct::TextEncoder<float, ct::Heap>> separate_;
+  std::map<std::string, Trunk> trunks_;
   std::optional<SearchModel> search_;
   std::optional<ZeroShotClassifier> classifier_;
   std::optional<HalfWidthModel> half_;
@@ -302,7 +281,9 @@ int run(int argc, char** argv) {
   std::fflush(stdout);
   std::vector<std::string> arguments{"--checkpoint", options.checkpoint.string(), "--measure", "shared"};
   if (options.repeats == 5) arguments.push_back("--quick");
-  arguments.push_back("--");
+  std::string labels;
+  for (const std::string& label : options.labels) labels += label + ",";
+  arguments.insert(arguments.end(), {"--labels", labels, "--top", std::to_string(options.top), "--"});
   arguments.insert(arguments.end(), options.texts.begin(), options.texts.end());
   std::map<std::string, Figures> runs;
   for (const char* mode : {"one", "separate", "shared"}) {
