@@ -410,7 +410,8 @@ class Parser {
     const auto& members = object.members_;
     std::sort(object.by_key_.begin(), object.by_key_.end(), [&](std::uint32_t a, std::uint32_t b) { return members[a].key < members[b].key; });
     for (std::size_t i = 1; i < object.by_key_.size(); ++i)
-      if (members[object.by_key_[i]].key == members[object.by_key_[i - 1]].key) fail("has the key \"" + members[object.by_key_[i]].key + "\" twice in one object");
+      if (members[object.by_key_[i]].key == members[object.by_key_[i - 1]].key)
+        fail("has the key \"" + members[object.by_key_[i]].key + "\" twice in one object");
     return Value(std::make_shared<const Object>(std::move(object)));
   }
 
@@ -1095,7 +1096,8 @@ inline Layout broadcast_to(const Layout& layout, const Shape& shape) {
 inline Layout squeeze(Layout layout, std::ptrdiff_t axis) {
   const std::size_t a = normalize_axis(axis, layout.shape.rank());
   if (layout.shape[a] != 1)
-    raise<ShapeError>("cannot squeeze dimension " + std::to_string(a) + " of shape " + to_string(layout.shape) + ": it has " + std::to_string(layout.shape[a]) + " elements, not 1");
+    raise<ShapeError>("cannot squeeze dimension " + std::to_string(a) + " of shape " + to_string(layout.shape) + ": it has " + std::to_string(layout.shape[a]) +
+                      " elements, not 1");
   layout.shape.erase(a);
   layout.strides.erase(a);
   return layout;
@@ -1217,7 +1219,9 @@ template <class T> requires Element<std::remove_const_t<T>> class View {
   }
   // The elements as one span. Errors: ShapeError where they do not lie row-major without gaps.
   std::span<T> span() const {
-    if (!contiguous()) raise<ShapeError>("a view of shape " + to_string(shape_) + " with strides " + to_string(strides_) + " is not one span: call contiguous() on its tensor first");
+    if (!contiguous())
+      raise<ShapeError>("a view of shape " + to_string(shape_) + " with strides " + to_string(strides_) +
+                        " is not one span: call contiguous() on its tensor first");
     return {data_, size()};
   }
   // Another layout of the same memory, e.g. view.with(slice(view.layout(), 0, 2, 5)).
@@ -1660,13 +1664,17 @@ template <Element T, Storage S = Heap> class SharedTensor {
   void check_writable() const {
     if (!block_) raise<ReadOnly>("an empty tensor has nothing to write to: make one with empty(), zeros() or full()");
     if (block_->published())
-      raise<ReadOnly>("this tensor of shape " + to_string(shape()) + " in storage '" + std::string(S::name()) + "' is shared: others may be reading it. Make a private copy with detach() or copy_to()");
+      raise<ReadOnly>("this tensor of shape " + to_string(shape()) + " in storage '" + std::string(S::name()) +
+                      "' is shared: others may be reading it. Make a private copy with detach() or copy_to()");
     if (is_broadcast(layout_.shape, layout_.strides))
-      raise<ReadOnly>("this view of shape " + to_string(shape()) + " repeats elements (stride 0), so it cannot be written. Make a private copy with contiguous() or detach()");
+      raise<ReadOnly>("this view of shape " + to_string(shape()) +
+                      " repeats elements (stride 0), so it cannot be written. Make a private copy with contiguous() or detach()");
   }
 
   // Elements [first, last) along an axis, every step-th; a negative step runs backwards.
-  SharedTensor slice(std::ptrdiff_t axis, std::ptrdiff_t first, std::ptrdiff_t last, std::ptrdiff_t step = 1) const { return with(cotenant::slice(layout_, axis, first, last, step)); }
+  SharedTensor slice(std::ptrdiff_t axis, std::ptrdiff_t first, std::ptrdiff_t last, std::ptrdiff_t step = 1) const {
+    return with(cotenant::slice(layout_, axis, first, last, step));
+  }
   // A box: sizes[i] elements from starts[i] along every axis.
   SharedTensor slice(const Shape& starts, const Shape& sizes) const { return with(cotenant::slice(layout_, starts, sizes)); }
   // One index of an axis; the axis disappears.
@@ -1681,7 +1689,9 @@ template <Element T, Storage S = Heap> class SharedTensor {
   // The same elements in row-major order under another shape. Errors: ShapeError where that would need a copy.
   SharedTensor reshape(const Shape& shape) const {
     const auto layout = cotenant::reshape(layout_, shape);
-    if (!layout) raise<ShapeError>("a tensor of shape " + to_string(layout_.shape) + " with strides " + to_string(layout_.strides) + " cannot become " + to_string(shape) + " without a copy: call contiguous() first");
+    if (!layout)
+      raise<ShapeError>("a tensor of shape " + to_string(layout_.shape) + " with strides " + to_string(layout_.strides) + " cannot become " + to_string(shape) +
+                        " without a copy: call contiguous() first");
     return with(*layout);
   }
   // The handle for another layout of the same block. Errors: ShapeError where it reaches outside.
@@ -1723,13 +1733,18 @@ template <Element T> SharedTensor<T> zeros(const Shape& shape) { return full(sha
 // A copy of `values` in row-major order. Errors: ShapeError where their number does not fit.
 template <Element T> SharedTensor<T> from(std::span<const T> values, const Shape& shape) {
   if (element_count(shape) != values.size())
-    raise<ShapeError>(std::to_string(values.size()) + " values were given for shape " + to_string(shape) + ", which has " + std::to_string(element_count(shape)) + " elements");
+    raise<ShapeError>(std::to_string(values.size()) + " values were given for shape " + to_string(shape) + ", which has " +
+                      std::to_string(element_count(shape)) + " elements");
   SharedTensor<T> tensor = empty<T>(shape);
   std::copy(values.begin(), values.end(), tensor.mutable_view().data());
   return tensor;
 }
-template <Element T> SharedTensor<T> from(const std::vector<T>& values, const Shape& shape) requires(!std::same_as<T, bool>) { return from(std::span<const T>(values), shape); }
-template <Element T> SharedTensor<T> from(std::initializer_list<T> values, const Shape& shape) { return from(std::span<const T>(values.begin(), values.size()), shape); }
+template <Element T> SharedTensor<T> from(const std::vector<T>& values, const Shape& shape) requires(!std::same_as<T, bool>) {
+  return from(std::span<const T>(values), shape);
+}
+template <Element T> SharedTensor<T> from(std::initializer_list<T> values, const Shape& shape) {
+  return from(std::span<const T>(values.begin(), values.size()), shape);
+}
 
 // A tensor on memory that someone else owns, without a copy. `deleter` runs when the last handle is gone.
 // Errors: InvalidArgument where `memory` is not aligned for T; ShapeError where the layout reaches outside.
@@ -1898,7 +1913,8 @@ class SafetensorsFile {
   const SafetensorsInfo& info(std::string_view name) const {
     const auto found = index_.find(name);
     if (found == index_.end())
-      raise<NotFound>("'" + path_ + "' has no tensor '" + std::string(name) + "'; the nearest of its " + std::to_string(tensors_.size()) + " names are " + nearest_names(name, names()));
+      raise<NotFound>("'" + path_ + "' has no tensor '" + std::string(name) + "'; the nearest of its " + std::to_string(tensors_.size()) + " names are " +
+                      nearest_names(name, names()));
     return tensors_[found->second];
   }
 
@@ -1923,7 +1939,8 @@ class SafetensorsFile {
     if constexpr (std::is_same_v<T, bool>) {
       // Reading any other byte as a bool would be undefined.
       const auto* bytes = static_cast<const unsigned char*>(block_->data()) + found.position;
-      if (std::any_of(bytes, bytes + (found.end - found.begin), [](unsigned char byte) { return byte > 1; })) bad(found.name, "is BOOL, but has a byte that is neither 0 nor 1");
+      if (std::any_of(bytes, bytes + (found.end - found.begin), [](unsigned char byte) { return byte > 1; }))
+        bad(found.name, "is BOOL, but has a byte that is neither 0 nor 1");
     }
     return SharedTensor<T, Mapped>(block_, layout);
   }
@@ -1957,7 +1974,8 @@ class SafetensorsFile {
     std::uint64_t header_bytes = 0;
     for (int i = 7; i >= 0; --i) header_bytes = (header_bytes << 8) | bytes[i];
     if (header_bytes > max_header_bytes) bad("its header claims " + std::to_string(header_bytes) + " bytes, more than the 100000000 that the format allows");
-    if (header_bytes > file_bytes - 8) bad("its header claims " + std::to_string(header_bytes) + " bytes, but only " + std::to_string(file_bytes - 8) + " follow: it is truncated");
+    if (header_bytes > file_bytes - 8)
+      bad("its header claims " + std::to_string(header_bytes) + " bytes, but only " + std::to_string(file_bytes - 8) + " follow: it is truncated");
     data_offset_ = 8 + static_cast<std::size_t>(header_bytes);
     std::string_view text(reinterpret_cast<const char*>(bytes) + 8, static_cast<std::size_t>(header_bytes));
     if (text.empty() || text.front() != '{') bad("its header does not begin with '{'");
@@ -2000,11 +2018,13 @@ class SafetensorsFile {
     const json::Value* offsets = fields->find("data_offsets");
     if (type == nullptr || type->get_if<std::string>() == nullptr) bad(entry.key, "has no dtype");
     if (shape == nullptr || shape->get_if<json::Array>() == nullptr) bad(entry.key, "has no shape");
-    if (offsets == nullptr || offsets->get_if<json::Array>() == nullptr || offsets->get_if<json::Array>()->size() != 2) bad(entry.key, "has no data_offsets of two numbers");
+    if (offsets == nullptr || offsets->get_if<json::Array>() == nullptr || offsets->get_if<json::Array>()->size() != 2)
+      bad(entry.key, "has no data_offsets of two numbers");
     info.type = *type->get_if<std::string>();
     const json::Array& extents = *shape->get_if<json::Array>();
     if (extents.size() > max_rank)
-      raise<Unsupported>("tensor '" + entry.key + "' in '" + path_ + "' has " + std::to_string(extents.size()) + " dimensions, but cotenant's tensors have at most " + std::to_string(max_rank));
+      raise<Unsupported>("tensor '" + entry.key + "' in '" + path_ + "' has " + std::to_string(extents.size()) +
+                         " dimensions, but cotenant's tensors have at most " + std::to_string(max_rank));
     for (const json::Value& extent : extents) info.shape.append(read_size(entry.key, "a dimension", extent));
     info.begin = read_size(entry.key, "an offset", (*offsets->get_if<json::Array>())[0]);
     info.end = read_size(entry.key, "an offset", (*offsets->get_if<json::Array>())[1]);
@@ -2025,7 +2045,8 @@ class SafetensorsFile {
     if (!fits) bad(info.name, "has shape " + to_string(info.shape) + ", whose size overflows");
     if (count % 8 != 0) bad(info.name, "of " + info.type + " and shape " + to_string(info.shape) + " does not fill whole bytes");
     if (count / 8 != info.end - info.begin)
-      bad(info.name, "of " + info.type + " and shape " + to_string(info.shape) + " needs " + std::to_string(count / 8) + " bytes, but its offsets hold " + std::to_string(info.end - info.begin));
+      bad(info.name, "of " + info.type + " and shape " + to_string(info.shape) + " needs " + std::to_string(count / 8) + " bytes, but its offsets hold " +
+                         std::to_string(info.end - info.begin));
   }
 
   // The tensors must cover the data section exactly: no byte twice, none unused, none beyond its end.
@@ -2036,8 +2057,10 @@ class SafetensorsFile {
     std::size_t covered = 0;
     for (SafetensorsInfo& info : tensors_) {
       if (info.end > data_bytes)
-        bad(info.name, "ends at byte " + std::to_string(info.end) + " of the data section, which has " + std::to_string(data_bytes) + ": the file is truncated or the header is wrong");
-      if (info.begin < covered) bad(info.name, "begins at byte " + std::to_string(info.begin) + " inside the tensor before it, which ends at " + std::to_string(covered));
+        bad(info.name, "ends at byte " + std::to_string(info.end) + " of the data section, which has " + std::to_string(data_bytes) +
+                           ": the file is truncated or the header is wrong");
+      if (info.begin < covered)
+        bad(info.name, "begins at byte " + std::to_string(info.begin) + " inside the tensor before it, which ends at " + std::to_string(covered));
       if (info.begin > covered) bad(info.name, "begins at byte " + std::to_string(info.begin) + ", which leaves a hole after byte " + std::to_string(covered));
       covered = info.end;
       info.position = data_offset_ + info.begin;
@@ -2113,9 +2136,15 @@ namespace cotenant {
 
 // 512_KiB, 64_MiB, 2_GiB: sizes in bytes.
 inline namespace literals {
-constexpr std::size_t operator""_KiB(unsigned long long count) { return checked_multiply(static_cast<std::size_t>(count), std::size_t{1} << 10, "a size in KiB"); }
-constexpr std::size_t operator""_MiB(unsigned long long count) { return checked_multiply(static_cast<std::size_t>(count), std::size_t{1} << 20, "a size in MiB"); }
-constexpr std::size_t operator""_GiB(unsigned long long count) { return checked_multiply(static_cast<std::size_t>(count), std::size_t{1} << 30, "a size in GiB"); }
+constexpr std::size_t operator""_KiB(unsigned long long count) {
+  return checked_multiply(static_cast<std::size_t>(count), std::size_t{1} << 10, "a size in KiB");
+}
+constexpr std::size_t operator""_MiB(unsigned long long count) {
+  return checked_multiply(static_cast<std::size_t>(count), std::size_t{1} << 20, "a size in MiB");
+}
+constexpr std::size_t operator""_GiB(unsigned long long count) {
+  return checked_multiply(static_cast<std::size_t>(count), std::size_t{1} << 30, "a size in GiB");
+}
 }  // namespace literals
 
 using TimePoint = std::chrono::steady_clock::time_point;
@@ -2801,7 +2830,8 @@ class SharingPatterns {
   void add(const std::string& tensor_kind, const std::vector<std::string>& families) {
     if (tensor_kind.empty()) raise<InvalidArgument>("a sharing pattern needs the kind of tensor that its families share, but an empty name was given");
     for (const std::string& family : families)
-      if (detail::name_tokens(family).empty()) raise<InvalidArgument>("'" + family + "' cannot be a model family of '" + tensor_kind + "': it has no letter or digit to match");
+      if (detail::name_tokens(family).empty())
+        raise<InvalidArgument>("'" + family + "' cannot be a model family of '" + tensor_kind + "': it has no letter or digit to match");
     auto found = std::find_if(patterns_.begin(), patterns_.end(), [&](const SharingPattern& pattern) { return pattern.tensor_kind == tensor_kind; });
     if (found == patterns_.end()) found = patterns_.insert(found, {tensor_kind, {}});
     for (const std::string& family : families)
@@ -2811,7 +2841,8 @@ class SharingPatterns {
   std::vector<std::string> kinds_of(std::string_view model) const {
     std::vector<std::string> kinds;
     for (const SharingPattern& pattern : patterns_)
-      if (std::any_of(pattern.families.begin(), pattern.families.end(), [&](const std::string& family) { return matches_family(model, family); })) kinds.push_back(pattern.tensor_kind);
+      if (std::any_of(pattern.families.begin(), pattern.families.end(), [&](const std::string& family) { return matches_family(model, family); }))
+        kinds.push_back(pattern.tensor_kind);
     return kinds;
   }
 
@@ -2939,7 +2970,8 @@ class Registry {
   // Registers `candidate` or finds the tensor of that name that is the same; then gives the producer, the consumers and
   // the owner of `node` what they asked for, all at once.
   // Errors: AlreadyRegistered, BudgetExceeded.
-  inline std::shared_ptr<Entry> admit(std::shared_ptr<Entry> candidate, Same same, const TensorOptions& options, LeaseNode* node = nullptr, std::string_view model = {});
+  inline std::shared_ptr<Entry> admit(std::shared_ptr<Entry> candidate, Same same, const TensorOptions& options, LeaseNode* node = nullptr,
+                                      std::string_view model = {});
 
   enum class Found { yes, no, other_type };
   // A lease of `name` for `model`, linked to `node`; counts a hit or a miss.
@@ -3022,7 +3054,9 @@ class Registry {
     std::size_t true_bytes = 0, peak_bytes = 0, max_memory = 0, hits = 0, misses = 0, active_models = 0;
   };
   inline Inventory inventory() const;
-  std::vector<TimelineSample> timeline() const { return recorder_->timeline ? recorder_->timeline->samples(recorder_->clock.now()) : std::vector<TimelineSample>(); }
+  std::vector<TimelineSample> timeline() const {
+    return recorder_->timeline ? recorder_->timeline->samples(recorder_->clock.now()) : std::vector<TimelineSample>();
+  }
 
   // Up to three registered names that `name` may have been meant to be: " Did you mean 'x'?", or nothing.
   inline std::string suggestion(std::string_view name) const;
@@ -3041,7 +3075,9 @@ class Registry {
   struct Pair {
     Pair(std::string_view tensor_name, std::string_view model_name)
         // An odd multiplier keeps (a, b) and (b, a) apart; 2^64 / golden ratio spreads over the high bits.
-        : tensor(tensor_name), model(model_name), hash((std::hash<std::string_view>()(tensor) * 31 + std::hash<std::string_view>()(model)) * std::size_t(0x9E3779B97F4A7C15u)) {}
+        : tensor(tensor_name),
+          model(model_name),
+          hash((std::hash<std::string_view>()(tensor) * 31 + std::hash<std::string_view>()(model)) * std::size_t(0x9E3779B97F4A7C15u)) {}
     friend bool operator==(const Pair& a, const Pair& b) { return a.hash == b.hash && a.tensor == b.tensor && a.model == b.model; }
     std::string_view tensor, model;
     std::size_t hash;
@@ -3102,7 +3138,8 @@ class Registry {
   }
   // Whether freeing the names on a block frees its bytes: all are idle and nobody else has a handle.
   bool block_is_free(const std::vector<Entry*>& entries, TimePoint now) const {
-    return std::all_of(entries.begin(), entries.end(), [&](const Entry* entry) { return is_idle(*entry, now); }) && entries.front()->block->references() == entries.size();
+    return std::all_of(entries.begin(), entries.end(), [&](const Entry* entry) { return is_idle(*entry, now); }) &&
+           entries.front()->block->references() == entries.size();
   }
   // An idle view whose source is still registered: its name can be made again at no cost.
   bool view_is_spare(const Entry& entry, TimePoint now) const {
@@ -3178,7 +3215,8 @@ inline Registry::Inventory Registry::inventory() const {
     if (idle) result.idle_bytes += block->bytes();
   }
   for (const auto& [name, model] : models_) {
-    const bool active = model->active || std::any_of(model->tenancies.begin(), model->tenancies.end(), [](const Tenancy* tenancy) { return tenancy->counts().touched; });
+    const bool active =
+        model->active || std::any_of(model->tenancies.begin(), model->tenancies.end(), [](const Tenancy* tenancy) { return tenancy->counts().touched; });
     if (!active) continue;
     ++result.active_models;
     result.models[model->name].name = model->name;
@@ -3292,7 +3330,9 @@ inline std::vector<SharingOpportunity> opportunities(const Registry::Inventory& 
   for (const SharingPattern& pattern : inventory.patterns.all()) {
     SharingOpportunity opportunity{pattern.tensor_kind, {}, {}, 0};
     for (const auto& [name, model] : inventory.models)
-      if (std::any_of(pattern.families.begin(), pattern.families.end(), [&, &model_name = name](const std::string& family) { return matches_family(model_name, family); })) opportunity.models.push_back(name);
+      if (std::any_of(pattern.families.begin(), pattern.families.end(),
+                      [&, &model_name = name](const std::string& family) { return matches_family(model_name, family); }))
+        opportunity.models.push_back(name);
     if (opportunity.models.size() < 2) continue;
     std::size_t smallest = 0;
     std::vector<std::string> holders;
@@ -3314,18 +3354,24 @@ inline OptimizationRecommendations recommendations(const Registry::Inventory& in
   result.opportunities = opportunities(inventory);
   result.idle_bytes = inventory.idle_bytes;
   result.largest_tensors = inventory.tensors;
-  std::stable_sort(result.largest_tensors.begin(), result.largest_tensors.end(), [](const TensorUsage& a, const TensorUsage& b) { return std::pair(a.extra_bytes, a.bytes) > std::pair(b.extra_bytes, b.bytes); });
+  std::stable_sort(result.largest_tensors.begin(), result.largest_tensors.end(),
+                   [](const TensorUsage& a, const TensorUsage& b) { return std::pair(a.extra_bytes, a.bytes) > std::pair(b.extra_bytes, b.bytes); });
   if (result.largest_tensors.size() > 10) result.largest_tensors.resize(10);
   for (const TensorUsage& tensor : inventory.tensors)
     if (!tensor.pinned && tensor.holders.size() <= 1) result.low_reference_tensors.push_back(tensor);
   result.potential_savings = result.idle_bytes;
-  if (result.idle_bytes > 0) result.advice.push_back(format_bytes(result.idle_bytes) + " lie in tensors that no model leases: optimize_memory() frees those whose grants are stale and that no tensor outside the manager uses.");
+  if (result.idle_bytes > 0)
+    result.advice.push_back(
+        format_bytes(result.idle_bytes) +
+        " lie in tensors that no model leases: optimize_memory() frees those whose grants are stale and that no tensor outside the manager uses.");
   for (const SharingOpportunity& opportunity : result.opportunities) {
     result.potential_savings += opportunity.potential_bytes;
     std::string models;
     for (const std::string& model : opportunity.models) models += (models.empty() ? "" : ", ") + model;
     if (opportunity.tensors.empty()) result.advice.push_back(models + " can share one " + opportunity.tensor_kind + ": register it once and get() it by name.");
-    else if (opportunity.potential_bytes > 0) result.advice.push_back(models + " can share '" + opportunity.tensors.front() + "', which not all of them hold: up to " + format_bytes(opportunity.potential_bytes) + ".");
+    else if (opportunity.potential_bytes > 0)
+      result.advice.push_back(models + " can share '" + opportunity.tensors.front() + "', which not all of them hold: up to " +
+                              format_bytes(opportunity.potential_bytes) + ".");
   }
   return result;
 }
@@ -3417,7 +3463,8 @@ inline std::string describe(const Entry& entry) {
   return to_string(entry.layout.shape) + " " + std::string(to_string(entry.dtype)) + " in " + std::string(entry.block->storage_name());
 }
 
-inline std::shared_ptr<Entry> Registry::admit(std::shared_ptr<Entry> candidate, Same same, const TensorOptions& options, LeaseNode* node, std::string_view model) {
+inline std::shared_ptr<Entry> Registry::admit(std::shared_ptr<Entry> candidate, Same same, const TensorOptions& options, LeaseNode* node,
+                                              std::string_view model) {
   const TimePoint now = recorder_->clock.now();
   std::string taken, refused;
   Doomed doomed;
@@ -3427,13 +3474,15 @@ inline std::shared_ptr<Entry> Registry::admit(std::shared_ptr<Entry> candidate, 
     if (found != names_.end()) {
       const Entry& existing = *found->second;
       const bool is_same = existing.dtype == candidate->dtype && existing.block->storage_identity() == candidate->block->storage_identity() &&
-                           (same == Same::elements ? existing.block == candidate->block && existing.layout == candidate->layout : existing.layout.shape == candidate->layout.shape);
+                           (same == Same::elements ? existing.block == candidate->block && existing.layout == candidate->layout
+                                                   : existing.layout.shape == candidate->layout.shape);
       if (is_same) doomed.entries.push_back(std::exchange(candidate, found->second));
       else taken = describe(existing) + (same == Same::elements && existing.layout.shape == candidate->layout.shape ? ", of other elements" : "");
     } else if (const std::size_t missing = blocks_.missing_for(*candidate->block); missing > 0) {
       std::size_t available = 0;
       if (!make_room(missing, now, doomed, available))
-        refused = format_bytes(blocks_.bytes()) + " of " + format_bytes(blocks_.max_bytes()) + " are taken and " + format_bytes(available) + " of them can be freed now. Holding on: " + holders_text(now);
+        refused = format_bytes(blocks_.bytes()) + " of " + format_bytes(blocks_.max_bytes()) + " are taken and " + format_bytes(available) +
+                  " of them can be freed now. Holding on: " + holders_text(now);
     }
     if (taken.empty() && refused.empty()) {
       if (names_.find(candidate->name) == names_.end()) {
@@ -3457,9 +3506,11 @@ inline std::shared_ptr<Entry> Registry::admit(std::shared_ptr<Entry> candidate, 
     }
   }
   if (!taken.empty())
-    raise<AlreadyRegistered>("cannot register '" + candidate->name + "' as " + describe(*candidate) + ": the name is taken by " + taken + ". Use another name, or release and forget() that tensor first");
+    raise<AlreadyRegistered>("cannot register '" + candidate->name + "' as " + describe(*candidate) + ": the name is taken by " + taken +
+                             ". Use another name, or release and forget() that tensor first");
   if (!refused.empty())
-    raise<BudgetExceeded>("no room for '" + candidate->name + "' (" + format_bytes(candidate->block->bytes()) + "): " + refused + ". Release or unpin some of these, or raise max_memory");
+    raise<BudgetExceeded>("no room for '" + candidate->name + "' (" + format_bytes(candidate->block->bytes()) + "): " + refused +
+                          ". Release or unpin some of these, or raise max_memory");
   return candidate;
 }
 
@@ -3540,7 +3591,8 @@ inline std::string Registry::holders_text(TimePoint now) const {
         const std::size_t held = tenancy->counts().held;
         if (held > 0) because("leased by " + tenancy->model()->name + (held > 1 ? " ×" + std::to_string(held) : "") + view);
       }
-      if (!entry->grants.empty() && !is_idle(*entry, now)) grants = "granted to " + std::to_string(entry->grants.size()) + (entry->grants.size() == 1 ? " model" : " models") + " and fresh";
+      if (!entry->grants.empty() && !is_idle(*entry, now))
+        grants = "granted to " + std::to_string(entry->grants.size()) + (entry->grants.size() == 1 ? " model" : " models") + " and fresh";
     }
     if (reasons.empty() && !grants.empty()) because(grants);
     if (reasons.empty()) because(block_is_free(*blocks[index], now) ? "can be freed" : "in use by tensors outside the manager");
@@ -3575,14 +3627,16 @@ inline std::size_t Registry::release_model(std::string_view model_name) {
 }
 
 inline ShareResult Registry::share(std::string_view name, std::string_view producer, const std::vector<std::string>& consumers) {
-  if (name.empty() || producer.empty() || std::any_of(consumers.begin(), consumers.end(), [](const std::string& consumer) { return consumer.empty(); })) return {ShareStatus::invalid_name};
+  if (name.empty() || producer.empty() || std::any_of(consumers.begin(), consumers.end(), [](const std::string& consumer) { return consumer.empty(); }))
+    return {ShareStatus::invalid_name};
   const TimePoint now = recorder_->clock.now();
   const std::lock_guard lock(mutex_);
   const auto found = names_.find(name);
   if (found == names_.end()) return {ShareStatus::not_found};
   Entry& entry = *found->second;
   const auto holds = [&](const Tenancy* tenancy) { return tenancy->model()->name == producer && tenancy->counts().held > 0; };
-  if (!entry.producer.empty() && entry.producer != producer && std::none_of(entry.tenancies.begin(), entry.tenancies.end(), holds)) return {ShareStatus::not_allowed};
+  if (!entry.producer.empty() && entry.producer != producer && std::none_of(entry.tenancies.begin(), entry.tenancies.end(), holds))
+    return {ShareStatus::not_allowed};
   ShareResult result;
   model_of(producer)->active = true;
   for (const std::string& consumer : consumers) {
@@ -3735,13 +3789,15 @@ inline std::string report(const SharingStats& stats) {
   text += "  separate  " + format_bytes(stats.separate_bytes) + " if every model had its own copy of what it holds\n";
   text += "  saved     " + format_bytes(stats.saved_bytes);
   if (stats.separate_bytes > 0) text += " (" + detail::percent(static_cast<double>(stats.saved_bytes) / static_cast<double>(stats.separate_bytes)) + ")";
-  text += "\n  lookups   " + count(stats.hits, "hit") + ", " + std::to_string(stats.misses) + (stats.misses == 1 ? " miss" : " misses") + " (" + detail::percent(stats.hit_rate) + " hits)\n";
+  text += "\n  lookups   " + count(stats.hits, "hit") + ", " + std::to_string(stats.misses) + (stats.misses == 1 ? " miss" : " misses") + " (" +
+          detail::percent(stats.hit_rate) + " hits)\n";
 
   if (!stats.models.empty()) {
     std::vector<std::vector<std::string>> rows{{"model", "tensors", "leases", "total", "unique", "shared", "proportional"}};
     for (const auto& [name, model] : stats.models)
-      rows.push_back({printable(name), std::to_string(model.tensors.size()), std::to_string(model.leases), format_bytes(model.total_bytes), format_bytes(model.unique_bytes),
-                      format_bytes(model.shared_bytes), format_bytes(static_cast<std::size_t>(model.proportional_bytes + 0.5))});
+      rows.push_back({printable(name), std::to_string(model.tensors.size()), std::to_string(model.leases), format_bytes(model.total_bytes),
+                      format_bytes(model.unique_bytes), format_bytes(model.shared_bytes),
+                      format_bytes(static_cast<std::size_t>(model.proportional_bytes + 0.5))});
     text += "\n" + detail::text_table(rows, 1);
   }
   if (!stats.tensors.empty()) {
@@ -3755,12 +3811,18 @@ inline std::string report(const SharingStats& stats) {
       Line line{0, 0, {}};
       for (const TensorUsage* member : group) line.extra += member->extra_bytes, line.bytes += member->bytes;
       std::string holders;
-      for (const auto& [model, leases] : tensor.holders) holders += (holders.empty() ? "" : ", ") + printable(model) + (leases > 1 && group.size() == 1 ? " ×" + std::to_string(leases) : "");
+      for (const auto& [model, leases] : tensor.holders)
+        holders += (holders.empty() ? "" : ", ") + printable(model) + (leases > 1 && group.size() == 1 ? " ×" + std::to_string(leases) : "");
       if (tensor.pinned) holders += holders.empty() ? "pinned" : " (pinned)";
       if (holders.empty()) holders = tensor.can_be_freed ? "nobody: can be freed" : tensor.grants.empty() ? "nobody" : "nobody yet: granted";
       const bool alone = group.size() == 1;
-      line.cells = {alone ? printable(tensor.name) : printable(tensor.name) + " and " + std::to_string(group.size() - 1) + " more", std::string(to_string(tensor.dtype)), alone ? to_string(tensor.shape) : "",
-                    tensor.storage, format_bytes(line.bytes), format_bytes(line.extra), holders};
+      line.cells = {alone ? printable(tensor.name) : printable(tensor.name) + " and " + std::to_string(group.size() - 1) + " more",
+                    std::string(to_string(tensor.dtype)),
+                    alone ? to_string(tensor.shape) : "",
+                    tensor.storage,
+                    format_bytes(line.bytes),
+                    format_bytes(line.extra),
+                    holders};
       lines.push_back(std::move(line));
     }
     std::stable_sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) { return std::pair(a.extra, a.bytes) > std::pair(b.extra, b.bytes); });
@@ -3825,7 +3887,8 @@ class TensorSharingManager {
     require_name(model, "a model");
     std::optional<Lease<T, S>> lease;
     Lease<T, S> found([&](detail::LeaseNode& node) {
-      if (registry_.acquire(node, name, model, dtype_of<T>, &detail::storage_identity_of<S>) == detail::Registry::Found::other_type) raise_other_type<T, S>(name);
+      if (registry_.acquire(node, name, model, dtype_of<T>, &detail::storage_identity_of<S>) == detail::Registry::Found::other_type)
+        raise_other_type<T, S>(name);
     });
     if (found) lease = std::move(found);
     return lease;
@@ -3835,7 +3898,8 @@ class TensorSharingManager {
   // it to a model. It adds no bytes and keeps its bytes whatever becomes of the source's name. Where
   // the new name exists with the same elements, leases that; counts neither a hit nor a miss.
   // Errors: NotFound (no such source), TypeError, ShapeError (outside the source), AlreadyRegistered, InvalidArgument.
-  template <Element T, Storage S = Heap> [[nodiscard]] Lease<T, S> create_view(std::string_view source_name, std::string new_name, const Shape& offsets, const Shape& sizes, std::string_view model) {
+  template <Element T, Storage S = Heap>
+  [[nodiscard]] Lease<T, S> create_view(std::string_view source_name, std::string new_name, const Shape& offsets, const Shape& sizes, std::string_view model) {
     require_name(new_name, "a view");
     require_name(model, "a model");
     const std::shared_ptr<detail::Entry> source = registry_.find(source_name);
@@ -3848,7 +3912,9 @@ class TensorSharingManager {
 
   // Grants a tensor to consumers: each may use it, and it waits for them for the grace period. May be called in the name
   // of its producer or of a model that holds it. Never throws for what is not there: see ShareStatus.
-  ShareResult share(std::string_view name, std::string_view producer, const std::vector<std::string>& consumers) { return registry_.share(name, producer, consumers); }
+  ShareResult share(std::string_view name, std::string_view producer, const std::vector<std::string>& consumers) {
+    return registry_.share(name, producer, consumers);
+  }
 
   // Ends one lease of a model on a tensor: one without a Lease object first (a producer's), then the oldest.
   // False where it holds none.
@@ -3904,17 +3970,21 @@ class TensorSharingManager {
   template <Element T, Storage S> static bool is_typed(const detail::Entry& entry) {
     return entry.dtype == dtype_of<T> && entry.block->storage_identity() == &detail::storage_identity_of<S>;
   }
-  template <Element T, Storage S> static const detail::TypedEntry<T, S>& typed(const detail::Entry& entry) { return static_cast<const detail::TypedEntry<T, S>&>(entry); }
+  template <Element T, Storage S> static const detail::TypedEntry<T, S>& typed(const detail::Entry& entry) {
+    return static_cast<const detail::TypedEntry<T, S>&>(entry);
+  }
 
   [[noreturn]] void raise_not_found(std::string_view name) const {
-    raise<NotFound>("no tensor is registered as '" + std::string(name) + "'." + registry_.suggestion(name) + " Register it first, or use try_get() where it may be absent");
+    raise<NotFound>("no tensor is registered as '" + std::string(name) + "'." + registry_.suggestion(name) +
+                    " Register it first, or use try_get() where it may be absent");
   }
   template <Element T, Storage S> [[noreturn]] void raise_other_type(std::string_view name) const {
     const std::shared_ptr<detail::Entry> entry = registry_.find(name);
     const std::string asked = std::string(to_string(dtype_of<T>)) + " in storage '" + std::string(S::name()) + "'";
     if (!entry) raise<TypeError>("tensor '" + std::string(name) + "' was not " + asked);  // freed since
     const std::string there(to_string(entry->dtype)), storage(entry->block->storage_name());
-    raise<TypeError>("tensor '" + std::string(name) + "' was asked for as " + asked + ", but it is " + there + " " + to_string(entry->layout.shape) + " in storage '" + storage + "': name that element type and storage, or convert a copy");
+    raise<TypeError>("tensor '" + std::string(name) + "' was asked for as " + asked + ", but it is " + there + " " + to_string(entry->layout.shape) +
+                     " in storage '" + storage + "': name that element type and storage, or convert a copy");
   }
 
   detail::Registry registry_;
@@ -3942,7 +4012,9 @@ class Checkpoint {
   static Checkpoint open(const std::filesystem::path& folder) { return Checkpoint(folder, nullptr, {}); }
   // The manager must outlive this object. `name` stands before every tensor's name; by default the directory's.
   // Errors: also AlreadyRegistered where the names are taken by a checkpoint with other tensors; BudgetExceeded.
-  static Checkpoint open(const std::filesystem::path& folder, TensorSharingManager& manager, std::string name = {}) { return Checkpoint(folder, &manager, std::move(name)); }
+  static Checkpoint open(const std::filesystem::path& folder, TensorSharingManager& manager, std::string name = {}) {
+    return Checkpoint(folder, &manager, std::move(name));
+  }
 
   const std::filesystem::path& folder() const { return folder_; }
   const std::string& name() const { return name_; }
@@ -3967,14 +4039,17 @@ class Checkpoint {
   }
   // The same tensor, leased to a model. Errors: also InvalidArgument without a manager or with an empty model.
   template <Element T> Lease<T, Mapped> lease(std::string_view name, std::string_view model) const {
-    if (manager_ == nullptr) raise<InvalidArgument>("checkpoint '" + name_ + "' was opened without a manager, so there is nobody to lease '" + std::string(name) + "' from: use tensor(), or open it with a manager");
+    if (manager_ == nullptr)
+      raise<InvalidArgument>("checkpoint '" + name_ + "' was opened without a manager, so there is nobody to lease '" + std::string(name) +
+                             "' from: use tensor(), or open it with a manager");
     if (auto lease = manager_->try_get<T, Mapped>(registered_name(name), model)) return std::move(*lease);
     const auto held = tensor<T>(name);  // evicted since: registers it again
     return manager_->get<T, Mapped>(registered_name(name), model);
   }
 
  private:
-  Checkpoint(const std::filesystem::path& folder, TensorSharingManager* manager, std::string name) : folder_(folder), name_(std::move(name)), manager_(manager) {
+  Checkpoint(const std::filesystem::path& folder, TensorSharingManager* manager, std::string name)
+      : folder_(folder), name_(std::move(name)), manager_(manager) {
     std::error_code ignored;
     if (!std::filesystem::is_directory(folder, ignored)) raise<NotFound>("there is no directory '" + folder.string() + "' to open a checkpoint from");
     // "models/bert/" and "." have names too.
@@ -3983,7 +4058,8 @@ class Checkpoint {
     open_files();
     for (std::size_t i = 0; i < files_.size(); ++i)
       for (const SafetensorsInfo& info : files_[i].tensors())
-        if (!index_.emplace(info.name, i).second) raise<BadFile>("tensor '" + info.name + "' is both in '" + files_[index_.at(info.name)].path() + "' and in '" + files_[i].path() + "'");
+        if (!index_.emplace(info.name, i).second)
+          raise<BadFile>("tensor '" + info.name + "' is both in '" + files_[index_.at(info.name)].path() + "' and in '" + files_[i].path() + "'");
     if (manager_ != nullptr) register_all();
   }
 
@@ -3999,7 +4075,8 @@ class Checkpoint {
       parts.erase(std::unique(parts.begin(), parts.end()), parts.end());
       for (const std::string& part : parts) {
         // A name with a folder in it could point anywhere on the machine.
-        if (part.empty() || std::filesystem::path(part).filename().string() != part || part == "..") raise<BadFile>("'" + index.string() + "' names the file '" + part + "', which is no plain file name");
+        if (part.empty() || std::filesystem::path(part).filename().string() != part || part == "..")
+          raise<BadFile>("'" + index.string() + "' names the file '" + part + "', which is no plain file name");
         files_.push_back(SafetensorsFile::open(folder_ / part));
       }
     } else {
@@ -4024,15 +4101,18 @@ class Checkpoint {
     // Two checkpoints of one shape may have one name by accident. Comparing a page of each tensor tells different
     // weights apart at a cost that does not grow with the file.
     constexpr std::size_t compared = 4096;
-    if (!(tensor.block() == view.block()) && view.bytes() != 0 && std::memcmp(tensor.unchecked_view().data(), view.unchecked_view().data(), std::min(compared, view.bytes())) != 0)
-      raise<AlreadyRegistered>("'" + registered_name(name) + "' is registered with other values than '" + folder_.string() + "' holds: two checkpoints have the name '" + name_ + "'. Open one of them under another name");
+    if (!(tensor.block() == view.block()) && view.bytes() != 0 &&
+        std::memcmp(tensor.unchecked_view().data(), view.unchecked_view().data(), std::min(compared, view.bytes())) != 0)
+      raise<AlreadyRegistered>("'" + registered_name(name) + "' is registered with other values than '" + folder_.string() +
+                               "' holds: two checkpoints have the name '" + name_ + "'. Open one of them under another name");
     return tensor;
   }
 
   const SafetensorsFile& file_of(std::string_view tensor) const {
     const auto found = index_.find(tensor);
     if (found == index_.end())
-      raise<NotFound>("checkpoint '" + folder_.string() + "' has no tensor '" + std::string(tensor) + "'; the nearest of its " + std::to_string(index_.size()) + " names are " + nearest_names(tensor, names()));
+      raise<NotFound>("checkpoint '" + folder_.string() + "' has no tensor '" + std::string(tensor) + "'; the nearest of its " + std::to_string(index_.size()) +
+                      " names are " + nearest_names(tensor, names()));
     return files_[found->second];
   }
 
@@ -4124,7 +4204,8 @@ class JsonWriter {
   JsonWriter& end_array() { return end(']', false); }
 
   JsonWriter& key(std::string_view name) {
-    if (levels_.empty() || !levels_.back().is_object || has_key_) raise<InvalidArgument>("JSON: the key '" + std::string(name) + "' must follow the beginning of an object or one of its values");
+    if (levels_.empty() || !levels_.back().is_object || has_key_)
+      raise<InvalidArgument>("JSON: the key '" + std::string(name) + "' must follow the beginning of an object or one of its values");
     separate();
     quote(name);
     text_ += indent_ > 0 ? ": " : ":";
@@ -4150,7 +4231,8 @@ class JsonWriter {
 
   // The finished document; the writer starts anew.
   std::string take() {
-    if (!levels_.empty() || text_.empty()) raise<InvalidArgument>("JSON: the document is not finished: " + std::to_string(levels_.size()) + " objects or arrays are open");
+    if (!levels_.empty() || text_.empty())
+      raise<InvalidArgument>("JSON: the document is not finished: " + std::to_string(levels_.size()) + " objects or arrays are open");
     return std::exchange(text_, std::string());
   }
 
@@ -4318,7 +4400,8 @@ class SafetensorsWriter {
     check_utf8(name);
     for (const Entry& entry : entries_)
       if (entry.name == name) raise<AlreadyRegistered>("a tensor '" + name + "' is in this file already");
-    entries_.push_back({std::move(name), type_name(dtype_of<T>), sizeof(T), tensor.shape(), tensor.bytes(), [tensor](AtomicFile& file) { write_elements(file, tensor.view()); }});
+    entries_.push_back({std::move(name), type_name(dtype_of<T>), sizeof(T), tensor.shape(), tensor.bytes(),
+                        [tensor](AtomicFile& file) { write_elements(file, tensor.view()); }});
   }
   // Errors: InvalidArgument where one is not UTF-8.
   void set_metadata(std::string key, std::string value) {
@@ -4331,12 +4414,14 @@ class SafetensorsWriter {
   void write(const std::filesystem::path& path) const {
     std::vector<const Entry*> order;
     for (const Entry& entry : entries_) order.push_back(&entry);
-    std::sort(order.begin(), order.end(), [](const Entry* a, const Entry* b) { return a->element_bytes != b->element_bytes ? a->element_bytes > b->element_bytes : a->name < b->name; });
+    std::sort(order.begin(), order.end(),
+              [](const Entry* a, const Entry* b) { return a->element_bytes != b->element_bytes ? a->element_bytes > b->element_bytes : a->name < b->name; });
     std::string header = make_header(order);
     // Spaces after the JSON are the format's own padding.
     constexpr std::size_t line = HeapCache::alignment;
     header.resize((8 + header.size() + line - 1) / line * line - 8, ' ');
-    if (header.size() > SafetensorsFile::max_header_bytes) raise<InvalidArgument>("the names of these tensors need " + std::to_string(header.size()) + " bytes, more than a header may have");
+    if (header.size() > SafetensorsFile::max_header_bytes)
+      raise<InvalidArgument>("the names of these tensors need " + std::to_string(header.size()) + " bytes, more than a header may have");
     AtomicFile file(path);
     unsigned char length[8];
     for (int i = 0; i < 8; ++i) length[i] = static_cast<unsigned char>(static_cast<std::uint64_t>(header.size()) >> (8 * i));
@@ -4679,7 +4764,8 @@ void layer_norm_into(SharedTensor<Out, S> out, const X& x, const Scale& scale, c
 }
 
 // The same as a new row-major tensor. 1e-5 is WebNN's and PyTorch's default.
-template <class Out = void, TensorLike X, TensorLike Scale, TensorLike Bias> auto layer_norm(const X& x, const Scale& scale, const Bias& bias, float epsilon = 1e-5f) {
+template <class Out = void, TensorLike X, TensorLike Scale, TensorLike Bias>
+auto layer_norm(const X& x, const Scale& scale, const Bias& bias, float epsilon = 1e-5f) {
   check_not_empty("layer_norm", x);
   auto out = empty_like<chosen_element<Out, element_type_of<X>>>(x, as_tensor(x).shape());
   layer_norm_into(out, x, scale, bias, epsilon);
@@ -4935,7 +5021,8 @@ struct MatmulShapes {
 // NumPy's rules: a vector on the left is a row, on the right a column, and its axis does not appear in the result.
 inline MatmulShapes matmul_shapes(Layout a, Layout b) {
   const Shape given_a = a.shape, given_b = b.shape;
-  if (a.shape.empty() || b.shape.empty()) raise<ShapeError>("matmul needs matrices or vectors, but got shapes " + to_string(given_a) + " and " + to_string(given_b));
+  if (a.shape.empty() || b.shape.empty())
+    raise<ShapeError>("matmul needs matrices or vectors, but got shapes " + to_string(given_a) + " and " + to_string(given_b));
   const bool row = a.shape.rank() == 1, column = b.shape.rank() == 1;
   if (row) a = unsqueeze(a, 0);
   if (column) b = unsqueeze(b, 1);
@@ -4967,27 +5054,31 @@ template <Element Out, Storage S, TensorLike A, TensorLike B, class Epilogue = e
           class Backend = common_backend<SharedTensor<Out, S>, A, B, Extra...>>
   requires(expr::Recorded<Epilogue> || expr::Recordable<Epilogue, 1 + sizeof...(Extra)>)
 void matmul_into(SharedTensor<Out, S> out, const A& a, const B& b, const Epilogue& epilogue = {}, const Extra&... extra) {
-  static_assert(FloatElement<element_type_of<A>> && FloatElement<element_type_of<B>>, "matmul multiplies float, f16 or bf16 elements: dequantize() integers first");
-  static_assert(ScalarElement<Out> && (ScalarElement<element_type_of<Extra>> && ...), "matmul's output and epilogue operands are scalar elements");
-  check_not_empty("matmul", out, a, b, extra...);
-  const auto shapes = detail::matmul_shapes(as_tensor(a).unchecked_view().layout(), as_tensor(b).unchecked_view().layout());
-  check_output_shape("matmul", shapes.result, out.shape());
-  const auto expression = expr::record<1 + sizeof...(Extra)>(epilogue);
-  using E = std::remove_const_t<decltype(expression)>;
-  static_assert(expr::arity<E> <= 1 + sizeof...(Extra), "the epilogue uses more operands than matmul was given");
-  // Vectors get their missing axis back, in out and in the extra operands alike.
-  const bool row = as_tensor(a).rank() == 1, column = as_tensor(b).rank() == 1;
-  const auto restored = [&](Layout layout) {
-    if (row) layout = unsqueeze(layout, static_cast<std::ptrdiff_t>(shapes.batch.rank()));
-    if (column) layout = unsqueeze(layout, -1);
-    return layout;
-  };
-  const auto restore = [&](const auto& operand) { return operand.with(restored(operand.view.layout())); };
-  const MatmulArguments<element_type_of<A>, element_type_of<B>, Out, E, element_type_of<Extra>...> arguments{
-      input(a).with(detail::broadcast_batch(shapes.a, shapes.batch)), input(b).with(detail::broadcast_batch(shapes.b, shapes.batch)), expression,
-      {restore(broadcast_to(input(extra), shapes.result))...}, restore(output(out))};
-  prepare<Backend>(input(a), input(b), input(extra)...);
-  backend_at<Backend>(out).matmul(arguments);
+    static_assert(FloatElement<element_type_of<A>> && FloatElement<element_type_of<B>>,
+                  "matmul multiplies float, f16 or bf16 elements: dequantize() integers first");
+    static_assert(ScalarElement<Out> && (ScalarElement<element_type_of<Extra>> && ...), "matmul's output and epilogue operands are scalar elements");
+    check_not_empty("matmul", out, a, b, extra...);
+    const auto shapes = detail::matmul_shapes(as_tensor(a).unchecked_view().layout(), as_tensor(b).unchecked_view().layout());
+    check_output_shape("matmul", shapes.result, out.shape());
+    const auto expression = expr::record<1 + sizeof...(Extra)>(epilogue);
+    using E = std::remove_const_t<decltype(expression)>;
+    static_assert(expr::arity<E> <= 1 + sizeof...(Extra), "the epilogue uses more operands than matmul was given");
+    // Vectors get their missing axis back, in out and in the extra operands alike.
+    const bool row = as_tensor(a).rank() == 1, column = as_tensor(b).rank() == 1;
+    const auto restored = [&](Layout layout) {
+      if (row) layout = unsqueeze(layout, static_cast<std::ptrdiff_t>(shapes.batch.rank()));
+      if (column) layout = unsqueeze(layout, -1);
+      return layout;
+    };
+    const auto restore = [&](const auto& operand) { return operand.with(restored(operand.view.layout())); };
+    const MatmulArguments<element_type_of<A>, element_type_of<B>, Out, E, element_type_of<Extra>...> arguments{
+        input(a).with(detail::broadcast_batch(shapes.a, shapes.batch)),
+        input(b).with(detail::broadcast_batch(shapes.b, shapes.batch)),
+        expression,
+        {restore(broadcast_to(input(extra), shapes.result))...},
+        restore(output(out))};
+    prepare<Backend>(input(a), input(b), input(extra)...);
+    backend_at<Backend>(out).matmul(arguments);
 }
 
 // epilogue(a · b, extra...) as a new tensor, e.g. matmul(x, w, [](auto acc, auto bias) { return gelu(acc + bias); }, bias).
@@ -5154,7 +5245,8 @@ template <class Q, class S> struct Quantized {
 namespace detail {
 // How many elements of each axis share one index of `parameter`. Errors: ShapeError where it does not divide.
 inline Shape block_sizes(const Shape& x, const Shape& parameter) {
-  if (parameter.rank() > x.rank()) raise<ShapeError>("quantisation parameters of shape " + to_string(parameter) + " have more dimensions than the values' " + to_string(x));
+  if (parameter.rank() > x.rank())
+    raise<ShapeError>("quantisation parameters of shape " + to_string(parameter) + " have more dimensions than the values' " + to_string(x));
   Shape sizes = x;
   for (std::size_t back = 1; back <= parameter.rank(); ++back) {
     const std::size_t extent = x[x.rank() - back], blocks = parameter[parameter.rank() - back];
@@ -5193,11 +5285,13 @@ template <class T> Operand<T> block_parameter(const Operand<T>& parameter, const
 }
 
 // The zero point like the scale; a null block where there is none. Errors: ShapeError where their shapes differ.
-template <class Q, TensorLike Scale, TensorLike Z> Operand<const Q> zero_point_operand(const Scale& scale, const Z& zero_point, const Shape& x, const Shape& sizes) {
+template <class Q, TensorLike Scale, TensorLike Z>
+Operand<const Q> zero_point_operand(const Scale& scale, const Z& zero_point, const Shape& x, const Shape& sizes) {
   static_assert(std::same_as<element_type_of<Z>, Q>, "the zero point has the element type of the quantised values");
   if (!as_tensor(zero_point)) return {};
   if (!(as_tensor(scale).shape() == as_tensor(zero_point).shape()))
-    raise<ShapeError>("scale and zero point must have one shape, but have " + to_string(as_tensor(scale).shape()) + " and " + to_string(as_tensor(zero_point).shape()));
+    raise<ShapeError>("scale and zero point must have one shape, but have " + to_string(as_tensor(scale).shape()) + " and " +
+                      to_string(as_tensor(zero_point).shape()));
   return block_parameter(input(zero_point), x, sizes);
 }
 }  // namespace detail
@@ -5206,8 +5300,10 @@ template <class Q, TensorLike Scale, TensorLike Z> Operand<const Q> zero_point_o
 // divides x's: [] or [1] per tensor, [C, 1, 1] per channel, [R, C / 32] for rows in blocks of 32. Results saturate to
 // Q's range, or to [low, high].
 // Errors: ShapeError.
-template <QuantizedElement Q, TensorLike X, TensorLike Scale, TensorLike Zero = SharedTensor<Q, storage_type_of<Scale>>, class Backend = common_backend<X, Scale, Zero>>
-auto quantize(const X& x, const Scale& scale, const Zero& zero_point = {}, std::int32_t low = std::numeric_limits<Q>::min(), std::int32_t high = std::numeric_limits<Q>::max()) {
+template <QuantizedElement Q, TensorLike X, TensorLike Scale, TensorLike Zero = SharedTensor<Q, storage_type_of<Scale>>,
+          class Backend = common_backend<X, Scale, Zero>>
+auto quantize(const X& x, const Scale& scale, const Zero& zero_point = {}, std::int32_t low = std::numeric_limits<Q>::min(),
+              std::int32_t high = std::numeric_limits<Q>::max()) {
   static_assert(FloatElement<element_type_of<X>>, "quantize takes float, f16 or bf16 elements");
   static_assert(std::same_as<element_type_of<Scale>, float>, "quantize's scale is float");
   check_not_empty("quantize", x, scale);
@@ -5217,7 +5313,8 @@ auto quantize(const X& x, const Scale& scale, const Zero& zero_point = {}, std::
   const auto blocked = [&](const auto& operand) { return operand.with(detail::split_blocks(operand.view.layout(), sizes)); };
   const auto zero = detail::zero_point_operand<Q>(scale, zero_point, shape, sizes);
   prepare<Backend>(input(x), input(scale), zero);
-  backend_at<Backend>(out).quantize(QuantizeArguments<element_type_of<X>, Q>{blocked(input(x)), detail::block_parameter(input(scale), shape, sizes), zero, low, high, blocked(output(out))});
+  backend_at<Backend>(out).quantize(
+      QuantizeArguments<element_type_of<X>, Q>{blocked(input(x)), detail::block_parameter(input(scale), shape, sizes), zero, low, high, blocked(output(out))});
   return out;
 }
 
@@ -5256,7 +5353,8 @@ template <QuantizedElement Q, TensorLike X> auto quantize(const X& x, std::optio
 }
 
 // (values - zero_point) * scale as a new tensor (WebNN's dequantizeLinear). Errors: ShapeError.
-template <FloatElement Out = float, TensorLike X, TensorLike Scale, TensorLike Zero = SharedTensor<element_type_of<X>, storage_type_of<Scale>>, class Backend = common_backend<X, Scale, Zero>>
+template <FloatElement Out = float, TensorLike X, TensorLike Scale, TensorLike Zero = SharedTensor<element_type_of<X>, storage_type_of<Scale>>,
+          class Backend = common_backend<X, Scale, Zero>>
 auto dequantize(const X& values, const Scale& scale, const Zero& zero_point = {}) {
   using Q = element_type_of<X>;
   static_assert(QuantizedElement<Q>, "dequantize takes int8_t or uint8_t elements");
@@ -5268,7 +5366,8 @@ auto dequantize(const X& values, const Scale& scale, const Zero& zero_point = {}
   const auto blocked = [&](const auto& operand) { return operand.with(detail::split_blocks(operand.view.layout(), sizes)); };
   const auto zero = detail::zero_point_operand<Q>(scale, zero_point, shape, sizes);
   prepare<Backend>(input(values), input(scale), zero);
-  backend_at<Backend>(out).dequantize(DequantizeArguments<Q, Out>{blocked(input(values)), detail::block_parameter(input(scale), shape, sizes), zero, blocked(output(out))});
+  backend_at<Backend>(out).dequantize(
+      DequantizeArguments<Q, Out>{blocked(input(values)), detail::block_parameter(input(scale), shape, sizes), zero, blocked(output(out))});
   return out;
 }
 template <FloatElement Out = float, QuantizedElement Q, Storage S> auto dequantize(const Quantized<Q, S>& quantized) {
@@ -5317,7 +5416,8 @@ void softmax_into(SharedTensor<Out, S> out, const X& x, std::ptrdiff_t axis = -1
   check_output_shape("softmax", as_tensor(x).shape(), out.shape());
   const std::size_t last = normalize_axis(axis, out.rank());
   prepare<Backend>(input(x));
-  backend_at<Backend>(out).softmax(SoftmaxArguments<element_type_of<X>, Out>{detail::with_axis_last(input(x), last), detail::with_axis_last(output(out), last)});
+  backend_at<Backend>(out).softmax(
+      SoftmaxArguments<element_type_of<X>, Out>{detail::with_axis_last(input(x), last), detail::with_axis_last(output(out), last)});
 }
 
 // The same as a new row-major tensor.
@@ -5360,7 +5460,9 @@ template <TensorLike X, class Backend = common_backend<X>> auto top_k(const X& x
   check_not_empty("top_k", x);
   const std::size_t last = normalize_axis(axis, as_tensor(x).rank());
   Shape shape = as_tensor(x).shape();
-  if (k > shape[last]) raise<ShapeError>("top_k of " + std::to_string(k) + " along dimension " + std::to_string(last) + " of shape " + to_string(shape) + ", which has fewer elements");
+  if (k > shape[last])
+    raise<ShapeError>("top_k of " + std::to_string(k) + " along dimension " + std::to_string(last) + " of shape " + to_string(shape) +
+                      ", which has fewer elements");
   if (shape[last] > std::size_t{INT32_MAX}) raise<ShapeError>("top_k counts positions in int32: " + std::to_string(shape[last]) + " elements are too many");
   shape[last] = k;
   TopK<T, typename tensor_type<X>::result_storage> result{empty_like<T>(x, shape), empty_like<std::int32_t>(x, shape)};
@@ -5474,9 +5576,13 @@ template <std::integral C, class F> constexpr C wrapping(C a, C b, F f) {
 template <class Op, class C> C apply(Op, C x) {
   static_assert(std::floating_point<C> || op::is_exact_on_integers<Op>,
                 "this function has no integer meaning: give map<float> as the result type, or cast the operands to a float type");
-  if constexpr (std::same_as<Op, op::Negate>) { if constexpr (std::integral<C>) return detail::wrapping(C{0}, x, [](auto a, auto b) { return a - b; }); else return -x; }
-  else if constexpr (std::same_as<Op, op::Abs>) { if constexpr (std::integral<C>) return x < 0 ? apply(op::Negate{}, x) : x; else return std::fabs(x); }
-  else if constexpr (std::same_as<Op, op::Exp>) return std::exp(x);
+  if constexpr (std::same_as<Op, op::Negate>) {
+    if constexpr (std::integral<C>) return detail::wrapping(C{0}, x, [](auto a, auto b) { return a - b; });
+    else return -x;
+  } else if constexpr (std::same_as<Op, op::Abs>) {
+    if constexpr (std::integral<C>) return x < 0 ? apply(op::Negate{}, x) : x;
+    else return std::fabs(x);
+  } else if constexpr (std::same_as<Op, op::Exp>) return std::exp(x);
   else if constexpr (std::same_as<Op, op::Log>) return std::log(x);
   else if constexpr (std::same_as<Op, op::Sqrt>) return std::sqrt(x);
   else if constexpr (std::same_as<Op, op::Rsqrt>) return C{1} / std::sqrt(x);
@@ -5485,7 +5591,8 @@ template <class Op, class C> C apply(Op, C x) {
   else if constexpr (std::same_as<Op, op::Erf>) return std::erf(x);
   else if constexpr (std::same_as<Op, op::Sigmoid>) return C{1} / (C{1} + std::exp(-x));
   // x/2 (1 + erf(x/sqrt 2)) written with erfc keeps the digits of the negative tail; -inf gives 0, its limit.
-  else if constexpr (std::same_as<Op, op::Gelu>) return x == -std::numeric_limits<C>::infinity() ? C{0} : x * C{0.5} * std::erfc(-x * static_cast<C>(0.70710678118654752440L));
+  else if constexpr (std::same_as<Op, op::Gelu>)
+    return x == -std::numeric_limits<C>::infinity() ? C{0} : x * C{0.5} * std::erfc(-x * static_cast<C>(0.70710678118654752440L));
   else if constexpr (std::same_as<Op, op::GeluTanh>) {
     if (x == -std::numeric_limits<C>::infinity()) return C{0};
     // 1 + tanh(u) = 2 sigmoid(2u); sqrt(2/pi) = 0.7978845608028654.
@@ -5510,11 +5617,16 @@ template <class Op, class C> C apply(Op, C a, C b) {
     else if constexpr (std::same_as<Op, op::LessEqual>) return static_cast<C>(a <= b);
     else if constexpr (std::same_as<Op, op::Greater>) return static_cast<C>(a > b);
     else return static_cast<C>(a >= b);
-  }
-  else if constexpr (std::same_as<Op, op::Add>) { if constexpr (std::integral<C>) return detail::wrapping(a, b, [](auto x, auto y) { return x + y; }); else return a + b; }
-  else if constexpr (std::same_as<Op, op::Subtract>) { if constexpr (std::integral<C>) return detail::wrapping(a, b, [](auto x, auto y) { return x - y; }); else return a - b; }
-  else if constexpr (std::same_as<Op, op::Multiply>) { if constexpr (std::integral<C>) return detail::wrapping(a, b, [](auto x, auto y) { return x * y; }); else return a * b; }
-  else if constexpr (std::same_as<Op, op::Divide>) return a / b;
+  } else if constexpr (std::same_as<Op, op::Add>) {
+    if constexpr (std::integral<C>) return detail::wrapping(a, b, [](auto x, auto y) { return x + y; });
+    else return a + b;
+  } else if constexpr (std::same_as<Op, op::Subtract>) {
+    if constexpr (std::integral<C>) return detail::wrapping(a, b, [](auto x, auto y) { return x - y; });
+    else return a - b;
+  } else if constexpr (std::same_as<Op, op::Multiply>) {
+    if constexpr (std::integral<C>) return detail::wrapping(a, b, [](auto x, auto y) { return x * y; });
+    else return a * b;
+  } else if constexpr (std::same_as<Op, op::Divide>) return a / b;
   else if constexpr (std::same_as<Op, op::Minimum>) return a != a ? a : b != b ? b : (b < a ? b : a);
   else if constexpr (std::same_as<Op, op::Maximum>) return a != a ? a : b != b ? b : (a < b ? b : a);
   else if constexpr (std::same_as<Op, op::Power>) return std::pow(a, b);
@@ -5528,7 +5640,9 @@ template <class C, class... In> C evaluate(const auto& expression, const std::tu
   else if constexpr (requires { expression.condition; })
     return evaluate<C>(expression.condition, inputs) != C{0} ? evaluate<C>(expression.if_true, inputs) : evaluate<C>(expression.if_false, inputs);
   else if constexpr (requires { expression.left; })
-    return [&]<class Op, class L, class R>(const Binary<Op, L, R>& e) { return apply(Op{}, evaluate<C>(e.left, inputs), evaluate<C>(e.right, inputs)); }(expression);
+    return [&]<class Op, class L, class R>(const Binary<Op, L, R>& e) {
+      return apply(Op{}, evaluate<C>(e.left, inputs), evaluate<C>(e.right, inputs));
+    }(expression);
   else if constexpr (detail::is_unary<E>)
     return [&]<class Op, class X>(const Unary<Op, X>& e) { return apply(Op{}, evaluate<C>(e.x, inputs)); }(expression);
   else
@@ -5595,7 +5709,8 @@ class Reference {
   template <class Out, class E, class... In> void map(const MapArguments<Out, E, In...>& a) const {
     using C = reference::precise<compute_type<Out, In...>>;
     for (std::size_t i = 0; i < a.out.view.size(); ++i)
-      std::apply([&](const auto&... in) { reference::store(a.out.view, i, expr::evaluate<C>(a.expression, std::tuple{reference::load<C>(in.view, i)...})); }, a.in);
+      std::apply([&](const auto&... in) { reference::store(a.out.view, i, expr::evaluate<C>(a.expression, std::tuple{reference::load<C>(in.view, i)...})); },
+                 a.in);
   }
 
   template <class A, class B, class Out, class E, class... Extra> void matmul(const MatmulArguments<A, B, Out, E, Extra...>& a) const {
@@ -5606,7 +5721,11 @@ class Reference {
       double sum = 0;
       for (std::size_t k = 0; k < depth; ++k)
         sum += reference::load<double>(a.a.view, (batch * rows + m) * depth + k) * reference::load<double>(a.b.view, (batch * depth + k) * columns + n);
-      std::apply([&](const auto&... extra) { reference::store(a.out.view, i, expr::evaluate<double>(a.epilogue, std::tuple{sum, reference::load<double>(extra.view, i)...})); }, a.extra);
+      std::apply(
+          [&](const auto&... extra) {
+            reference::store(a.out.view, i, expr::evaluate<double>(a.epilogue, std::tuple{sum, reference::load<double>(extra.view, i)...}));
+          },
+          a.extra);
     }
   }
 
@@ -5630,8 +5749,10 @@ class Reference {
     for (std::size_t axis = a.in.view.rank() - a.reduced_rank; axis < a.in.view.rank(); ++axis) inner *= a.in.shape()[axis];
     for (std::size_t o = 0; o < outer; ++o) {
       C value{};
-      if constexpr (std::is_same_v<Kind, reduction::Maximum>) value = std::is_integral_v<C> ? std::numeric_limits<C>::lowest() : -std::numeric_limits<C>::infinity();
-      if constexpr (std::is_same_v<Kind, reduction::Minimum>) value = std::is_integral_v<C> ? std::numeric_limits<C>::max() : std::numeric_limits<C>::infinity();
+      if constexpr (std::is_same_v<Kind, reduction::Maximum>)
+        value = std::is_integral_v<C> ? std::numeric_limits<C>::lowest() : -std::numeric_limits<C>::infinity();
+      if constexpr (std::is_same_v<Kind, reduction::Minimum>)
+        value = std::is_integral_v<C> ? std::numeric_limits<C>::max() : std::numeric_limits<C>::infinity();
       for (std::size_t i = 0; i < inner; ++i) {
         const C x = reference::load<C>(a.in.view, o * inner + i);
         if constexpr (std::is_same_v<Kind, reduction::Maximum>) value = expr::apply(expr::op::Maximum{}, value, x);
@@ -5684,7 +5805,8 @@ class Reference {
     for (std::size_t i = 0; i < count; ++i) {
       const auto index = static_cast<std::int64_t>(reference::element(a.indices.view, i));
       const std::size_t row = static_cast<std::size_t>(index < 0 ? index + static_cast<std::int64_t>(rows) : index);
-      for (std::size_t j = 0; j < length; ++j) reference::element(a.out.view, i * length + j) = convert<Out>(reference::element(a.table.view, row * length + j));
+      for (std::size_t j = 0; j < length; ++j)
+        reference::element(a.out.view, i * length + j) = convert<Out>(reference::element(a.table.view, row * length + j));
     }
   }
 
@@ -5768,11 +5890,13 @@ inline std::string svg_text(double x, double y, std::string_view text, std::stri
 }
 // `title` is shown under the mouse.
 inline std::string svg_rect(double x, double y, double width, double height, std::string_view attributes, std::string_view title = "") {
-  std::string out = "<rect x=\"" + px(x) + "\" y=\"" + px(y) + "\" width=\"" + px(std::max(width, 0.0)) + "\" height=\"" + px(height) + "\" " + std::string(attributes);
+  std::string out =
+      "<rect x=\"" + px(x) + "\" y=\"" + px(y) + "\" width=\"" + px(std::max(width, 0.0)) + "\" height=\"" + px(height) + "\" " + std::string(attributes);
   return title.empty() ? out + "/>" : out + "><title>" + html(title) + "</title></rect>";
 }
 inline std::string svg(double width, double height, const std::string& content, std::string_view label) {
-  return "<svg viewBox=\"0 0 " + px(width) + " " + px(height) + "\" width=\"" + px(width) + "\" height=\"" + px(height) + "\" role=\"img\" aria-label=\"" + html(label) + "\">" + content + "</svg>";
+  return "<svg viewBox=\"0 0 " + px(width) + " " + px(height) + "\" width=\"" + px(width) + "\" height=\"" + px(height) + "\" role=\"img\" aria-label=\"" +
+         html(label) + "\">" + content + "</svg>";
 }
 
 // Models have a colour by their place in the alphabet; the page defines as many as this.
@@ -5795,7 +5919,9 @@ inline std::vector<MatrixRow> matrix_rows(const SharingStats& stats) {
   std::vector<MatrixRow> rows;
   for (const auto& group : tensor_groups(stats)) {
     const TensorUsage& tensor = *group.front();
-    MatrixRow row{tensor.name, tensor.name, std::string(to_string(tensor.dtype)) + " " + to_string(tensor.shape) + " · " + tensor.storage, 0, {}, tensor.grants, tensor.pinned, false};
+    MatrixRow row{
+        tensor.name,   tensor.name, std::string(to_string(tensor.dtype)) + " " + to_string(tensor.shape) + " · " + tensor.storage, 0, {}, tensor.grants,
+        tensor.pinned, false};
     row.is_view = group.size() == 1 && tensor.extra_bytes == 0;
     for (const TensorUsage* member : group) {
       row.bytes += member->bytes;
@@ -5823,7 +5949,8 @@ inline std::string matrix_chart(const SharingStats& stats, const ColorOf& colors
   constexpr double label = 290, bar = 220, cell = 44, row_height = 38;
   // Labels rise at 45 degrees, about 4.9 units per letter of 11.5 units.
   const double head = 26 + 4.9 * static_cast<double>(longest), left = label + bar + 130;
-  const double width = left + cell * static_cast<double>(colors.size()) + head, height = head + row_height * static_cast<double>(rows.size()) + (left_out ? 26 : 6);
+  const double width = left + cell * static_cast<double>(colors.size()) + head,
+               height = head + row_height * static_cast<double>(rows.size()) + (left_out ? 26 : 6);
   std::size_t largest = 1;
   for (const MatrixRow& row : rows) largest = std::max(largest, row.bytes);
   std::string out;
@@ -5834,18 +5961,24 @@ inline std::string matrix_chart(const SharingStats& stats, const ColorOf& colors
   for (std::size_t index = 0; index < rows.size(); ++index) {
     const MatrixRow& row = rows[index];
     const double y = head + row_height * static_cast<double>(index);
-    out += "<line x1=\"0\" x2=\"" + px(left + cell * static_cast<double>(colors.size())) + "\" y1=\"" + px(y) + "\" y2=\"" + px(y) + "\" class=\"rule\"/><g><title>" + html(row.title) + "</title>";
-    out += svg_text(0, y + 17, shortened(row.label, 38), "strong") + svg_text(0, y + 31, shortened(row.detail + (row.is_view ? " · view, 0 extra bytes" : ""), 52), "small") + "</g>";
+    out += "<line x1=\"0\" x2=\"" + px(left + cell * static_cast<double>(colors.size())) + "\" y1=\"" + px(y) + "\" y2=\"" + px(y) +
+           "\" class=\"rule\"/><g><title>" + html(row.title) + "</title>";
+    out += svg_text(0, y + 17, shortened(row.label, 38), "strong") +
+           svg_text(0, y + 31, shortened(row.detail + (row.is_view ? " · view, 0 extra bytes" : ""), 52), "small") + "</g>";
     const double length = bar * static_cast<double>(row.bytes) / static_cast<double>(largest);
-    out += svg_rect(label, y + 14, std::max(length, 1.5), 10, "rx=\"2\" class=\"amount\"") + svg_text(label + std::max(length, 1.5) + 7, y + 23, format_bytes(row.bytes) + (row.pinned ? " · pinned" : ""), "small");
+    out += svg_rect(label, y + 14, std::max(length, 1.5), 10, "rx=\"2\" class=\"amount\"") +
+           svg_text(label + std::max(length, 1.5) + 7, y + 23, format_bytes(row.bytes) + (row.pinned ? " · pinned" : ""), "small");
     for (const auto& [model, color] : colors) {
       const double x = left + cell * static_cast<double>(color);
       const auto held = row.holders.find(model);
       if (held != row.holders.end()) {
-        out += svg_rect(x + 4, y + 6, cell - 8, row_height - 12, "rx=\"5\" " + fill(color), model + " holds " + row.label + ": " + std::to_string(held->second) + (held->second == 1 ? " lease" : " leases"));
+        out += svg_rect(x + 4, y + 6, cell - 8, row_height - 12, "rx=\"5\" " + fill(color),
+                        model + " holds " + row.label + ": " + std::to_string(held->second) + (held->second == 1 ? " lease" : " leases"));
         if (held->second > 1 && row.label == row.title) out += svg_text(x + cell / 2, y + 23, "×" + std::to_string(held->second), "in-cell");
       } else if (std::find(row.grants.begin(), row.grants.end(), model) != row.grants.end()) {
-        out += svg_rect(x + 5, y + 7, cell - 10, row_height - 14, "rx=\"5\" fill=\"none\" stroke-dasharray=\"3 3\" stroke=\"var(--c" + std::to_string(color % color_count) + ")\"", model + " may use " + row.label + " (grant)");
+        out += svg_rect(x + 5, y + 7, cell - 10, row_height - 14,
+                        "rx=\"5\" fill=\"none\" stroke-dasharray=\"3 3\" stroke=\"var(--c" + std::to_string(color % color_count) + ")\"",
+                        model + " may use " + row.label + " (grant)");
       } else {
         out += "<circle cx=\"" + px(x + cell / 2) + "\" cy=\"" + px(y + row_height / 2) + "\" r=\"1.5\" class=\"none\"/>";
       }
@@ -5863,7 +5996,8 @@ inline std::string models_chart(const SharingStats& stats, const ColorOf& colors
   std::string out;
   double y = 0;
   for (const auto& [name, model] : stats.models) {
-    const double unit = bar / static_cast<double>(largest), unique = unit * static_cast<double>(model.unique_bytes), shared = unit * static_cast<double>(model.shared_bytes);
+    const double unit = bar / static_cast<double>(largest), unique = unit * static_cast<double>(model.unique_bytes),
+                 shared = unit * static_cast<double>(model.shared_bytes);
     const std::string color = fill(colors.at(name));
     out += "<g><title>" + html(name) + "</title>" + svg_text(0, y + 21, shortened(name, 34), "strong") + "</g>";
     out += svg_rect(label, y + 8, unique, 18, color, format_bytes(model.unique_bytes) + " that only " + name + " holds");
@@ -5914,7 +6048,8 @@ inline std::string timeline_chart(std::vector<TimelineSample> samples, const Col
     const double bytes = static_cast<double>(most) * line / 4;
     out += "<line x1=\"" + px(left) + "\" x2=\"" + px(width - right) + "\" y1=\"" + px(y_of(bytes)) + "\" y2=\"" + px(y_of(bytes)) + "\" class=\"rule\"/>";
     out += svg_text(left - 8, y_of(bytes) + 4, format_bytes(static_cast<std::size_t>(bytes)), "small end");
-    if (by_time) out += svg_text(left + plot * line / 4, height - 10, format_seconds(last * line / 4), line == 4 ? "small end" : line == 0 ? "small" : "small middle");
+    if (by_time)
+      out += svg_text(left + plot * line / 4, height - 10, format_seconds(last * line / 4), line == 4 ? "small end" : line == 0 ? "small" : "small middle");
   }
   if (!by_time) out += svg_text(left, height - 10, "changes, in order", "small");
   // Steps: each value holds until the next sample, the last one to the right edge.
@@ -5943,9 +6078,11 @@ inline std::string timeline_chart(std::vector<TimelineSample> samples, const Col
     }
     const auto ceiling = steps([&](std::size_t index) { return below[index]; });
     std::reverse(floor.begin(), floor.end());
-    out += "<path " + fill(colors.at(model)) + " fill-opacity=\"0.55\" d=\"" + path(ceiling, 'M') + path(floor, 'L') + "Z\"><title>" + html(model) + "</title></path>";
+    out += "<path " + fill(colors.at(model)) + " fill-opacity=\"0.55\" d=\"" + path(ceiling, 'M') + path(floor, 'L') + "Z\"><title>" + html(model) +
+           "</title></path>";
   }
-  out += "<path class=\"true\" d=\"" + path(steps([&](std::size_t index) { return columns[index].true_bytes; }), 'M') + "\"><title>memory in use</title></path>";
+  out +=
+      "<path class=\"true\" d=\"" + path(steps([&](std::size_t index) { return columns[index].true_bytes; }), 'M') + "\"><title>memory in use</title></path>";
   return svg(width, height, out, "Memory over time");
 }
 
@@ -6020,9 +6157,11 @@ inline std::string html_table(const std::vector<std::vector<std::string>>& rows)
 inline std::string savings_chart(const SharingStats& stats) {
   constexpr double label = 150, bar = 640;
   const double unit = bar / static_cast<double>(std::max<std::size_t>(stats.separate_bytes, 1)), used = unit * static_cast<double>(stats.true_bytes);
-  std::string out = svg_text(0, 25, "separate copies", "strong") + svg_rect(label, 8, bar, 26, "rx=\"4\" class=\"amount\"") + svg_text(label + bar + 10, 25, format_bytes(stats.separate_bytes));
+  std::string out = svg_text(0, 25, "separate copies", "strong") + svg_rect(label, 8, bar, 26, "rx=\"4\" class=\"amount\"") +
+                    svg_text(label + bar + 10, 25, format_bytes(stats.separate_bytes));
   out += svg_text(0, 67, "shared", "strong") + svg_rect(label, 50, std::max(used, 2.0), 26, "rx=\"4\" " + fill(0));
-  if (stats.saved_bytes > 0) out += svg_rect(label + used + 2, 51, bar - used - 3, 24, "rx=\"4\" fill=\"none\" stroke=\"var(--good)\" stroke-dasharray=\"4 4\"", "saved");
+  if (stats.saved_bytes > 0)
+    out += svg_rect(label + used + 2, 51, bar - used - 3, 24, "rx=\"4\" fill=\"none\" stroke=\"var(--good)\" stroke-dasharray=\"4 4\"", "saved");
   const bool inside = bar - used > 190;  // room for the words
   if (inside) out += svg_text(label + used + 14, 67, format_bytes(stats.true_bytes) + " in use, " + format_bytes(stats.saved_bytes) + " saved");
   else out += svg_text(label + bar + 10, 67, format_bytes(stats.true_bytes));
@@ -6040,40 +6179,59 @@ inline std::string report_html(const SharingStats& stats, const std::vector<Time
   std::size_t next = 0;
   for (auto& [name, color] : colors) color = next++;
 
-  std::string out = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>" + html(options.title) + "</title><style>" +
-                    std::string(html_style) + "</style></head>\n<body><main><header><h1>" + html(options.title) + "</h1>";
-  out += "<p>" + html(options.subtitle.empty() ? std::to_string(stats.total_models) + " models live in " + std::to_string(stats.total_tensors) + " tensors." : options.subtitle) + "</p></header>\n";
+  std::string out =
+      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>" +
+      html(options.title) + "</title><style>" + std::string(html_style) + "</style></head>\n<body><main><header><h1>" + html(options.title) + "</h1>";
+  out += "<p>" +
+         html(options.subtitle.empty() ? std::to_string(stats.total_models) + " models live in " + std::to_string(stats.total_tensors) + " tensors."
+                                       : options.subtitle) +
+         "</p></header>\n";
   const double saved = stats.separate_bytes == 0 ? 0 : static_cast<double>(stats.saved_bytes) / static_cast<double>(stats.separate_bytes);
-  out += "<div class=\"cards\">" + html_card(format_bytes(stats.true_bytes), stats.max_memory == ManagerOptions::unlimited ? "in use, peak " + format_bytes(stats.peak_bytes) : "in use of " + format_bytes(stats.max_memory));
+  out += "<div class=\"cards\">" + html_card(format_bytes(stats.true_bytes), stats.max_memory == ManagerOptions::unlimited
+                                                                                 ? "in use, peak " + format_bytes(stats.peak_bytes)
+                                                                                 : "in use of " + format_bytes(stats.max_memory));
   out += html_card(format_bytes(stats.saved_bytes), percent(saved) + " of what separate copies need", "card good");
   out += html_card(std::to_string(stats.total_tensors), "tensors by name, " + std::to_string(stats.total_models) + " models");
   out += html_card(std::to_string(stats.hits), "lookups found their tensor, " + std::to_string(stats.misses) + " did not") + "</div>\n";
 
   out += html_section("What sharing saved", "If every model had its own copy of the bytes it holds, against the bytes that there are.", savings_chart(stats));
   for (const HtmlTable& table : options.tables) out += html_section(table.title, table.note, html_table(table.rows));
-  if (!stats.tensors.empty()) out += html_section("Who holds what", "A filled cell is a lease: the model is using the tensor. A dashed one is a grant: it may. Tensors with the same holders are one row.", matrix_chart(stats, colors));
+  if (!stats.tensors.empty())
+    out += html_section("Who holds what",
+                        "A filled cell is a lease: the model is using the tensor. A dashed one is a grant: it may. Tensors with the same holders are one row.",
+                        matrix_chart(stats, colors));
   if (!timeline.empty()) {
     ColorOf seen = colors;  // models that were released before the report have colours too
     for (const TimelineSample& sample : timeline)
       for (const auto& [model, bytes] : sample.model_bytes) if (seen.emplace(model, next).second) ++next;
     std::string legend = "<div class=\"legend\"><span><i class=\"stroke\"></i>memory in use</span>";
-    std::erase_if(seen, [&](const auto& model) { return std::none_of(timeline.begin(), timeline.end(), [&](const TimelineSample& sample) { return sample.model_bytes.contains(model.first); }); });
-    for (const auto& [model, color] : seen) legend += "<span><i style=\"background:var(--c" + std::to_string(color % color_count) + ")\"></i>" + html(shortened(model, 40)) + "</span>";
-    out += html_section("Memory over time", "The areas are what each model would need for itself; the line is what they need together.", timeline_chart(timeline, seen) + legend + "</div>");
+    std::erase_if(seen, [&](const auto& model) {
+      return std::none_of(timeline.begin(), timeline.end(), [&](const TimelineSample& sample) { return sample.model_bytes.contains(model.first); });
+    });
+    for (const auto& [model, color] : seen)
+      legend += "<span><i style=\"background:var(--c" + std::to_string(color % color_count) + ")\"></i>" + html(shortened(model, 40)) + "</span>";
+    out += html_section("Memory over time", "The areas are what each model would need for itself; the line is what they need together.",
+                        timeline_chart(timeline, seen) + legend + "</div>");
   }
   if (!stats.models.empty()) {
     std::vector<std::vector<std::string>> rows{{"model", "tensors", "leases", "total", "unique", "shared", "proportional"}};
     for (const auto& [name, model] : stats.models)
-      rows.push_back({name, std::to_string(model.tensors.size()), std::to_string(model.leases), format_bytes(model.total_bytes), format_bytes(model.unique_bytes), format_bytes(model.shared_bytes),
+      rows.push_back({name, std::to_string(model.tensors.size()), std::to_string(model.leases), format_bytes(model.total_bytes),
+                      format_bytes(model.unique_bytes), format_bytes(model.shared_bytes),
                       format_bytes(static_cast<std::size_t>(model.proportional_bytes + 0.5))});
-    out += html_section("Each model", "Solid: bytes that only this model holds. Pale: bytes that others hold too. The mark is its fair share: each byte divided by the number of its holders.", models_chart(stats, colors));
+    out += html_section("Each model",
+                        "Solid: bytes that only this model holds. Pale: bytes that others hold too. The mark is its fair share: each byte divided by the "
+                        "number of its holders.",
+                        models_chart(stats, colors));
     out += html_section("In numbers", "", html_table(rows));
   }
   return out + "<footer>Every block of memory is counted once, however many names, views and models use it.</footer></main></body></html>\n";
 }
 
 // The same for a manager, with its timeline where it records one.
-inline std::string report_html(const TensorSharingManager& manager, const HtmlOptions& options = {}) { return report_html(manager.stats(), manager.timeline(), options); }
+inline std::string report_html(const TensorSharingManager& manager, const HtmlOptions& options = {}) {
+  return report_html(manager.stats(), manager.timeline(), options);
+}
 
 }  // namespace cotenant
 
@@ -6105,11 +6263,19 @@ inline void write_json(JsonWriter& json, const TensorUsage& tensor) {
   json.member("dtype", to_string(tensor.dtype)).member("storage", tensor.storage).member("references", tensor.references).member("leases", tensor.leases);
   write_json(json.key("holders"), tensor.holders);
   write_json(json.key("grants"), tensor.grants);
-  json.member("producer", tensor.producer).member("source", tensor.source).member("pinned", tensor.pinned).member("can_be_freed", tensor.can_be_freed).end_object();
+  json.member("producer", tensor.producer)
+      .member("source", tensor.source)
+      .member("pinned", tensor.pinned)
+      .member("can_be_freed", tensor.can_be_freed)
+      .end_object();
 }
 
 inline void write_json(JsonWriter& json, const ModelUsage& model) {
-  json.begin_object().member("name", model.name).member("total_bytes", model.total_bytes).member("unique_bytes", model.unique_bytes).member("shared_bytes", model.shared_bytes);
+  json.begin_object()
+      .member("name", model.name)
+      .member("total_bytes", model.total_bytes)
+      .member("unique_bytes", model.unique_bytes)
+      .member("shared_bytes", model.shared_bytes);
   json.member("proportional_bytes", model.proportional_bytes).member("leases", model.leases).member("hits", model.hits);
   write_json(json.key("tensors"), model.tensors);
   json.end_object();
@@ -6117,10 +6283,18 @@ inline void write_json(JsonWriter& json, const ModelUsage& model) {
 
 // max_memory is null where there is no budget.
 inline void write_json(JsonWriter& json, const SharingStats& stats) {
-  json.begin_object().member("total_tensors", stats.total_tensors).member("total_models", stats.total_models).member("true_bytes", stats.true_bytes).member("peak_bytes", stats.peak_bytes);
+  json.begin_object()
+      .member("total_tensors", stats.total_tensors)
+      .member("total_models", stats.total_models)
+      .member("true_bytes", stats.true_bytes)
+      .member("peak_bytes", stats.peak_bytes);
   if (stats.max_memory == ManagerOptions::unlimited) json.member("max_memory", nullptr);
   else json.member("max_memory", stats.max_memory);
-  json.member("separate_bytes", stats.separate_bytes).member("saved_bytes", stats.saved_bytes).member("hits", stats.hits).member("misses", stats.misses).member("hit_rate", stats.hit_rate);
+  json.member("separate_bytes", stats.separate_bytes)
+      .member("saved_bytes", stats.saved_bytes)
+      .member("hits", stats.hits)
+      .member("misses", stats.misses)
+      .member("hit_rate", stats.hit_rate);
   write_json(json.key("tensors"), stats.tensors);
   write_json(json.key("models"), stats.models);
   json.end_object();
@@ -6135,7 +6309,10 @@ inline void write_json(JsonWriter& json, const SharingOpportunity& opportunity) 
 
 inline void write_json(JsonWriter& json, const OptimizationResult& result) {
   json.begin_object().member("initial_bytes", result.initial_bytes).member("current_bytes", result.current_bytes).member("freed_bytes", result.freed_bytes);
-  json.member("freed_tensors", result.freed_tensors).member("percentage", result.percentage).member("remaining_tensors", result.remaining_tensors).member("trimmed_bytes", result.trimmed_bytes);
+  json.member("freed_tensors", result.freed_tensors)
+      .member("percentage", result.percentage)
+      .member("remaining_tensors", result.remaining_tensors)
+      .member("trimmed_bytes", result.trimmed_bytes);
   write_json(json.key("freed_names"), result.freed_names);
   json.end_object();
 }
@@ -6231,22 +6408,11 @@ inline Capabilities machine_capabilities() {
 
 // One line, e.g. "CPU target AVX2 (32-byte vectors), 2 of 4 cores, 7.7 GiB memory, caches 32 KiB + 512 KiB + 16.0 MiB".
 inline std::string to_string(const Capabilities& capabilities) {
-  const auto size = [](std::size_t bytes) -> std::string {
-    if (bytes == 0) return "unknown";
-    const char* unit = " B";
-    double value = static_cast<double>(bytes);
-    for (const char* larger : {" KiB", " MiB", " GiB", " TiB"}) {
-      if (value < 1024) break;
-      value /= 1024;
-      unit = larger;
-    }
-    const auto tenths = static_cast<std::uint64_t>(value * 10 + 0.5);
-    return std::to_string(tenths / 10) + (tenths % 10 != 0 ? "." + std::to_string(tenths % 10) : "") + unit;
-  };
-  std::string text = "CPU target " + capabilities.cpu_target + " (" + std::to_string(capabilities.vector_bytes) + "-byte vectors), " + std::to_string(capabilities.threads) + " of " +
-                     std::to_string(capabilities.cores) + (capabilities.cores == 1 ? " core, " : " cores, ") + size(capabilities.memory) + " memory, caches " +
-                     size(capabilities.level1_data_cache) + " + " + size(capabilities.level2_cache) + " + " + size(capabilities.level3_cache);
-  return text;
+  const auto size = [](std::size_t bytes) { return bytes == 0 ? std::string("unknown") : format_bytes(bytes); };
+  return "CPU target " + capabilities.cpu_target + " (" + std::to_string(capabilities.vector_bytes) + "-byte vectors), " +
+                     std::to_string(capabilities.threads) + " of " + std::to_string(capabilities.cores) + (capabilities.cores == 1 ? " core, " : " cores, ") +
+                     size(capabilities.memory) + " memory, caches " + size(capabilities.level1_data_cache) + " + " + size(capabilities.level2_cache) + " + " +
+                     size(capabilities.level3_cache);
 }
 
 }  // namespace cotenant
@@ -6276,8 +6442,8 @@ template <std::size_t Count> struct Iteration {
 // Drops axes of one element, orders the others and merges neighbours that all operands walk as one. The order of an
 // element-wise operation's elements does not matter; reorder = false keeps it. At least `least_rank` axes remain.
 // Not inlined: each kernel calls it once per CPU target, and compiling it each time took a tenth of the compile time.
-template <std::size_t Count>
-[[gnu::noinline]] Iteration<Count> coalesce(const Shape& shape, const std::array<const Strides*, Count>& strides, std::size_t least_rank = 1, bool reorder = true) {
+template <std::size_t Count> [[gnu::noinline]] Iteration<Count> coalesce(const Shape& shape, const std::array<const Strides*, Count>& strides,
+                                                                         std::size_t least_rank = 1, bool reorder = true) {
   std::array<std::size_t, max_rank> order{};
   std::size_t rank = 0;
   const auto distance = [&](std::size_t axis) { return std::abs((*strides[0])[axis]); };
@@ -6312,7 +6478,8 @@ template <std::size_t Count>
 template <std::size_t Count> class Odometer {
  public:
   // Walks the first iteration.rank - inner_axes axes, beginning at their `start`-th index.
-  [[gnu::noinline]] Odometer(const Iteration<Count>& iteration, std::size_t inner_axes, std::size_t start) : iteration_(iteration), axes_(iteration.rank - inner_axes) {
+  [[gnu::noinline]] Odometer(const Iteration<Count>& iteration, std::size_t inner_axes, std::size_t start)
+      : iteration_(iteration), axes_(iteration.rank - inner_axes) {
     // Stops at 0: that is where an iteration with an axis of no elements begins too.
     for (std::size_t axis = axes_; start != 0 && axis-- > 0;) {
       index_[axis] = start % iteration.extent[axis];
@@ -6429,7 +6596,8 @@ template <class Bits> void copy_tiles(const void* context, std::size_t begin, st
   for (std::size_t i = begin; i < end; ++i) {
     const Odometer<2> outer(plan.iteration, 2, i / per_outer);
     const std::size_t row = i % per_outer / plan.column_tiles * plan.tile_rows, column = i % plan.column_tiles * plan.tile_columns;
-    const std::size_t rows = std::min(plan.tile_rows, plan.iteration.extent[rank - 2] - row), columns = std::min(plan.tile_columns, plan.iteration.extent[rank - 1] - column);
+    const std::size_t rows = std::min(plan.tile_rows, plan.iteration.extent[rank - 2] - row),
+                      columns = std::min(plan.tile_columns, plan.iteration.extent[rank - 1] - column);
     const auto r = static_cast<std::ptrdiff_t>(row), c = static_cast<std::ptrdiff_t>(column);
     constexpr auto size = static_cast<std::ptrdiff_t>(sizeof(Bits));
     const char* from = plan.in + (outer.offset(1) + r * in_row + c * in_column) * size;
@@ -6450,7 +6618,8 @@ template <class Bits> void copy_tiles(const void* context, std::size_t begin, st
 // out = in, bit for bit; the two do not overlap.
 template <class T> void copy(const View<const T>& in, const View<T>& out) {
   if (out.size() == 0) return;
-  detail::CopyPlan plan{reinterpret_cast<const char*>(in.data()), reinterpret_cast<char*>(out.data()), coalesce<2>(out.shape(), {&out.strides(), &in.strides()}, 2), 0, 0, 0, 0};
+  detail::CopyPlan plan{
+      reinterpret_cast<const char*>(in.data()), reinterpret_cast<char*>(out.data()), coalesce<2>(out.shape(), {&out.strides(), &in.strides()}, 2), 0, 0, 0, 0};
   const std::size_t rows = plan.iteration.rank - 2, columns = plan.iteration.rank - 1;
   const bool contiguous = plan.iteration.stride[0][columns] == 1 && plan.iteration.stride[1][columns] == 1;
   // Where one side's rows are the other's columns, square tiles of 16 cache lines and 16 rows stay in the L1 cache.
@@ -6459,7 +6628,8 @@ template <class T> void copy(const View<const T>& in, const View<T>& out) {
   plan.column_tiles = (plan.iteration.extent[columns] - 1) / plan.tile_columns + 1;
   plan.row_tiles = (plan.iteration.extent[rows] - 1) / plan.tile_rows + 1;
   const double nanoseconds = (contiguous ? 0.1 : 1.0) * static_cast<double>(plan.tile_rows * plan.tile_columns);
-  parallel_for(plan.iteration.outer_count(2) * plan.row_tiles * plan.column_tiles, nanoseconds, &detail::copy_tiles<typename detail::BitsOf<sizeof(T)>::type>, &plan);
+  parallel_for(plan.iteration.outer_count(2) * plan.row_tiles * plan.column_tiles, nanoseconds, &detail::copy_tiles<typename detail::BitsOf<sizeof(T)>::type>,
+               &plan);
 }
 
 }  // namespace cotenant::cpu
@@ -6787,7 +6957,8 @@ template <class T> requires(std::same_as<T, std::int8_t> || std::same_as<T, std:
   const hn::Rebind<T, FloatTag> narrow;
   const hn::Rebind<std::int32_t, FloatTag> integer;
   const auto number = hn::IfThenElseZero(hn::Eq(value, value), value);
-  const auto inside = hn::Min(hn::Max(number, hn::Set(d, static_cast<float>(std::numeric_limits<T>::min()))), hn::Set(d, static_cast<float>(std::numeric_limits<T>::max())));
+  const auto inside =
+      hn::Min(hn::Max(number, hn::Set(d, static_cast<float>(std::numeric_limits<T>::min()))), hn::Set(d, static_cast<float>(std::numeric_limits<T>::max())));
   hn::StoreU(hn::DemoteTo(narrow, hn::ConvertTo(integer, inside)), narrow, to);
 }
 #undef COTENANT_HARDWARE_F16
@@ -6909,7 +7080,8 @@ HWY_INLINE FloatVector vector_log(FloatTag d, FloatVector x) {
   const auto f = hn::Sub(hn::BitCast(d, hn::Sub(bits, hn::ShiftLeft<23>(n))), constant(d, 1.0f));
   const auto whole = hn::Sub(hn::ConvertTo(d, n), hn::IfThenElseZero(subnormal, constant(d, 23.0f)));
   const auto square = hn::Mul(f, f);
-  const auto r = polynomial(d, f, 0.333333135f, -0.250000089f, 0.200021192f, -0.166679963f, 0.142195508f, -0.124055915f, 0.118881747f, -0.116756409f, 0.0674660131f);
+  const auto r =
+      polynomial(d, f, 0.333333135f, -0.250000089f, 0.200021192f, -0.166679963f, 0.142195508f, -0.124055915f, 0.118881747f, -0.116756409f, 0.0674660131f);
   auto tail = hn::Mul(hn::Mul(square, f), r);
   tail = hn::MulAdd(whole, constant(d, -2.12194440e-4f), tail);
   tail = hn::NegMulAdd(square, constant(d, 0.5f), tail);
@@ -6978,7 +7150,8 @@ HWY_INLINE FloatVector vector_gelu(FloatTag d, FloatVector x) {
   const auto high = hn::Mul(hn::Mul(upper, upper), hn::Neg(half));
   const auto low = hn::Mul(hn::Mul(hn::Sub(t, upper), hn::Add(t, upper)), hn::Neg(half));
   const auto u = hn::Div(one, hn::MulAdd(t, constant(d, 0.45f), one));
-  const auto m = hn::Mul(u, polynomial(d, u, 0.179539889f, 0.179078504f, 0.148391873f, 0.0371944457f, 0.108626798f, -0.351506084f, 0.269368023f, -0.0707459152f));
+  const auto m =
+      hn::Mul(u, polynomial(d, u, 0.179539889f, 0.179078504f, 0.148391873f, 0.0371944457f, 0.108626798f, -0.351506084f, 0.269368023f, -0.0707459152f));
   const auto negative = hn::Lt(x, hn::Zero(d));
   // The factor x goes in before the result is scaled down, so that it does not meet a subnormal tail.
   const auto tail = scaled_exp(d, high, low, hn::Mul(m, hn::IfThenElse(negative, hn::Neg(t), one)));
@@ -7085,8 +7258,8 @@ namespace cotenant::HWY_NAMESPACE {
 
 // to[0, columns) = expression(from...), columns a multiple of the lanes. An operand that repeats one value is one vector
 // of it: its mask is 0 and keeps the position there.
-template <class E, std::size_t... I>
-HWY_INLINE void evaluate_row(const E& expression, const float* const* from, const std::size_t* mask, float* to, std::size_t columns, std::index_sequence<I...>) {
+template <class E, std::size_t... I> HWY_INLINE void evaluate_row(const E& expression, const float* const* from, const std::size_t* mask, float* to,
+                                                                  std::size_t columns, std::index_sequence<I...>) {
   const FloatTag d;
   for (std::size_t column = 0; column < columns; column += hn::Lanes(d))
     hn::StoreU(replay(d, expression, hn::LoadU(d, from[I] + (column & mask[I]))...), d, to + column);
@@ -7095,7 +7268,8 @@ HWY_INLINE void evaluate_row(const E& expression, const float* const* from, cons
 template <std::int64_t Compiled> struct Tiles {
   // out = expression(in...) on rows x columns elements; out may be exactly one of the inputs. Where any operand is not a
   // row of floats, columns is at most cpu::staged_columns.
-  template <class E, std::size_t Count> static void tile(const E& expression, const cpu::Source* in, const cpu::Sink& out, std::size_t rows, std::size_t columns) {
+  template <class E, std::size_t Count>
+  static void tile(const E& expression, const cpu::Source* in, const cpu::Sink& out, std::size_t rows, std::size_t columns) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d), whole = columns / lanes * lanes;
     if (whole != 0) strip<E, Count>(expression, in, out, rows, 0, whole);
@@ -7187,7 +7361,8 @@ template <std::int64_t Compiled> struct Maps {
     for (std::size_t i = begin; i < end; ++i) {
       const std::size_t row = row_tile * plan.tile_rows, column = column_tile * plan.tile_columns;
       const auto moved = [&](const auto& operand, std::size_t index) {
-        return operand.moved(outer.offset(index) + static_cast<std::ptrdiff_t>(row) * operand.row_stride + static_cast<std::ptrdiff_t>(column) * operand.column_stride);
+        return operand.moved(outer.offset(index) + static_cast<std::ptrdiff_t>(row) * operand.row_stride +
+                             static_cast<std::ptrdiff_t>(column) * operand.column_stride);
       };
       cpu::Source in[Count];
       for (std::size_t operand = 0; operand < Count; ++operand) in[operand] = moved(plan.in[operand], operand + 1);
@@ -7369,8 +7544,8 @@ template <std::size_t> struct SumsOfRow { using type = FloatVector; };
 // The running sums, which begin at 0, are parameters, one pack per vector, because compilers keep those in registers:
 // arrays of vectors they may not.
 template <std::size_t... R> struct TileProduct {
-  static HWY_INLINE void run(const float* HWY_RESTRICT left, const float* HWY_RESTRICT right, std::ptrdiff_t left_step, std::size_t depth, float* sums, std::ptrdiff_t stride, bool add,
-                             typename SumsOfRow<R>::type... first, typename SumsOfRow<R>::type... second) {
+  static HWY_INLINE void run(const float* HWY_RESTRICT left, const float* HWY_RESTRICT right, std::ptrdiff_t left_step, std::size_t depth, float* sums,
+                             std::ptrdiff_t stride, bool add, typename SumsOfRow<R>::type... first, typename SumsOfRow<R>::type... second) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
     // The places of the sums are needed after the last step: until then they have time to come into L1.
@@ -7379,11 +7554,18 @@ template <std::size_t... R> struct TileProduct {
       const auto right_first = hn::Load(d, right), right_second = hn::Load(d, right + lanes);
       right += 2 * lanes;
       FloatVector value;
-      ((value = hn::Set(d, left[static_cast<std::ptrdiff_t>(R) * left_step]), first = hn::MulAdd(value, right_first, first), second = hn::MulAdd(value, right_second, second)), ...);
+      ((value = hn::Set(d, left[static_cast<std::ptrdiff_t>(R) * left_step]), first = hn::MulAdd(value, right_first, first),
+        second = hn::MulAdd(value, right_second, second)),
+       ...);
       ++left;
     }
-    if (add) ((first = hn::Add(first, hn::LoadU(d, sums + static_cast<std::ptrdiff_t>(R) * stride)), second = hn::Add(second, hn::LoadU(d, sums + static_cast<std::ptrdiff_t>(R) * stride + static_cast<std::ptrdiff_t>(lanes)))), ...);
-    ((hn::StoreU(first, d, sums + static_cast<std::ptrdiff_t>(R) * stride), hn::StoreU(second, d, sums + static_cast<std::ptrdiff_t>(R) * stride + static_cast<std::ptrdiff_t>(lanes))), ...);
+    if (add)
+      ((first = hn::Add(first, hn::LoadU(d, sums + static_cast<std::ptrdiff_t>(R) * stride)),
+        second = hn::Add(second, hn::LoadU(d, sums + static_cast<std::ptrdiff_t>(R) * stride + static_cast<std::ptrdiff_t>(lanes)))),
+       ...);
+    ((hn::StoreU(first, d, sums + static_cast<std::ptrdiff_t>(R) * stride),
+      hn::StoreU(second, d, sums + static_cast<std::ptrdiff_t>(R) * stride + static_cast<std::ptrdiff_t>(lanes))),
+     ...);
   }
 };
 
@@ -7456,7 +7638,8 @@ template <std::int64_t Compiled> struct Gemm {
       if (height < tile_rows && rows >= height) return height;
     return 1;
   }
-  static void multiply(std::size_t height, const float* left, const float* right, std::ptrdiff_t left_step, std::size_t depth, float* sums, std::ptrdiff_t stride, bool add) {
+  static void multiply(std::size_t height, const float* left, const float* right, std::ptrdiff_t left_step, std::size_t depth, float* sums,
+                       std::ptrdiff_t stride, bool add) {
     switch (height) {
       case 1: return multiply_rows<1>(left, right, left_step, depth, sums, stride, add);
       case 2: return multiply_rows<2>(left, right, left_step, depth, sums, stride, add);
@@ -7469,8 +7652,8 @@ template <std::int64_t Compiled> struct Gemm {
   static void multiply_rows(const float* left, const float* right, std::ptrdiff_t left_step, std::size_t depth, float* sums, std::ptrdiff_t stride, bool add) {
     multiply_each(std::make_index_sequence<Height>{}, left, right, left_step, depth, sums, stride, add);
   }
-  template <std::size_t... R>
-  static HWY_INLINE void multiply_each(std::index_sequence<R...>, const float* left, const float* right, std::ptrdiff_t left_step, std::size_t depth, float* sums, std::ptrdiff_t stride, bool add) {
+  template <std::size_t... R> static HWY_INLINE void multiply_each(std::index_sequence<R...>, const float* left, const float* right, std::ptrdiff_t left_step,
+                                                                   std::size_t depth, float* sums, std::ptrdiff_t stride, bool add) {
     const auto zero = hn::Zero(FloatTag{});
     TileProduct<R...>::run(left, right, left_step, depth, sums, stride, add, (static_cast<void>(R), zero)..., (static_cast<void>(R), zero)...);
   }
@@ -7522,8 +7705,12 @@ HWY_INLINE void store_partial(FloatTag d, FloatVector value, std::size_t count, 
 HWY_INLINE float sum_of_lanes(FloatTag d, FloatVector x) { return hn::GetLane(hn::SumOfLanes(d, x)); }
 // Highway's extrema leave open what NaN gives.
 HWY_INLINE bool has_nan(FloatTag d, FloatVector x) { return !hn::AllTrue(d, hn::Eq(x, x)); }
-HWY_INLINE float maximum_of_lanes(FloatTag d, FloatVector x) { return has_nan(d, x) ? std::numeric_limits<float>::quiet_NaN() : hn::GetLane(hn::MaxOfLanes(d, x)); }
-HWY_INLINE float minimum_of_lanes(FloatTag d, FloatVector x) { return has_nan(d, x) ? std::numeric_limits<float>::quiet_NaN() : hn::GetLane(hn::MinOfLanes(d, x)); }
+HWY_INLINE float maximum_of_lanes(FloatTag d, FloatVector x) {
+  return has_nan(d, x) ? std::numeric_limits<float>::quiet_NaN() : hn::GetLane(hn::MaxOfLanes(d, x));
+}
+HWY_INLINE float minimum_of_lanes(FloatTag d, FloatVector x) {
+  return has_nan(d, x) ? std::numeric_limits<float>::quiet_NaN() : hn::GetLane(hn::MinOfLanes(d, x));
+}
 
 struct SumStep {
   static constexpr float neutral = 0;
@@ -7634,7 +7821,9 @@ template <class T, std::size_t... C> struct SkinnyProduct {
     } else {
       for (; k + lanes <= depth; k += lanes) {
         const auto value = hn::LoadU(d, one + k), other = hn::LoadU(d, two + k);
-        ((x = load_vector(d, right + static_cast<std::ptrdiff_t>(C) * right_step + k), first = hn::MulAdd(value, x, first), second = hn::MulAdd(other, x, second)), ...);
+        ((x = load_vector(d, right + static_cast<std::ptrdiff_t>(C) * right_step + k), first = hn::MulAdd(value, x, first),
+          second = hn::MulAdd(other, x, second)),
+         ...);
       }
       ((more[C] = hn::GetLane(hn::SumOfLanes(d, second))), ...);
     }
@@ -7676,7 +7865,8 @@ template <std::int64_t Compiled> struct Skinny {
       const float* two = row + 1 < rows ? one + left_step : one;
       float* const to = sums + r * sums_step;
       float* const more = two == one ? to : to + sums_step;
-      if (problem.right.row_stride == 1 && problem.right.column_stride != 1) along<Right>(one, two, depth, right, problem.right.column_stride, columns, to, more);
+      if (problem.right.row_stride == 1 && problem.right.column_stride != 1)
+        along<Right>(one, two, depth, right, problem.right.column_stride, columns, to, more);
       else across<Right>(one, two, depth, right, problem.right.row_stride, columns, to, more);
     }
     if (problem.direct != nullptr) return;
@@ -7685,7 +7875,8 @@ template <std::int64_t Compiled> struct Skinny {
   }
 
  private:
-  template <class Right> static void across(const float* one, const float* two, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns, float* sums, float* more) {
+  template <class Right> static void across(const float* one, const float* two, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns,
+                                            float* sums, float* more) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
     const auto zero = hn::Zero(d);
@@ -7704,12 +7895,15 @@ template <std::int64_t Compiled> struct Skinny {
       if (one != two) more[n] = other;
     }
   }
-  template <class Right> static void along(const float* one, const float* two, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns, float* sums, float* more) {
+  template <class Right> static void along(const float* one, const float* two, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns,
+                                           float* sums, float* more) {
     const auto zero = hn::Zero(FloatTag{});
     std::size_t n = 0;
     for (; n + 4 <= columns; n += 4)
-      SkinnyProduct<Right, 0, 1, 2, 3>::along(one, two, depth, right + static_cast<std::ptrdiff_t>(n) * step, step, sums + n, more + n, zero, zero, zero, zero, zero, zero, zero, zero);
-    for (; n < columns; ++n) SkinnyProduct<Right, 0>::along(one, two, depth, right + static_cast<std::ptrdiff_t>(n) * step, step, sums + n, more + n, zero, zero);
+      SkinnyProduct<Right, 0, 1, 2, 3>::along(one, two, depth, right + static_cast<std::ptrdiff_t>(n) * step, step, sums + n, more + n, zero, zero, zero, zero,
+                                              zero, zero, zero, zero);
+    for (; n < columns; ++n)
+      SkinnyProduct<Right, 0>::along(one, two, depth, right + static_cast<std::ptrdiff_t>(n) * step, step, sums + n, more + n, zero, zero);
   }
 };
 
@@ -7730,25 +7924,31 @@ template <std::int64_t Compiled> struct Matmuls {
     const View<const B>& b = arguments.b.view;
     // Where the right operand has few columns and the left one many rows, it is the transposed product that has few rows.
     const std::size_t rank = out.rank(), batch_rank = rank - 2;
-    const bool swapped = out.shape(rank - 1) <= Skinny<Compiled>::most_rows && out.shape(rank - 2) > out.shape(rank - 1) && (a.stride(rank - 1) == 1 || a.stride(rank - 2) == 1);
+    const bool swapped =
+        out.shape(rank - 1) <= Skinny<Compiled>::most_rows && out.shape(rank - 2) > out.shape(rank - 1) && (a.stride(rank - 1) == 1 || a.stride(rank - 2) == 1);
     const std::size_t m = swapped ? rank - 1 : rank - 2, n = swapped ? rank - 2 : rank - 1;
     Plan<E, sizeof...(Extra)> plan{arguments.epilogue, {}, {}, {}, {}, 0, 0, 0, 0};
     cpu::GemmProblem& gemm = plan.gemm;
     gemm.rows = out.shape(m);
     gemm.columns = out.shape(n);
     gemm.depth = a.shape(rank - 1);
-    const cpu::Source rows_of_a = Rows<Compiled>::source(a.data(), a.stride(rank - 2), a.stride(rank - 1)), columns_of_a = Rows<Compiled>::source(a.data(), a.stride(rank - 1), a.stride(rank - 2));
-    const cpu::Source rows_of_b = Rows<Compiled>::source(b.data(), b.stride(rank - 2), b.stride(rank - 1)), columns_of_b = Rows<Compiled>::source(b.data(), b.stride(rank - 1), b.stride(rank - 2));
+    const cpu::Source rows_of_a = Rows<Compiled>::source(a.data(), a.stride(rank - 2), a.stride(rank - 1)),
+                      columns_of_a = Rows<Compiled>::source(a.data(), a.stride(rank - 1), a.stride(rank - 2));
+    const cpu::Source rows_of_b = Rows<Compiled>::source(b.data(), b.stride(rank - 2), b.stride(rank - 1)),
+                      columns_of_b = Rows<Compiled>::source(b.data(), b.stride(rank - 1), b.stride(rank - 2));
     gemm.left = swapped ? columns_of_b : rows_of_a;
     gemm.right = swapped ? columns_of_a : rows_of_b;
     if (Skinny<Compiled>::takes(gemm)) gemm.few_rows = swapped ? &Skinny<Compiled>::template block<A> : &Skinny<Compiled>::template block<B>;
     plan.out = Rows<Compiled>::sink(out.data(), out.stride(m), out.stride(n));
-    ((plan.extra[I] = Rows<Compiled>::source(std::get<I>(arguments.extra).view.data(), std::get<I>(arguments.extra).view.stride(m), std::get<I>(arguments.extra).view.stride(n))), ...);
+    ((plan.extra[I] = Rows<Compiled>::source(std::get<I>(arguments.extra).view.data(), std::get<I>(arguments.extra).view.stride(m),
+                                             std::get<I>(arguments.extra).view.stride(n))),
+     ...);
     gemm.finish = &finish<E, sizeof...(Extra)>;
     plan.is_direct = std::is_same_v<E, expr::Identity> && std::is_same_v<Out, float> && (out.stride(n) == 1 || gemm.columns == 1);
 
     const Strides left_batch = a.strides().part(0, batch_rank), right_batch = b.strides().part(0, batch_rank);
-    const Strides strides[] = {out.strides().part(0, batch_rank), swapped ? right_batch : left_batch, swapped ? left_batch : right_batch, std::get<I>(arguments.extra).view.strides().part(0, batch_rank)...};
+    const Strides strides[] = {out.strides().part(0, batch_rank), swapped ? right_batch : left_batch, swapped ? left_batch : right_batch,
+                               std::get<I>(arguments.extra).view.strides().part(0, batch_rank)...};
     std::array<const Strides*, operands> batch{};
     for (std::size_t operand = 0; operand < operands; ++operand) batch[operand] = &strides[operand];
     plan.batch = cpu::coalesce<operands>(out.shape().part(0, batch_rank), batch, 0);
@@ -7822,15 +8022,16 @@ template <std::int64_t Compiled> struct Matmuls {
     }
   }
 
-  template <class E, std::size_t Count>
-  static void finish(const void* context, std::size_t batch, const float* sums, std::ptrdiff_t stride, std::size_t row, std::size_t column, std::size_t rows, std::size_t columns) {
+  template <class E, std::size_t Count> static void finish(const void* context, std::size_t batch, const float* sums, std::ptrdiff_t stride, std::size_t row,
+                                                           std::size_t column, std::size_t rows, std::size_t columns) {
     const auto& plan = *static_cast<const Plan<E, Count>*>(context);
     const cpu::Odometer<Count + 3> at(plan.batch, 0, batch);
     const auto m = static_cast<std::ptrdiff_t>(row), n = static_cast<std::ptrdiff_t>(column);
     cpu::Source in[Count + 1];
     in[0] = Rows<Compiled>::source(sums, stride, 1);
     for (std::size_t i = 0; i < Count; ++i) in[i + 1] = plan.extra[i].moved(at.offset(i + 3) + m * plan.extra[i].row_stride + n * plan.extra[i].column_stride);
-    Tiles<Compiled>::template tile<E, Count + 1>(plan.epilogue, in, plan.out.moved(at.offset(0) + m * plan.out.row_stride + n * plan.out.column_stride), rows, columns);
+    Tiles<Compiled>::template tile<E, Count + 1>(plan.epilogue, in, plan.out.moved(at.offset(0) + m * plan.out.row_stride + n * plan.out.column_stride), rows,
+                                                 columns);
   }
 };
 
@@ -7884,7 +8085,8 @@ template <std::int64_t Compiled> struct Reductions {
     if (plan.kept.stride[1][kept_last] == 1 && plan.in.column_stride != 1 && plan.kept.extent[kept_last] >= 4 && plan.reduced_count > 0) {
       plan.in.column_stride = 1;
       const std::size_t blocks = (plan.kept.extent[kept_last] - 1) / block_columns + 1;
-      cpu::parallel_for(plan.kept.outer_count(1) * blocks, nanoseconds * static_cast<double>(std::min(block_columns, plan.kept.extent[kept_last])), &down_columns<Step>, &plan);
+      cpu::parallel_for(plan.kept.outer_count(1) * blocks, nanoseconds * static_cast<double>(std::min(block_columns, plan.kept.extent[kept_last])),
+                        &down_columns<Step>, &plan);
     } else {
       cpu::parallel_for(plan.kept.outer_count(0), nanoseconds, &along_rows<Step>, &plan);
     }
@@ -7946,7 +8148,9 @@ template <std::int64_t Compiled> struct Reductions {
           const float* x = plan.in.is_float ? reinterpret_cast<const float*>(from) : buffer;
           std::size_t column = 0;
           for (; column + lanes <= columns; column += lanes) hn::Store(Step::step(d, hn::Load(d, part + column), hn::LoadU(d, x + column)), d, part + column);
-          if (column < columns) store_partial(d, Step::step(d, hn::Load(d, part + column), load_partial(d, x + column, columns - column, Step::neutral)), columns - column, part + column);
+          if (column < columns)
+            store_partial(d, Step::step(d, hn::Load(d, part + column), load_partial(d, x + column, columns - column, Step::neutral)), columns - column,
+                          part + column);
         }
         for (std::size_t column = 0; column < columns; ++column) total[column] = join<Step>(total[column], part[column]);
         done += terms;
@@ -7993,7 +8197,8 @@ template <std::int64_t Compiled> struct WholeRows {
     // Two passes with an exp in one: about 0.5 ns per element.
     if (plan.length == 0) return;
     const double nanoseconds = 0.5 * static_cast<double>(plan.length);
-    if (is_sideways(plan)) cpu::parallel_for(plan.outer.outer_count(1) * groups(plan), nanoseconds * static_cast<double>(group_rows), &run_sideways<&softmax_row>, &plan);
+    if (is_sideways(plan))
+      cpu::parallel_for(plan.outer.outer_count(1) * groups(plan), nanoseconds * static_cast<double>(group_rows), &run_sideways<&softmax_row>, &plan);
     else cpu::parallel_for(plan.outer.outer_count(0), nanoseconds, &run<&softmax_row>, &plan);
   }
 
@@ -8010,7 +8215,10 @@ template <std::int64_t Compiled> struct WholeRows {
  private:
   template <class In, class Out> static RowPlan row_plan(const View<const In>& in, const View<Out>& out) {
     const std::size_t last = out.rank() - 1;
-    RowPlan plan{Rows<Compiled>::source(in.data(), 0, in.stride(last)), Rows<Compiled>::sink(out.data(), 0, out.stride(last)), {}, out.size() == 0 ? 0 : out.shape(last)};
+    RowPlan plan{Rows<Compiled>::source(in.data(), 0, in.stride(last)),
+                 Rows<Compiled>::sink(out.data(), 0, out.stride(last)),
+                 {},
+                 out.size() == 0 ? 0 : out.shape(last)};
     const Strides out_strides = out.strides().part(0, last), in_strides = in.strides().part(0, last);
     plan.outer = cpu::coalesce<2>(out.shape().part(0, last), {&out_strides, &in_strides}, 0);
     return plan;
@@ -8143,7 +8351,8 @@ template <std::int64_t Compiled, class Call> auto dispatch(const Call& call) {
   return Static::enter(call);  // one target: a direct call, libhwy is not needed
 #else
   using Enter = decltype(&Static::template enter<Call>);
-  static constexpr Enter doors[] = {nullptr, HWY_CHOOSE_TARGET_LIST(Kernels<Compiled>::template enter<Call>), HWY_CHOOSE_FALLBACK(Kernels<Compiled>::template enter<Call>)};
+  static constexpr Enter doors[] = {nullptr, HWY_CHOOSE_TARGET_LIST(Kernels<Compiled>::template enter<Call>),
+                                    HWY_CHOOSE_FALLBACK(Kernels<Compiled>::template enter<Call>)};
   static_assert(std::size(doors) == HWY_MAX_DYNAMIC_TARGETS + 2);
   hwy::ChosenTarget& chosen = hwy::GetChosenTarget();
   if (!chosen.IsInitialized()) chosen.Update(hwy::SupportedTargets());
@@ -8192,7 +8401,11 @@ template <class Out, class E, class... In> void map_integers(const MapArguments<
   const View<Out>& out = arguments.out.view;
   if (out.size() == 0) return;
   detail::IntegerMapPlan<Out, E, In...> plan{arguments, {}};
-  plan.iteration = std::apply([&](const auto&... in) { return coalesce<sizeof...(In) + 1>(out.shape(), {&out.strides(), &in.view.strides()...}, 1); }, arguments.in);
+  plan.iteration = std::apply(
+      [&](const auto&... in) {
+        return coalesce<sizeof...(In) + 1>(out.shape(), {&out.strides(), &in.view.strides()...}, 1);
+      },
+      arguments.in);
   const std::size_t rows = plan.iteration.outer_count(1);
   parallel_for(rows, static_cast<double>(out.size() / rows), &detail::map_integer_rows<Out, E, In...>, &plan);
 }
@@ -8263,9 +8476,11 @@ template <class T, class Index, class Out> void gather_rows(const void* context,
     for (std::size_t r = 0; r < rows; ++r, row.advance()) {
       const T* source = from + row.offset(1);
       Out* target = to + row.offset(0);
-      if (std::same_as<T, Out> && out_step == 1 && table_step == 1) std::copy_n(reinterpret_cast<const char*>(source), columns * sizeof(T), reinterpret_cast<char*>(target));
+      if (std::same_as<T, Out> && out_step == 1 && table_step == 1)
+        std::copy_n(reinterpret_cast<const char*>(source), columns * sizeof(T), reinterpret_cast<char*>(target));
       else
-        for (std::size_t c = 0; c < columns; ++c) target[static_cast<std::ptrdiff_t>(c) * out_step] = convert<Out>(source[static_cast<std::ptrdiff_t>(c) * table_step]);
+        for (std::size_t c = 0; c < columns; ++c)
+          target[static_cast<std::ptrdiff_t>(c) * out_step] = convert<Out>(source[static_cast<std::ptrdiff_t>(c) * table_step]);
     }
   }
 }
@@ -8322,9 +8537,15 @@ template <class T, class Index, class Out> void gather(const GatherArguments<T, 
   const std::size_t count = indices.view.size();
   if (count == 0) return;
   const std::size_t rows = table.shape()[0], split = indices.view.rank(), rank = out.view.rank();
-  const Strides out_outer = out.view.strides().part(0, split), out_rest = out.view.strides().part(split, rank), table_rest = table.view.strides().part(1, table.view.rank());
-  detail::GatherPlan<T, Index, Out> plan{table.view.data(), indices.view.data(), out.view.data(), static_cast<std::int64_t>(rows), table.view.stride(0),
-                                         coalesce<2>(indices.shape(), {&out_outer, &indices.view.strides()}, 0, false), coalesce<2>(out.shape().part(split, rank), {&out_rest, &table_rest}, 1)};
+  const Strides out_outer = out.view.strides().part(0, split), out_rest = out.view.strides().part(split, rank),
+                table_rest = table.view.strides().part(1, table.view.rank());
+  detail::GatherPlan<T, Index, Out> plan{table.view.data(),
+                                         indices.view.data(),
+                                         out.view.data(),
+                                         static_cast<std::int64_t>(rows),
+                                         table.view.stride(0),
+                                         coalesce<2>(indices.shape(), {&out_outer, &indices.view.strides()}, 0, false),
+                                         coalesce<2>(out.shape().part(split, rank), {&out_rest, &table_rest}, 1)};
   Odometer<2> position(plan.positions, 0, 0);
   for (std::size_t i = 0; i < count; ++i, position.advance()) check_gather_index(plan.indices[position.offset(1)], rows);
   if (out.view.size() == 0) return;
@@ -8336,9 +8557,12 @@ template <class T> void top_k(const TopKArguments<T>& arguments) {
   const auto& [in, values, indices] = arguments;
   if (values.view.size() == 0) return;
   const std::size_t last = in.view.rank() - 1;
-  const Strides value_strides = values.view.strides().part(0, last), index_strides = indices.view.strides().part(0, last), in_strides = in.view.strides().part(0, last);
-  const detail::TopKPlan<T> plan{in.view.data(), values.view.data(), indices.view.data(), in.shape()[last], values.shape()[last], in.view.stride(last), values.view.stride(last),
-                                 indices.view.stride(last), coalesce<3>(in.shape().part(0, last), {&value_strides, &index_strides, &in_strides}, 0)};
+  const Strides value_strides = values.view.strides().part(0, last), index_strides = indices.view.strides().part(0, last),
+                in_strides = in.view.strides().part(0, last);
+  const detail::TopKPlan<T> plan{
+      in.view.data(),           values.view.data(),        indices.view.data(),
+      in.shape()[last],         values.shape()[last],      in.view.stride(last),
+      values.view.stride(last), indices.view.stride(last), coalesce<3>(in.shape().part(0, last), {&value_strides, &index_strides, &in_strides}, 0)};
   parallel_for(plan.rows.outer_count(0), 1.5 * static_cast<double>(plan.length), &detail::top_k_rows<T>, &plan);
 }
 
@@ -8410,12 +8634,15 @@ template <std::int64_t Compiled> class BasicCpu {
     if (arguments.zero_point.block != nullptr)
       map_floats(expr::record<3>([=](auto x, auto scale, auto zero) { return clamp(round(number(x / scale)) + zero, low, high); }), arguments.out.view,
                  std::tuple{arguments.in, arguments.scale, arguments.zero_point});
-    else map_floats(expr::record<2>([=](auto x, auto scale) { return clamp(round(number(x / scale)), low, high); }), arguments.out.view, std::tuple{arguments.in, arguments.scale});
+    else
+      map_floats(expr::record<2>([=](auto x, auto scale) { return clamp(round(number(x / scale)), low, high); }), arguments.out.view,
+                 std::tuple{arguments.in, arguments.scale});
   }
 
   template <class Q, class Out> void dequantize(const DequantizeArguments<Q, Out>& arguments) const {
     if (arguments.zero_point.block != nullptr)
-      map_floats(expr::record<3>([](auto q, auto scale, auto zero) { return (q - zero) * scale; }), arguments.out.view, std::tuple{arguments.in, arguments.scale, arguments.zero_point});
+      map_floats(expr::record<3>([](auto q, auto scale, auto zero) { return (q - zero) * scale; }), arguments.out.view,
+                 std::tuple{arguments.in, arguments.scale, arguments.zero_point});
     else map_floats(expr::record<2>([](auto q, auto scale) { return q * scale; }), arguments.out.view, std::tuple{arguments.in, arguments.scale});
   }
 
@@ -8500,7 +8727,8 @@ inline EncoderConfig EncoderConfig::from(const json::Field& root) {
   if (type == "distilbert") config.family = EncoderFamily::distilbert;
   else if (type == "roberta" || type == "xlm-roberta" || type == "camembert") config.family = EncoderFamily::roberta;
   else if (type != "bert")
-    raise<Unsupported>(root["model_type"].path() + " is '" + type + "', but the encoders here are bert, distilbert and roberta (with xlm-roberta and camembert)");
+    raise<Unsupported>(root["model_type"].path() + " is '" + type +
+                       "', but the encoders here are bert, distilbert and roberta (with xlm-roberta and camembert)");
 
   const bool distilled = config.family == EncoderFamily::distilbert;
   config.vocabulary_size = root["vocab_size"].size(1, most);
@@ -8519,9 +8747,12 @@ inline EncoderConfig EncoderConfig::from(const json::Field& root) {
   if (config.hidden_size % config.heads != 0)
     raise<BadFile>(root.path() + ": " + std::to_string(config.heads) + " attention heads do not divide a hidden size of " + std::to_string(config.hidden_size));
   const std::string positions = root["position_embedding_type"].string_or("absolute");
-  if (positions != "absolute") raise<Unsupported>(root["position_embedding_type"].path() + " is '" + positions + "', but only absolute positions are supported");
+  if (positions != "absolute")
+    raise<Unsupported>(root["position_embedding_type"].path() + " is '" + positions + "', but only absolute positions are supported");
   if (root["is_decoder"].boolean_or(false)) raise<Unsupported>(root.path() + " describes a decoder (is_decoder), but only encoders are supported");
-  if (config.max_length() == 0) raise<BadFile>(root["max_position_embeddings"].path() + " is " + std::to_string(config.max_positions) + ", which leaves no position beside those for padding");
+  if (config.max_length() == 0)
+    raise<BadFile>(root["max_position_embeddings"].path() + " is " + std::to_string(config.max_positions) +
+                   ", which leaves no position beside those for padding");
   return config;
 }
 
@@ -8560,10 +8791,11 @@ template <FloatElement W, Storage S> struct EncoderWeights {
   // The same weights in another storage, for a backend that cannot read this one.
   template <AllocatingStorage D> EncoderWeights<W, D> copy_to(D destination) const {
     const auto both = [&](const WeightAndBias<W, S>& pair) { return WeightAndBias<W, D>{pair.weight.copy_to(destination), pair.bias.copy_to(destination)}; };
-    EncoderWeights<W, D> copy{words.copy_to(destination), positions.copy_to(destination), token_types.copy_to(destination), both(embedding_norm), {}, both(pooler)};
+    EncoderWeights<W, D> copy{
+        words.copy_to(destination), positions.copy_to(destination), token_types.copy_to(destination), both(embedding_norm), {}, both(pooler)};
     for (const auto& layer : layers)
-      copy.layers.push_back({both(layer.query), both(layer.key), both(layer.value), both(layer.attention_output), both(layer.attention_norm), both(layer.intermediate),
-                             both(layer.output), both(layer.output_norm)});
+      copy.layers.push_back({both(layer.query), both(layer.key), both(layer.value), both(layer.attention_output), both(layer.attention_norm),
+                             both(layer.intermediate), both(layer.output), both(layer.output_norm)});
     return copy;
   }
 };
@@ -8592,7 +8824,8 @@ inline std::string encoder_prefix(const Checkpoint& checkpoint) {
   std::vector<std::string_view> candidates = checkpoint.names();
   std::erase_if(candidates, [&](std::string_view name) { return !name.ends_with(words) || name[name.size() - words.size() - 1] != '.'; });
   if (candidates.size() == 1) return std::string(candidates[0].substr(0, candidates[0].size() - words.size()));
-  raise<NotFound>("checkpoint '" + checkpoint.folder().string() + "' has no '" + std::string(words) + "' (nor one under a prefix): it does not hold an encoder of this family");
+  raise<NotFound>("checkpoint '" + checkpoint.folder().string() + "' has no '" + std::string(words) +
+                  "' (nor one under a prefix): it does not hold an encoder of this family");
 }
 
 // Takes tensors out of a checkpoint; with a manager it leases them for a model and keeps the leases.
@@ -8606,12 +8839,15 @@ template <class W> class WeightReader {
   SharedTensor<W, Mapped> read(const std::string& name, const Shape& shape) {
     const SafetensorsInfo& info = checkpoint_.info(prefix_ + name);
     if (!(info.shape == shape))
-      raise<ShapeError>("tensor '" + info.name + "' of checkpoint '" + checkpoint_.folder().string() + "' has shape " + to_string(info.shape) + ", but config.json asks for " + to_string(shape));
+      raise<ShapeError>("tensor '" + info.name + "' of checkpoint '" + checkpoint_.folder().string() + "' has shape " + to_string(info.shape) +
+                        ", but config.json asks for " + to_string(shape));
     if (checkpoint_.manager() == nullptr) return checkpoint_.tensor<W>(info.name);
     leases_.push_back(checkpoint_.lease<W>(info.name, model_));
     return *leases_.back();
   }
-  WeightAndBias<W, Mapped> linear(const std::string& name, std::size_t out, std::size_t in) { return {read(name + ".weight", {out, in}), read(name + ".bias", {out})}; }
+  WeightAndBias<W, Mapped> linear(const std::string& name, std::size_t out, std::size_t in) {
+    return {read(name + ".weight", {out, in}), read(name + ".bias", {out})};
+  }
   // Checkpoints converted from TensorFlow call a norm's weight and bias gamma and beta.
   WeightAndBias<W, Mapped> norm(const std::string& name, std::size_t size) {
     const bool legacy = !contains(name + ".weight") && contains(name + ".gamma");
@@ -8632,14 +8868,16 @@ template <class W> class WeightReader {
 inline DType encoder_dtype(const Checkpoint& checkpoint) {
   const SafetensorsInfo& words = checkpoint.info(detail::encoder_prefix(checkpoint) + "embeddings.word_embeddings.weight");
   if (words.dtype != DType::f32 && words.dtype != DType::f16 && words.dtype != DType::bf16)
-    raise<Unsupported>("tensor '" + words.name + "' of checkpoint '" + checkpoint.folder().string() + "' holds " + words.type + ", but encoders compute with F32, F16 or BF16");
+    raise<Unsupported>("tensor '" + words.name + "' of checkpoint '" + checkpoint.folder().string() + "' holds " + words.type +
+                       ", but encoders compute with F32, F16 or BF16");
   return *words.dtype;
 }
 
 // The encoder's tensors in a checkpoint, each checked against the configuration. W is the checkpoint's element type.
 // Where the checkpoint has a manager, `model` leases each of them: the leases are put into `leases`.
 // Errors: NotFound (a tensor is missing), ShapeError, TypeError, Unsupported.
-template <FloatElement W> EncoderWeights<W, Mapped> read_encoder_weights(const Checkpoint& checkpoint, const EncoderConfig& config, std::string model, std::vector<Lease<W, Mapped>>& leases) {
+template <FloatElement W> EncoderWeights<W, Mapped> read_encoder_weights(const Checkpoint& checkpoint, const EncoderConfig& config, std::string model,
+                                                                         std::vector<Lease<W, Mapped>>& leases) {
   detail::WeightReader<W> reader(checkpoint, std::move(model), leases);
   const detail::EncoderNames& names = detail::encoder_names(config.family);
   const std::size_t hidden = config.hidden_size;
@@ -8792,7 +9030,9 @@ inline void write_random_weights(const std::filesystem::path& file, const Encode
 // the same bytes. Only the sizes, the activation and the epsilon of the configuration count: the family is BERT's.
 // Errors: IoError; InvalidArgument for a vocabulary below 100 tokens or heads that do not divide the hidden size.
 inline void write_random_checkpoint(const std::filesystem::path& folder, const EncoderConfig& config = minilm_config(), std::uint64_t seed = 1) {
-  if (config.vocabulary_size < 100) raise<InvalidArgument>("a random checkpoint needs a vocabulary of at least 100 tokens for its characters, but " + std::to_string(config.vocabulary_size) + " were asked for");
+  if (config.vocabulary_size < 100)
+    raise<InvalidArgument>("a random checkpoint needs a vocabulary of at least 100 tokens for its characters, but " + std::to_string(config.vocabulary_size) +
+                           " were asked for");
   if (config.heads == 0 || config.hidden_size % config.heads != 0)
     raise<InvalidArgument>(std::to_string(config.heads) + " attention heads do not divide a hidden size of " + std::to_string(config.hidden_size));
   std::error_code error;
@@ -8954,7 +9194,8 @@ template <FloatElement W = float, Storage S = Mapped> class Encoder {
       if (request.hidden_states) output.hidden_states.push_back(x);
     }
     if (request.pooler)  // the first token stands for the sequence
-      output.pooler_output = matmul(x.select(1, 0), weights_.pooler.weight.transpose(), [](auto sum, auto bias) { return tanh(sum + bias); }, weights_.pooler.bias);
+      output.pooler_output = matmul(
+          x.select(1, 0), weights_.pooler.weight.transpose(), [](auto sum, auto bias) { return tanh(sum + bias); }, weights_.pooler.bias);
     output.last_hidden_state = std::move(x);
     return output;
   }
@@ -8979,26 +9220,33 @@ template <FloatElement W = float, Storage S = Mapped> class Encoder {
   }
 
  private:
-  static bool attends(const TokenViews& tokens, std::size_t b, std::size_t i) { return tokens.attention_mask.data() == nullptr || tokens.attention_mask(b, i) != 0; }
+  static bool attends(const TokenViews& tokens, std::size_t b, std::size_t i) {
+    return tokens.attention_mask.data() == nullptr || tokens.attention_mask(b, i) != 0;
+  }
 
   void check(const TokenViews& tokens) const {
     const Shape& shape = tokens.ids.shape();
     if (tokens.ids.data() == nullptr || shape.rank() != 2 || shape[0] == 0 || shape[1] == 0)
       raise<ShapeError>("an encoder takes token ids of shape [batch, length], both at least 1, but got " + to_string(shape));
     for (const auto* other : {&tokens.attention_mask, &tokens.token_type_ids})
-      if (other->data() != nullptr && !(other->shape() == shape)) raise<ShapeError>("attention mask and token types must have the ids' shape " + to_string(shape) + ", but one has " + to_string(other->shape()));
+      if (other->data() != nullptr && !(other->shape() == shape))
+        raise<ShapeError>("attention mask and token types must have the ids' shape " + to_string(shape) + ", but one has " + to_string(other->shape()));
     for (std::size_t b = 0; b < shape[0]; ++b) {
       std::size_t counted = 0;  // tokens that take a position
       for (std::size_t i = 0; i < shape[1]; ++i) {
         const std::int32_t id = tokens.ids(b, i);
         if (id < 0 || static_cast<std::size_t>(id) >= config_.vocabulary_size)
-          raise<InvalidArgument>("token id " + std::to_string(id) + " at [" + std::to_string(b) + ", " + std::to_string(i) + "] is outside the vocabulary of " + std::to_string(config_.vocabulary_size) + " tokens");
+          raise<InvalidArgument>("token id " + std::to_string(id) + " at [" + std::to_string(b) + ", " + std::to_string(i) + "] is outside the vocabulary of " +
+                                 std::to_string(config_.vocabulary_size) + " tokens");
         counted += !config_.positions_skip_padding() || id != config_.padding_id;
-        if (tokens.token_type_ids.data() != nullptr && config_.token_types > 0 && (tokens.token_type_ids(b, i) < 0 || static_cast<std::size_t>(tokens.token_type_ids(b, i)) >= config_.token_types))
-          raise<InvalidArgument>("token type " + std::to_string(tokens.token_type_ids(b, i)) + " at [" + std::to_string(b) + ", " + std::to_string(i) + "], but there are " + std::to_string(config_.token_types));
+        if (tokens.token_type_ids.data() != nullptr && config_.token_types > 0 &&
+            (tokens.token_type_ids(b, i) < 0 || static_cast<std::size_t>(tokens.token_type_ids(b, i)) >= config_.token_types))
+          raise<InvalidArgument>("token type " + std::to_string(tokens.token_type_ids(b, i)) + " at [" + std::to_string(b) + ", " + std::to_string(i) +
+                                 "], but there are " + std::to_string(config_.token_types));
       }
       if (counted > config_.max_length())
-        raise<ShapeError>("a sequence of " + std::to_string(counted) + " tokens is longer than the " + std::to_string(config_.max_length()) + " positions of this model: truncate it");
+        raise<ShapeError>("a sequence of " + std::to_string(counted) + " tokens is longer than the " + std::to_string(config_.max_length()) +
+                          " positions of this model: truncate it");
     }
   }
 
@@ -9874,7 +10122,8 @@ inline void append_decomposed(std::u32string& text, char32_t c) {
     text.push_back(vowels + index % (vowel_count * trailing_count) / trailing_count);
     if (index % trailing_count != 0) text.push_back(trailing + index % trailing_count);
   } else {
-    const auto* row = std::lower_bound(std::begin(decompositions), std::end(decompositions), c, [](const Decomposition& d, char32_t value) { return d.code_point < value; });
+    const auto* row =
+        std::lower_bound(std::begin(decompositions), std::end(decompositions), c, [](const Decomposition& d, char32_t value) { return d.code_point < value; });
     if (row == std::end(decompositions) || row->code_point != c) text.push_back(c);
     else text.append(decomposition_pool + row->begin, row->length);
   }
@@ -9934,7 +10183,8 @@ class WordPiece {
  public:
   // Token i of the vocabulary has id i; an empty string is an id without a token. Of equal tokens the last counts.
   // Errors: BadFile where a special token is missing from the vocabulary, or a token is not UTF-8.
-  WordPiece(std::vector<std::string> vocabulary, WordPieceOptions options) : tables_(std::make_shared<const Tables>(std::move(vocabulary), std::move(options))) {}
+  WordPiece(std::vector<std::string> vocabulary, WordPieceOptions options)
+      : tables_(std::make_shared<const Tables>(std::move(vocabulary), std::move(options))) {}
 
   // Reads tokenizer.json, or vocab.txt, with tokenizer_config.json and sentence_bert_config.json where they are there.
   // Defined in models/wordpiece_files.hpp. Errors: NotFound, BadFile; Unsupported for another kind of tokenizer.
@@ -10069,7 +10319,8 @@ class WordPiece {
   };
   struct Tables {
     Tables(std::vector<std::string> tokens, WordPieceOptions chosen) : options(std::move(chosen)), vocabulary(std::move(tokens)) {
-      if (vocabulary.size() > std::size_t{INT32_MAX}) raise<BadFile>("a vocabulary of " + std::to_string(vocabulary.size()) + " tokens has more than an id can count");
+      if (vocabulary.size() > std::size_t{INT32_MAX})
+        raise<BadFile>("a vocabulary of " + std::to_string(vocabulary.size()) + " tokens has more than an id can count");
       for (std::size_t i = 0; i < vocabulary.size(); ++i) insert(vocabulary[i], static_cast<std::int32_t>(i));
       unknown = required(options.unknown);
       classifier = required(options.classifier);
@@ -10078,7 +10329,9 @@ class WordPiece {
       for (const std::string* token : {&options.unknown, &options.classifier, &options.separator, &options.padding, &options.mask}) add_special(*token);
       for (const std::string& token : options.special) add_special(token);
     }
-    bool goes_on(std::string_view token) const { return !options.continuation.empty() && token.size() > options.continuation.size() && token.starts_with(options.continuation); }
+    bool goes_on(std::string_view token) const {
+      return !options.continuation.empty() && token.size() > options.continuation.size() && token.starts_with(options.continuation);
+    }
     std::optional<std::int32_t> id(std::string_view token) const {
       const auto value = goes_on(token) ? tree.find(continuations, token.substr(options.continuation.size())) : tree.find(words, token);
       return value < 0 ? std::nullopt : std::optional(value);
@@ -10125,7 +10378,9 @@ class WordPiece {
   }
 
   static void check_room(std::size_t max_length, std::size_t least) {
-    if (max_length < least) raise<InvalidArgument>("a sequence of at most " + std::to_string(max_length) + " tokens has no room for its " + std::to_string(least) + " special tokens");
+    if (max_length < least)
+      raise<InvalidArgument>("a sequence of at most " + std::to_string(max_length) + " tokens has no room for its " + std::to_string(least) +
+                             " special tokens");
   }
   static void append(Encoding& encoding, std::span<const std::int32_t> ids, std::int32_t last, std::int32_t type) {
     encoding.ids.insert(encoding.ids.end(), ids.begin(), ids.end());
@@ -10256,7 +10511,8 @@ inline void read_tokenizer_config(const json::Field& root, WordPieceOptions& opt
   options.padding = token_content(root["pad_token"], options.padding);
   options.mask = token_content(root["mask_token"], options.mask);
   // "No limit" is written as a huge number.
-  if (root["model_max_length"] && root["model_max_length"].number() >= 2 && root["model_max_length"].number() < 1e9) options.max_length = root["model_max_length"].size(2, 1000000000);
+  if (root["model_max_length"] && root["model_max_length"].number() >= 2 && root["model_max_length"].number() < 1e9)
+    options.max_length = root["model_max_length"].size(2, 1000000000);
 }
 
 }  // namespace detail
@@ -10306,7 +10562,9 @@ template <FloatElement W = float, Storage S = Mapped> class TextEncoder {
   using Tensor = typename Encoder<W, S>::Tensor;
 
   TextEncoder(WordPiece tokenizer, Encoder<W, S> encoder)
-      : tokenizer_(std::move(tokenizer)), encoder_(std::move(encoder)), max_length_(std::min(tokenizer_.options().max_length, encoder_.config().max_length())) {}
+      : tokenizer_(std::move(tokenizer)),
+        encoder_(std::move(encoder)),
+        max_length_(std::min(tokenizer_.options().max_length, encoder_.config().max_length())) {}
   // Errors: those of WordPiece::open and Encoder::open.
   static TextEncoder open(const Checkpoint& checkpoint, std::string model = {}) requires std::same_as<S, Mapped> {
     return TextEncoder(WordPiece::open(checkpoint.folder()), Encoder<W, S>::open(checkpoint, std::move(model)));
