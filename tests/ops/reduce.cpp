@@ -30,6 +30,8 @@ TEST_CASE("reductions of nothing have the values of their neutral elements") {
   CHECK(list(reduce_sum(x, {.axes = {1}})) == Values{0, 0});
   CHECK(std::isinf(list(reduce_max(x, {.axes = {1}}))[0]));
   CHECK(std::isnan(list(reduce_mean(x, {.axes = {1}}))[0]));
+  CHECK(list(reduce_max(blank<std::int8_t>({0}))) == Values{-128});
+  CHECK(list(reduce_min(blank<std::int8_t>({0}))) == Values{127});
 }
 
 TEST_CASE("the mean of integers is float; a sum keeps its element") {

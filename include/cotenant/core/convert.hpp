@@ -11,7 +11,8 @@
 namespace cotenant {
 
 // Float to integer truncates towards zero, saturates, and gives 0 for NaN; integer to a narrower integer keeps the low
-// bits; anything to bool is `!= 0`; to f16 and bf16 rounds to nearest even.
+// bits; anything to bool is `!= 0`; to f16 and bf16 goes through float and
+// rounds to nearest even.
 template <class To, class From> constexpr To convert(From value) {
   if constexpr (std::same_as<To, From>) return value;
   else if constexpr (std::same_as<From, f16> || std::same_as<From, bf16>) return convert<To>(static_cast<float>(value));

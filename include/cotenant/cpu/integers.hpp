@@ -69,8 +69,8 @@ template <class Kind, class In, class Out> void reduce_integers(const ReduceArgu
   Odometer<2> kept(kept_axes, 0, 0);
   for (std::size_t i = 0; i < out.size(); ++i, kept.advance()) {
     C value{};
-    if constexpr (std::is_same_v<Kind, reduction::Maximum>) value = std::numeric_limits<C>::lowest();
-    if constexpr (std::is_same_v<Kind, reduction::Minimum>) value = std::numeric_limits<C>::max();
+    if constexpr (std::is_same_v<Kind, reduction::Maximum>) value = std::numeric_limits<In>::lowest();
+    if constexpr (std::is_same_v<Kind, reduction::Minimum>) value = std::numeric_limits<In>::max();
     Odometer<1> row(reduced_axes, 1, 0);
     for (std::size_t done = 0; done < count; done += reduced_axes.extent[last], row.advance()) {
       const In* x = in.data() + kept.offset(1) + row.offset(0);

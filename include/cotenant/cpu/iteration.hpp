@@ -3,6 +3,7 @@
 #define COTENANT_CPU_ITERATION_HPP
 #include <array>
 #include <cstddef>
+#include <cstdlib>
 #include <utility>
 
 #include "cotenant/core/layout.hpp"

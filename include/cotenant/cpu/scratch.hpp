@@ -5,7 +5,7 @@
 #include <new>
 #include <string>
 
-#include "cotenant/core/error.hpp"
+#include "cotenant/core/shape.hpp"
 
 namespace cotenant::cpu {
 
@@ -23,8 +23,9 @@ class ScratchBuffer {
   float* at_least(std::size_t floats) {
     if (floats > capacity_) {
       release();
-      data_ = static_cast<float*>(::operator new(floats * sizeof(float), std::align_val_t{alignment}, std::nothrow));
-      if (data_ == nullptr) raise<OutOfMemory>("the system has no " + std::to_string(floats * sizeof(float)) + " bytes left for a kernel's scratch memory");
+      const std::size_t bytes = checked_multiply(floats, sizeof(float), "a kernel's scratch memory");
+      data_ = static_cast<float*>(::operator new(bytes, std::align_val_t{alignment}, std::nothrow));
+      if (data_ == nullptr) raise<OutOfMemory>("the system has no " + std::to_string(bytes) + " bytes left for a kernel's scratch memory");
       capacity_ = floats;
     }
     return data_;

@@ -9,7 +9,8 @@
 
 namespace cotenant {
 
-// What a reduction computes. Over no element: Sum 0, Mean NaN, Maximum -inf, Minimum +inf, AbsMaximum 0.
+// What a reduction computes. Over no element: Sum 0, Mean NaN, Maximum -inf, Minimum +inf
+// (of integers the least and the greatest that the element holds), AbsMaximum 0.
 // NaN anywhere gives NaN.
 namespace reduction {
 struct Sum { static constexpr const char* name = "sum"; };

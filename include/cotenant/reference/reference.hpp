@@ -106,9 +106,9 @@ class Reference {
     for (std::size_t o = 0; o < outer; ++o) {
       C value{};
       if constexpr (std::is_same_v<Kind, reduction::Maximum>)
-        value = std::is_integral_v<C> ? std::numeric_limits<C>::lowest() : -std::numeric_limits<C>::infinity();
+        value = std::is_integral_v<C> ? static_cast<C>(std::numeric_limits<In>::lowest()) : -std::numeric_limits<C>::infinity();
       if constexpr (std::is_same_v<Kind, reduction::Minimum>)
-        value = std::is_integral_v<C> ? std::numeric_limits<C>::max() : std::numeric_limits<C>::infinity();
+        value = std::is_integral_v<C> ? static_cast<C>(std::numeric_limits<In>::max()) : std::numeric_limits<C>::infinity();
       for (std::size_t i = 0; i < inner; ++i) {
         const C x = reference::load<C>(a.in.view, o * inner + i);
         if constexpr (std::is_same_v<Kind, reduction::Maximum>) value = expr::apply(expr::op::Maximum{}, value, x);
