@@ -4496,7 +4496,8 @@ class SafetensorsWriter {
 namespace cotenant {
 
 // Float to integer truncates towards zero, saturates, and gives 0 for NaN; integer to a narrower integer keeps the low
-// bits; anything to bool is `!= 0`; to f16 and bf16 rounds to nearest even.
+// bits; anything to bool is `!= 0`; to f16 and bf16 goes through float and
+// rounds to nearest even.
 template <class To, class From> constexpr To convert(From value) {
   if constexpr (std::same_as<To, From>) return value;
   else if constexpr (std::same_as<From, f16> || std::same_as<From, bf16>) return convert<To>(static_cast<float>(value));
@@ -5105,7 +5106,8 @@ auto matmul(const A& a, const B& b, const Epilogue& epilogue = {}, const Extra&.
 
 namespace cotenant {
 
-// What a reduction computes. Over no element: Sum 0, Mean NaN, Maximum -inf, Minimum +inf, AbsMaximum 0.
+// What a reduction computes. Over no element: Sum 0, Mean NaN, Maximum -inf, Minimum +inf
+// (of integers the least and the greatest that the element holds), AbsMaximum 0.
 // NaN anywhere gives NaN.
 namespace reduction {
 struct Sum { static constexpr const char* name = "sum"; };
@@ -5750,9 +5752,9 @@ class Reference {
     for (std::size_t o = 0; o < outer; ++o) {
       C value{};
       if constexpr (std::is_same_v<Kind, reduction::Maximum>)
-        value = std::is_integral_v<C> ? std::numeric_limits<C>::lowest() : -std::numeric_limits<C>::infinity();
+        value = std::is_integral_v<C> ? static_cast<C>(std::numeric_limits<In>::lowest()) : -std::numeric_limits<C>::infinity();
       if constexpr (std::is_same_v<Kind, reduction::Minimum>)
-        value = std::is_integral_v<C> ? std::numeric_limits<C>::max() : std::numeric_limits<C>::infinity();
+        value = std::is_integral_v<C> ? static_cast<C>(std::numeric_limits<In>::max()) : std::numeric_limits<C>::infinity();
       for (std::size_t i = 0; i < inner; ++i) {
         const C x = reference::load<C>(a.in.view, o * inner + i);
         if constexpr (std::is_same_v<Kind, reduction::Maximum>) value = expr::apply(expr::op::Maximum{}, value, x);
@@ -6740,8 +6742,9 @@ class ScratchBuffer {
   float* at_least(std::size_t floats) {
     if (floats > capacity_) {
       release();
-      data_ = static_cast<float*>(::operator new(floats * sizeof(float), std::align_val_t{alignment}, std::nothrow));
-      if (data_ == nullptr) raise<OutOfMemory>("the system has no " + std::to_string(floats * sizeof(float)) + " bytes left for a kernel's scratch memory");
+      const std::size_t bytes = checked_multiply(floats, sizeof(float), "a kernel's scratch memory");
+      data_ = static_cast<float*>(::operator new(bytes, std::align_val_t{alignment}, std::nothrow));
+      if (data_ == nullptr) raise<OutOfMemory>("the system has no " + std::to_string(bytes) + " bytes left for a kernel's scratch memory");
       capacity_ = floats;
     }
     return data_;
@@ -8424,8 +8427,8 @@ template <class Kind, class In, class Out> void reduce_integers(const ReduceArgu
   Odometer<2> kept(kept_axes, 0, 0);
   for (std::size_t i = 0; i < out.size(); ++i, kept.advance()) {
     C value{};
-    if constexpr (std::is_same_v<Kind, reduction::Maximum>) value = std::numeric_limits<C>::lowest();
-    if constexpr (std::is_same_v<Kind, reduction::Minimum>) value = std::numeric_limits<C>::max();
+    if constexpr (std::is_same_v<Kind, reduction::Maximum>) value = std::numeric_limits<In>::lowest();
+    if constexpr (std::is_same_v<Kind, reduction::Minimum>) value = std::numeric_limits<In>::max();
     Odometer<1> row(reduced_axes, 1, 0);
     for (std::size_t done = 0; done < count; done += reduced_axes.extent[last], row.advance()) {
       const In* x = in.data() + kept.offset(1) + row.offset(0);
