@@ -2127,6 +2127,81 @@ inline std::optional<std::string> read_text_file_if_there(const std::filesystem:
 
 #endif
 
+// ---- cotenant/share/byte_ranges.hpp ----
+// ByteRange: which bytes of a block a layout touches, so that what several views hold is counted once.
+#ifndef COTENANT_SHARE_BYTE_RANGES_HPP
+#define COTENANT_SHARE_BYTE_RANGES_HPP
+
+namespace cotenant::detail {
+
+// Bytes of one block, [first, last).
+struct ByteRange {
+  const void* block = nullptr;
+  std::size_t first = 0;
+  std::size_t last = 0;
+  friend bool operator<(const ByteRange& a, const ByteRange& b) {
+    if (a.block != b.block) return std::less<const void*>()(a.block, b.block);
+    return a.first != b.first ? a.first < b.first : a.last < b.last;
+  }
+};
+using ByteRanges = std::vector<ByteRange>;
+
+// The bytes of a layout, as ranges that do not overlap unless the layout does: one where its elements lie without gaps.
+// Beyond most_ranges they become the one range that covers them all: counting every gap of a very ragged view would
+// cost more than it tells.
+inline ByteRanges byte_ranges(const void* block, const Layout& layout, std::size_t element_size) {
+  constexpr std::size_t most_ranges = 1024;
+  if (element_count(layout.shape) == 0) return {};
+  struct Axis {
+    std::size_t extent, stride;
+  };
+  std::vector<Axis> axes;  // that move, backwards ones turned round
+  for (std::size_t axis = 0; axis < layout.shape.rank(); ++axis) {
+    const std::ptrdiff_t stride = layout.strides[axis];
+    if (layout.shape[axis] > 1 && stride != 0) axes.push_back({layout.shape[axis], static_cast<std::size_t>(stride < 0 ? -stride : stride)});
+  }
+  std::sort(axes.begin(), axes.end(), [](const Axis& a, const Axis& b) { return a.stride < b.stride; });
+  // The innermost axes that follow each other without a gap are one run of elements.
+  std::size_t run = 1, dense = 0;
+  while (dense < axes.size() && axes[dense].stride == run) run *= axes[dense++].extent;
+  const ElementRange cover = element_range(layout);
+  const auto first = static_cast<std::size_t>(cover.first), last = static_cast<std::size_t>(cover.last);
+  std::size_t count = 1;
+  for (std::size_t axis = dense; axis < axes.size() && count <= most_ranges; ++axis) count *= std::min(axes[axis].extent, most_ranges + 1);
+  if (count > most_ranges) return {{block, first * element_size, last * element_size}};
+  ByteRanges ranges;
+  ranges.reserve(count);
+  for (std::size_t index = 0; index < count; ++index) {
+    std::size_t start = first;
+    for (std::size_t axis = dense, rest = index; axis < axes.size(); rest /= axes[axis++].extent) start += rest % axes[axis].extent * axes[axis].stride;
+    ranges.push_back({block, start * element_size, (start + run) * element_size});
+  }
+  return ranges;
+}
+
+// The number of bytes in a union of ranges.
+inline std::size_t union_bytes(ByteRanges ranges) {
+  std::sort(ranges.begin(), ranges.end());
+  std::size_t total = 0, reached = 0;
+  const void* block = nullptr;
+  for (const ByteRange& range : ranges) {
+    if (range.block != block) {
+      block = range.block;
+      reached = 0;
+    }
+    const std::size_t first = std::max(range.first, reached);
+    if (range.last > first) {
+      total += range.last - first;
+      reached = range.last;
+    }
+  }
+  return total;
+}
+
+}  // namespace cotenant::detail
+
+#endif
+
 // ---- cotenant/share/options.hpp ----
 // What a TensorSharingManager is told: its budget, its clock, and how a tensor enters it; and the units to say it in.
 #ifndef COTENANT_SHARE_OPTIONS_HPP
@@ -2257,36 +2332,6 @@ class Clock {
   std::function<TimePoint()> function_;
 };
 
-// Bytes of one block, [first, last).
-struct ByteRange {
-  const void* block = nullptr;
-  std::size_t first = 0;
-  std::size_t last = 0;
-  friend bool operator<(const ByteRange& a, const ByteRange& b) {
-    if (a.block != b.block) return std::less<const void*>()(a.block, b.block);
-    return a.first != b.first ? a.first < b.first : a.last < b.last;
-  }
-};
-
-// The number of bytes in a union of ranges.
-inline std::size_t union_bytes(std::vector<ByteRange> ranges) {
-  std::sort(ranges.begin(), ranges.end());
-  std::size_t total = 0, reached = 0;
-  const void* block = nullptr;
-  for (const ByteRange& range : ranges) {
-    if (range.block != block) {
-      block = range.block;
-      reached = 0;
-    }
-    const std::size_t first = std::max(range.first, reached);
-    if (range.last > first) {
-      total += range.last - first;
-      reached = range.last;
-    }
-  }
-  return total;
-}
-
 // Safe from any number of threads; a leaf lock that calls nothing outside.
 class Timeline {
  public:
@@ -2295,8 +2340,8 @@ class Timeline {
   // A block came (or went): the true bytes changed.
   void blocks_changed(TimePoint time, std::size_t true_bytes) { push({time, true_bytes, true, {}, {}, {}, false}); }
   // A model's first lease of a tensor began, or its last one ended.
-  void holding_changed(TimePoint time, const std::string& model, const std::string& tensor, const ByteRange& range, bool held) {
-    push({time, 0, false, model, tensor, range, held});
+  void holding_changed(TimePoint time, const std::string& model, const std::string& tensor, const std::shared_ptr<const ByteRanges>& ranges, bool held) {
+    push({time, 0, false, model, tensor, ranges, held});
   }
 
   // One sample per change, oldest first, and one for `now` where that is later; changes older than the capacity are in the
@@ -2328,12 +2373,12 @@ class Timeline {
     std::size_t true_bytes;
     bool is_block_event;
     std::string model, tensor;
-    ByteRange range;
+    std::shared_ptr<const ByteRanges> ranges;
     bool held;
   };
   struct State {
     TimelineSample sample;
-    std::map<std::string, std::map<std::string, ByteRange>> held;  // by model, by tensor
+    std::map<std::string, std::map<std::string, std::shared_ptr<const ByteRanges>>> held;  // by model, by tensor
 
     void apply(const Event& event) {
       if (event.is_block_event) {
@@ -2341,10 +2386,10 @@ class Timeline {
         return;
       }
       auto& tensors = held[event.model];
-      if (event.held) tensors[event.tensor] = event.range;
+      if (event.held) tensors[event.tensor] = event.ranges;
       else tensors.erase(event.tensor);
-      std::vector<ByteRange> ranges;
-      for (const auto& [name, range] : tensors) ranges.push_back(range);
+      ByteRanges ranges;
+      for (const auto& [name, own] : tensors) ranges.insert(ranges.end(), own->begin(), own->end());
       if (tensors.empty()) {
         held.erase(event.model);
         sample.model_bytes.erase(event.model);
@@ -2415,7 +2460,7 @@ struct Entry {
   std::string source;  // a view made by create_view: the name it was cut from
   DType dtype = DType::f32;
   Layout layout;
-  ByteRange range;
+  std::shared_ptr<const ByteRanges> ranges;  // the bytes of its elements
   Block* block = nullptr;
 
   bool pinned = false;
@@ -2436,8 +2481,7 @@ template <Element T, Storage S> struct TypedEntry final : Entry {
     dtype = dtype_of<T>;
     layout = tensor.layout();
     block = tensor.block().get();
-    const ElementRange elements = element_range(layout);
-    range = {block, static_cast<std::size_t>(elements.first) * sizeof(T), static_cast<std::size_t>(elements.last) * sizeof(T)};
+    ranges = std::make_shared<const ByteRanges>(byte_ranges(block, layout, sizeof(T)));
   }
   const SharedTensor<T, S> tensor;
 };
@@ -2583,11 +2627,11 @@ class Tenancy {
   }
   void begin(TimePoint now) {
     counts_.touched = true;
-    if (counts_.held++ == 0 && recorder_->timeline) recorder_->timeline->holding_changed(now, model_->name, entry_->name, entry_->range, true);
+    if (counts_.held++ == 0 && recorder_->timeline) recorder_->timeline->holding_changed(now, model_->name, entry_->name, entry_->ranges, true);
   }
   void finish(TimePoint now) {
     counts_.last_release = std::max(counts_.last_release, now);
-    if (--counts_.held == 0 && recorder_->timeline) recorder_->timeline->holding_changed(now, model_->name, entry_->name, entry_->range, false);
+    if (--counts_.held == 0 && recorder_->timeline) recorder_->timeline->holding_changed(now, model_->name, entry_->name, entry_->ranges, false);
   }
   std::size_t end(std::size_t most, TimePoint now) {
     std::size_t ended = 0;
@@ -3248,7 +3292,7 @@ inline Registry::Inventory Registry::inventory() const {
       model.total_bytes += usage.bytes;
       model.leases += counts.held;
       model.tensors.push_back(entry->name);
-      result.holdings.emplace_back(model_name, entry->range);
+      for (const ByteRange& range : *entry->ranges) result.holdings.emplace_back(model_name, range);
     }
     result.tensors.push_back(std::move(usage));
   }

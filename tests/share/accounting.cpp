@@ -49,8 +49,8 @@ TEST_CASE("shares of random overlapping ranges agree with counting bytes") {
 TEST_CASE("the table counts each block once and knows what is missing") {
   ct::detail::BlockTable table(200);
   ct::detail::TypedEntry<float, ct::Heap> whole("whole", ct::zeros<float>({32})), part("part", whole.tensor.slice(0, 8, 16)), other("other", ct::zeros<float>({32}));
-  CHECK(part.range.first == 32);
-  CHECK(part.range.last == 64);
+  CHECK(part.ranges->front().first == 32);
+  CHECK(part.ranges->front().last == 64);
   CHECK(table.missing_for(*whole.block) == 0);
   CHECK(table.add(whole));
   CHECK_FALSE(table.add(part));

@@ -218,6 +218,18 @@ TEST_CASE("views share the block, are leased by their model and add no bytes") {
   }
 }
 
+TEST_CASE("half of every row is half of the bytes, not the span from the first to the last") {
+  ct::TensorSharingManager manager;
+  const auto corpus = manager.register_tensor("corpus", ct::zeros<float>({100, 64}), {.producer = "encoder"});
+  const auto half = manager.create_view<float>("corpus", "corpus_half", {0, 0}, {100, 32}, "half-width");
+  const auto usage = manager.model_memory_usage();
+  CHECK(usage.at("half-width").total_bytes == 100 * 32 * 4);
+  CHECK(usage.at("half-width").shared_bytes == 100 * 32 * 4);
+  CHECK(usage.at("half-width").unique_bytes == 0);
+  CHECK(usage.at("encoder").shared_bytes == 100 * 32 * 4);
+  CHECK(usage.at("encoder").unique_bytes == 100 * 32 * 4);
+}
+
 TEST_CASE("registering a slice of a registered block adds no bytes") {
   ct::TensorSharingManager manager{{.max_memory = 4096}};
   const auto whole = manager.register_tensor("whole", ct::zeros<float>({1024}));

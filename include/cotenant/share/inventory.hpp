@@ -63,7 +63,7 @@ inline Registry::Inventory Registry::inventory() const {
       model.total_bytes += usage.bytes;
       model.leases += counts.held;
       model.tensors.push_back(entry->name);
-      result.holdings.emplace_back(model_name, entry->range);
+      for (const ByteRange& range : *entry->ranges) result.holdings.emplace_back(model_name, range);
     }
     result.tensors.push_back(std::move(usage));
   }

@@ -47,7 +47,7 @@ struct Entry {
   std::string source;  // a view made by create_view: the name it was cut from
   DType dtype = DType::f32;
   Layout layout;
-  ByteRange range;
+  std::shared_ptr<const ByteRanges> ranges;  // the bytes of its elements
   Block* block = nullptr;
 
   bool pinned = false;
@@ -68,8 +68,7 @@ template <Element T, Storage S> struct TypedEntry final : Entry {
     dtype = dtype_of<T>;
     layout = tensor.layout();
     block = tensor.block().get();
-    const ElementRange elements = element_range(layout);
-    range = {block, static_cast<std::size_t>(elements.first) * sizeof(T), static_cast<std::size_t>(elements.last) * sizeof(T)};
+    ranges = std::make_shared<const ByteRanges>(byte_ranges(block, layout, sizeof(T)));
   }
   const SharedTensor<T, S> tensor;
 };
@@ -215,11 +214,11 @@ class Tenancy {
   }
   void begin(TimePoint now) {
     counts_.touched = true;
-    if (counts_.held++ == 0 && recorder_->timeline) recorder_->timeline->holding_changed(now, model_->name, entry_->name, entry_->range, true);
+    if (counts_.held++ == 0 && recorder_->timeline) recorder_->timeline->holding_changed(now, model_->name, entry_->name, entry_->ranges, true);
   }
   void finish(TimePoint now) {
     counts_.last_release = std::max(counts_.last_release, now);
-    if (--counts_.held == 0 && recorder_->timeline) recorder_->timeline->holding_changed(now, model_->name, entry_->name, entry_->range, false);
+    if (--counts_.held == 0 && recorder_->timeline) recorder_->timeline->holding_changed(now, model_->name, entry_->name, entry_->ranges, false);
   }
   std::size_t end(std::size_t most, TimePoint now) {
     std::size_t ended = 0;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <deque>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -15,6 +16,7 @@
 #include <time.h>
 #endif
 
+#include "cotenant/share/byte_ranges.hpp"
 #include "cotenant/share/options.hpp"
 
 namespace cotenant {
@@ -46,36 +48,6 @@ class Clock {
   std::function<TimePoint()> function_;
 };
 
-// Bytes of one block, [first, last).
-struct ByteRange {
-  const void* block = nullptr;
-  std::size_t first = 0;
-  std::size_t last = 0;
-  friend bool operator<(const ByteRange& a, const ByteRange& b) {
-    if (a.block != b.block) return std::less<const void*>()(a.block, b.block);
-    return a.first != b.first ? a.first < b.first : a.last < b.last;
-  }
-};
-
-// The number of bytes in a union of ranges.
-inline std::size_t union_bytes(std::vector<ByteRange> ranges) {
-  std::sort(ranges.begin(), ranges.end());
-  std::size_t total = 0, reached = 0;
-  const void* block = nullptr;
-  for (const ByteRange& range : ranges) {
-    if (range.block != block) {
-      block = range.block;
-      reached = 0;
-    }
-    const std::size_t first = std::max(range.first, reached);
-    if (range.last > first) {
-      total += range.last - first;
-      reached = range.last;
-    }
-  }
-  return total;
-}
-
 // Safe from any number of threads; a leaf lock that calls nothing outside.
 class Timeline {
  public:
@@ -84,8 +56,8 @@ class Timeline {
   // A block came (or went): the true bytes changed.
   void blocks_changed(TimePoint time, std::size_t true_bytes) { push({time, true_bytes, true, {}, {}, {}, false}); }
   // A model's first lease of a tensor began, or its last one ended.
-  void holding_changed(TimePoint time, const std::string& model, const std::string& tensor, const ByteRange& range, bool held) {
-    push({time, 0, false, model, tensor, range, held});
+  void holding_changed(TimePoint time, const std::string& model, const std::string& tensor, const std::shared_ptr<const ByteRanges>& ranges, bool held) {
+    push({time, 0, false, model, tensor, ranges, held});
   }
 
   // One sample per change, oldest first, and one for `now` where that is later; changes older than the capacity are in the
@@ -117,12 +89,12 @@ class Timeline {
     std::size_t true_bytes;
     bool is_block_event;
     std::string model, tensor;
-    ByteRange range;
+    std::shared_ptr<const ByteRanges> ranges;
     bool held;
   };
   struct State {
     TimelineSample sample;
-    std::map<std::string, std::map<std::string, ByteRange>> held;  // by model, by tensor
+    std::map<std::string, std::map<std::string, std::shared_ptr<const ByteRanges>>> held;  // by model, by tensor
 
     void apply(const Event& event) {
       if (event.is_block_event) {
@@ -130,10 +102,10 @@ class Timeline {
         return;
       }
       auto& tensors = held[event.model];
-      if (event.held) tensors[event.tensor] = event.range;
+      if (event.held) tensors[event.tensor] = event.ranges;
       else tensors.erase(event.tensor);
-      std::vector<ByteRange> ranges;
-      for (const auto& [name, range] : tensors) ranges.push_back(range);
+      ByteRanges ranges;
+      for (const auto& [name, own] : tensors) ranges.insert(ranges.end(), own->begin(), own->end());
       if (tensors.empty()) {
         held.erase(event.model);
         sample.model_bytes.erase(event.model);
