@@ -37,6 +37,16 @@ template <class T, class C> void store(const View<T>& view, std::size_t position
   else element(view, position) = convert<T>(value);
 }
 
+// Where an extremum of In elements, computed in C, starts.
+template <class In, class C> constexpr C least() {
+  if constexpr (std::is_integral_v<C>) return std::numeric_limits<In>::lowest();
+  else return -std::numeric_limits<C>::infinity();
+}
+template <class In, class C> constexpr C greatest() {
+  if constexpr (std::is_integral_v<C>) return std::numeric_limits<In>::max();
+  else return std::numeric_limits<C>::infinity();
+}
+
 template <class T> std::size_t row_length(const Operand<T>& operand) { return operand.shape().empty() ? 1 : operand.shape().back(); }
 template <class T> std::size_t row_count(const Operand<T>& operand) { return row_length(operand) == 0 ? 0 : operand.view.size() / row_length(operand); }
 
@@ -105,10 +115,8 @@ class Reference {
     for (std::size_t axis = a.in.view.rank() - a.reduced_rank; axis < a.in.view.rank(); ++axis) inner *= a.in.shape()[axis];
     for (std::size_t o = 0; o < outer; ++o) {
       C value{};
-      if constexpr (std::is_same_v<Kind, reduction::Maximum>)
-        value = std::is_integral_v<C> ? static_cast<C>(std::numeric_limits<In>::lowest()) : -std::numeric_limits<C>::infinity();
-      if constexpr (std::is_same_v<Kind, reduction::Minimum>)
-        value = std::is_integral_v<C> ? static_cast<C>(std::numeric_limits<In>::max()) : std::numeric_limits<C>::infinity();
+      if constexpr (std::is_same_v<Kind, reduction::Maximum>) value = reference::least<In, C>();
+      if constexpr (std::is_same_v<Kind, reduction::Minimum>) value = reference::greatest<In, C>();
       for (std::size_t i = 0; i < inner; ++i) {
         const C x = reference::load<C>(a.in.view, o * inner + i);
         if constexpr (std::is_same_v<Kind, reduction::Maximum>) value = expr::apply(expr::op::Maximum{}, value, x);
