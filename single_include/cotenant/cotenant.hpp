@@ -5217,17 +5217,10 @@ void reduce_into(SharedTensor<Out, S> out, const X& x, const ReduceOptions& opti
   check_output_shape("reduce", shapes.result, out.shape());
   Layout kept = output(out).view.layout();
   if (options.keep_dimensions) {
-    // The kept axes' strides, in order: those of the result that do not stem from a reduced axis.
-    Layout without{{}, {}, 0};
-    const std::size_t rank = as_tensor(x).rank();
-    for (std::size_t axis = 0; axis < rank; ++axis) {
-      bool gone = options.axes.empty();
-      for (std::ptrdiff_t reduced : options.axes) gone = gone || normalize_axis(reduced, rank) == axis;
-      if (gone) continue;
-      without.shape.append(kept.shape[axis]);
-      without.strides.append(kept.strides[axis]);
-    }
-    kept = without;
+    // out has the reduced axes too, with one element each: the same split puts the kept ones first.
+    const auto split = detail::reduce_shapes(kept, options);
+    const std::size_t rank = split.in.shape.rank() - split.reduced_rank;
+    kept = {split.in.shape.part(0, rank), split.in.strides.part(0, rank), 0};
   }
   prepare<Backend>(input(x));
   backend_at<Backend>(out).reduce(ReduceArguments<Kind, element_type_of<X>, Out>{input(x).with(shapes.in), shapes.reduced_rank, output(out).with(kept)});
