@@ -140,3 +140,12 @@ TEST_CASE("what an op takes") {
   const auto tensor = counting({2});
   CHECK(&as_tensor(tensor) == &tensor);
 }
+
+TEST_CASE("a frozen tensor is read by everybody and written by nobody") {
+  ct::SharedTensor<float> tensor = ct::zeros<float>({2, 2});
+  CHECK_NOTHROW(tensor.mutable_view());
+  tensor.freeze();
+  CHECK_THROWS_WITH_AS(tensor.mutable_view(), doctest::Contains("detach()"), ct::ReadOnly);
+  CHECK(tensor.view()(1, 1) == 0.0f);
+  CHECK_NOTHROW(ct::SharedTensor<float>().freeze());
+}

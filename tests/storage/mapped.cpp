@@ -57,6 +57,25 @@ TEST_CASE("what cannot be mapped says which file and why") {
   CHECK_THROWS_AS(ct::Mapped::map(std::filesystem::temp_directory_path()), ct::IoError);
 }
 
+TEST_CASE("pages of a file may be dropped and come back; anonymous pages stay") {
+  const std::string text(100'000, 'x');
+  const TemporaryFile file("dropped", text);
+  const ct::BlockRef block = ct::BlockRef::adopt(ct::Mapped(), ct::Mapped::map(file.path()));
+  const char* const data = static_cast<const char*>(block->data());
+  for (const std::size_t first : {std::size_t{0}, std::size_t{5000}, std::size_t{99'999}}) {
+    block->drop_pages(data + first, text.size() - first);
+    CHECK(std::memcmp(data, text.data(), text.size()) == 0);
+  }
+  const ct::Allocation room = ct::Mapped::anonymous(100'000);
+  std::memcpy(room.data, text.data(), text.size());
+  const ct::BlockRef only = ct::BlockRef::adopt(ct::Mapped{.from_file = false}, room);
+  only->drop_pages(room.data, text.size());
+  CHECK(std::memcmp(room.data, text.data(), text.size()) == 0);
+  const ct::SharedTensor<float> heap = ct::full({64}, 3.0f);
+  heap.block()->drop_pages(heap.view().data(), heap.bytes());
+  CHECK(heap.view()(63) == 3.0f);
+}
+
 TEST_CASE("tensors on a file are read-only, outlive the name of the file, and can be shared") {
   float values[16];
   for (int i = 0; i < 16; ++i) values[i] = static_cast<float>(i);

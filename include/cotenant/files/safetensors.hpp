@@ -246,7 +246,7 @@ class SafetensorsFile {
       info.position = position;
       position += (info.end - info.begin + line - 1) / line * line;
     }
-    block_ = BlockRef::adopt(Mapped{}, room);
+    block_ = BlockRef::adopt(Mapped{.from_file = false}, room);
     copied_ = true;
   }
 

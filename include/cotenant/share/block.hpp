@@ -10,6 +10,7 @@
 
 #include "cotenant/core/concepts.hpp"
 #include "cotenant/core/error.hpp"
+#include "cotenant/share/derived.hpp"
 
 namespace cotenant {
 
@@ -52,13 +53,27 @@ class Block {
     pending_.store(true, std::memory_order_release);
   }
 
+  // What was computed from these bytes and is kept with them. For a published block only: its bytes stay as they are.
+  DerivedSet& derived() const {
+    COTENANT_ASSERT(published());
+    DerivedSet* set = derived_.load(std::memory_order_acquire);
+    if (set != nullptr) return *set;
+    auto fresh = std::make_unique<DerivedSet>();
+    if (derived_.compare_exchange_strong(set, fresh.get(), std::memory_order_acq_rel)) return *fresh.release();
+    return *set;  // another thread's
+  }
+  // The same where there is one, else null.
+  const DerivedSet* derived_if_any() const noexcept { return derived_.load(std::memory_order_acquire); }
+  // Elements in [data, data + bytes) will hardly be read again: where the storage can fetch them anew, their memory may go.
+  virtual void drop_pages(const void* data, std::size_t bytes) const noexcept = 0;
+
   // The storage instance that these bytes came from. S must be the policy they were made with.
   template <Storage S> const S& storage() const;
 
  protected:
   Block(Allocation allocation, std::string_view storage_name, const void* identity, bool host_accessible, bool writable)
       : allocation_(allocation), storage_name_(storage_name), storage_identity_(identity), host_accessible_(host_accessible), writable_(writable) {}
-  virtual ~Block() = default;
+  virtual ~Block() { delete derived_.load(std::memory_order_acquire); }
 
   Allocation allocation_;
 
@@ -71,6 +86,7 @@ class Block {
   bool writable_;
   std::atomic<bool> published_{false};
   mutable std::atomic<bool> pending_{false};
+  mutable std::atomic<DerivedSet*> derived_{nullptr};
   std::shared_ptr<Completion> completion_;
 };
 
@@ -82,6 +98,10 @@ template <Storage S> class StoredBlock final : public Block {
   StoredBlock(S storage, Allocation allocation)
       : Block(allocation, S::name(), &storage_identity_of<S>, S::host_accessible, S::writable), storage_(std::move(storage)) {}
   ~StoredBlock() override { storage_.deallocate(allocation_); }
+  void drop_pages(const void* data, std::size_t bytes) const noexcept override {
+    if constexpr (requires { storage_.drop_pages(data, bytes); }) storage_.drop_pages(data, bytes);
+    else static_cast<void>(data), static_cast<void>(bytes);
+  }
   const S& storage() const noexcept { return storage_; }
 
  private:

@@ -28,6 +28,7 @@ inline Registry::Inventory Registry::inventory() const {
       return entry->pinned || std::any_of(entry->tenancies.begin(), entry->tenancies.end(), [](const Tenancy* tenancy) { return tenancy->counts().held > 0; });
     });
     if (idle) result.idle_bytes += block->bytes();
+    if (const DerivedSet* derived = block->derived_if_any()) result.derived_bytes += derived->bytes();
   }
   for (const auto& [name, model] : models_) {
     const bool active =
@@ -41,6 +42,10 @@ inline Registry::Inventory Registry::inventory() const {
     usage.name = entry->name;
     usage.bytes = element_count(entry->layout.shape) * size_of(entry->dtype);
     usage.extra_bytes = blocks_.on(entry->block).front() == entry ? entry->block->bytes() : 0;
+    if (const DerivedSet* derived = entry->block->derived_if_any()) {
+      const char* const data = static_cast<const char*>(entry->block->data());
+      for (const ByteRange& range : *entry->ranges) usage.derived_bytes += derived->bytes(data + range.first, data + range.last);
+    }
     usage.shape = entry->layout.shape;
     usage.dtype = entry->dtype;
     usage.storage = entry->block->storage_name();
@@ -124,6 +129,7 @@ inline SharingStats statistics(Registry::Inventory inventory) {
   stats.total_tensors = inventory.tensors.size();
   stats.total_models = inventory.active_models;
   stats.true_bytes = inventory.true_bytes;
+  stats.derived_bytes = inventory.derived_bytes;
   stats.peak_bytes = inventory.peak_bytes;
   stats.max_memory = inventory.max_memory;
   stats.saved_bytes = shares.saved_bytes;

@@ -129,7 +129,7 @@ class Registry {
     std::vector<std::pair<std::string, ByteRange>> holdings;
     SharingPatterns patterns;
     std::size_t idle_bytes = 0;
-    std::size_t true_bytes = 0, peak_bytes = 0, max_memory = 0, hits = 0, misses = 0, active_models = 0;
+    std::size_t true_bytes = 0, derived_bytes = 0, peak_bytes = 0, max_memory = 0, hits = 0, misses = 0, active_models = 0;
   };
   inline Inventory inventory() const;
   std::vector<TimelineSample> timeline() const {

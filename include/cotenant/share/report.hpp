@@ -68,6 +68,7 @@ inline std::string report(const SharingStats& stats) {
   text += "  memory    " + format_bytes(stats.true_bytes);
   if (stats.max_memory != ManagerOptions::unlimited) text += " of " + format_bytes(stats.max_memory);
   text += " (peak " + format_bytes(stats.peak_bytes) + ")\n";
+  if (stats.derived_bytes > 0) text += "  derived   " + format_bytes(stats.derived_bytes) + " made from them and kept beside them, such as packed weights\n";
   text += "  separate  " + format_bytes(stats.separate_bytes) + " if every model had its own copy of what it holds\n";
   text += "  saved     " + format_bytes(stats.saved_bytes);
   if (stats.separate_bytes > 0) text += " (" + detail::percent(static_cast<double>(stats.saved_bytes) / static_cast<double>(stats.separate_bytes)) + ")";

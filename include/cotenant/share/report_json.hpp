@@ -27,7 +27,7 @@ inline void write_json(JsonWriter& json, const Shape& shape) {
 }
 
 inline void write_json(JsonWriter& json, const TensorUsage& tensor) {
-  json.begin_object().member("name", tensor.name).member("bytes", tensor.bytes).member("extra_bytes", tensor.extra_bytes);
+  json.begin_object().member("name", tensor.name).member("bytes", tensor.bytes).member("extra_bytes", tensor.extra_bytes).member("derived_bytes", tensor.derived_bytes);
   write_json(json.key("shape"), tensor.shape);
   json.member("dtype", to_string(tensor.dtype)).member("storage", tensor.storage).member("references", tensor.references).member("leases", tensor.leases);
   write_json(json.key("holders"), tensor.holders);
@@ -56,6 +56,7 @@ inline void write_json(JsonWriter& json, const SharingStats& stats) {
       .member("total_tensors", stats.total_tensors)
       .member("total_models", stats.total_models)
       .member("true_bytes", stats.true_bytes)
+      .member("derived_bytes", stats.derived_bytes)
       .member("peak_bytes", stats.peak_bytes);
   if (stats.max_memory == ManagerOptions::unlimited) json.member("max_memory", nullptr);
   else json.member("max_memory", stats.max_memory);

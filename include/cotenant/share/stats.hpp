@@ -17,6 +17,7 @@ struct TensorUsage {
   std::string name;
   std::size_t bytes = 0;        // what its elements would need on their own
   std::size_t extra_bytes = 0;  // what it adds to the true bytes: its whole block, or 0 where an earlier name lies on the same block
+  std::size_t derived_bytes = 0;  // artefacts made from its elements and kept with them, such as packed weights
   Shape shape;
   DType dtype = DType::f32;
   std::string storage;
@@ -46,6 +47,7 @@ struct SharingStats {
   std::size_t total_tensors = 0;
   std::size_t total_models = 0;    // active ones: named since their last release_model
   std::size_t true_bytes = 0;      // sum of Block::bytes() over distinct registered blocks
+  std::size_t derived_bytes = 0;   // artefacts kept with the registered blocks, such as packed weights; not part of true_bytes
   std::size_t peak_bytes = 0;      // the largest true_bytes so far
   std::size_t max_memory = 0;      // the budget; ManagerOptions::unlimited for none
   std::size_t separate_bytes = 0;  // what it would be if each model had its own copy of the bytes it holds

@@ -70,6 +70,13 @@ template <Element T, Storage S = Heap> class SharedTensor {
   // For backends: the address and shape without waiting, on whichever device it lies.
   View<T> unchecked_view() const { return View<T>::unchecked(block_ ? static_cast<T*>(block_->data()) : nullptr, layout_); }
 
+  // Nobody writes to these bytes any more, as after registering them: mutable_view() refuses, and kernels may keep what
+  // they make of them, such as packed weights, for the next call.
+  const SharedTensor& freeze() const {
+    if (block_) block_->publish();
+    return *this;
+  }
+
   // Refuses what mutable_view() refuses. Errors: ReadOnly.
   void check_writable() const {
     if (!block_) raise<ReadOnly>("an empty tensor has nothing to write to: make one with empty(), zeros() or full()");

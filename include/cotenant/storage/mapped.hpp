@@ -32,6 +32,8 @@ struct Mapped {
   static constexpr std::string_view name() { return "mapped"; }
   Heap result_storage() const { return {}; }
 
+  bool from_file = true;  // false where the pages are anonymous()
+
   // The whole file, read-only. Zero bytes give a null address.
   // The file must not be truncated while it is mapped: the system answers such a read with a signal.
   // Errors: NotFound, IoError.
@@ -84,6 +86,20 @@ struct Mapped {
     void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (data == MAP_FAILED) raise<OutOfMemory>("the system has no " + std::to_string(bytes) + " bytes left");
     return {data, bytes};
+#endif
+  }
+
+  // The whole pages inside [data, data + bytes) leave this process; a later read fetches them from the file.
+  void drop_pages(const void* data, std::size_t bytes) const noexcept {
+#if defined(_WIN32)
+    static_cast<void>(data), static_cast<void>(bytes);
+#else
+    if (!from_file) return;  // these bytes are nowhere else
+    const long size = ::sysconf(_SC_PAGESIZE);
+    if (size <= 0) return;
+    const auto page = static_cast<std::size_t>(size), address = reinterpret_cast<std::size_t>(data);
+    const std::size_t first = (address + page - 1) / page * page, last = (address + bytes) / page * page;
+    if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 #endif
   }
 

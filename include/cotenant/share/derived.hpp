@@ -1,0 +1,101 @@
+// Derived: what was computed from a block's bytes and is kept with them, such as weights packed for a kernel.
+#ifndef COTENANT_SHARE_DERIVED_HPP
+#define COTENANT_SHARE_DERIVED_HPP
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <utility>
+
+namespace cotenant {
+
+// One artefact. Its maker derives from this and knows, by the key it asked for, what it gets back.
+class Derived {
+ public:
+  virtual ~Derived() = default;
+  // Bytes really taken, padding included.
+  virtual std::size_t bytes() const noexcept = 0;
+};
+
+// What an artefact was made from, and for whom: two keys are equal where the artefacts would be.
+struct DerivedKey {
+  const void* maker = nullptr;  // the address of an object that only this kind of artefact has, one for each kernel and CPU target
+  const void* data = nullptr;   // the first element, inside the block
+  std::size_t rows = 0, columns = 0;
+  std::ptrdiff_t row_stride = 0, column_stride = 0;  // in elements
+  friend bool operator==(const DerivedKey&, const DerivedKey&) = default;
+};
+
+// The artefacts of one block. They are found by whoever needs them next and freed with the block. Safe from any number of threads.
+class DerivedSet {
+ public:
+  DerivedSet() = default;
+  DerivedSet(const DerivedSet&) = delete;
+  DerivedSet& operator=(const DerivedSet&) = delete;
+
+  // The artefact, or null where nobody has made it yet.
+  std::shared_ptr<const Derived> find(const DerivedKey& key) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = slots_.find(key);
+    return found == slots_.end() ? nullptr : found->second->artefact;
+  }
+
+  // The artefact; the first to ask makes it by make(), which returns a std::shared_ptr<const Derived>, while others that
+  // ask for the same wait. Where make() throws, nothing is kept and the next one tries again.
+  template <class Make> std::shared_ptr<const Derived> find_or_make(const DerivedKey& key, const Make& make) {
+    std::shared_ptr<Slot> slot;
+    {
+      const std::lock_guard lock(mutex_);
+      std::shared_ptr<Slot>& place = slots_[key];
+      if (!place) place = std::make_shared<Slot>();
+      if (place->artefact) return place->artefact;
+      slot = place;
+    }
+    const std::lock_guard making(slot->making);
+    {
+      const std::lock_guard lock(mutex_);
+      if (slot->artefact) return slot->artefact;
+    }
+    std::shared_ptr<const Derived> made = make();
+    const std::lock_guard lock(mutex_);
+    slot->artefact = made;
+    bytes_ += made->bytes();
+    return made;
+  }
+
+  // Bytes of all artefacts, or of those made from elements in [first, last).
+  std::size_t bytes() const {
+    const std::lock_guard lock(mutex_);
+    return bytes_;
+  }
+  std::size_t bytes(const void* first, const void* last) const {
+    const std::less<const void*> before;
+    std::size_t total = 0;
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, slot] : slots_)
+      if (slot->artefact && !before(key.data, first) && before(key.data, last)) total += slot->artefact->bytes();
+    return total;
+  }
+
+ private:
+  struct Slot {
+    std::mutex making;  // held while make() runs
+    std::shared_ptr<const Derived> artefact;
+  };
+  struct Hash {
+    std::size_t operator()(const DerivedKey& key) const noexcept {
+      // Tensors of one block differ in the address; the rest tells few keys apart. An odd multiplier, 2^64 / golden ratio, spreads.
+      const std::size_t mixed = reinterpret_cast<std::size_t>(key.data) ^ (reinterpret_cast<std::size_t>(key.maker) << 1) ^ (key.rows << 7) ^
+                                static_cast<std::size_t>(key.row_stride);
+      return mixed * static_cast<std::size_t>(0x9E3779B97F4A7C15ull);
+    }
+  };
+  mutable std::mutex mutex_;
+  std::unordered_map<DerivedKey, std::shared_ptr<Slot>, Hash> slots_;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace cotenant
+
+#endif
