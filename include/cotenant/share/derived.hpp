@@ -60,14 +60,15 @@ class DerivedSet {
     std::shared_ptr<const Derived> made = make();
     const std::lock_guard lock(mutex_);
     slot->artefact = made;
-    bytes_ += made->bytes();
     return made;
   }
 
-  // Bytes of all artefacts, or of those made from elements in [first, last).
+  // Bytes of all artefacts, or of those made from elements in [first, last). Counted when asked: an artefact may have grown artefacts of its own.
   std::size_t bytes() const {
+    std::size_t total = 0;
     const std::lock_guard lock(mutex_);
-    return bytes_;
+    for (const auto& [key, slot] : slots_) if (slot->artefact) total += slot->artefact->bytes();
+    return total;
   }
   std::size_t bytes(const void* first, const void* last) const {
     const std::less<const void*> before;
@@ -93,7 +94,6 @@ class DerivedSet {
   };
   mutable std::mutex mutex_;
   std::unordered_map<DerivedKey, std::shared_ptr<Slot>, Hash> slots_;
-  std::size_t bytes_ = 0;
 };
 
 }  // namespace cotenant

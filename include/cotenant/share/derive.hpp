@@ -1,0 +1,55 @@
+// derive(): a value computed once from a tensor that nobody writes any more, and kept with its bytes for everybody.
+#ifndef COTENANT_SHARE_DERIVE_HPP
+#define COTENANT_SHARE_DERIVE_HPP
+#include <cstddef>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include "cotenant/share/tensor.hpp"
+
+namespace cotenant {
+
+// The bytes that a kept tensor takes: its block, and what was derived from that in turn. Values of other types that are
+// to be kept have a kept_bytes() of their own beside them.
+template <Element T, Storage S> std::size_t kept_bytes(const SharedTensor<T, S>& tensor) {
+  if (!tensor) return 0;
+  const DerivedSet* derived = tensor.block()->derived_if_any();
+  return tensor.block()->bytes() + (derived == nullptr ? 0 : derived->bytes());
+}
+
+namespace detail {
+template <class Value> class KeptValue final : public Derived {
+ public:
+  explicit KeptValue(Value value) : value_(std::move(value)) {}
+  std::size_t bytes() const noexcept override { return kept_bytes(value_); }
+  const Value& value() const { return value_; }
+
+ private:
+  Value value_;
+};
+// An address of its own for each kind.
+template <class Kind, class Value> inline constexpr char derivation = 0;
+}  // namespace detail
+
+// make(), or what it returned before for the same elements under the same Kind (a type that names the computation, and is
+// all that the value depends on besides the elements). Kept with the block of `source` and freed with it; every model that holds
+// these bytes gets the same value. Nothing is kept for a tensor that may still be written, or has more than two dimensions.
+template <class Kind, TensorLike X, class Make> auto derive(const X& source, const Make& make) {
+  using Value = std::remove_cvref_t<decltype(make())>;
+  const auto& tensor = as_tensor(source);
+  const Layout& layout = tensor.layout();
+  const std::size_t rank = layout.shape.rank();
+  if (!tensor.block() || !tensor.block()->published() || rank > 2) return make();
+  DerivedKey key{&detail::derivation<Kind, Value>, tensor.unchecked_view().data()};
+  // Rows are counted from 1, so that a vector and a matrix of one row have different keys.
+  if (rank == 0) key.columns = 1;
+  else key.columns = layout.shape[rank - 1], key.column_stride = layout.strides[rank - 1];
+  if (rank == 2) key.rows = layout.shape[0] + 1, key.row_stride = layout.strides[0];
+  const auto kept = tensor.block()->derived().find_or_make(key, [&] { return std::make_shared<const detail::KeptValue<Value>>(make()); });
+  return static_cast<const detail::KeptValue<Value>&>(*kept).value();
+}
+
+}  // namespace cotenant
+
+#endif
