@@ -1,6 +1,7 @@
 // The Deferred backend passes the suite: the two contracts fit a backend that runs later, in memory of its own.
 #include "deferred.hpp"
 
+#include "attention_suite.hpp"
 #include "suite.hpp"
 
 namespace cotenant::test {
@@ -63,3 +64,4 @@ TYPE_TO_STRING(DeferredFixture);
 COTENANT_BACKEND_SUITE_MAP(DeferredFixture)
 COTENANT_BACKEND_SUITE_MATMUL(DeferredFixture)
 COTENANT_BACKEND_SUITE_ROWS(DeferredFixture)
+COTENANT_BACKEND_SUITE_ATTENTION(DeferredFixture)

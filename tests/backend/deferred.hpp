@@ -74,6 +74,9 @@ class Deferred {
     std::apply([&](const auto&... extra) { record(a, a.out, [](const auto& x) { Reference{}.matmul(x); }, a.a, a.b, extra...); }, a.extra);
   }
   template <class In, class Out> void softmax(const SoftmaxArguments<In, Out>& a) { record(a, a.out, [](const auto& x) { Reference{}.softmax(x); }, a.in); }
+  template <class Q, class K, class V, class Mask, class Out> void attention(const AttentionArguments<Q, K, V, Mask, Out>& a) {
+    record(a, a.out, [](const auto& x) { Reference{}.attention(x); }, a.q, a.k, a.v, a.mask);
+  }
   template <class Kind, class In, class Out> void reduce(const ReduceArguments<Kind, In, Out>& a) { record(a, a.out, [](const auto& x) { Reference{}.reduce(x); }, a.in); }
   template <class T> void top_k(const TopKArguments<T>& a) {
     record(a, a.values, [](const auto& x) { Reference{}.top_k(x); }, a.in, a.indices);

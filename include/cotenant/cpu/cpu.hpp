@@ -55,6 +55,10 @@ template <std::int64_t Compiled> class BasicCpu {
     cpu::dispatch<Compiled>([&](auto kernels) { kernels.softmax(arguments); });
   }
 
+  template <class Q, class K, class V, class Mask, class Out> void attention(const AttentionArguments<Q, K, V, Mask, Out>& arguments) const {
+    cpu::dispatch<Compiled>([&](auto kernels) { kernels.attention(arguments); });
+  }
+
   template <class Kind, class In, class Out> void reduce(const ReduceArguments<Kind, In, Out>& arguments) const {
     if constexpr (std::integral<compute_type<In>> && !std::same_as<Kind, reduction::Mean>) cpu::reduce_integers(arguments);
     else cpu::dispatch<Compiled>([&](auto kernels) { kernels.reduce(arguments); });

@@ -79,6 +79,20 @@ struct SquareStep {
   static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return sum_of_lanes(d, x); }
 };
 
+// exp(x) for x <= 0, or NaN, which stays: what softmax takes of a score less the row's largest. Below -87.7 it is 0, not
+// subnormal: beside the largest term, which is 1, that does not count. exp(x) = 2^n exp(r) as in scaled_exp(); adding
+// 1.5 * 2^23 + 127 rounds x / ln 2 to n, and leaves n + 127, the exponent of 2^n, in the sum's lowest bits.
+HWY_INLINE FloatVector exp_of_negative(FloatTag d, FloatVector x) {
+  const hn::RebindToUnsigned<FloatTag> bits;
+  const auto limit = hn::Set(d, -88.1f), magic = hn::Set(d, 0x1.8p23f + 127.0f);
+  x = hn::IfThenElse(hn::Lt(x, limit), limit, x);
+  const auto sum = hn::MulAdd(x, hn::Set(d, 1.44269504f), magic), n = hn::Sub(sum, magic);
+  auto r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);
+  r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r);
+  const auto value = polynomial(d, r, 1.0f, 1.0f, 0.499999911f, 0.166664973f, 0.0416686684f, 0.00837149564f, 0.00138088455f);
+  return hn::Mul(value, hn::BitCast(d, hn::ShiftLeft<23>(hn::BitCast(bits, sum))));
+}
+
 // All x[i] - shift, reduced.
 template <class Step> HWY_INLINE float reduce_row(const float* x, std::size_t count, float shift = 0) {
   const FloatTag d;

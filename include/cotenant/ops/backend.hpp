@@ -4,6 +4,7 @@
 #include <concepts>
 #include <string_view>
 
+#include "cotenant/ops/attention.hpp"
 #include "cotenant/ops/copy.hpp"
 #include "cotenant/ops/gather.hpp"
 #include "cotenant/ops/layer_norm.hpp"
@@ -25,6 +26,7 @@ namespace cotenant {
 template <class B> concept Backend =
     requires(B& backend, const CopyArguments<float>& copy, const MapArguments<float, expr::Identity, float>& map,
              const MatmulArguments<float, float, float, expr::Identity>& matmul, const SoftmaxArguments<float, float>& softmax,
+             const AttentionArguments<float, float, float, bool, float>& attention,
              const ReduceArguments<reduction::Sum, float, float>& reduce, const TopKArguments<float>& top_k,
              const LayerNormArguments<float, float, float>& layer_norm, const GatherArguments<float, std::int32_t, float>& gather,
              const QuantizeArguments<float, std::int8_t>& quantize, const DequantizeArguments<std::int8_t, float>& dequantize) {
@@ -36,6 +38,7 @@ template <class B> concept Backend =
       backend.map(map);
       backend.matmul(matmul);
       backend.softmax(softmax);
+      backend.attention(attention);
       backend.reduce(reduce);
       backend.top_k(top_k);
       backend.layer_norm(layer_norm);

@@ -13,6 +13,7 @@
 
 #include "cotenant/core/evaluate.hpp"
 #include "cotenant/ops/backend.hpp"
+#include "cotenant/reference/attention.hpp"
 #include "cotenant/reference/element.hpp"
 
 namespace cotenant {
@@ -71,6 +72,8 @@ class Reference {
       for (std::size_t i = 0; i < length; ++i) reference::store(a.out.view, r * length + i, row[i] / sum);
     }
   }
+
+  template <class Q, class K, class V, class Mask, class Out> void attention(const AttentionArguments<Q, K, V, Mask, Out>& a) const { reference::attention(a); }
 
   template <class Kind, class In, class Out> void reduce(const ReduceArguments<Kind, In, Out>& a) const {
     constexpr bool mean = std::is_same_v<Kind, reduction::Mean>;
