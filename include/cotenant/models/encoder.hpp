@@ -12,13 +12,14 @@
 
 #include "cotenant/models/config.hpp"
 #include "cotenant/models/encoder_weights.hpp"
+#include "cotenant/models/precision.hpp"
 #include "cotenant/models/token_batch.hpp"
+#include "cotenant/ops/attention.hpp"
 #include "cotenant/ops/copy.hpp"
 #include "cotenant/ops/gather.hpp"
 #include "cotenant/ops/layer_norm.hpp"
 #include "cotenant/ops/map.hpp"
 #include "cotenant/ops/matmul.hpp"
-#include "cotenant/ops/softmax.hpp"
 
 namespace cotenant {
 
@@ -34,16 +35,24 @@ template <Storage R> struct EncoderOutput {
   SharedTensor<float, R> pooler_output;                // [B, H]; empty unless asked for
 };
 
-// W is the element type of the weights (float, f16, bf16), S where they lie. Written against ops/ alone: it runs on
-// whichever backend reads S. const throughout: any number of threads may encode at once.
+// W is the element type of the weights (float, f16, bf16), S where they lie, P what the products compute with (precision.hpp):
+//   Encoder<float, Mapped, precision::Int8>::open("all-MiniLM-L6-v2")
+// Written against ops/ alone: it runs on whichever backend reads S. const throughout: any number of threads may encode at once.
 // Source of the formulas: Devlin et al. 2018 (BERT), Sanh et al. 2019 (DistilBERT), Liu et al. 2019 (RoBERTa).
-template <FloatElement W = float, Storage S = Mapped> class Encoder {
+template <FloatElement W = float, Storage S = Mapped, class P = precision::Stored> class Encoder {
  public:
   using result_storage = typename S::result;
   using Tensor = SharedTensor<float, result_storage>;
+  using precision_type = P;
 
-  // The weights must have the shapes that the configuration implies; read_encoder_weights() checks them.
-  Encoder(EncoderConfig config, EncoderWeights<W, S> weights) : config_(std::move(config)), weights_(std::move(weights)) {}
+  // The weights must have the shapes that the configuration implies; read_encoder_weights() checks them. They are frozen: what
+  // kernels make of them, such as packed panels, may then be kept with them.
+  Encoder(EncoderConfig config, EncoderWeights<W, S> weights) : config_(std::move(config)), weights_(std::move(weights)) {
+    weights_.freeze();
+    for (const EncoderLayer<W, S>& layer : weights_.layers)
+      products_.push_back({P::weight(layer.query.weight), P::weight(layer.key.weight), P::weight(layer.value.weight), P::weight(layer.attention_output.weight),
+                           P::weight(layer.intermediate.weight), P::weight(layer.output.weight)});
+  }
 
   // Opens the encoder of a checkpoint directory. Where the checkpoint has a manager, `model` leases every weight until
   // this object is gone. Errors: those of EncoderConfig::read and read_encoder_weights.
@@ -58,7 +67,7 @@ template <FloatElement W = float, Storage S = Mapped> class Encoder {
   static Encoder open(const std::filesystem::path& folder) requires std::same_as<S, Mapped> { return open(Checkpoint::open(folder)); }
 
   // The same model with its weights in another storage.
-  template <AllocatingStorage D> Encoder<W, D> copy_to(D destination) const { return Encoder<W, D>(config_, weights_.copy_to(std::move(destination))); }
+  template <AllocatingStorage D> Encoder<W, D, P> copy_to(D destination) const { return Encoder<W, D, P>(config_, weights_.copy_to(std::move(destination))); }
 
   const EncoderConfig& config() const { return config_; }
   const EncoderWeights<W, S>& weights() const { return weights_; }
@@ -72,42 +81,42 @@ template <FloatElement W = float, Storage S = Mapped> class Encoder {
     const std::size_t rows = batch * length, heads = config_.heads, head = config_.head_size();
     EncoderOutput<result_storage> output;
 
-    Tensor x = embed(tokens);
-    if (request.hidden_states) output.hidden_states.push_back(x);
+    Activations x = embed(tokens);
+    const auto keep = [&](const Activations& states) { if (request.hidden_states) output.hidden_states.push_back(as_floats(states)); };
+    keep(x);
     const Tensor blocked = place(attention_bias(tokens), {batch, 1, 1, length});
     // One set of buffers for all layers. Heads are strided views of them: [batch, heads, length, head size].
-    Tensor query = room({rows, hidden}), key = room({rows, hidden}), value = room({rows, hidden}), inner = room({rows, config_.intermediate_size});
-    Tensor scores = room({batch, heads, length, length});
-    const auto by_head = [&](const Tensor& tensor) { return tensor.reshape({batch, length, heads, head}).transpose(1, 2); };
-    const float scale = 1.0f / std::sqrt(static_cast<float>(head));
+    Activations query = room({rows, hidden}), key = room({rows, hidden}), value = room({rows, hidden}), context = room({rows, hidden});
+    Activations inner = room({rows, config_.intermediate_size});
+    const auto by_head = [&](const Activations& tensor) { return tensor.reshape({batch, length, heads, head}).transpose(1, 2); };
     const auto add_bias = [](auto sum, auto bias) { return sum + bias; };
     const auto add_residual = [](auto sum, auto bias, auto residual) { return sum + bias + residual; };
 
-    for (const EncoderLayer<W, S>& layer : weights_.layers) {
-      Tensor flat = x.reshape({rows, hidden});
-      // Scaling the queries costs less than scaling the scores.
-      matmul_into(query, flat, layer.query.weight.transpose(), [scale](auto sum, auto bias) { return (sum + bias) * scale; }, layer.query.bias);
-      matmul_into(key, flat, layer.key.weight.transpose(), add_bias, layer.key.bias);
-      matmul_into(value, flat, layer.value.weight.transpose(), add_bias, layer.value.bias);
-      matmul_into(scores, by_head(query), by_head(key).transpose(), add_bias, blocked);
-      softmax_into(scores, scores);
-      // The queries are used up: their room takes the heads' results, each at its place in the row.
-      matmul_into(by_head(query), scores, by_head(value));
-      // With hidden states asked for, x is one of them and must stay.
-      Tensor next = request.hidden_states ? room({batch, length, hidden}) : x;
-      Tensor next_flat = next.reshape({rows, hidden});
-      matmul_into(next_flat, query, layer.attention_output.weight.transpose(), add_residual, layer.attention_output.bias, flat);
+    for (std::size_t i = 0; i < config_.layers; ++i) {
+      const EncoderLayer<W, S>& layer = weights_.layers[i];
+      const Products& products = products_[i];
+      {
+        const auto input = P::input(x.reshape({rows, hidden}));
+        matmul_into(query, input, products.query, add_bias, layer.query.bias);
+        matmul_into(key, input, products.key, add_bias, layer.key.bias);
+        matmul_into(value, input, products.value, add_bias, layer.value.bias);
+      }
+      attention_into(by_head(context), by_head(query), by_head(key), by_head(value), {}, blocked);
+      // As floats with hidden states asked for, x is one of them and must stay.
+      Activations next = request.hidden_states ? room({batch, length, hidden}) : x;
+      Activations flat = x.reshape({rows, hidden}), next_flat = next.reshape({rows, hidden});
+      matmul_into(next_flat, P::input(context), products.attention_output, add_residual, layer.attention_output.bias, flat);
       layer_norm_into(next_flat, next_flat, layer.attention_norm.weight, layer.attention_norm.bias, config_.epsilon);
-      activate(inner, next_flat, layer.intermediate);
-      matmul_into(next_flat, inner, layer.output.weight.transpose(), add_residual, layer.output.bias, next_flat);
+      activate(inner, P::input(next_flat), products.intermediate, layer.intermediate.bias);
+      matmul_into(next_flat, P::input(inner), products.output, add_residual, layer.output.bias, next_flat);
       layer_norm_into(next_flat, next_flat, layer.output_norm.weight, layer.output_norm.bias, config_.epsilon);
       x = next;
-      if (request.hidden_states) output.hidden_states.push_back(x);
+      keep(x);
     }
     if (request.pooler)  // the first token stands for the sequence
-      output.pooler_output = matmul(
+      output.pooler_output = matmul<float>(
           x.select(1, 0), weights_.pooler.weight.transpose(), [](auto sum, auto bias) { return tanh(sum + bias); }, weights_.pooler.bias);
-    output.last_hidden_state = std::move(x);
+    output.last_hidden_state = as_floats(x);
     return output;
   }
 
@@ -131,6 +140,16 @@ template <FloatElement W = float, Storage S = Mapped> class Encoder {
   }
 
  private:
+  using Activations = SharedTensor<typename P::Activation, result_storage>;
+  using Product = decltype(P::weight(std::declval<const SharedTensor<W, S>&>()));
+  struct Products {
+    Product query, key, value, attention_output, intermediate, output;
+  };
+
+  static Tensor as_floats(const Activations& states) {
+    if constexpr (std::same_as<Activations, Tensor>) return states;
+    else return cast<float>(states);
+  }
   static bool attends(const TokenViews& tokens, std::size_t b, std::size_t i) {
     return tokens.attention_mask.data() == nullptr || tokens.attention_mask(b, i) != 0;
   }
@@ -162,7 +181,7 @@ template <FloatElement W = float, Storage S = Mapped> class Encoder {
   }
 
   result_storage storage() const { return weights_.words.block()->template storage<S>().result_storage(); }
-  Tensor room(const Shape& shape) const { return empty<float>(shape, storage()); }
+  Activations room(const Shape& shape) const { return empty<typename P::Activation>(shape, storage()); }
   // Host values as a tensor where this model computes.
   template <Element T> SharedTensor<T, result_storage> place(const std::vector<T>& values, const Shape& shape) const {
     SharedTensor<T> host = from(values, shape);
@@ -180,7 +199,7 @@ template <FloatElement W = float, Storage S = Mapped> class Encoder {
   }
 
   // Sum of word, position and type embeddings, normalised: [B, L, H].
-  Tensor embed(const TokenViews& tokens) const {
+  Activations embed(const TokenViews& tokens) const {
     const std::size_t batch = tokens.ids.shape(0), length = tokens.ids.shape(1);
     const Shape shape{batch, length};
     std::vector<std::int32_t> ids, positions, types;
@@ -201,13 +220,12 @@ template <FloatElement W = float, Storage S = Mapped> class Encoder {
     };
     if (config_.positions_skip_padding()) add_types(gather<float>(weights_.positions, place(positions, shape)));
     else add_types(weights_.positions.slice(0, 0, static_cast<std::ptrdiff_t>(length)));
-    layer_norm_into(x, x, weights_.embedding_norm.weight, weights_.embedding_norm.bias, config_.epsilon);
-    return x;
+    return layer_norm<typename P::Activation>(x, weights_.embedding_norm.weight, weights_.embedding_norm.bias, config_.epsilon);
   }
 
-  // out = activation(x · weightᵀ + bias), in the product's epilogue.
-  void activate(const Tensor& out, const Tensor& x, const WeightAndBias<W, S>& linear) const {
-    const auto product = [&](const auto& function) { matmul_into(out, x, linear.weight.transpose(), function, linear.bias); };
+  // out = activation(x · weight + bias), in the product's epilogue.
+  template <class X> void activate(const Activations& out, const X& x, const Product& weight, const SharedTensor<W, S>& shift) const {
+    const auto product = [&](const auto& function) { matmul_into(out, x, weight, function, shift); };
     switch (config_.activation) {
       case Activation::gelu: return product([](auto sum, auto bias) { return gelu(sum + bias); });
       case Activation::gelu_tanh: return product([](auto sum, auto bias) { return gelu_tanh(sum + bias); });
@@ -218,6 +236,7 @@ template <FloatElement W = float, Storage S = Mapped> class Encoder {
 
   EncoderConfig config_;
   EncoderWeights<W, S> weights_;
+  std::vector<Products> products_;  // the layers' weights as P multiplies with them
   std::vector<Lease<W, Mapped>> leases_;
 };
 

@@ -36,6 +36,19 @@ template <FloatElement W, Storage S> struct EncoderWeights {
   std::vector<EncoderLayer<W, S>> layers;
   WeightAndBias<W, S> pooler;      // [hidden, hidden]; empty where the checkpoint has none
 
+  // Nobody writes to any of them any more.
+  void freeze() const {
+    const auto both = [](const WeightAndBias<W, S>& pair) {
+      pair.weight.freeze();
+      pair.bias.freeze();
+    };
+    for (const auto* table : {&words, &positions, &token_types}) table->freeze();
+    both(embedding_norm);
+    both(pooler);
+    for (const auto& layer : layers)
+      for (const auto* pair : {&layer.query, &layer.key, &layer.value, &layer.attention_output, &layer.attention_norm, &layer.intermediate, &layer.output, &layer.output_norm})
+        both(*pair);
+  }
   // The same weights in another storage, for a backend that cannot read this one.
   template <AllocatingStorage D> EncoderWeights<W, D> copy_to(D destination) const {
     const auto both = [&](const WeightAndBias<W, S>& pair) { return WeightAndBias<W, D>{pair.weight.copy_to(destination), pair.bias.copy_to(destination)}; };

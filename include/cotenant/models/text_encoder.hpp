@@ -17,21 +17,21 @@ namespace cotenant {
 
 // What sentence-transformers computes for models like all-MiniLM-L6-v2: WordPiece, mean of the last hidden states over
 // the tokens, length 1. Longer texts are cut to what the model was trained for.
-template <FloatElement W = float, Storage S = Mapped> class TextEncoder {
+template <FloatElement W = float, Storage S = Mapped, class P = precision::Stored> class TextEncoder {
  public:
-  using Tensor = typename Encoder<W, S>::Tensor;
+  using Tensor = typename Encoder<W, S, P>::Tensor;
 
-  TextEncoder(WordPiece tokenizer, Encoder<W, S> encoder)
+  TextEncoder(WordPiece tokenizer, Encoder<W, S, P> encoder)
       : tokenizer_(std::move(tokenizer)),
         encoder_(std::move(encoder)),
         max_length_(std::min(tokenizer_.options().max_length, encoder_.config().max_length())) {}
   // Errors: those of WordPiece::open and Encoder::open.
   static TextEncoder open(const Checkpoint& checkpoint, std::string model = {}) requires std::same_as<S, Mapped> {
-    return TextEncoder(WordPiece::open(checkpoint.folder()), Encoder<W, S>::open(checkpoint, std::move(model)));
+    return TextEncoder(WordPiece::open(checkpoint.folder()), Encoder<W, S, P>::open(checkpoint, std::move(model)));
   }
 
   const WordPiece& tokenizer() const { return tokenizer_; }
-  const Encoder<W, S>& encoder() const { return encoder_; }
+  const Encoder<W, S, P>& encoder() const { return encoder_; }
   // The most tokens of one text, [CLS] and [SEP] included.
   std::size_t max_length() const { return max_length_; }
 
@@ -69,7 +69,7 @@ template <FloatElement W = float, Storage S = Mapped> class TextEncoder {
   static constexpr std::size_t batch_tokens = 1024;
 
   WordPiece tokenizer_;
-  Encoder<W, S> encoder_;
+  Encoder<W, S, P> encoder_;
   std::size_t max_length_;
 };
 
