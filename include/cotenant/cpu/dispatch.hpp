@@ -7,6 +7,7 @@
 // would be compiled for that target.
 #include "cotenant/core/config.hpp"
 #include "cotenant/core/evaluate.hpp"
+#include "cotenant/cpu/caches.hpp"
 #include "cotenant/cpu/gemm.hpp"
 #include "cotenant/cpu/iteration.hpp"
 #include "cotenant/cpu/scratch.hpp"

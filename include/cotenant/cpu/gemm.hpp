@@ -2,13 +2,15 @@
 #ifndef COTENANT_CPU_GEMM_HPP
 #define COTENANT_CPU_GEMM_HPP
 #include <cstddef>
+#include <cstdint>
 
 #include "cotenant/cpu/tile.hpp"
 
 namespace cotenant::cpu {
 
 // Elements [row, row + rows) x [column, column + columns) of batch entry `batch` are summed up: `sums` holds them, `stride`
-// floats from row to row, with room for whole vectors at the end of each row. Turns them into elements of the output.
+// from row to row, with room for whole vectors at the end of each row. Turns them into elements of the output. Where the
+// leaf's sums are integers, the floats are the bits of std::int32_t.
 using FinishTile = void (*)(const void* context, std::size_t batch, const float* sums, std::ptrdiff_t stride, std::size_t row,
                             std::size_t column, std::size_t rows, std::size_t columns);
 
@@ -17,7 +19,11 @@ struct GemmProblem {
   std::size_t rows = 0, columns = 0, depth = 0;
   // left: its rows are m and its columns k; right: its rows are k and its columns n.
   Source left, right;
-  // Where the output's rows are plain floats, the sums are its elements: data of this batch entry, else null.
+  // Flipped in each byte of the left operand: 0x80 makes u8 (value + 128) of i8, for a leaf that takes u8.
+  std::uint8_t left_flip = 0;
+  // The right operand in the order of PackedRight (below), or null: then each call packs what it needs.
+  const float* packed_right = nullptr;
+  // Where the output's rows are plain sums, the sums are its elements: data of this batch entry, else null.
   float* direct = nullptr;
   std::ptrdiff_t direct_stride = 0;
   FinishTile finish = nullptr;
@@ -26,6 +32,41 @@ struct GemmProblem {
   // For few rows: all of them, columns [first, last), by a kernel that reads the right operand's own element type. Null
   // where the strides or the shape do not suit it.
   void (*few_rows)(const GemmProblem& problem, std::size_t first_column, std::size_t last_column) = nullptr;
+};
+
+// The columns of a product, cut into panels of three vectors. Where one vector would remain, the last two panels have two
+// each: one vector alone cannot keep the multipliers busy.
+class Panels {
+ public:
+  Panels(std::size_t columns, std::size_t lanes)
+      : lanes_(lanes), vectors_((columns + lanes - 1) / lanes), whole_(vectors_ % 3 == 1 && vectors_ >= 4 ? (vectors_ - 4) / 3 : vectors_ / 3) {}
+  std::size_t count() const { return whole_ + (vectors_ - 3 * whole_ + 1) / 2; }
+  // The vector with which a panel begins; that of count() is vectors().
+  std::size_t first_vector(std::size_t panel) const { return panel <= whole_ ? 3 * panel : (panel == count() ? vectors_ : 3 * whole_ + 2 * (panel - whole_)); }
+  std::size_t vectors(std::size_t panel) const { return first_vector(panel + 1) - first_vector(panel); }
+  std::size_t first_column(std::size_t panel) const { return first_vector(panel) * lanes_; }
+  std::size_t vectors() const { return vectors_; }
+  // Columns with those that fill up the last vector.
+  std::size_t padded_columns() const { return vectors_ * lanes_; }
+
+ private:
+  std::size_t lanes_, vectors_, whole_;
+};
+
+// The sum over k is cut into blocks of at most this many lanes (a lane holds 1 float, 2 bf16 or 4 bytes). A panel of three
+// vectors is then at most 512 * 3 * 64 bytes = 96 KiB, which stays in any L2 cache and is read from there at 192 bytes per
+// 12 cycles; longer blocks did not gain anything on Zen 5, shorter ones read and write the sums more often. The sums'
+// order, and so their rounding, depends on this, on the vectors' length nowhere, and never on caches or threads.
+inline constexpr std::size_t block_lanes = 512;
+
+// How the depth of a product is cut, and where a packed right operand has what: block after block of k, in each panel after
+// panel, in each lane after lane, in each its columns.
+struct DepthBlocks {
+  std::size_t lanes, count, step;
+  DepthBlocks(std::size_t depth, std::size_t per_lane) : lanes((depth + per_lane - 1) / per_lane), count(lanes <= block_lanes ? 1 : (lanes - 1) / block_lanes + 1),
+                                                         step(((lanes + count - 1) / count + 3) / 4 * 4) {}
+  std::size_t first(std::size_t block) const { return block * step < lanes ? block * step : lanes; }
+  std::size_t size(std::size_t block) const { return first(block + 1) - first(block); }
 };
 
 }  // namespace cotenant::cpu

@@ -14,6 +14,7 @@
 
 #include <hwy/highway.h>
 
+#include "cotenant/cpu/caches.hpp"
 #include "cotenant/cpu/gemm-inl.hpp"
 #include "cotenant/cpu/iteration.hpp"
 #include "cotenant/cpu/skinny-inl.hpp"
@@ -36,7 +37,7 @@ template <std::int64_t Compiled> struct Matmuls {
     const bool swapped =
         out.shape(rank - 1) <= Skinny<Compiled>::most_rows && out.shape(rank - 2) > out.shape(rank - 1) && (a.stride(rank - 1) == 1 || a.stride(rank - 2) == 1);
     const std::size_t m = swapped ? rank - 1 : rank - 2, n = swapped ? rank - 2 : rank - 1;
-    Plan<E, sizeof...(Extra)> plan{arguments.epilogue, {}, {}, {}, {}, 0, 0, 0, 0};
+    Plan<E, sizeof...(Extra)> plan{arguments.epilogue, {}, {}, {}, {}};
     cpu::GemmProblem& gemm = plan.gemm;
     gemm.rows = out.shape(m);
     gemm.columns = out.shape(n);
@@ -47,6 +48,12 @@ template <std::int64_t Compiled> struct Matmuls {
                       columns_of_b = Rows<Compiled>::source(b.data(), b.stride(rank - 1), b.stride(rank - 2));
     gemm.left = swapped ? columns_of_b : rows_of_a;
     gemm.right = swapped ? columns_of_a : rows_of_b;
+    plan.block = &Gemm<Compiled>::block;
+    if constexpr (COTENANT_X86_DOT && std::is_same_v<A, bf16> && std::is_same_v<B, bf16>)
+      if (Dots<Compiled>::has_bf16()) {
+        plan.block = &Gemm<Compiled, Bf16Leaf<true>>::block;
+        plan.per_lane = Bf16Leaf<true>::per_lane;
+      }
     if (Skinny<Compiled>::takes(gemm)) gemm.few_rows = swapped ? &Skinny<Compiled>::template block<A> : &Skinny<Compiled>::template block<B>;
     plan.out = Rows<Compiled>::sink(out.data(), out.stride(m), out.stride(n));
     ((plan.extra[I] = Rows<Compiled>::source(std::get<I>(arguments.extra).view.data(), std::get<I>(arguments.extra).view.stride(m),
@@ -64,9 +71,7 @@ template <std::int64_t Compiled> struct Matmuls {
     const std::size_t batches = plan.batch.outer_count(0);
 
     divide(plan, batches);
-    const std::size_t tasks = batches * plan.row_blocks * plan.column_blocks;
-    const double nanoseconds = work(plan) / static_cast<double>(plan.row_blocks * plan.column_blocks);
-    cpu::parallel_for(tasks, nanoseconds, &run<E, sizeof...(Extra)>, &plan);
+    cpu::parallel_for(batches * plan.row_blocks * plan.column_blocks, plan.nanoseconds, &run<E, sizeof...(Extra)>, &plan);
   }
 
  private:
@@ -76,39 +81,54 @@ template <std::int64_t Compiled> struct Matmuls {
     cpu::Sink out;
     std::array<cpu::Source, Count> extra;
     cpu::Iteration<Count + 3> batch;
-    std::size_t block_rows, block_columns, row_blocks, column_blocks;
+    // Computes rows and panels of columns, see Gemm.
+    void (*block)(const cpu::GemmProblem& problem, std::size_t first_row, std::size_t last_row, std::size_t first_panel, std::size_t last_panel) = nullptr;
+    std::size_t block_rows = 0, block_panels = 0, row_blocks = 0, column_blocks = 0;
+    double nanoseconds = 0;  // of one block
+    std::size_t per_lane = 1;
     bool is_direct = false;
   };
 
-  // Nanoseconds of one batch entry: about 16 multiply-adds in each, and what few rows need to read the right operand.
-  template <class P> static double work(const P& plan) {
-    return static_cast<double>(std::max<std::size_t>(plan.gemm.rows, 2)) * static_cast<double>(plan.gemm.columns) * static_cast<double>(plan.gemm.depth) / 16;
-  }
-
-  // The blocks that one task computes, each with its own packing. Sums do not depend on where the cuts are.
+  // The blocks that one task computes. Sums do not depend on where the cuts are.
   template <class P> static void divide(P& plan, std::size_t batches) {
     const cpu::GemmProblem& gemm = plan.gemm;
-    const auto round_up = [](std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; };
-    const std::size_t width = Gemm<Compiled>::panel_columns();
-    plan.row_blocks = (gemm.rows - 1) / block_rows + 1;
-    plan.block_rows = round_up((gemm.rows - 1) / plan.row_blocks + 1, tile_rows);
-    // Where sums wait between blocks of k, 512 columns of them for 384 rows fill 768 KiB. Else wide blocks are better: each
-    // block packs the left operand again.
-    const std::size_t most_columns = plan.is_direct || gemm.depth <= block_depth ? 4096 : 512;
-    plan.column_blocks = (gemm.columns - 1) / most_columns + 1;
-    const std::size_t tasks = batches * plan.row_blocks;
-    const double nanoseconds = work(plan) * static_cast<double>(batches);
-    // Asking for the number of threads takes longer than a small product.
-    if (nanoseconds > 2 * cpu::minimum_nanoseconds_per_task) {
-      // A task for each thread, two where they are long, but none so short that packing the left operand again would show.
-      const std::size_t threads = cpu::thread_count();
-      const std::size_t wanted = nanoseconds > 1e6 * static_cast<double>(threads) ? 2 * threads : threads;
-      const auto worth = static_cast<std::size_t>(work(plan) / static_cast<double>(plan.row_blocks) / (2 * cpu::minimum_nanoseconds_per_task));
-      if (threads > 1 && tasks * plan.column_blocks < wanted) plan.column_blocks = std::max(plan.column_blocks, std::min((wanted - 1) / tasks + 1, worth));
-    }
-    plan.block_columns = round_up((gemm.columns - 1) / plan.column_blocks + 1, width);
-    plan.row_blocks = (gemm.rows - 1) / plan.block_rows + 1;
-    plan.column_blocks = (gemm.columns - 1) / plan.block_columns + 1;
+    const auto divide_up = [](std::size_t value, std::size_t unit) { return (value + unit - 1) / unit; };
+    const std::size_t lanes = hn::Lanes(FloatTag{}), depth = divide_up(gemm.depth, plan.per_lane);
+    const cpu::Panels panels(gemm.columns, lanes);
+    // Nanoseconds of `rows` by `vectors` vectors of sums: 2 vectors per cycle at 4 GHz. Packing a panel takes as long as
+    // about 16 rows of it, and reading it for few rows as long as 2.
+    const auto work = [&](std::size_t rows, std::size_t vectors) {
+      const std::size_t with_packing = gemm.few_rows != nullptr ? std::max<std::size_t>(rows, 2) : gemm.packed_right != nullptr ? rows : rows + 16;
+      return static_cast<double>(with_packing) * static_cast<double>(vectors) * static_cast<double>(depth) / 8;
+    };
+    plan.row_blocks = plan.column_blocks = 1;
+    plan.block_rows = gemm.rows;
+    plan.block_panels = panels.count();
+    plan.nanoseconds = work(gemm.rows, panels.vectors());
+    // Asking for the caches or the number of threads takes longer than a small product.
+    if (plan.nanoseconds * static_cast<double>(batches) <= 2 * cpu::minimum_nanoseconds_per_task) return;
+    // The left operand's rows are read again for each panel: a quarter of the last cache holds them, and half of the rows
+    // that 1 MiB holds are enough to make packing cheap.
+    const std::size_t row_bytes = std::max<std::size_t>(depth, 1) * sizeof(float);
+    const std::size_t most_rows = std::max(cpu::caches().level3 / 4 / row_bytes, (std::size_t{512} << 10) / std::min<std::size_t>(row_bytes, 2048));
+    const std::size_t threads = cpu::thread_count();
+    double least = 0;
+    for (std::size_t columns = 1; columns <= std::min(panels.count(), 2 * threads); ++columns)
+      for (const std::size_t wanted : {threads, 2 * threads}) {
+        const std::size_t rows = std::max(divide_up(gemm.rows, most_rows), gemm.few_rows != nullptr ? 1 : divide_up(wanted, columns * batches));
+        const std::size_t block_rows = gemm.few_rows != nullptr ? gemm.rows : divide_up(divide_up(gemm.rows, rows), tile_rows) * tile_rows;
+        const std::size_t block_panels = divide_up(panels.count(), columns);
+        const std::size_t row_blocks = divide_up(gemm.rows, block_rows), column_blocks = divide_up(panels.count(), block_panels);
+        const double block = work(std::min(block_rows, gemm.rows), std::min(panels.vectors(), 3 * block_panels));
+        const double all = static_cast<double>(divide_up(row_blocks * column_blocks * batches, threads)) * block;
+        if (least != 0 && all >= least * 0.98) continue;
+        least = all;
+        plan.row_blocks = row_blocks;
+        plan.column_blocks = column_blocks;
+        plan.block_rows = block_rows;
+        plan.block_panels = block_panels;
+        plan.nanoseconds = block;
+      }
   }
 
   template <class E, std::size_t Count> static void run(const void* context, std::size_t begin, std::size_t end) {
@@ -125,9 +145,11 @@ template <std::int64_t Compiled> struct Matmuls {
         gemm.direct = reinterpret_cast<float*>(plan.out.at(at.offset(0)));
         gemm.direct_stride = plan.out.row_stride;
       }
-      const std::size_t row = task % per_batch / plan.column_blocks * plan.block_rows, column = task % plan.column_blocks * plan.block_columns;
-      if (gemm.few_rows != nullptr) gemm.few_rows(gemm, column, std::min(gemm.columns, column + plan.block_columns));
-      else Gemm<Compiled>::block(gemm, row, std::min(gemm.rows, row + plan.block_rows), column, std::min(gemm.columns, column + plan.block_columns));
+      const cpu::Panels panels(gemm.columns, hn::Lanes(FloatTag{}));
+      const std::size_t row = task % per_batch / plan.column_blocks * plan.block_rows, panel = task % plan.column_blocks * plan.block_panels;
+      const std::size_t last_row = std::min(gemm.rows, row + plan.block_rows), last_panel = std::min(panels.count(), panel + plan.block_panels);
+      if (gemm.few_rows != nullptr) gemm.few_rows(gemm, panels.first_column(panel), std::min(gemm.columns, panels.first_column(last_panel)));
+      else plan.block(gemm, row, last_row, panel, last_panel);
     }
   }
 

@@ -1,4 +1,4 @@
-// Packing: blocks of a matrix of any element type and strides as floats in the order in which the product reads them.
+// Packing: blocks of a matrix of any element type and strides, in the order and the lanes in which the product reads them.
 #if defined(COTENANT_CPU_PACK_INL_HPP) == defined(HWY_TARGET_TOGGLE)
 #ifdef COTENANT_CPU_PACK_INL_HPP
 #undef COTENANT_CPU_PACK_INL_HPP
@@ -7,6 +7,9 @@
 #endif
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
 
 #include <hwy/cache_control.h>
 #include <hwy/highway.h>
@@ -24,18 +27,18 @@ namespace cotenant::HWY_NAMESPACE {
 #endif
 
 #if COTENANT_BLOCKS_OF_FOUR
-// Four floats from each of Lanes / 4 places `step` apart, in order.
-template <class D> HWY_INLINE hn::Vec<D> load_blocks(D d, const float* from, std::size_t step) {
-  if constexpr (hn::MaxLanes(D()) <= 4) return hn::LoadU(d, from);
+// Four lanes from each of Lanes / 4 places `step` bytes apart, in order.
+template <class D> HWY_INLINE hn::Vec<D> load_blocks(D d, const char* from, std::ptrdiff_t step) {
+  if constexpr (hn::MaxLanes(D()) <= 4) return hn::LoadU(d, reinterpret_cast<const float*>(from));
   else {
     const hn::Half<D> half;
-    return hn::Combine(d, load_blocks(half, from + hn::MaxLanes(D()) / 8 * step, step), load_blocks(half, from, step));
+    return hn::Combine(d, load_blocks(half, from + static_cast<std::ptrdiff_t>(hn::MaxLanes(D()) / 8) * step, step), load_blocks(half, from, step));
   }
 }
 
-// to[k * to_step + n] = from[n * from_step + k] for k < 4, n < Lanes. Vector i holds in its block b four values of row
-// 4 b + i, so a transposition inside the blocks is all that is left: eight shuffles for 4 * Lanes elements.
-HWY_INLINE void transpose_four(const float* from, std::size_t from_step, float* to, std::size_t to_step) {
+// to[k * to_step + n] = the lane at from + n * from_step + 4 k bytes, for k < 4, n < Lanes. Vector i holds in its block b four
+// lanes of row 4 b + i, so a transposition inside the blocks is all that is left: eight shuffles for 4 * Lanes elements.
+HWY_INLINE void transpose_four(const char* from, std::ptrdiff_t from_step, float* to, std::size_t to_step) {
   const FloatTag d;
   const hn::Repartition<double, FloatTag> pair;
   const auto row0 = load_blocks(d, from, 4 * from_step), row1 = load_blocks(d, from + from_step, 4 * from_step);
@@ -50,20 +53,21 @@ HWY_INLINE void transpose_four(const float* from, std::size_t from_step, float* 
 #endif
 
 template <std::int64_t Compiled> struct Packing {
-  // to[k * to_step + n] = from[n * from_step + k] for k < depth, n < width.
-  static void transpose(const float* from, std::size_t from_step, std::size_t width, std::size_t depth, float* to, std::size_t to_step) {
+  // to[k * to_step + n] = the lane at from + n * from_step + 4 k bytes, for k < depth, n < width.
+  static void transpose(const char* from, std::ptrdiff_t from_step, std::size_t width, std::size_t depth, float* to, std::size_t to_step) {
+    const auto row = [=](std::size_t n) { return from + static_cast<std::ptrdiff_t>(n) * from_step; };
     std::size_t n = 0;
 #if COTENANT_BLOCKS_OF_FOUR
     const FloatTag d;
     for (; n + hn::Lanes(d) <= width; n += hn::Lanes(d)) {
       std::size_t k = 0;
-      for (; k + 4 <= depth; k += 4) transpose_four(from + n * from_step + k, from_step, to + k * to_step + n, to_step);
+      for (; k + 4 <= depth; k += 4) transpose_four(row(n) + 4 * k, from_step, to + k * to_step + n, to_step);
       for (; k < depth; ++k)
-        for (std::size_t i = n; i < n + hn::Lanes(d); ++i) to[k * to_step + i] = from[i * from_step + k];
+        for (std::size_t i = n; i < n + hn::Lanes(d); ++i) std::memcpy(to + k * to_step + i, row(i) + 4 * k, 4);
     }
 #endif
     for (; n < width; ++n)
-      for (std::size_t k = 0; k < depth; ++k) to[k * to_step + n] = from[n * from_step + k];
+      for (std::size_t k = 0; k < depth; ++k) std::memcpy(to + k * to_step + n, row(n) + 4 * k, 4);
   }
 
   // to[row * to_step + column] = from(row, column), in floats.
@@ -91,8 +95,8 @@ template <std::int64_t Compiled> struct Packing {
       return;
     }
     // The rows are the contiguous direction: read it so, and transpose. Floats are transposed where they lie.
-    if (from.is_float && from.column_stride > 0) {
-      transpose(reinterpret_cast<const float*>(from.data), static_cast<std::size_t>(from.column_stride), columns, rows, to, to_step);
+    if (from.is_float) {
+      transpose(from.data, from.column_stride * static_cast<std::ptrdiff_t>(sizeof(float)), columns, rows, to, to_step);
       return;
     }
     constexpr std::size_t width = 32, depth = 64;  // 8 KiB
@@ -102,11 +106,100 @@ template <std::int64_t Compiled> struct Packing {
         const std::size_t some_columns = std::min(width, columns - column), some_rows = std::min(depth, rows - row);
         for (std::size_t i = 0; i < some_columns; ++i)
           from.load(from.at(static_cast<std::ptrdiff_t>(row) + static_cast<std::ptrdiff_t>(column + i) * from.column_stride), 1, some_rows, block + i * depth);
-        transpose(block, depth, some_columns, some_rows, to + row * to_step + column, to_step);
+        transpose(reinterpret_cast<const char*>(block), depth * sizeof(float), some_columns, some_rows, to + row * to_step + column, to_step);
       }
   }
 };
 #undef COTENANT_BLOCKS_OF_FOUR
+
+// Operands of a leaf that holds PerLane neighbours along k in a lane; the last lane is filled up with zeros.
+template <std::int64_t Compiled, std::size_t PerLane> struct LanePacking {
+  using Bits = std::conditional_t<PerLane == 2, std::uint16_t, std::uint8_t>;  // an element's, where a lane has several
+
+  // to[lane * width + column] = the lane of the rows (k) [lane * PerLane, …) of column `column`; 0 for columns [columns, width).
+  static void right(const cpu::Source& from, std::size_t depth, std::size_t columns, float* to, std::size_t width) {
+    const std::size_t lanes = (depth + PerLane - 1) / PerLane;
+    if (columns < width) std::fill(to, to + lanes * width, 0.0f);
+    if constexpr (PerLane == 1) Packing<Compiled>::copy(from, depth, columns, to, width);
+    else {
+      const std::size_t whole = depth / PerLane;
+      if (from.row_stride == 1) Packing<Compiled>::transpose(from.data, from.column_stride * static_cast<std::ptrdiff_t>(sizeof(Bits)), columns, whole, to, width);
+      else if (from.column_stride == 1) interleave(from, whole, columns, to, width);
+      else
+        for (std::size_t lane = 0; lane < whole; ++lane) gather(from, lane * PerLane, PerLane, columns, to + lane * width);
+      if (whole < lanes) gather(from, whole * PerLane, depth - whole * PerLane, columns, to + whole * width);
+    }
+  }
+
+  // to[row * to_step + lane] = the lane of the columns (k) [lane * PerLane, …) of row `row`, each byte with `flip` flipped.
+  static void left(const cpu::Source& from, std::size_t rows, std::size_t depth, std::uint8_t flip, float* to, std::size_t to_step) {
+    if constexpr (PerLane == 1) {
+      static_cast<void>(flip);
+      Packing<Compiled>::copy(from, rows, depth, to, to_step);
+    } else {
+      const std::size_t lanes = (depth + PerLane - 1) / PerLane;
+      const cpu::Source columns{from.data, from.element_size, from.column_stride, from.row_stride, nullptr, false};
+      for (std::size_t row = 0; row < rows; ++row) {
+        float* const target = to + row * to_step;
+        const char* const source = from.at(static_cast<std::ptrdiff_t>(row) * from.row_stride);
+        if (from.column_stride == 1) {
+          if (depth % PerLane != 0) std::memset(target + lanes - 1, 0, sizeof(float));
+          std::memcpy(target, source, depth * sizeof(Bits));
+        } else {
+          for (std::size_t lane = 0; lane < lanes; ++lane)
+            gather(columns.moved(static_cast<std::ptrdiff_t>(row) * from.row_stride), lane * PerLane, std::min(PerLane, depth - lane * PerLane), 1, target + lane);
+        }
+        if (flip != 0) flip_bytes(target, lanes, flip);
+      }
+    }
+  }
+
+ private:
+  // The rows [first, first + count) of each column, in one lane per column.
+  static void gather(const cpu::Source& from, std::size_t first, std::size_t count, std::size_t columns, float* to) {
+    for (std::size_t column = 0; column < columns; ++column) {
+      Bits elements[PerLane] = {};
+      for (std::size_t i = 0; i < count; ++i)
+        std::memcpy(&elements[i], from.at(static_cast<std::ptrdiff_t>(first + i) * from.row_stride + static_cast<std::ptrdiff_t>(column) * from.column_stride),
+                    sizeof(Bits));
+      std::memcpy(to + column, elements, sizeof(float));
+    }
+  }
+  // Rows of contiguous elements: those of PerLane rows are put side by side, the first in the lowest bits.
+  static void interleave(const cpu::Source& from, std::size_t lanes, std::size_t columns, float* to, std::size_t width) {
+    const FloatTag d;
+    const hn::RebindToUnsigned<FloatTag> wide;
+    const hn::Rebind<Bits, FloatTag> narrow;
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+      const cpu::Source rows = from.moved(static_cast<std::ptrdiff_t>(lane * PerLane) * from.row_stride);
+      const auto load = [&](std::size_t row, std::size_t column) {
+        const char* const at = rows.at(static_cast<std::ptrdiff_t>(row) * rows.row_stride + static_cast<std::ptrdiff_t>(column));
+        return hn::PromoteTo(wide, hn::LoadU(narrow, reinterpret_cast<const Bits*>(at)));
+      };
+      std::size_t column = 0;
+      for (; column + hn::Lanes(d) <= columns; column += hn::Lanes(d)) {
+        auto bits = hn::Or(load(0, column), hn::ShiftLeft<32 / PerLane>(load(1, column)));
+        if constexpr (PerLane == 4) bits = hn::Or(bits, hn::Or(hn::ShiftLeft<16>(load(2, column)), hn::ShiftLeft<24>(load(3, column))));
+        hn::StoreU(hn::BitCast(d, bits), d, to + lane * width + column);
+      }
+      if (column < columns) gather(rows.moved(static_cast<std::ptrdiff_t>(column)), 0, PerLane, columns - column, to + lane * width + column);
+    }
+  }
+  static void flip_bytes(float* lanes, std::size_t count, std::uint8_t flip) {
+    const FloatTag d;
+    const hn::RebindToUnsigned<FloatTag> integer;
+    const std::uint32_t each = flip * 0x01010101u;
+    std::size_t i = 0;
+    for (; i + hn::Lanes(d) <= count; i += hn::Lanes(d))
+      hn::StoreU(hn::BitCast(d, hn::Xor(hn::BitCast(integer, hn::LoadU(d, lanes + i)), hn::Set(integer, each))), d, lanes + i);
+    for (; i < count; ++i) {
+      std::uint32_t bits;
+      std::memcpy(&bits, lanes + i, sizeof bits);
+      bits ^= each;
+      std::memcpy(lanes + i, &bits, sizeof bits);
+    }
+  }
+};
 
 }  // namespace cotenant::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
