@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
+#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -193,6 +194,9 @@ template <std::int64_t Compiled> struct Attentions {
     }
   }
 
+  // Scores are kept as multiples of ln 2, so that a weight is a power of two: one multiplication less for each.
+  static constexpr float log2_e = 1.44269504f;
+
   // The number of keys that a query may see.
   static std::size_t keys_seen(const AttentionPlan& plan, std::size_t query) {
     if (!plan.causal) return plan.keys;
@@ -218,7 +222,7 @@ template <std::int64_t Compiled> struct Attentions {
     // Lanes without a query compute on zeros.
     if (panel.count < panel.lanes) std::fill_n(panel.queries, floats, 0.0f);
     Packing<Compiled>::copy(q, plan.depth, panel.count, panel.queries, panel.lanes);
-    const auto scale = hn::Set(d, plan.scale);
+    const auto scale = hn::Set(d, plan.scale * log2_e);
     for (std::size_t i = 0; i < floats; i += vector) hn::Store(hn::Mul(hn::Load(d, panel.queries + i), scale), d, panel.queries + i);
     std::fill_n(panel.largest, panel.lanes, MaximumStep::neutral);
     std::fill_n(panel.total, panel.lanes, 0.0f);
@@ -266,7 +270,7 @@ template <std::int64_t Compiled> struct Attentions {
   template <bool Two> static void add_mask(const AttentionPlan& plan, const Panel& panel, std::size_t keys, cpu::Source mask, float* scores, float* staged) {
     const FloatTag d;
     const std::size_t vector = hn::Lanes(d), lanes = (Two ? 2 : 1) * vector;
-    const auto hidden = hn::Set(d, MaximumStep::neutral);
+    const auto hidden = hn::Set(d, MaximumStep::neutral), least = hn::Set(d, std::numeric_limits<float>::lowest());
     const bool same_for_all = mask.row_stride == 0 || panel.count == 1;
     if (same_for_all) mask.load(mask.data, mask.column_stride, keys, staged);
     else {
@@ -278,7 +282,10 @@ template <std::int64_t Compiled> struct Attentions {
       for (std::size_t lane = 0; lane < lanes; lane += vector) {
         float* const at = scores + key * lanes + lane;
         const auto score = hn::Load(d, at), value = same_for_all ? hn::Set(d, staged[key]) : hn::Load(d, staged + key * lanes + lane);
-        hn::Store(plan.mask_hides ? hn::IfThenElse(hn::Eq(value, hn::Zero(d)), hidden, score) : hn::Add(score, value), d, at);
+        // Among finite masks the least float stays finite: where all are, the weights are equal, not 0.
+        const auto multiple = hn::Mul(value, hn::Set(d, log2_e));
+        const auto added = hn::IfThenElse(hn::And(hn::Lt(multiple, least), hn::Ge(value, least)), least, multiple);
+        hn::Store(plan.mask_hides ? hn::IfThenElse(hn::Eq(value, hn::Zero(d)), hidden, score) : hn::Add(score, added), d, at);
       }
   }
 
@@ -290,45 +297,52 @@ template <std::int64_t Compiled> struct Attentions {
     }
   }
 
-  // Scores become weights exp(score - largest), which are added to the totals. True where earlier sums must be rescaled.
+  // Scores become weights 2^(score - largest), which are added to the totals. True where earlier sums must be rescaled.
   template <bool Two> static bool add_weights(const Panel& panel, std::size_t keys, float* scores) {
     const FloatTag d;
-    const std::size_t vector = hn::Lanes(d), lanes = (Two ? 2 : 1) * vector;
-    bool grows = false;
-    for (std::size_t lane = 0; lane < lanes; lane += vector) {
-      float* const column = scores + lane;
-      const auto before = hn::Load(d, panel.largest + lane);
-      auto largest = before, other = before;
-      std::size_t key = 0;
-      for (; key + 2 <= keys; key += 2) {
-        largest = hn::Max(largest, hn::Load(d, column + key * lanes));
-        other = hn::Max(other, hn::Load(d, column + (key + 1) * lanes));
+    const std::size_t vector = hn::Lanes(d), lanes = (Two ? 2 : 1) * vector, odd = keys % 2 * lanes;
+    // The panel's second vector; of one vector only, the same again, which is not written.
+    const std::size_t second = lanes - vector;
+    const float* const end = scores + keys * lanes;
+    const auto before0 = hn::Load(d, panel.largest), before1 = hn::Load(d, panel.largest + second);
+    auto largest0 = before0, largest1 = before1, other0 = before0, other1 = before1;
+    if (odd != 0) {
+      other0 = hn::Max(before0, hn::Load(d, scores));
+      other1 = hn::Max(before1, hn::Load(d, scores + second));
+    }
+    for (const float* at = scores + odd; at != end; at += 2 * lanes) {
+      largest0 = hn::Max(largest0, hn::Load(d, at));
+      other0 = hn::Max(other0, hn::Load(d, at + lanes));
+      if constexpr (Two) {
+        largest1 = hn::Max(largest1, hn::Load(d, at + vector));
+        other1 = hn::Max(other1, hn::Load(d, at + lanes + vector));
       }
-      if (key < keys) largest = hn::Max(largest, hn::Load(d, column + key * lanes));
-      largest = hn::Max(largest, other);
-      // Where every key is hidden yet, the weights exp(-inf - 0) are 0.
-      const auto shift = hn::IfThenElseZero(hn::Gt(largest, hn::Set(d, MaximumStep::neutral)), largest);
-      const auto factor = exp_of_negative(d, hn::Sub(before, shift));
-      auto total = hn::Mul(hn::Load(d, panel.total + lane), factor), more = hn::Zero(d);
-      for (key = 0; key + 2 <= keys; key += 2) {
-        const auto x = exp_of_negative(d, hn::Sub(hn::Load(d, column + key * lanes), shift));
-        const auto y = exp_of_negative(d, hn::Sub(hn::Load(d, column + (key + 1) * lanes), shift));
-        hn::Store(x, d, column + key * lanes);
-        hn::Store(y, d, column + (key + 1) * lanes);
-        total = hn::Add(total, x);
-        more = hn::Add(more, y);
+    }
+    largest0 = hn::Max(largest0, other0);
+    largest1 = Two ? hn::Max(largest1, other1) : largest0;
+    // Where every key is hidden yet, the weights 2^(-inf - 0) are 0.
+    const auto nothing = hn::Set(d, MaximumStep::neutral);
+    const auto shift0 = hn::IfThenElseZero(hn::Gt(largest0, nothing), largest0), shift1 = hn::IfThenElseZero(hn::Gt(largest1, nothing), largest1);
+    const auto factor0 = exp2_of_negative(d, hn::Sub(before0, shift0)), factor1 = Two ? exp2_of_negative(d, hn::Sub(before1, shift1)) : factor0;
+    auto total0 = hn::Mul(hn::Load(d, panel.total), factor0), total1 = hn::Mul(hn::Load(d, panel.total + second), factor1);
+    for (float* at = scores; at != end; at += lanes) {
+      const auto x = exp2_of_negative(d, hn::Sub(hn::Load(d, at), shift0));
+      hn::Store(x, d, at);
+      total0 = hn::Add(total0, x);
+      if constexpr (Two) {
+        const auto y = exp2_of_negative(d, hn::Sub(hn::Load(d, at + vector), shift1));
+        hn::Store(y, d, at + vector);
+        total1 = hn::Add(total1, y);
       }
-      if (key < keys) {
-        const auto x = exp_of_negative(d, hn::Sub(hn::Load(d, column + key * lanes), shift));
-        hn::Store(x, d, column + key * lanes);
-        total = hn::Add(total, x);
-      }
-      hn::Store(hn::Add(total, more), d, panel.total + lane);
+    }
+    const auto keep = [&](std::size_t lane, FloatVector largest, FloatVector factor, FloatVector total) {
       hn::Store(largest, d, panel.largest + lane);
       hn::Store(factor, d, panel.factor + lane);
-      grows = grows || !hn::AllTrue(d, hn::Eq(before, largest));
-    }
-    return grows;
+      hn::Store(total, d, panel.total + lane);
+    };
+    keep(0, largest0, factor0, total0);
+    if constexpr (Two) keep(second, largest1, factor1, total1);
+    return !hn::AllTrue(d, hn::Eq(before0, largest0)) || !hn::AllTrue(d, hn::Eq(before1, largest1));
   }
   template <bool Two> static void rescale(const Panel& panel, std::size_t rows) {
     const FloatTag d;

@@ -79,17 +79,39 @@ struct SquareStep {
   static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return sum_of_lanes(d, x); }
 };
 
+// The larger of limit and x; x where that is NaN.
+HWY_INLINE FloatVector at_least(FloatVector limit, FloatVector x) {
+#if HWY_ARCH_X86 && HWY_TARGET != HWY_EMU128 && HWY_TARGET != HWY_SCALAR
+  return hn::Max(limit, x);  // MAXPS gives its second operand where either is NaN
+#else
+  return hn::IfThenElse(hn::Lt(x, limit), limit, x);
+#endif
+}
+
 // exp(x) for x <= 0, or NaN, which stays: what softmax takes of a score less the row's largest. Below -87.7 it is 0, not
 // subnormal: beside the largest term, which is 1, that does not count. exp(x) = 2^n exp(r) as in scaled_exp(); adding
 // 1.5 * 2^23 + 127 rounds x / ln 2 to n, and leaves n + 127, the exponent of 2^n, in the sum's lowest bits.
+// The polynomials are split in halves (Estrin): with Horner's rule the chain of additions was what took the time.
 HWY_INLINE FloatVector exp_of_negative(FloatTag d, FloatVector x) {
   const hn::RebindToUnsigned<FloatTag> bits;
-  const auto limit = hn::Set(d, -88.1f), magic = hn::Set(d, 0x1.8p23f + 127.0f);
-  x = hn::IfThenElse(hn::Lt(x, limit), limit, x);
+  const auto one = hn::Set(d, 1.0f), magic = hn::Set(d, 0x1.8p23f + 127.0f);
+  x = at_least(hn::Set(d, -88.1f), x);
   const auto sum = hn::MulAdd(x, hn::Set(d, 1.44269504f), magic), n = hn::Sub(sum, magic);
-  auto r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);
-  r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r);
-  const auto value = polynomial(d, r, 1.0f, 1.0f, 0.499999911f, 0.166664973f, 0.0416686684f, 0.00837149564f, 0.00138088455f);
+  const auto r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x)), square = hn::Mul(r, r);
+  const auto low = hn::MulAdd(r, hn::Set(d, 0.166664973f), hn::Set(d, 0.499999911f)), middle = hn::MulAdd(r, hn::Set(d, 0.00837149564f), hn::Set(d, 0.0416686684f));
+  const auto tail = hn::MulAdd(hn::MulAdd(square, hn::Set(d, 0.00138088455f), middle), square, low);
+  return hn::Mul(hn::MulAdd(tail, square, hn::Add(r, one)), hn::BitCast(d, hn::ShiftLeft<23>(hn::BitCast(bits, sum))));
+}
+// 2^x for x <= 0, or NaN, which stays; the same way, 0 below -126.5. Relative error 2e-7: for softmax of scores that are
+// multiples of ln 2 already.
+HWY_INLINE FloatVector exp2_of_negative(FloatTag d, FloatVector x) {
+  const hn::RebindToUnsigned<FloatTag> bits;
+  const auto magic = hn::Set(d, 0x1.8p23f + 127.0f);
+  x = at_least(hn::Set(d, -127.0f), x);
+  const auto sum = hn::Add(x, magic), r = hn::Sub(x, hn::Sub(sum, magic)), square = hn::Mul(r, r);
+  const auto low = hn::MulAdd(r, hn::Set(d, 0.693147004f), hn::Set(d, 1.0f)), middle = hn::MulAdd(r, hn::Set(d, 0.0555073619f), hn::Set(d, 0.240222394f));
+  const auto high = hn::MulAdd(r, hn::Set(d, 0.00132644549f), hn::Set(d, 0.00967172533f));
+  const auto value = hn::MulAdd(hn::MulAdd(high, square, middle), square, low);
   return hn::Mul(value, hn::BitCast(d, hn::ShiftLeft<23>(hn::BitCast(bits, sum))));
 }
 
