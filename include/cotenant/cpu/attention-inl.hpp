@@ -366,12 +366,14 @@ template <std::int64_t Compiled> struct Attentions {
         hn::Store(panel.started ? hn::Mul(hn::Load(d, sum), inverse) : hn::Zero(d), d, sum);
       }
     }
+    const char* const sums = reinterpret_cast<const char*>(panel.sums);
+    const auto step = static_cast<std::ptrdiff_t>(panel.lanes * sizeof(float));
     const cpu::Sink out = plan.out.moved(at.offset(0) + static_cast<std::ptrdiff_t>(panel.first) * plan.out.row_stride);
     if (out.is_float && out.column_stride == 1 && out.row_stride > 0) {
-      Packing<Compiled>::transpose(panel.sums, panel.lanes, plan.width, panel.count, reinterpret_cast<float*>(out.data), static_cast<std::size_t>(out.row_stride));
+      Packing<Compiled>::transpose(sums, step, plan.width, panel.count, reinterpret_cast<float*>(out.data), static_cast<std::size_t>(out.row_stride));
       return;
     }
-    Packing<Compiled>::transpose(panel.sums, panel.lanes, plan.width, panel.count, staged, staged_step);
+    Packing<Compiled>::transpose(sums, step, plan.width, panel.count, staged, staged_step);
     for (std::size_t i = 0; i < panel.count; ++i)
       out.store(staged + i * staged_step, out.at(static_cast<std::ptrdiff_t>(i) * out.row_stride), out.column_stride, plan.width);
   }

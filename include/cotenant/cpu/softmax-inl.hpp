@@ -108,7 +108,8 @@ template <std::int64_t Compiled> struct WholeRows {
       Packing<Compiled>::copy(in, rows, plan.length, staged, plan.length);
       for (std::size_t row = 0; row < rows; ++row) Row(plan, staged + row * plan.length, staged + row * plan.length);
       float* out = reinterpret_cast<float*>(plan.out.at(at.offset(0) + static_cast<std::ptrdiff_t>(first)));
-      Packing<Compiled>::transpose(staged, plan.length, rows, plan.length, out, static_cast<std::size_t>(plan.out.column_stride));
+      Packing<Compiled>::transpose(reinterpret_cast<const char*>(staged), static_cast<std::ptrdiff_t>(plan.length * sizeof(float)), rows, plan.length, out,
+                                   static_cast<std::size_t>(plan.out.column_stride));
     }
   }
 
