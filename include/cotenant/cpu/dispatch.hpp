@@ -10,6 +10,7 @@
 #include "cotenant/cpu/caches.hpp"
 #include "cotenant/cpu/gemm.hpp"
 #include "cotenant/cpu/iteration.hpp"
+#include "cotenant/cpu/packed.hpp"
 #include "cotenant/cpu/scratch.hpp"
 #include "cotenant/cpu/threads.hpp"
 #include "cotenant/cpu/tile.hpp"

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <memory>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -48,12 +49,6 @@ template <std::int64_t Compiled> struct Matmuls {
                       columns_of_b = Rows<Compiled>::source(b.data(), b.stride(rank - 1), b.stride(rank - 2));
     gemm.left = swapped ? columns_of_b : rows_of_a;
     gemm.right = swapped ? columns_of_a : rows_of_b;
-    plan.block = &Gemm<Compiled>::block;
-    if constexpr (COTENANT_X86_DOT && std::is_same_v<A, bf16> && std::is_same_v<B, bf16>)
-      if (Dots<Compiled>::has_bf16()) {
-        plan.block = &Gemm<Compiled, Bf16Leaf<true>>::block;
-        plan.per_lane = Bf16Leaf<true>::per_lane;
-      }
     if (Skinny<Compiled>::takes(gemm)) gemm.few_rows = swapped ? &Skinny<Compiled>::template block<A> : &Skinny<Compiled>::template block<B>;
     plan.out = Rows<Compiled>::sink(out.data(), out.stride(m), out.stride(n));
     ((plan.extra[I] = Rows<Compiled>::source(std::get<I>(arguments.extra).view.data(), std::get<I>(arguments.extra).view.stride(m),
@@ -70,6 +65,19 @@ template <std::int64_t Compiled> struct Matmuls {
     plan.batch = cpu::coalesce<operands>(out.shape().part(0, batch_rank), batch, 0);
     const std::size_t batches = plan.batch.outer_count(0);
 
+    // Weights are one matrix for all batch entries, and its block says whether it may still change.
+    const Block* const right_block = swapped ? arguments.a.block : arguments.b.block;
+    bool one_right = gemm.few_rows == nullptr;
+    for (std::size_t axis = 0; axis < batch_rank; ++axis) one_right = one_right && ((*batch[2])[axis] == 0 || out.shape(axis) == 1);
+    std::shared_ptr<const cpu::PackedRight> packed;
+    const auto use = [&]<class Leaf>(Leaf) {
+      plan.block = &Gemm<Compiled, Leaf>::block;
+      plan.per_lane = Leaf::per_lane;
+      if (one_right) packed = Gemm<Compiled, Leaf>::packed(gemm, right_block);
+    };
+    if constexpr (COTENANT_X86_DOT && std::is_same_v<A, bf16> && std::is_same_v<B, bf16>) Dots<Compiled>::has_bf16() ? use(Bf16Leaf<true>{}) : use(FloatLeaf{});
+    else use(FloatLeaf{});
+    if (packed) gemm.packed_right = packed->data();
     divide(plan, batches);
     cpu::parallel_for(batches * plan.row_blocks * plan.column_blocks, plan.nanoseconds, &run<E, sizeof...(Extra)>, &plan);
   }

@@ -1,0 +1,124 @@
+// Packed weights: made once, used by all, the same results, counted and released with the block.
+#include <cotenant/cotenant.hpp>
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <thread>
+#include <vector>
+
+namespace cotenant::test {
+namespace {
+
+template <class T = float> SharedTensor<T> numbers(const Shape& shape, std::uint32_t state = 1) {
+  auto tensor = empty<T>(shape);
+  for (T& x : tensor.mutable_view().span()) x = convert<T>(static_cast<float>((state = state * 1664525u + 1013904223u) >> 8) / 8388608.f - 1.f);
+  return tensor;
+}
+template <class T> bool same_bits(const SharedTensor<T>& a, const SharedTensor<T>& b) {
+  return a.shape() == b.shape() && std::memcmp(a.view().data(), b.view().data(), a.bytes()) == 0;
+}
+template <class T> std::size_t packed_bytes(const SharedTensor<T>& tensor) {
+  const DerivedSet* set = tensor.block()->derived_if_any();
+  return set == nullptr ? 0 : set->bytes();
+}
+
+TEST_CASE("packed or not, the results are the same bits") {
+  for (const auto& [m, k, n] : {std::array<std::size_t, 3>{7, 130, 70}, {64, 700, 100}, {5, 4100, 33}, {200, 64, 64}}) {
+    const auto check = [&](const auto& x, const auto& weights) {
+      const auto expected = matmul<float>(x, weights);
+      const auto activated = matmul<float>(x, weights, [](auto sum) { return max(sum, 0.f); });
+      CHECK(packed_bytes(weights) == 0);
+      weights.freeze();
+      for (int use = 0; use < 2; ++use) {
+        CHECK(same_bits(matmul<float>(x, weights), expected));
+        CHECK(same_bits(matmul<float>(x, weights, [](auto sum) { return max(sum, 0.f); }), activated));
+      }
+      CHECK(packed_bytes(weights) >= k * n * sizeof(weights.view().data()[0]));
+      CHECK(packed_bytes(weights) < 2 * (k + 3) * (n + 64) * sizeof(float));
+    };
+    check(numbers({m, k}), numbers({k, n}, 2));
+    check(numbers({m, k}), numbers({n, k}, 2).transpose());
+    check(numbers({3, m, k}), numbers({k, n}, 2));
+    check(numbers<bf16>({m, k}), numbers<float>({k, n}, 2));
+  }
+  const auto x = numbers<bf16>({9, 333});
+  const auto weights = numbers<bf16>({333, 90}, 2);
+  const auto expected = matmul(x, weights);
+  weights.freeze();
+  for (int use = 0; use < 2; ++use) CHECK(same_bits(matmul(x, weights), expected));
+}
+
+TEST_CASE("each part and each direction of a block is packed once") {
+  const auto block = numbers({2, 80, 96});
+  const auto x = numbers({8, 80}), y = numbers({8, 96});
+  block.freeze();
+  const auto first = block.slice(0, 0, 1).reshape({80, 96}), second = block.slice(0, 1, 2).reshape({80, 96});
+  matmul(x, first);
+  const std::size_t one = packed_bytes(block);
+  CHECK(one >= 80 * 96 * sizeof(float));
+  matmul(x, first);
+  CHECK(packed_bytes(block) == one);
+  matmul(x, second);
+  CHECK(packed_bytes(block) == 2 * one);
+  CHECK(same_bits(matmul(x, second), matmul(x, numbers({2, 80, 96}).slice(0, 1, 2).reshape({80, 96}))));
+  matmul(y, first.transpose());
+  CHECK(packed_bytes(block) > 2 * one);
+}
+
+TEST_CASE("what is not worth packing, or may change, is not packed") {
+  const auto x = numbers({8, 64});
+  const auto mine = numbers({64, 96}), small = numbers({64, 32}), batch = numbers({3, 64, 96});
+  const auto narrow = numbers<bf16>({64, 96});
+  matmul(x, mine);
+  CHECK(packed_bytes(mine) == 0);
+  small.freeze(), batch.freeze(), narrow.freeze();
+  matmul(x, small);
+  CHECK(packed_bytes(small) == 0);
+  matmul(x, batch);
+  CHECK(packed_bytes(batch) == 0);
+  matmul(x, narrow);  // would be twice as large in floats
+  CHECK(packed_bytes(narrow) == 0);
+  mine.freeze();
+  matmul(x.slice(0, 0, 1), mine);  // one row reads the weights where they lie
+  CHECK(packed_bytes(mine) == 0);
+}
+
+TEST_CASE("many threads that need the same weights first") {
+  const auto x = numbers({24, 300}), weights = numbers({300, 500}, 2);
+  const auto expected = matmul(x, weights);
+  weights.freeze();
+  std::vector<SharedTensor<float>> got(4);
+  std::vector<std::thread> threads;
+  for (auto& result : got) threads.emplace_back([&] { result = matmul(x, weights); });
+  for (auto& thread : threads) thread.join();
+  for (const auto& result : got) CHECK(same_bits(result, expected));
+  CHECK(packed_bytes(weights) < 2 * 300 * 512 * sizeof(float));
+}
+
+TEST_CASE("packed weights go with the block") {
+  const auto bytes = [] { return cpu::PackedRight(1000).bytes(); }();
+  CHECK(bytes >= 4000);
+  auto weights = numbers({300, 500});
+  weights.freeze();
+  std::weak_ptr<const Derived> packed;
+  {
+    struct Marker final : Derived {
+      std::size_t bytes() const noexcept override { return 7; }
+    };
+    static const char maker = 0;
+    matmul(numbers({24, 300}), weights);
+    const std::size_t before = packed_bytes(weights);
+    packed = weights.block()->derived().find_or_make({&maker, weights.view().data(), 1, 1, 1, 1}, [] { return std::make_shared<const Marker>(); });
+    CHECK(packed_bytes(weights) == before + 7);
+  }
+  CHECK_FALSE(packed.expired());
+  weights = {};
+  CHECK(packed.expired());
+}
+
+}  // namespace
+}  // namespace cotenant::test
