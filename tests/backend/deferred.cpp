@@ -2,7 +2,7 @@
 #include "deferred.hpp"
 
 #include "attention_suite.hpp"
-#include "suite.hpp"
+#include "quantized_suite.hpp"
 
 namespace cotenant::test {
 namespace {
@@ -64,4 +64,5 @@ TYPE_TO_STRING(DeferredFixture);
 COTENANT_BACKEND_SUITE_MAP(DeferredFixture)
 COTENANT_BACKEND_SUITE_MATMUL(DeferredFixture)
 COTENANT_BACKEND_SUITE_ROWS(DeferredFixture)
+COTENANT_BACKEND_SUITE_QUANTIZED(DeferredFixture)
 COTENANT_BACKEND_SUITE_ATTENTION(DeferredFixture)

@@ -98,6 +98,21 @@ class Deferred {
   }
   template <class In, class Q> void quantize(const QuantizeArguments<In, Q>& a) { record(a, a.out, [](const auto& x) { Reference{}.quantize(x); }, a.in, a.scale, a.zero_point); }
   template <class Q, class Out> void dequantize(const DequantizeArguments<Q, Out>& a) { record(a, a.out, [](const auto& x) { Reference{}.dequantize(x); }, a.in, a.scale, a.zero_point); }
+  template <class In, class Q> void dynamic_quantize(const DynamicQuantizeArguments<In, Q>& a) {
+    record(a, a.values, [](const auto& x) { Reference{}.dynamic_quantize(x); }, a.in, a.scale, a.zero_point);
+    a.scale.block->set_pending(std::make_shared<Done>(*this));
+    if (a.zero_point.block != nullptr) a.zero_point.block->set_pending(std::make_shared<Done>(*this));
+  }
+  template <class In, class Q> void requantize(const RequantizeArguments<In, Q>& a) {
+    record(a, a.out, [](const auto& x) { Reference{}.requantize(x); }, a.in, a.in_scale, a.in_zero_point, a.scale, a.zero_point);
+  }
+  template <class A, class B, class Out, class E, class... Extra> void quantized_matmul(const QuantizedMatmulArguments<A, B, Out, E, Extra...>& a) {
+    std::apply(
+        [&](const auto&... extra) {
+          record(a, a.out, [](const auto& x) { Reference{}.quantized_matmul(x); }, a.a, a.b, a.a_scale, a.b_scale, a.a_zero_point, a.b_zero_point, extra...);
+        },
+        a.extra);
+  }
 
  private:
   friend DeferredMemory;

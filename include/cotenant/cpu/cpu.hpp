@@ -11,6 +11,7 @@
 #include "cotenant/cpu/dispatch.hpp"
 #include "cotenant/cpu/integers.hpp"
 #include "cotenant/cpu/lookup.hpp"
+#include "cotenant/cpu/quantized_matmul.hpp"
 #include "cotenant/ops/backend.hpp"
 #include "cotenant/storage/heap.hpp"
 
@@ -72,23 +73,30 @@ template <std::int64_t Compiled> class BasicCpu {
 
   template <class T, class Index, class Out> void gather(const GatherArguments<T, Index, Out>& arguments) const { cpu::gather(arguments); }
 
-  // Both are element-wise functions of floats, so they are recorded like a user's.
   template <class In, class Q> void quantize(const QuantizeArguments<In, Q>& arguments) const {
-    const auto low = static_cast<float>(arguments.low), high = static_cast<float>(arguments.high);
-    const auto number = [](auto x) { return select(x == x, x, 0.f); };  // NaN gives the zero point
-    if (arguments.zero_point.block != nullptr)
-      map_floats(expr::record<3>([=](auto x, auto scale, auto zero) { return clamp(round(number(x / scale)) + zero, low, high); }), arguments.out.view,
-                 std::tuple{arguments.in, arguments.scale, arguments.zero_point});
-    else
-      map_floats(expr::record<2>([=](auto x, auto scale) { return clamp(round(number(x / scale)), low, high); }), arguments.out.view,
-                 std::tuple{arguments.in, arguments.scale});
+    cpu::dispatch<Compiled>([&](auto kernels) { kernels.quantize(arguments); });
+  }
+  template <class Q, class Out> void dequantize(const DequantizeArguments<Q, Out>& arguments) const {
+    cpu::dispatch<Compiled>([&](auto kernels) { kernels.dequantize(arguments); });
+  }
+  template <class In, class Q> void dynamic_quantize(const DynamicQuantizeArguments<In, Q>& arguments) const {
+    cpu::dispatch<Compiled>([&](auto kernels) { kernels.dynamic_quantize(arguments); });
+  }
+  // An element-wise function of floats, so it is recorded like a user's.
+  template <class In, class Q> void requantize(const RequantizeArguments<In, Q>& arguments) const {
+    const auto number = [](auto x) { return clamp(round(select(x == x, x, 0.f)), -1e6f, 1e6f); };  // NaN gives the zero point
+    const auto run = [&](auto function, const auto&... zeros) {
+      map_floats(expr::record<3 + sizeof...(zeros)>(function), arguments.out.view, std::tuple{arguments.in, arguments.in_scale, arguments.scale, zeros...});
+    };
+    const auto &in_zero = arguments.in_zero_point, &zero = arguments.zero_point;
+    if (in_zero.block == nullptr && zero.block == nullptr) run([=](auto x, auto from, auto to) { return number(x * from / to); });
+    else if (in_zero.block == nullptr) run([=](auto x, auto from, auto to, auto z) { return number(x * from / to) + z; }, zero);
+    else if (zero.block == nullptr) run([=](auto x, auto from, auto to, auto z) { return number((x - z) * from / to); }, in_zero);
+    else run([=](auto x, auto from, auto to, auto z, auto y) { return number((x - z) * from / to) + y; }, in_zero, zero);
   }
 
-  template <class Q, class Out> void dequantize(const DequantizeArguments<Q, Out>& arguments) const {
-    if (arguments.zero_point.block != nullptr)
-      map_floats(expr::record<3>([](auto q, auto scale, auto zero) { return (q - zero) * scale; }), arguments.out.view,
-                 std::tuple{arguments.in, arguments.scale, arguments.zero_point});
-    else map_floats(expr::record<2>([](auto q, auto scale) { return q * scale; }), arguments.out.view, std::tuple{arguments.in, arguments.scale});
+  template <class A, class B, class Out, class E, class... Extra> void quantized_matmul(const QuantizedMatmulArguments<A, B, Out, E, Extra...>& arguments) const {
+    cpu::multiply_dequantized(*this, arguments);
   }
 
  private:

@@ -11,6 +11,7 @@
 #include "cotenant/ops/map.hpp"
 #include "cotenant/ops/matmul.hpp"
 #include "cotenant/ops/quantize.hpp"
+#include "cotenant/ops/quantized_matmul.hpp"
 #include "cotenant/ops/reduce.hpp"
 #include "cotenant/ops/softmax.hpp"
 #include "cotenant/ops/top_k.hpp"
@@ -29,7 +30,9 @@ template <class B> concept Backend =
              const AttentionArguments<float, float, float, bool, float>& attention,
              const ReduceArguments<reduction::Sum, float, float>& reduce, const TopKArguments<float>& top_k,
              const LayerNormArguments<float, float, float>& layer_norm, const GatherArguments<float, std::int32_t, float>& gather,
-             const QuantizeArguments<float, std::int8_t>& quantize, const DequantizeArguments<std::int8_t, float>& dequantize) {
+             const QuantizeArguments<float, std::int8_t>& quantize, const DequantizeArguments<std::int8_t, float>& dequantize,
+             const DynamicQuantizeArguments<float, std::uint8_t>& dynamic_quantize, const RequantizeArguments<std::int32_t, std::int8_t>& requantize,
+             const QuantizedMatmulArguments<float, i4x2, float, expr::Identity>& quantized_matmul) {
       requires Storage<typename B::storage_type>;
       { B::name() } -> std::convertible_to<std::string_view>;
       { B::runs_when_called } -> std::convertible_to<bool>;
@@ -45,6 +48,9 @@ template <class B> concept Backend =
       backend.gather(gather);
       backend.quantize(quantize);
       backend.dequantize(dequantize);
+      backend.dynamic_quantize(dynamic_quantize);
+      backend.requantize(requantize);
+      backend.quantized_matmul(quantized_matmul);
     };
 
 }  // namespace cotenant

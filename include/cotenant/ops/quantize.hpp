@@ -1,28 +1,25 @@
-// quantize and dequantize: real = (q - zero_point) * scale, per tensor, per channel or per block.
+// quantize, dequantize and requantize: real = (q - zero_point) * scale, per tensor, per channel or per block.
 #ifndef COTENANT_OPS_QUANTIZE_HPP
 #define COTENANT_OPS_QUANTIZE_HPP
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <optional>
 
-#include "cotenant/ops/map.hpp"
-#include "cotenant/ops/operand.hpp"
-#include "cotenant/ops/reduce.hpp"
+#include "cotenant/ops/quantized.hpp"
 
 namespace cotenant {
 
-template <class Q> concept QuantizedElement = std::same_as<Q, std::int8_t> || std::same_as<Q, std::uint8_t>;
+// In all of these the operands have one shape; scales and zero points are repeated to it by stride 0, and a zero point whose
+// block is null is 0. The two values of an i4x2 lie at one place: its last axis has extent 2 and stride 0, the low half first.
 
 // out[i] = clamp(round(in[i] / scale[i]) + zero_point[i], low, high), round to nearest even; NaN gives the zero point.
-// scale and zero_point have in's shape already, repeated by stride 0. Without a zero point (symmetric) zero_point.block is null.
 template <class In, class Q> struct QuantizeArguments {
   Operand<const In> in;
   Operand<const float> scale;
-  Operand<const Q> zero_point;
-  std::int32_t low = std::numeric_limits<Q>::min();
-  std::int32_t high = std::numeric_limits<Q>::max();
+  Operand<const quantized_value<Q>> zero_point;
+  std::int32_t low = quantized_lowest<Q>;
+  std::int32_t high = quantized_highest<Q>;
   Operand<Q> out;
 };
 
@@ -30,147 +27,169 @@ template <class In, class Q> struct QuantizeArguments {
 template <class Q, class Out> struct DequantizeArguments {
   Operand<const Q> in;
   Operand<const float> scale;
-  Operand<const Q> zero_point;
+  Operand<const quantized_value<Q>> zero_point;
   Operand<Out> out;
 };
 
-// Quantised values with what turns them back. scale and zero_point broadcast to values; no zero_point means 0.
-template <class Q, class S> struct Quantized {
-  SharedTensor<Q, S> values;
-  SharedTensor<float, S> scale;
-  SharedTensor<Q, S> zero_point;
+// Finds scale and zero_point, and quantises with them. One range is the elements over which scale has stride 0. NaN counts in
+// no range; a range that is all 0 (or infinite, or that holds no number) has scale 1 (or infinity).
+//   int8_t, i4x2 (zero_point is null): scale = max |x| / high, with high = 127 or 7; values in ±high
+//   uint8_t: low = min(x, 0), high = max(x, 0), scale = (high - low) / 255, zero_point = round(-low / scale)
+template <class In, class Q> struct DynamicQuantizeArguments {
+  Operand<const In> in;
+  Operand<Q> values;
+  Operand<float> scale;
+  Operand<quantized_value<Q>> zero_point;
+};
+
+// out[i] = clamp(round((in[i] - in_zero[i]) * in_scale[i] / scale[i]) + zero_point[i], low, high), in float.
+template <class In, class Q> struct RequantizeArguments {
+  Operand<const In> in;
+  Operand<const float> in_scale;
+  Operand<const In> in_zero_point;
+  Operand<const float> scale;
+  Operand<const Q> zero_point;
+  Operand<Q> out;
 };
 
 namespace detail {
-// How many elements of each axis share one index of `parameter`. Errors: ShapeError where it does not divide.
-inline Shape block_sizes(const Shape& x, const Shape& parameter) {
-  if (parameter.rank() > x.rank())
-    raise<ShapeError>("quantisation parameters of shape " + to_string(parameter) + " have more dimensions than the values' " + to_string(x));
-  Shape sizes = x;
-  for (std::size_t back = 1; back <= parameter.rank(); ++back) {
-    const std::size_t extent = x[x.rank() - back], blocks = parameter[parameter.rank() - back];
-    if (blocks == extent) sizes[x.rank() - back] = 1;
-    else if (blocks == 0 || extent % blocks != 0)
-      raise<ShapeError>("quantisation parameters of shape " + to_string(parameter) + " do not divide values of shape " + to_string(x) + " into equal blocks");
-    else sizes[x.rank() - back] = extent / blocks;
-  }
-  return sizes;
-}
-
-// x's layout with every axis that holds several blocks of several elements split in two, [blocks, size].
-inline Layout split_blocks(const Layout& x, const Shape& sizes) {
-  Layout split{{}, {}, x.offset};
-  for (std::size_t axis = 0; axis < x.shape.rank(); ++axis) {
-    if (sizes[axis] > 1 && sizes[axis] < x.shape[axis]) {
-      split.shape.append(x.shape[axis] / sizes[axis]);
-      split.strides.append(x.strides[axis] * static_cast<std::ptrdiff_t>(sizes[axis]));
-      split.shape.append(sizes[axis]);
-    } else {
-      split.shape.append(x.shape[axis]);
-    }
-    split.strides.append(x.strides[axis]);
-  }
-  return split;
-}
-
-// A scale or zero point as an operand of the split shape: repeated over the elements of each block.
-template <class T> Operand<T> block_parameter(const Operand<T>& parameter, const Shape& x, const Shape& sizes) {
-  Layout layout = parameter.view.layout();
-  while (layout.shape.rank() < x.rank()) layout = unsqueeze(layout, 0);
-  for (std::size_t axis = x.rank(); axis-- > 0;)
-    if (sizes[axis] > 1 && sizes[axis] < x[axis]) layout = unsqueeze(layout, static_cast<std::ptrdiff_t>(axis) + 1);
-  const Shape shape = split_blocks(contiguous_layout(x), sizes).shape;
-  return parameter.with(broadcast_to(layout, shape));
-}
-
-// The zero point like the scale; a null block where there is none. Errors: ShapeError where their shapes differ.
-template <class Q, TensorLike Scale, TensorLike Z>
-Operand<const Q> zero_point_operand(const Scale& scale, const Z& zero_point, const Shape& x, const Shape& sizes) {
-  static_assert(std::same_as<element_type_of<Z>, Q>, "the zero point has the element type of the quantised values");
-  if (!as_tensor(zero_point)) return {};
-  if (!(as_tensor(scale).shape() == as_tensor(zero_point).shape()))
-    raise<ShapeError>("scale and zero point must have one shape, but have " + to_string(as_tensor(scale).shape()) + " and " +
-                      to_string(as_tensor(zero_point).shape()));
-  return block_parameter(input(zero_point), x, sizes);
+template <class... X> void check_quantize_elements() {
+  static_assert((std::same_as<element_type_of<X>, float> && ...), "scales are float");
 }
 }  // namespace detail
 
-// Quantises with given parameters (WebNN's quantizeLinear). scale and zero_point have one shape, whose every dimension
-// divides x's: [] or [1] per tensor, [C, 1, 1] per channel, [R, C / 32] for rows in blocks of 32. Results saturate to
-// Q's range, or to [low, high].
-// Errors: ShapeError.
-template <QuantizedElement Q, TensorLike X, TensorLike Scale, TensorLike Zero = SharedTensor<Q, storage_type_of<Scale>>,
-          class Backend = common_backend<X, Scale, Zero>>
-auto quantize(const X& x, const Scale& scale, const Zero& zero_point = {}, std::int32_t low = std::numeric_limits<Q>::min(),
-              std::int32_t high = std::numeric_limits<Q>::max()) {
+// Writes x, quantised with given parameters, into out, whose shape is x's (with i4x2 half of it along the last axis).
+// scale and zero_point: as Quantized says, or no zero point; results saturate to Q's range, or to [low, high].
+// out may not overlap an input. Errors: ShapeError, ReadOnly.
+template <QuantizedElement Q, Storage S, TensorLike X, TensorLike Scale, TensorLike Zero = SharedTensor<quantized_value<Q>, storage_type_of<Scale>>,
+          class Backend = common_backend<SharedTensor<Q, S>, X, Scale, Zero>>
+void quantize_into(SharedTensor<Q, S> out, const X& x, const Scale& scale, const Zero& zero_point = {}, std::int32_t low = quantized_lowest<Q>,
+                   std::int32_t high = quantized_highest<Q>) {
   static_assert(FloatElement<element_type_of<X>>, "quantize takes float, f16 or bf16 elements");
-  static_assert(std::same_as<element_type_of<Scale>, float>, "quantize's scale is float");
-  check_not_empty("quantize", x, scale);
+  detail::check_quantize_elements<Scale>();
+  check_not_empty("quantize", out, x, scale);
   const Shape& shape = as_tensor(x).shape();
-  auto out = empty_like<Q>(x, shape);
-  const Shape sizes = detail::block_sizes(shape, as_tensor(scale).shape());
-  const auto blocked = [&](const auto& operand) { return operand.with(detail::split_blocks(operand.view.layout(), sizes)); };
-  const auto zero = detail::zero_point_operand<Q>(scale, zero_point, shape, sizes);
+  check_output_shape("quantize", detail::elements_shape<Q>(shape), out.shape());
+  if (low < quantized_lowest<Q> || high > quantized_highest<Q> || low > high)
+    raise<InvalidArgument>("quantize cannot give values in [" + std::to_string(low) + ", " + std::to_string(high) + "]: the element holds [" +
+                           std::to_string(quantized_lowest<Q>) + ", " + std::to_string(quantized_highest<Q>) + "]");
+  const detail::BlockSplit split(shape, std::same_as<Q, i4x2>, as_tensor(scale).shape());
+  const auto zero = detail::zero_point_operand<Q>(scale, zero_point);
   prepare<Backend>(input(x), input(scale), zero);
-  backend_at<Backend>(out).quantize(
-      QuantizeArguments<element_type_of<X>, Q>{blocked(input(x)), detail::block_parameter(input(scale), shape, sizes), zero, low, high, blocked(output(out))});
+  backend_at<Backend>(out).quantize(QuantizeArguments<element_type_of<X>, Q>{split.values(input(x)), split.parameter(input(scale)), split.parameter(zero), low,
+                                                                             high, split.elements(output(out))});
+}
+
+// The same as a new tensor (WebNN's and ONNX's quantizeLinear).
+template <QuantizedElement Q, TensorLike X, TensorLike Scale, TensorLike Zero = SharedTensor<quantized_value<Q>, storage_type_of<Scale>>,
+          class Backend = common_backend<X, Scale, Zero>>
+auto quantize(const X& x, const Scale& scale, const Zero& zero_point = {}, std::int32_t low = quantized_lowest<Q>, std::int32_t high = quantized_highest<Q>) {
+  check_not_empty("quantize", x);
+  auto out = empty_like<Q>(x, detail::elements_shape<Q>(as_tensor(x).shape()));
+  quantize_into(out, x, scale, zero_point, low, high);
   return out;
 }
 
-// Quantises with parameters found in the data: per tensor, or per index of `channel_axis`.
-// int8_t: symmetric, scale = max |x| / 127, values in ±127, no zero point. uint8_t: affine over the range of x
-// extended to hold 0, scale = (max - min) / 255, zero point = round(-min / scale). An all-zero range has scale 1.
-template <QuantizedElement Q, TensorLike X> auto quantize(const X& x, std::optional<std::ptrdiff_t> channel_axis = std::nullopt) {
+// Quantises with parameters found in the data, in one go: see DynamicQuantizeArguments. Which elements share a range follows
+// from the shape of out.scale; out.zero_point is empty for int8_t and i4x2, and has scale's shape for uint8_t.
+// Errors: ShapeError, ReadOnly.
+template <QuantizedElement Q, Storage S, TensorLike X, class Backend = common_backend<SharedTensor<Q, S>, X>>
+void quantize_into(const Quantized<Q, S>& out, const X& x) {
   static_assert(FloatElement<element_type_of<X>>, "quantize takes float, f16 or bf16 elements");
-  check_not_empty("quantize", x);
-  ReduceOptions options{.axes = {}, .keep_dimensions = true};
-  if (channel_axis) {
-    const std::size_t channel = normalize_axis(*channel_axis, as_tensor(x).rank());
-    for (std::size_t axis = 0; axis < as_tensor(x).rank(); ++axis)
-      if (axis != channel) options.axes.append(static_cast<std::ptrdiff_t>(axis));
+  constexpr bool affine = std::same_as<Q, std::uint8_t>;
+  check_not_empty("quantize", out.values, out.scale, x);
+  if (affine != static_cast<bool>(out.zero_point))
+    raise<InvalidArgument>(affine ? "ranges of uint8 need a zero point each: give the output one of its scale's shape"
+                                  : "ranges of int8 and 4-bit values are symmetric: leave the output's zero point empty");
+  const Shape& shape = as_tensor(x).shape();
+  check_output_shape("quantize", detail::elements_shape<Q>(shape), out.values.shape());
+  const detail::BlockSplit split(shape, std::same_as<Q, i4x2>, out.scale.shape());
+  Operand<quantized_value<Q>> zero;
+  if (affine) {
+    detail::check_zero_point(out.scale.shape(), out.zero_point.shape());
+    zero = split.parameter(output(out.zero_point));
   }
-  // A vector per channel: each element is its own range, and naming no axis would mean all of them.
-  const bool every_element = channel_axis && options.axes.empty();
-  Quantized<Q, typename tensor_type<X>::result_storage> result;
-  if constexpr (std::same_as<Q, std::int8_t>) {
-    const auto to_scale = [](auto largest) { return select(abs(largest) > 0.f, abs(largest) / 127.f, 1.f); };
-    result.scale = every_element ? map<float>(to_scale, x) : map<float>(to_scale, reduce<reduction::AbsMaximum, float>(x, options));
-    result.values = quantize<Q>(x, result.scale, result.zero_point, -127, 127);
-  } else {
-    const auto to_scale = [](auto low, auto high) {
-      const auto range = max(high, 0.f) - min(low, 0.f);
-      return select(range > 0.f, range / 255.f, 1.f);
-    };
-    const auto to_zero = [](auto low, auto scale) { return round(clamp(-min(low, 0.f) / scale, 0.f, 255.f)); };
-    const auto low = every_element ? cast<float>(x) : reduce<reduction::Minimum, float>(x, options);
-    const auto high = every_element ? low : reduce<reduction::Maximum, float>(x, options);
-    result.scale = map<float>(to_scale, low, high);
-    result.zero_point = map<Q>(to_zero, low, result.scale);
-    result.values = quantize<Q>(x, result.scale, result.zero_point);
-  }
-  return result;
+  prepare<Backend>(input(x));
+  backend_at<Backend>(out.values).dynamic_quantize(
+      DynamicQuantizeArguments<element_type_of<X>, Q>{split.values(input(x)), split.elements(output(out.values)), split.parameter(output(out.scale)), zero});
 }
 
-// (values - zero_point) * scale as a new tensor (WebNN's dequantizeLinear). Errors: ShapeError.
-template <FloatElement Out = float, TensorLike X, TensorLike Scale, TensorLike Zero = SharedTensor<element_type_of<X>, storage_type_of<Scale>>,
-          class Backend = common_backend<X, Scale, Zero>>
-auto dequantize(const X& values, const Scale& scale, const Zero& zero_point = {}) {
+// The same as new tensors: quantize<std::uint8_t>(x, per_row), quantize<i4x2>(weights, per_block(32)),
+// quantize<std::int8_t>(x, {.axis = 1}). Errors: ShapeError where blocks do not divide x.
+template <QuantizedElement Q, TensorLike X> auto quantize(const X& x, const QuantizeOptions& options) {
+  check_not_empty("quantize", x);
+  const Shape& shape = as_tensor(x).shape();
+  const Shape ranges = detail::range_shape(shape, options);
+  Quantized<Q, typename tensor_type<X>::result_storage> result;
+  result.values = empty_like<Q>(x, detail::elements_shape<Q>(shape));
+  result.scale = empty_like<float>(x, ranges);
+  if constexpr (std::same_as<Q, std::uint8_t>) result.zero_point = empty_like<Q>(x, ranges);
+  quantize_into(result, x);
+  return result;
+}
+// Per tensor, or per index of `channel_axis`.
+template <QuantizedElement Q, TensorLike X> auto quantize(const X& x, std::optional<std::ptrdiff_t> channel_axis = std::nullopt) {
+  return quantize<Q>(x, QuantizeOptions{channel_axis});
+}
+
+// Writes (values - zero_point) * scale into out. Shapes: as quantize_into(). Errors: ShapeError, ReadOnly.
+template <FloatElement Out, Storage S, TensorLike X, TensorLike Scale,
+          TensorLike Zero = SharedTensor<quantized_value<element_type_of<X>>, storage_type_of<Scale>>,
+          class Backend = common_backend<SharedTensor<Out, S>, X, Scale, Zero>>
+void dequantize_into(SharedTensor<Out, S> out, const X& values, const Scale& scale, const Zero& zero_point = {}) {
   using Q = element_type_of<X>;
-  static_assert(QuantizedElement<Q>, "dequantize takes int8_t or uint8_t elements");
-  static_assert(std::same_as<element_type_of<Scale>, float>, "dequantize's scale is float");
-  check_not_empty("dequantize", values, scale);
-  const Shape& shape = as_tensor(values).shape();
-  auto out = empty_like<Out>(values, shape);
-  const Shape sizes = detail::block_sizes(shape, as_tensor(scale).shape());
-  const auto blocked = [&](const auto& operand) { return operand.with(detail::split_blocks(operand.view.layout(), sizes)); };
-  const auto zero = detail::zero_point_operand<Q>(scale, zero_point, shape, sizes);
+  static_assert(QuantizedElement<Q>, "dequantize takes int8_t, uint8_t or i4x2 elements");
+  detail::check_quantize_elements<Scale>();
+  check_not_empty("dequantize", out, values, scale);
+  const Shape shape = detail::values_shape<Q>(as_tensor(values).shape());
+  check_output_shape("dequantize", shape, out.shape());
+  const detail::BlockSplit split(shape, std::same_as<Q, i4x2>, as_tensor(scale).shape());
+  const auto zero = detail::zero_point_operand<Q>(scale, zero_point);
   prepare<Backend>(input(values), input(scale), zero);
   backend_at<Backend>(out).dequantize(
-      DequantizeArguments<Q, Out>{blocked(input(values)), detail::block_parameter(input(scale), shape, sizes), zero, blocked(output(out))});
+      DequantizeArguments<Q, Out>{split.elements(input(values)), split.parameter(input(scale)), split.parameter(zero), split.values(output(out))});
+}
+// The same as a new tensor (WebNN's and ONNX's dequantizeLinear).
+template <FloatElement Out = float, TensorLike X, TensorLike Scale,
+          TensorLike Zero = SharedTensor<quantized_value<element_type_of<X>>, storage_type_of<Scale>>, class Backend = common_backend<X, Scale, Zero>>
+auto dequantize(const X& values, const Scale& scale, const Zero& zero_point = {}) {
+  check_not_empty("dequantize", values);
+  auto out = empty_like<Out>(values, detail::values_shape<element_type_of<X>>(as_tensor(values).shape()));
+  dequantize_into(out, values, scale, zero_point);
   return out;
 }
 template <FloatElement Out = float, QuantizedElement Q, Storage S> auto dequantize(const Quantized<Q, S>& quantized) {
   return dequantize<Out>(quantized.values, quantized.scale, quantized.zero_point);
+}
+
+// The same numbers with other parameters, or as another element, in one pass: int8_t or uint8_t, of int8_t, uint8_t or int32_t
+// (the sums of an integer product). Blocks of both sets of parameters must fit into each other. Errors: ShapeError.
+template <QuantizedElement Q, TensorLike X, TensorLike InScale, TensorLike InZero, TensorLike Scale, TensorLike Zero = SharedTensor<Q, storage_type_of<Scale>>,
+          class Backend = common_backend<X, InScale, InZero, Scale, Zero>>
+auto requantize(const X& values, const InScale& in_scale, const InZero& in_zero_point, const Scale& scale, const Zero& zero_point = {}) {
+  using In = element_type_of<X>;
+  static_assert(!std::same_as<Q, i4x2> && (std::same_as<In, std::int8_t> || std::same_as<In, std::uint8_t> || std::same_as<In, std::int32_t>),
+                "requantize takes int8_t, uint8_t or int32_t elements and gives int8_t or uint8_t: dequantize() 4-bit values");
+  static_assert(std::same_as<element_type_of<InZero>, In>, "the zero point has the element type of the quantised values");
+  detail::check_quantize_elements<InScale, Scale>();
+  check_not_empty("requantize", values, in_scale, scale);
+  const Shape& shape = as_tensor(values).shape();
+  auto out = empty_like<Q>(values, shape);
+  const detail::BlockSplit split(shape, false, as_tensor(in_scale).shape(), as_tensor(scale).shape());
+  Operand<const In> in_zero;
+  if (as_tensor(in_zero_point)) {
+    detail::check_zero_point(as_tensor(in_scale).shape(), as_tensor(in_zero_point).shape());
+    in_zero = input(in_zero_point);
+  }
+  const auto zero = detail::zero_point_operand<Q>(scale, zero_point);
+  prepare<Backend>(input(values), input(in_scale), in_zero, input(scale), zero);
+  backend_at<Backend>(out).requantize(RequantizeArguments<In, Q>{split.values(input(values)), split.parameter(input(in_scale)), split.parameter(in_zero),
+                                                                 split.parameter(input(scale)), split.parameter(zero), split.values(output(out))});
+  return out;
+}
+template <QuantizedElement Q, QuantizedElement From, Storage S, TensorLike Scale, TensorLike Zero = SharedTensor<Q, storage_type_of<Scale>>>
+auto requantize(const Quantized<From, S>& quantized, const Scale& scale, const Zero& zero_point = {}) {
+  return requantize<Q>(quantized.values, quantized.scale, quantized.zero_point, scale, zero_point);
 }
 
 }  // namespace cotenant

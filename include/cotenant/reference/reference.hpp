@@ -15,6 +15,7 @@
 #include "cotenant/ops/backend.hpp"
 #include "cotenant/reference/attention.hpp"
 #include "cotenant/reference/element.hpp"
+#include "cotenant/reference/quantized.hpp"
 
 namespace cotenant {
 
@@ -142,21 +143,12 @@ class Reference {
     }
   }
 
-  template <class In, class Q> void quantize(const QuantizeArguments<In, Q>& a) const {
-    for (std::size_t i = 0; i < a.out.view.size(); ++i) {
-      // In float, as WebNN's conformance cases do: the quotient decides which way a tie goes.
-      const float quotient = reference::load<float>(a.in.view, i) / reference::element(a.scale.view, i);
-      const double zero = a.zero_point.block ? reference::load<double>(a.zero_point.view, i) : 0.0;
-      const double q = quotient != quotient ? zero : std::nearbyint(static_cast<double>(quotient)) + zero;
-      reference::element(a.out.view, i) = static_cast<Q>(std::clamp(q, static_cast<double>(a.low), static_cast<double>(a.high)));
-    }
-  }
-
-  template <class Q, class Out> void dequantize(const DequantizeArguments<Q, Out>& a) const {
-    for (std::size_t i = 0; i < a.out.view.size(); ++i) {
-      const double zero = a.zero_point.block ? reference::load<double>(a.zero_point.view, i) : 0.0;
-      reference::store(a.out.view, i, (reference::load<double>(a.in.view, i) - zero) * reference::load<double>(a.scale.view, i));
-    }
+  template <class In, class Q> void quantize(const QuantizeArguments<In, Q>& a) const { reference::quantize(a); }
+  template <class Q, class Out> void dequantize(const DequantizeArguments<Q, Out>& a) const { reference::dequantize(a); }
+  template <class In, class Q> void dynamic_quantize(const DynamicQuantizeArguments<In, Q>& a) const { reference::dynamic_quantize(a); }
+  template <class In, class Q> void requantize(const RequantizeArguments<In, Q>& a) const { reference::requantize(a); }
+  template <class A, class B, class Out, class E, class... Extra> void quantized_matmul(const QuantizedMatmulArguments<A, B, Out, E, Extra...>& a) const {
+    reference::quantized_matmul(a);
   }
 };
 static_assert(Backend<Reference> && AllocatingStorage<ReferenceHeap>);

@@ -1,0 +1,252 @@
+// Rows of floats to 8-bit integers and back, on one CPU target: exact quotients at the price of a multiplication.
+#if defined(COTENANT_CPU_QUANTIZE_ROW_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_QUANTIZE_ROW_INL_HPP
+#undef COTENANT_CPU_QUANTIZE_ROW_INL_HPP
+#else
+#define COTENANT_CPU_QUANTIZE_ROW_INL_HPP
+#endif
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#include <hwy/highway.h>
+
+#include "cotenant/cpu/load_store-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
+using IntegerTag = hn::Rebind<std::int32_t, FloatTag>;
+using IntegerVector = hn::Vec<IntegerTag>;
+
+// Adding 1.5 * 2^23 to |x| <= 2^22 rounds it to an integer n, ties to even, and leaves n in the sum's low bits:
+// bits(1.5 * 2^23 + n) = 0x4B400000 + n.
+inline constexpr float rounding_float = 12582912.0f;
+inline constexpr std::int32_t rounding_bits = 0x4B400000;
+
+// Integers in the range of T, in 32 bits each, to bytes. (TruncateTo of Highway 1.0.3 is wrong on AVX3_DL.)
+template <class T> HWY_INLINE void store_bytes(IntegerVector value, T* to) {
+  const hn::Rebind<T, FloatTag> bytes;
+  hn::StoreU(hn::DemoteTo(bytes, value), bytes, to);
+}
+
+// How the values of one range are quantised. The limits are those of the result less the zero point.
+struct RowQuantizer {
+  float scale, inverse, low, high;
+  std::int32_t zero;
+  // A product with the inverse serves where both are normal numbers: then it is off by at most 1.5 * 2^-23 of itself.
+  bool divides;
+
+  RowQuantizer(float scale_of_row, std::int32_t zero_point, std::int32_t lowest, std::int32_t highest)
+      : scale(scale_of_row),
+        inverse(1.0f / scale_of_row),
+        low(static_cast<float>(lowest - zero_point)),
+        high(static_cast<float>(highest - zero_point)),
+        zero(zero_point),
+        divides(!(std::fabs(inverse) >= std::numeric_limits<float>::min() && std::fabs(inverse) <= std::numeric_limits<float>::max() &&
+                  std::fabs(scale) >= std::numeric_limits<float>::min())) {}
+};
+
+// round(x / scale), not a number as 0, inside the limits, plus offset - rounding_bits. `distance` is how far it was rounded.
+template <bool Divide> HWY_INLINE IntegerVector quantize_vector(FloatTag d, FloatVector x, FloatVector factor, FloatVector low, FloatVector high,
+                                                                IntegerVector offset, FloatVector& distance) {
+  FloatVector quotient;
+  if constexpr (Divide) quotient = hn::Div(x, factor);
+  else quotient = hn::Mul(x, factor);
+  const auto inside = hn::Min(hn::Max(hn::IfThenElseZero(hn::Eq(quotient, quotient), quotient), low), high);
+  const auto magic = hn::Set(d, rounding_float);
+  const auto shifted = hn::Add(inside, magic);
+  distance = hn::Abs(hn::Sub(inside, hn::Sub(shifted, magic)));
+  return hn::Add(hn::BitCast(IntegerTag{}, shifted), offset);
+}
+
+template <std::int64_t Compiled> struct QuantizeRows {
+  // to[i] = clamp(round(x[i] / scale) + zero); see RowQuantizer. T is int8_t or uint8_t.
+  template <class T> static void quantize(const float* HWY_RESTRICT x, std::size_t count, const RowQuantizer& row, T* to) {
+    if (row.divides) whole_row<true>(x, count, row, to);
+    else whole_row<false>(x, count, row, to);
+  }
+  // The same where each element has a scale and a zero point (as a float) of its own.
+  template <class T> static void quantize_each(const float* HWY_RESTRICT x, std::size_t count, const float* HWY_RESTRICT scale, const float* HWY_RESTRICT zero, std::int32_t lowest,
+                            std::int32_t highest, T* to) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    const auto low = hn::Set(d, static_cast<float>(lowest)), high = hn::Set(d, static_cast<float>(highest));
+    const auto offset = hn::Set(IntegerTag{}, -rounding_bits);
+    FloatVector distance;
+    for (std::size_t i = 0; i < count; i += lanes) {
+      HWY_ALIGN float rest[3][HWY_MAX_BYTES / sizeof(float)];
+      const float *from = x + i, *scales = scale + i, *zeros = zero + i;
+      const bool whole = i + lanes <= count;
+      if (!whole) {
+        const float* parts[] = {from, scales, zeros};
+        for (std::size_t part = 0; part < 3; ++part) {
+          hn::Store(hn::Set(d, 1.0f), d, rest[part]);
+          std::copy_n(parts[part], count - i, rest[part]);
+        }
+        from = rest[0], scales = rest[1], zeros = rest[2];
+      }
+      const auto shift = hn::LoadU(d, zeros);
+      const auto q = quantize_vector<true>(d, hn::LoadU(d, from), hn::LoadU(d, scales), hn::Sub(low, shift), hn::Sub(high, shift),
+                                           hn::Add(offset, hn::ConvertTo(IntegerTag{}, shift)), distance);
+      if (whole) store_bytes(q, to + i);
+      else store_some(q, count - i, to + i);
+    }
+  }
+
+  // to[i] = (q[i] - zero) * scale.
+  template <class Q> static void dequantize(const Q* HWY_RESTRICT q, std::size_t count, float scale, float zero, float* HWY_RESTRICT to) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    const auto factor = hn::Set(d, scale), shift = hn::Set(d, zero);
+    std::size_t i = 0;
+    for (; i + 2 * lanes <= count; i += 2 * lanes) {
+      const auto first = load_vector(d, q + i), second = load_vector(d, q + i + lanes);
+      hn::StoreU(hn::Mul(hn::Sub(first, shift), factor), d, to + i);
+      hn::StoreU(hn::Mul(hn::Sub(second, shift), factor), d, to + i + lanes);
+    }
+    for (; i + lanes <= count; i += lanes) hn::StoreU(hn::Mul(hn::Sub(load_vector(d, q + i), shift), factor), d, to + i);
+    for (; i < count; ++i) to[i] = (static_cast<float>(q[i]) - zero) * scale;
+  }
+  template <class Q> static void dequantize_each(const Q* HWY_RESTRICT q, std::size_t count, const float* HWY_RESTRICT scale, const float* HWY_RESTRICT zero,
+                                                 float* HWY_RESTRICT to) {
+    const FloatTag d;
+    std::size_t i = 0;
+    for (; i + hn::Lanes(d) <= count; i += hn::Lanes(d))
+      hn::StoreU(hn::Mul(hn::Sub(load_vector(d, q + i), hn::LoadU(d, zero + i)), hn::LoadU(d, scale + i)), d, to + i);
+    for (; i < count; ++i) to[i] = (static_cast<float>(q[i]) - zero[i]) * scale[i];
+  }
+
+  // Two bytes, each a 4-bit integer, to one, and back with their signs. count is the number of pairs.
+  static void pack_pairs(const std::int8_t* HWY_RESTRICT values, std::size_t count, i4x2* HWY_RESTRICT to) {
+    std::size_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+    const hn::ScalableTag<std::uint8_t> bytes;
+    const hn::Repartition<std::uint16_t, decltype(bytes)> words;
+    const hn::Half<decltype(bytes)> half;
+    const std::size_t lanes = hn::Lanes(words);
+    for (; i + lanes <= count; i += lanes) {
+      // The word holds 0x0H0L: its byte L | H << 4 comes down.
+      const auto word = hn::And(hn::BitCast(words, hn::LoadU(bytes, reinterpret_cast<const std::uint8_t*>(values) + 2 * i)), hn::Set(words, std::uint16_t{0x0F0F}));
+      const auto pair = hn::And(hn::Or(word, hn::ShiftRight<4>(word)), hn::Set(words, std::uint16_t{0x00FF}));
+      hn::StoreU(hn::TruncateTo(half, pair), half, &to[i].bits);
+    }
+#endif
+    for (; i < count; ++i) to[i] = i4x2(values[2 * i], values[2 * i + 1]);
+  }
+  static void unpack_pairs(const i4x2* HWY_RESTRICT pairs, std::size_t count, std::int8_t* HWY_RESTRICT to) {
+    std::size_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+    const hn::ScalableTag<std::int8_t> bytes;
+    const hn::Repartition<std::int16_t, decltype(bytes)> words;
+    const hn::Half<hn::Repartition<std::uint8_t, decltype(bytes)>> half;
+    const std::size_t lanes = hn::Lanes(words);
+    for (; i + lanes <= count; i += lanes) {
+      // 0x00HL becomes 0x0H0L; then (x ^ 8) - 8 spreads the sign of 4 bits over the byte.
+      const auto word = hn::PromoteTo(words, hn::LoadU(half, &pairs[i].bits));
+      const auto nibbles = hn::BitCast(bytes, hn::And(hn::Or(word, hn::ShiftLeft<4>(word)), hn::Set(words, std::int16_t{0x0F0F})));
+      const auto eight = hn::Set(bytes, std::int8_t{8});
+      hn::StoreU(hn::Sub(hn::Xor(nibbles, eight), eight), bytes, to + 2 * i);
+    }
+#endif
+    for (; i < count; ++i) {
+      to[2 * i] = static_cast<std::int8_t>(pairs[i].low());
+      to[2 * i + 1] = static_cast<std::int8_t>(pairs[i].high());
+    }
+  }
+
+  // The least and the greatest of low, high and x[i]; NaN is passed over.
+  static void extend(const float* x, std::size_t count, float& low, float& high) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    auto least = hn::Set(d, low), greatest = hn::Set(d, high), less = least, more = greatest;
+    std::size_t i = 0;
+    const auto step = [&](const float* from, FloatVector& lower, FloatVector& upper) {
+      const auto value = hn::LoadU(d, from);
+      lower = hn::IfThenElse(hn::Lt(value, lower), value, lower);
+      upper = hn::IfThenElse(hn::Gt(value, upper), value, upper);
+    };
+    for (; i + 2 * lanes <= count; i += 2 * lanes) {
+      step(x + i, least, greatest);
+      step(x + i + lanes, less, more);
+    }
+    for (; i + lanes <= count; i += lanes) step(x + i, least, greatest);
+    low = hn::GetLane(hn::MinOfLanes(d, hn::Min(least, less)));
+    high = hn::GetLane(hn::MaxOfLanes(d, hn::Max(greatest, more)));
+    for (; i < count; ++i) {
+      if (x[i] < low) low = x[i];
+      if (x[i] > high) high = x[i];
+    }
+  }
+  // The same for each of `count` columns.
+  static void extend_each(const float* HWY_RESTRICT x, std::size_t count, float* HWY_RESTRICT low, float* HWY_RESTRICT high) {
+    const FloatTag d;
+    std::size_t i = 0;
+    for (; i + hn::Lanes(d) <= count; i += hn::Lanes(d)) {
+      const auto value = hn::LoadU(d, x + i), lower = hn::LoadU(d, low + i), upper = hn::LoadU(d, high + i);
+      hn::StoreU(hn::IfThenElse(hn::Lt(value, lower), value, lower), d, low + i);
+      hn::StoreU(hn::IfThenElse(hn::Gt(value, upper), value, upper), d, high + i);
+    }
+    for (; i < count; ++i) {
+      if (x[i] < low[i]) low[i] = x[i];
+      if (x[i] > high[i]) high[i] = x[i];
+    }
+  }
+
+ private:
+  template <class T> static void store_some(IntegerVector q, std::size_t count, T* to) {
+    HWY_ALIGN T bytes[HWY_MAX_BYTES];
+    store_bytes(q, bytes);
+    std::memcpy(to, bytes, count);
+  }
+
+  template <bool Divide, class T>
+  static HWY_INLINE void whole_row(const float* HWY_RESTRICT x, std::size_t count, const RowQuantizer& row, T* HWY_RESTRICT to) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    const auto factor = hn::Set(d, Divide ? row.scale : row.inverse), low = hn::Set(d, row.low), high = hn::Set(d, row.high);
+    const auto offset = hn::Set(IntegerTag{}, row.zero - rounding_bits);
+    // The product and the rounded quotient are both within 1.5 * 2^-23 of the true quotient, so at most 256 * 1.5 * 2^-22 < 2^-13
+    // apart where they are not clamped. Only if a tie lies between them can they round to different integers.
+    const auto near_tie = hn::Set(d, 0.5f - 0x1p-13f);
+    std::size_t i = 0;
+    FloatVector a, b, c, e;
+    for (; i + 4 * lanes <= count; i += 4 * lanes) {
+      const float* from = x + i;
+      const auto first = quantize_vector<Divide>(d, hn::LoadU(d, from), factor, low, high, offset, a);
+      const auto second = quantize_vector<Divide>(d, hn::LoadU(d, from + lanes), factor, low, high, offset, b);
+      const auto third = quantize_vector<Divide>(d, hn::LoadU(d, from + 2 * lanes), factor, low, high, offset, c);
+      const auto fourth = quantize_vector<Divide>(d, hn::LoadU(d, from + 3 * lanes), factor, low, high, offset, e);
+      if (!Divide && HWY_UNLIKELY(!hn::AllTrue(d, hn::Lt(hn::Max(hn::Max(a, b), hn::Max(c, e)), near_tie)))) {
+        some(from, 4 * lanes, row, to + i);
+        continue;
+      }
+      store_bytes(first, to + i);
+      store_bytes(second, to + i + lanes);
+      store_bytes(third, to + i + 2 * lanes);
+      store_bytes(fourth, to + i + 3 * lanes);
+    }
+    if (i < count) some(x + i, count - i, row, to + i);
+  }
+  // Few elements, by division.
+  template <class T> static HWY_NOINLINE void some(const float* x, std::size_t count, const RowQuantizer& row, T* to) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    const auto factor = hn::Set(d, row.scale), low = hn::Set(d, row.low), high = hn::Set(d, row.high);
+    const auto offset = hn::Set(IntegerTag{}, row.zero - rounding_bits);
+    FloatVector distance;
+    std::size_t i = 0;
+    for (; i + lanes <= count; i += lanes) store_bytes(quantize_vector<true>(d, hn::LoadU(d, x + i), factor, low, high, offset, distance), to + i);
+    if (i == count) return;
+    HWY_ALIGN float rest[HWY_MAX_BYTES / sizeof(float)] = {};
+    std::copy_n(x + i, count - i, rest);
+    store_some(quantize_vector<true>(d, hn::Load(d, rest), factor, low, high, offset, distance), count - i, to + i);
+  }
+};
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
