@@ -88,3 +88,25 @@ TEST_CASE("safetensors_writer: refusals") {
   CHECK_THROWS_AS(writer.set_metadata("k", "\xC3"), InvalidArgument);
   CHECK_THROWS_AS(writer.write(temporary / "no such folder/file"), IoError);
 }
+
+TEST_CASE("safetensors_writer: says where each tensor lies, and the checksum of its bytes") {
+  const TemporaryFolder temporary;
+  SafetensorsWriter writer;
+  const auto wide = ramp<float>({40, 30}, 0);
+  writer.add("bytes", ramp<std::uint8_t>({3}, 5));
+  writer.add("turned", wide.transpose());
+  writer.add("none", empty<float>({0}));
+  const std::size_t promised = writer.file_bytes();
+  const std::vector<WrittenTensor> written = writer.write(temporary / "x", AtomicFile::Durability::not_durable);
+  const std::string file = temporary.read("x");
+  CHECK(file.size() == promised);
+  REQUIRE(written.size() == 3);
+  for (const WrittenTensor& tensor : written) {
+    CHECK(tensor.bytes == (tensor.name == "turned" ? 4800 : tensor.name == "bytes" ? 3 : 0));
+    REQUIRE(tensor.checksums.size() == (tensor.bytes == 0 ? 0 : 1));
+    if (tensor.bytes != 0) CHECK(tensor.checksums[0] == xxh64(file.data() + tensor.position, tensor.bytes));
+  }
+  const auto turned = SafetensorsFile::open(temporary / "x").tensor<float>("turned");
+  for (std::size_t i = 0; i < 30; ++i)
+    for (std::size_t k = 0; k < 40; ++k) CHECK(turned.view()(i, k) == wide.view()(k, i));
+}

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <string>
 #include <string_view>
@@ -15,10 +16,19 @@
 #include "cotenant/core/json_writer.hpp"
 #include "cotenant/core/utf8.hpp"
 #include "cotenant/files/atomic_file.hpp"
+#include "cotenant/files/checksum.hpp"
 #include "cotenant/files/safetensors.hpp"
 #include "cotenant/share/tensor.hpp"
 
 namespace cotenant {
+
+// Where write() put one tensor.
+struct WrittenTensor {
+  std::string name;
+  std::size_t position = 0;              // bytes from the start of the file
+  std::size_t bytes = 0;
+  std::vector<std::uint64_t> checksums;  // as ChunkedChecksum makes them
+};
 
 // Holds handles until write(): no element is copied before. Element sizes fall along the file, so every tensor lies at
 // a multiple of its element size; the data section begins at a multiple of a cache line.
@@ -37,7 +47,7 @@ class SafetensorsWriter {
     for (const Entry& entry : entries_)
       if (entry.name == name) raise<AlreadyRegistered>("a tensor '" + name + "' is in this file already");
     entries_.push_back({std::move(name), type_name(dtype_of<T>), sizeof(T), tensor.shape(), tensor.bytes(),
-                        [tensor](AtomicFile& file) { write_elements(file, tensor.view()); }});
+                        [tensor](Output& out) { write_elements(out, tensor.view()); }});
   }
   // Errors: InvalidArgument where one is not UTF-8.
   void set_metadata(std::string key, std::string value) {
@@ -46,35 +56,56 @@ class SafetensorsWriter {
     metadata_.insert_or_assign(std::move(key), std::move(value));
   }
 
-  // The file appears complete or not at all. Errors: IoError; InvalidArgument where the header would be too long.
-  void write(const std::filesystem::path& path) const {
-    std::vector<const Entry*> order;
-    for (const Entry& entry : entries_) order.push_back(&entry);
-    std::sort(order.begin(), order.end(),
-              [](const Entry* a, const Entry* b) { return a->element_bytes != b->element_bytes ? a->element_bytes > b->element_bytes : a->name < b->name; });
-    std::string header = make_header(order);
-    // Spaces after the JSON are the format's own padding.
-    constexpr std::size_t line = HeapCache::alignment;
-    header.resize((8 + header.size() + line - 1) / line * line - 8, ' ');
-    if (header.size() > SafetensorsFile::max_header_bytes)
-      raise<InvalidArgument>("the names of these tensors need " + std::to_string(header.size()) + " bytes, more than a header may have");
-    AtomicFile file(path);
+  // The file appears complete or not at all; says where in it each tensor lies, in that order.
+  // Errors: IoError; InvalidArgument where the header would be too long.
+  std::vector<WrittenTensor> write(const std::filesystem::path& path, AtomicFile::Durability durability = AtomicFile::Durability::durable) const {
+    const std::vector<const Entry*> order = file_order();
+    const std::string header = make_header(order);
+    AtomicFile file(path, durability);
     unsigned char length[8];
     for (int i = 0; i < 8; ++i) length[i] = static_cast<unsigned char>(static_cast<std::uint64_t>(header.size()) >> (8 * i));
     file.write(length, sizeof length);
     file.write(header);
-    for (const Entry* entry : order) entry->write(file);
+    std::vector<WrittenTensor> written;
+    std::size_t position = sizeof length + header.size();
+    Output out{file, {}};
+    for (const Entry* entry : order) {
+      entry->write(out);
+      written.push_back({entry->name, position, entry->bytes, out.checksum.take()});
+      position += entry->bytes;
+    }
     file.commit();
+    return written;
+  }
+  // The size of the file that write() would make now.
+  std::size_t file_bytes() const {
+    std::size_t bytes = 8 + make_header(file_order()).size();
+    for (const Entry& entry : entries_) bytes = checked_add(bytes, entry.bytes, "the size of the file");
+    return bytes;
   }
 
  private:
+  struct Output {
+    AtomicFile& file;
+    ChunkedChecksum checksum;
+    void write(const void* data, std::size_t bytes) {
+      // In pieces that are still in a core's cache when they are read the second time.
+      constexpr std::size_t piece = std::size_t{256} << 10;
+      for (const auto* at = static_cast<const char*>(data); bytes != 0;) {
+        const std::size_t taken = std::min(bytes, piece);
+        checksum.update(at, taken);
+        file.write(at, taken);
+        at += taken, bytes -= taken;
+      }
+    }
+  };
   struct Entry {
     std::string name;
     std::string_view type;
     std::size_t element_bytes;
     Shape shape;
     std::size_t bytes;
-    std::function<void(AtomicFile&)> write;
+    std::function<void(Output&)> write;
   };
 
   static std::string_view type_name(DType dtype) {
@@ -87,6 +118,13 @@ class SafetensorsWriter {
       if (!decoded.valid) raise<InvalidArgument>("a name or metadata of a safetensors file must be UTF-8, but byte " + std::to_string(at) + " of it is not");
       at += decoded.length;
     }
+  }
+  std::vector<const Entry*> file_order() const {
+    std::vector<const Entry*> order;
+    for (const Entry& entry : entries_) order.push_back(&entry);
+    std::sort(order.begin(), order.end(),
+              [](const Entry* a, const Entry* b) { return a->element_bytes != b->element_bytes ? a->element_bytes > b->element_bytes : a->name < b->name; });
+    return order;
   }
   std::string make_header(const std::vector<const Entry*>& order) const {
     JsonWriter json;
@@ -103,17 +141,28 @@ class SafetensorsWriter {
       json.end_array().key("data_offsets").begin_array().value(at).value(at + entry->bytes).end_array().end_object();
       at += entry->bytes;
     }
-    return json.end_object().take();
+    std::string header = json.end_object().take();
+    // Spaces after the JSON are the format's own padding.
+    constexpr std::size_t line = HeapCache::alignment;
+    header.resize((8 + header.size() + line - 1) / line * line - 8, ' ');
+    if (header.size() > SafetensorsFile::max_header_bytes)
+      raise<InvalidArgument>("the names of these tensors need " + std::to_string(header.size()) + " bytes, more than a header may have");
+    return header;
   }
 
-  template <class T> static void write_elements(AtomicFile& file, const View<const T>& view) {
+  template <class T> static void write_elements(Output& out, const View<const T>& view) {
     if (view.size() == 0) return;
-    if (view.contiguous()) return file.write(view.data(), view.size() * sizeof(T));
+    if (view.contiguous()) return out.write(view.data(), view.size() * sizeof(T));
     if (view.rank() > 1) {
-      for (std::size_t i = 0; i < view.shape(0); ++i) write_elements(file, view.with(select(view.layout(), 0, static_cast<std::ptrdiff_t>(i))));
+      for (std::size_t i = 0; i < view.shape(0); ++i) write_elements(out, view.with(select(view.layout(), 0, static_cast<std::ptrdiff_t>(i))));
       return;
     }
-    for (std::size_t i = 0; i < view.shape(0); ++i) file.write(&view(i), sizeof(T));
+    T gathered[256];
+    for (std::size_t i = 0; i < view.shape(0);) {
+      const std::size_t count = std::min(std::size(gathered), view.shape(0) - i);
+      for (std::size_t k = 0; k < count; ++k, ++i) gathered[k] = view(i);
+      out.write(gathered, count * sizeof(T));
+    }
   }
 
   std::vector<Entry> entries_;
