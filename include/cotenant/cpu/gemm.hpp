@@ -29,6 +29,10 @@ struct GemmProblem {
   FinishTile finish = nullptr;
   const void* context = nullptr;
   std::size_t batch = 0;
+  // Turns finished sums, where they are, into floats before the epilogue sees them: what a product of quantised operands needs.
+  // Null where sums are floats already. Same arguments as FinishTile; `scaling` belongs to whoever set this.
+  void (*scale)(const void* scaling, float* sums, std::ptrdiff_t stride, std::size_t row, std::size_t column, std::size_t rows, std::size_t columns) = nullptr;
+  const void* scaling = nullptr;
   // For few rows: all of them, columns [first, last), by a kernel that reads the right operand's own element type. Null
   // where the strides or the shape do not suit it.
   void (*few_rows)(const GemmProblem& problem, std::size_t first_column, std::size_t last_column) = nullptr;

@@ -26,9 +26,14 @@ HWY_BEFORE_NAMESPACE();
 namespace cotenant::HWY_NAMESPACE {
 
 template <std::int64_t Compiled> struct Matmuls {
-  template <class A, class B, class Out, class E, class... Extra, std::size_t... I>
-  static void matmul(const MatmulArguments<A, B, Out, E, Extra...>& arguments, std::index_sequence<I...>) {
+  // The leaf follows from the elements. Another `customize(plan, block, packed)` sets plan.block, plan.per_lane and what it likes in
+  // plan.gemm, and may set `packed`, where `block` is not null: it holds the right operand, one matrix for all batch entries.
+  struct Plain {};
+
+  template <class A, class B, class Out, class E, class... Extra, std::size_t... I, class Customize = Plain>
+  static void matmul(const MatmulArguments<A, B, Out, E, Extra...>& arguments, std::index_sequence<I...>, const Customize& customize = {}) {
     constexpr std::size_t operands = 3 + sizeof...(Extra);
+    constexpr bool is_plain = std::is_same_v<Customize, Plain>;
     const View<Out>& out = arguments.out.view;
     if (out.size() == 0) return;
     const View<const A>& a = arguments.a.view;
@@ -36,7 +41,7 @@ template <std::int64_t Compiled> struct Matmuls {
     // Where the right operand has few columns and the left one many rows, it is the transposed product that has few rows.
     const std::size_t rank = out.rank(), batch_rank = rank - 2;
     const bool swapped =
-        out.shape(rank - 1) <= Skinny<Compiled>::most_rows && out.shape(rank - 2) > out.shape(rank - 1) && (a.stride(rank - 1) == 1 || a.stride(rank - 2) == 1);
+        is_plain && out.shape(rank - 1) <= Skinny<Compiled>::most_rows && out.shape(rank - 2) > out.shape(rank - 1) && (a.stride(rank - 1) == 1 || a.stride(rank - 2) == 1);
     const std::size_t m = swapped ? rank - 1 : rank - 2, n = swapped ? rank - 2 : rank - 1;
     Plan<E, sizeof...(Extra)> plan{arguments.epilogue, {}, {}, {}, {}};
     cpu::GemmProblem& gemm = plan.gemm;
@@ -49,7 +54,8 @@ template <std::int64_t Compiled> struct Matmuls {
                       columns_of_b = Rows<Compiled>::source(b.data(), b.stride(rank - 1), b.stride(rank - 2));
     gemm.left = swapped ? columns_of_b : rows_of_a;
     gemm.right = swapped ? columns_of_a : rows_of_b;
-    if (Skinny<Compiled>::takes(gemm)) gemm.few_rows = swapped ? &Skinny<Compiled>::template block<A> : &Skinny<Compiled>::template block<B>;
+    if constexpr (is_plain)
+      if (Skinny<Compiled>::takes(gemm)) gemm.few_rows = swapped ? &Skinny<Compiled>::template block<A> : &Skinny<Compiled>::template block<B>;
     plan.out = Rows<Compiled>::sink(out.data(), out.stride(m), out.stride(n));
     ((plan.extra[I] = Rows<Compiled>::source(std::get<I>(arguments.extra).view.data(), std::get<I>(arguments.extra).view.stride(m),
                                              std::get<I>(arguments.extra).view.stride(n))),
@@ -75,7 +81,8 @@ template <std::int64_t Compiled> struct Matmuls {
       plan.per_lane = Leaf::per_lane;
       if (one_right) packed = Gemm<Compiled, Leaf>::packed(gemm, right_block);
     };
-    if constexpr (COTENANT_X86_DOT && std::is_same_v<A, bf16> && std::is_same_v<B, bf16>) Dots<Compiled>::has_bf16() ? use(Bf16Leaf<true>{}) : use(FloatLeaf{});
+    if constexpr (!is_plain) customize(plan, one_right ? right_block : nullptr, packed);
+    else if constexpr (COTENANT_X86_DOT && std::is_same_v<A, bf16> && std::is_same_v<B, bf16>) Dots<Compiled>::has_bf16() ? use(Bf16Leaf<true>{}) : use(FloatLeaf{});
     else use(FloatLeaf{});
     if (packed) gemm.packed_right = packed->data();
     divide(plan, batches);
@@ -166,6 +173,7 @@ template <std::int64_t Compiled> struct Matmuls {
     const auto& plan = *static_cast<const Plan<E, Count>*>(context);
     const cpu::Odometer<Count + 3> at(plan.batch, 0, batch);
     const auto m = static_cast<std::ptrdiff_t>(row), n = static_cast<std::ptrdiff_t>(column);
+    if (plan.gemm.scale != nullptr) plan.gemm.scale(plan.gemm.scaling, const_cast<float*>(sums), stride, row, column, rows, columns);
     cpu::Source in[Count + 1];
     in[0] = Rows<Compiled>::source(sums, stride, 1);
     for (std::size_t i = 0; i < Count; ++i) in[i + 1] = plan.extra[i].moved(at.offset(i + 3) + m * plan.extra[i].row_stride + n * plan.extra[i].column_stride);
