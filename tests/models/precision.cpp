@@ -37,8 +37,8 @@ template <Storage A, Storage B> double smallest_cosine(const SharedTensor<float,
 template <class P> using EncoderAt = Encoder<float, Mapped, P>;
 }  // namespace
 
-TEST_CASE_TEMPLATE("precision: hidden states and embeddings stay close to those of transformers", P, precision::BFloat16) {
-  const double enough = 0.999;
+TEST_CASE_TEMPLATE("precision: hidden states and embeddings stay close to those of transformers", P, precision::BFloat16, precision::Int8) {
+  const double enough = std::same_as<P, precision::Int8> ? 0.99 : 0.999;
   for (const char* name : {"bert", "distilbert", "roberta", "bert-odd"}) {
     CAPTURE(name);
     const test::Golden golden(name);
@@ -54,7 +54,7 @@ TEST_CASE_TEMPLATE("precision: hidden states and embeddings stay close to those 
   }
 }
 
-TEST_CASE_TEMPLATE("precision: models on one checkpoint share the converted weights too", P, precision::BFloat16) {
+TEST_CASE_TEMPLATE("precision: models on one checkpoint share the converted weights too", P, precision::BFloat16, precision::Int8) {
   TensorSharingManager manager;
   const Checkpoint checkpoint = Checkpoint::open(models + "bert", manager);
   const test::Golden golden("bert");
@@ -69,7 +69,7 @@ TEST_CASE_TEMPLATE("precision: models on one checkpoint share the converted weig
   CHECK(std::equal(a.view().span().begin(), a.view().span().end(), b.view().span().begin()));
 }
 
-TEST_CASE("precision: all-MiniLM-L6-v2 in bf16" * doctest::skip(std::getenv("COTENANT_MINILM") == nullptr)) {
+TEST_CASE("precision: all-MiniLM-L6-v2 in bf16 and int8" * doctest::skip(std::getenv("COTENANT_MINILM") == nullptr)) {
   const std::string data = COTENANT_TEST_DATA "/minilm/";
   const auto expected = SafetensorsFile::open(data + "golden.safetensors").tensor<float>("embeddings");
   const json::Value value = json::parse(read_text_file(data + "sentences.json"), "sentences.json");
@@ -78,6 +78,8 @@ TEST_CASE("precision: all-MiniLM-L6-v2 in bf16" * doctest::skip(std::getenv("COT
   const Checkpoint checkpoint = Checkpoint::open(std::getenv("COTENANT_MINILM"));
   const std::span<const std::string> texts(sentences);
   const double bf16_cosine = smallest_cosine(TextEncoder<float, Mapped, precision::BFloat16>::open(checkpoint).encode(texts), expected);
+  const double int8_cosine = smallest_cosine(TextEncoder<float, Mapped, precision::Int8>::open(checkpoint).encode(texts), expected);
   CHECK(bf16_cosine > 0.999);
-  MESSAGE("smallest cosine with sentence-transformers: bf16 ", bf16_cosine);
+  CHECK(int8_cosine > 0.99);
+  MESSAGE("smallest cosine with sentence-transformers: bf16 ", bf16_cosine, ", int8 ", int8_cosine);
 }

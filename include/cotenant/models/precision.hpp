@@ -2,8 +2,10 @@
 #ifndef COTENANT_MODELS_PRECISION_HPP
 #define COTENANT_MODELS_PRECISION_HPP
 #include <concepts>
+#include <cstddef>
+#include <cstdint>
 
-#include "cotenant/ops/map.hpp"
+#include "cotenant/ops/quantized_matmul.hpp"
 #include "cotenant/share/derive.hpp"
 
 // Each policy has
@@ -35,6 +37,23 @@ struct BFloat16 {
           .transpose();
   }
   template <TensorLike X> static X input(const X& x) { return x; }
+};
+
+// Weights in int8, one scale for each output; activations in uint8, their range found for each row when a layer reads it (what
+// others call dynamic quantisation). The sums are exact; everything between the products is in float.
+struct Int8 {
+  using Activation = float;
+  template <TensorLike W> static auto weight(const W& stored) {
+    return derive<Int8>(stored, [&] {
+             auto quantized = quantize<std::int8_t>(stored, per_row);
+             quantized.values.freeze();
+             quantized.scale.freeze();
+             as_tensor(stored).block()->drop_pages(as_tensor(stored).unchecked_view().data(), as_tensor(stored).bytes());
+             return quantized;
+           })
+        .transpose();
+  }
+  template <TensorLike X> static auto input(const X& x) { return quantize<std::uint8_t>(x, per_row); }
 };
 
 }  // namespace cotenant::precision
