@@ -1,0 +1,232 @@
+// The method of every benchmark here: the calls of one row taken turn by turn, medians, and one line of JSON per row.
+#ifndef COTENANT_BENCH_MEASURE_HPP
+#define COTENANT_BENCH_MEASURE_HPP
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "bench/peers/peer.hpp"
+#include "cotenant/core/json_writer.hpp"
+
+#ifndef COTENANT_SERIAL
+#include <tbb/global_control.h>
+#endif
+
+namespace bench {
+
+inline double wall_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+// Seconds of this thread's own CPU time where the system counts it: other programs then disturb less.
+inline double thread_seconds() {
+#ifdef CLOCK_THREAD_CPUTIME_ID
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+#else
+  return wall_seconds();
+#endif
+}
+
+inline double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+struct Options {
+  std::vector<std::size_t> threads{1, 2};
+  int rounds = 21;
+  double batch = 0.01;   // seconds of one turn: calls shorter than this are repeated
+  bool smoke = false;    // one call of everything, no peers
+  std::string only;      // comma-separated sections; empty is all
+
+  bool wants(const std::string& section) const { return only.empty() || ("," + only + ",").find("," + section + ",") != std::string::npos; }
+};
+
+// --threads 1,2  --quick  --smoke  --only a,b
+inline Options read_options(int count, char** arguments) {
+  Options options;
+  for (int i = 1; i < count; ++i) {
+    const std::string argument = arguments[i];
+    if (argument == "--quick") options.rounds = 7, options.batch = 0.0015;
+    else if (argument == "--smoke") options.rounds = 1, options.batch = 0, options.smoke = true, options.threads = {1};
+    else if (argument == "--only" && i + 1 < count) options.only = arguments[++i];
+    else if (argument == "--threads" && i + 1 < count) {
+      options.threads.clear();
+      for (const char* at = arguments[++i]; *at != '\0'; at += *at == ',') {
+        char* end = nullptr;
+        const unsigned long threads = std::strtoul(at, &end, 10);
+        if (end == at || threads == 0) { std::fprintf(stderr, "--threads takes numbers like 1,2, not '%s'\n", arguments[i]); std::exit(2); }
+        options.threads.push_back(threads);
+        at = end;
+      }
+    } else {
+      std::fprintf(stderr, "usage: %s [--threads 1,2] [--quick] [--smoke] [--only section,...]\n", arguments[0]);
+      std::exit(argument == "--help" ? 0 : 2);
+    }
+  }
+  return options;
+}
+
+// What one row is about, and what it is to reach. 0 where a target has no such part.
+struct Row {
+  std::string section;      // "matmul", "softmax", …: what --only selects
+  std::string shape;
+  double work = 0;          // of one call, in `unit` without its "G" and "/s"
+  const char* unit = "GFLOP/s";
+  const char* bound = "";   // which measured rate of the machine limits it: f32, vnni, bf16, read, copy; empty: none
+  double bound_work = 0;    // of one call in the bound's unit, where that is not `work` (bytes)
+  double target_ratio = 0;  // to the best peer
+  double target_share = 0;  // of the bound
+  bool either = false;      // one of both is enough
+  std::vector<std::string> target_peers = {};  // whom target_ratio is about; empty: all
+  std::string note = {};
+};
+
+// One contestant. The first of a row is ours.
+struct Call {
+  std::string name;
+  std::function<void()> run;
+  std::function<double()> error = {};  // after timing: how far its result is from ours, relative to the largest value
+  double tolerance = 1e-4;
+  double settle = 0;                   // seconds until its own idle threads stop spinning, with several threads
+};
+
+// All threads of everybody, ours included.
+class Threads {
+ public:
+  void set(std::size_t threads) {
+    if (threads == current_) return;
+    current_ = threads;
+    peers::set_threads(static_cast<int>(threads));
+#ifndef COTENANT_SERIAL
+    control_.reset();
+    control_ = std::make_unique<tbb::global_control>(tbb::global_control::max_allowed_parallelism, threads);
+#endif
+  }
+
+ private:
+  std::size_t current_ = 0;
+#ifndef COTENANT_SERIAL
+  std::unique_ptr<tbb::global_control> control_;
+#endif
+};
+
+class Bench {
+ public:
+  explicit Bench(Options given) : options(std::move(given)) {}
+  ~Bench() {
+    if (failures_ > 0) std::fprintf(stderr, "%d results of peers differ from ours\n", failures_);
+  }
+  const Options options;
+  int failures() const { return failures_; }
+
+  // Measures the calls at every number of threads and writes a row for each.
+  void row(const Row& about, std::vector<Call> calls) {
+    if (!options.wants(about.section)) return;
+    if (options.smoke) calls.resize(1);
+    for (const std::size_t threads : options.threads) {
+      threads_.set(threads);
+      write(about, threads, calls, measure(calls, threads));
+    }
+  }
+
+  // Ours on several threads beside one, both in wall time, for the rows of scaling.
+  void scaling(const Row& about, const Call& call) {
+    if (!options.wants(about.section) || options.smoke) return;
+    for (const std::size_t threads : options.threads) {
+      if (threads == 1) continue;
+      std::vector<Call> calls{call, call};
+      calls[1].name = "cotenant, 1 thread";
+      Row adjusted = about;
+      adjusted.target_ratio = 0.95 * static_cast<double>(threads);  // 1.9 of two
+      write(adjusted, threads, {call, calls[1]}, measure(calls, threads, {threads, 1}));
+    }
+  }
+
+ private:
+  std::vector<double> measure(const std::vector<Call>& calls, std::size_t threads, const std::vector<std::size_t>& each = {}) {
+    const auto now = [&] { return threads == 1 ? thread_seconds() : wall_seconds(); };
+    std::vector<int> repeats(calls.size(), 1);
+    std::vector<std::vector<double>> times(calls.size());
+    for (int round = -1; round < options.rounds; ++round)  // round -1 warms up and counts
+      for (std::size_t i = 0; i < calls.size(); ++i) {
+        if (!each.empty()) threads_.set(each[i]);
+        calls[i].run();
+        if (round < 0 && !options.smoke) {
+          double once = 1e9;
+          for (int attempt = 0; attempt < 3 && once > options.batch; ++attempt) {
+            const double begin = now();
+            calls[i].run();
+            once = std::min(once, now() - begin);
+          }
+          repeats[i] = std::max(1, std::min(100'000, static_cast<int>(options.batch / (once + 1e-9))));
+        } else {
+          const double begin = now();
+          for (int repeat = 0; repeat < repeats[i]; ++repeat) calls[i].run();
+          times[i].push_back((now() - begin) / repeats[i]);
+        }
+        if (threads > 1 && calls.size() > 1) std::this_thread::sleep_for(std::chrono::duration<double>(calls[i].settle));
+      }
+    std::vector<double> result;
+    for (auto& one : times) result.push_back(median(one.empty() ? std::vector<double>{0} : one));
+    return result;
+  }
+
+  void write(const Row& about, std::size_t threads, const std::vector<Call>& calls, const std::vector<double>& seconds) {
+    std::string peers;
+    cotenant::JsonWriter json;
+    json.begin_object().member("section", about.section).member("shape", about.shape).member("threads", threads);
+    json.member("work", about.work).member("unit", about.unit).member("bound", about.bound);
+    json.member("bound_work", about.bound_work > 0 ? about.bound_work : about.work);
+    json.member("target_ratio", about.target_ratio).member("target_share", about.target_share).member("either", about.either).member("note", about.note);
+    json.key("target_peers").begin_array();
+    for (const std::string& name : about.target_peers) json.value(name);
+    json.end_array().key("seconds").begin_object();
+    for (std::size_t i = 0; i < calls.size(); ++i) json.member(calls[i].name, seconds[i]);
+    json.end_object().key("errors").begin_object();
+    for (const Call& call : calls) {
+      if (!call.error) continue;
+      const double error = call.error();
+      json.member(call.name, error);
+      if (error <= call.tolerance) continue;
+      ++failures_;
+      std::fprintf(stderr, "%s %s: the result of %s is %.3g from ours, relative to the largest value\n", about.section.c_str(), about.shape.c_str(), call.name.c_str(), error);
+    }
+    json.end_object().end_object();
+    std::printf("%s\n", json.take().c_str());
+    std::fflush(stdout);
+    std::fprintf(stderr, "%-10s %-44s %zu  ", about.section.c_str(), about.shape.c_str(), threads);
+    for (std::size_t i = 0; i < calls.size(); ++i)
+      std::fprintf(stderr, "%s %.4g%s", calls[i].name.c_str(), about.work > 0 ? about.work / seconds[i] * 1e-9 : seconds[i], i + 1 < calls.size() ? ", " : "\n");
+  }
+
+  Threads threads_;
+  int failures_ = 0;
+};
+
+// max |peer - ours| / max |ours|.
+template <class T> double difference(const T* ours, const T* peer, std::size_t count) {
+  double largest = 1e-30, worst = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const double a = static_cast<double>(ours[i]), b = static_cast<double>(peer[i]);
+    largest = std::max(largest, a < 0 ? -a : a);
+    const double apart = a < b ? b - a : a - b;
+    if (!(apart <= worst)) worst = apart == apart ? apart : 1e30;  // NaN is as wrong as can be
+  }
+  return worst / largest;
+}
+
+}  // namespace bench
+
+#endif
