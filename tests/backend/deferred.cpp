@@ -3,6 +3,7 @@
 
 #include "attention_suite.hpp"
 #include "quantized_suite.hpp"
+#include "rows_suite.hpp"
 
 namespace cotenant::test {
 namespace {
@@ -66,3 +67,4 @@ COTENANT_BACKEND_SUITE_MATMUL(DeferredFixture)
 COTENANT_BACKEND_SUITE_ROWS(DeferredFixture)
 COTENANT_BACKEND_SUITE_QUANTIZED(DeferredFixture)
 COTENANT_BACKEND_SUITE_ATTENTION(DeferredFixture)
+COTENANT_BACKEND_SUITE_MORE_ROWS(DeferredFixture)

@@ -82,7 +82,10 @@ class Deferred {
     record(a, a.values, [](const auto& x) { Reference{}.top_k(x); }, a.in, a.indices);
     a.indices.block->set_pending(std::make_shared<Done>(*this));
   }
-  template <class In, class P, class Out> void layer_norm(const LayerNormArguments<In, P, Out>& a) { record(a, a.out, [](const auto& x) { Reference{}.layer_norm(x); }, a.in, a.scale, a.bias); }
+  template <class In, class Residual, class P, class Sum, class Out> void norm(const NormArguments<In, Residual, P, Sum, Out>& a) {
+    record(a, a.out, [](const auto& x) { Reference{}.norm(x); }, a.in, a.residual, a.scale, a.bias, a.sum);
+    if (a.sum.block != nullptr) a.sum.block->set_pending(std::make_shared<Done>(*this));
+  }
   template <class T, class Index, class Out> void gather(const GatherArguments<T, Index, Out>& a) {
     const auto clamped = [](const auto& x) {
       const auto rows = static_cast<Index>(x.table.shape()[0]);

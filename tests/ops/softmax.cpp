@@ -27,4 +27,14 @@ TEST_CASE("softmax refuses an axis that is not there, and works in place") {
   CHECK(softmax(blank<float>({3, 0})).size() == 0);
 }
 
+TEST_CASE("log_softmax is the logarithm of softmax, over any axis and in place") {
+  const auto x = tensor({0.f, std::log(3.f), 0.f, 0.f}, {2, 2});
+  CHECK(list(log_softmax(x))[1] == doctest::Approx(std::log(0.75)));
+  CHECK(list(log_softmax(x, 0))[3] == doctest::Approx(std::log(0.25)));
+  log_softmax_into(x, x);
+  CHECK(list(x)[0] == doctest::Approx(std::log(0.25)));
+  CHECK_THROWS_AS(log_softmax(x, 2), ShapeError);
+  CHECK_THROWS_AS(log_softmax(SharedTensor<float, ReferenceHeap>{}), InvalidArgument);
+}
+
 }  // namespace cotenant::test

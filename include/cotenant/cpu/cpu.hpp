@@ -67,8 +67,8 @@ template <std::int64_t Compiled> class BasicCpu {
 
   template <class T> void top_k(const TopKArguments<T>& arguments) const { cpu::top_k(arguments); }
 
-  template <class In, class Parameter, class Out> void layer_norm(const LayerNormArguments<In, Parameter, Out>& arguments) const {
-    cpu::dispatch<Compiled>([&](auto kernels) { kernels.layer_norm(arguments); });
+  template <class In, class Residual, class Parameter, class Sum, class Out> void norm(const NormArguments<In, Residual, Parameter, Sum, Out>& arguments) const {
+    cpu::dispatch<Compiled>([&](auto kernels) { kernels.norm(arguments); });
   }
 
   template <class T, class Index, class Out> void gather(const GatherArguments<T, Index, Out>& arguments) const { cpu::gather(arguments); }

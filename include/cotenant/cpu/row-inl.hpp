@@ -1,4 +1,4 @@
-// Rows of floats: sums, extrema and the parts of softmax and layer_norm, four vectors in flight, no element outside the row read.
+// Rows of floats: sums, extrema and what softmax and the norms are made of; no element outside the row is read.
 #if defined(COTENANT_CPU_ROW_INL_HPP) == defined(HWY_TARGET_TOGGLE)
 #ifdef COTENANT_CPU_ROW_INL_HPP
 #undef COTENANT_CPU_ROW_INL_HPP
@@ -16,18 +16,34 @@
 HWY_BEFORE_NAMESPACE();
 namespace cotenant::HWY_NAMESPACE {
 
+// Whether masked loads and stores leave the bytes outside alone, and are one instruction.
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+#define COTENANT_MASKED_MEMORY 1
+#else
+#define COTENANT_MASKED_MEMORY 0
+#endif
 // The first `count` floats at `from`, fewer than the lanes, with `fill` in the lanes behind them.
 HWY_INLINE FloatVector load_partial(FloatTag d, const float* from, std::size_t count, float fill) {
+#if COTENANT_MASKED_MEMORY
+  const auto mask = hn::FirstN(d, count);
+  return hn::IfThenElse(mask, hn::MaskedLoad(mask, d, from), hn::Set(d, fill));
+#else
   HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)];
   hn::Store(hn::Set(d, fill), d, lanes);
   for (std::size_t i = 0; i < count; ++i) lanes[i] = from[i];
   return hn::Load(d, lanes);
+#endif
 }
 HWY_INLINE void store_partial(FloatTag d, FloatVector value, std::size_t count, float* to) {
+#if COTENANT_MASKED_MEMORY
+  hn::BlendedStore(value, hn::FirstN(d, count), d, to);
+#else
   HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)] = {};
   hn::Store(value, d, lanes);
   for (std::size_t i = 0; i < count; ++i) to[i] = lanes[i];
+#endif
 }
+#undef COTENANT_MASKED_MEMORY
 
 // What a reduction does to vectors: the value that changes nothing, and the step. NaN stays.
 HWY_INLINE float sum_of_lanes(FloatTag d, FloatVector x) { return hn::GetLane(hn::SumOfLanes(d, x)); }

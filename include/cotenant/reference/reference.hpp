@@ -15,6 +15,7 @@
 #include "cotenant/ops/backend.hpp"
 #include "cotenant/reference/attention.hpp"
 #include "cotenant/reference/element.hpp"
+#include "cotenant/reference/rows.hpp"
 #include "cotenant/reference/quantized.hpp"
 
 namespace cotenant {
@@ -62,17 +63,7 @@ class Reference {
     }
   }
 
-  template <class In, class Out> void softmax(const SoftmaxArguments<In, Out>& a) const {
-    const std::size_t length = reference::row_length(a.in);
-    std::vector<double> row(length);
-    for (std::size_t r = 0; r < reference::row_count(a.in); ++r) {
-      double largest = -std::numeric_limits<double>::infinity(), sum = 0;
-      for (std::size_t i = 0; i < length; ++i) row[i] = reference::load<double>(a.in.view, r * length + i);
-      for (double x : row) largest = std::max(largest, x);  // NaN is left out here and comes back through exp
-      for (double& x : row) sum += x = std::exp(x - largest);
-      for (std::size_t i = 0; i < length; ++i) reference::store(a.out.view, r * length + i, row[i] / sum);
-    }
-  }
+  template <class In, class Out> void softmax(const SoftmaxArguments<In, Out>& a) const { reference::softmax(a); }
 
   template <class Q, class K, class V, class Mask, class Out> void attention(const AttentionArguments<Q, K, V, Mask, Out>& a) const { reference::attention(a); }
 
@@ -116,20 +107,7 @@ class Reference {
     }
   }
 
-  template <class In, class P, class Out> void layer_norm(const LayerNormArguments<In, P, Out>& a) const {
-    const std::size_t length = reference::row_length(a.in);
-    for (std::size_t r = 0; r < reference::row_count(a.in); ++r) {
-      double mean = 0, variance = 0;
-      for (std::size_t i = 0; i < length; ++i) mean += reference::load<double>(a.in.view, r * length + i);
-      mean /= static_cast<double>(length);
-      for (std::size_t i = 0; i < length; ++i) variance += std::pow(reference::load<double>(a.in.view, r * length + i) - mean, 2);
-      variance /= static_cast<double>(length);
-      for (std::size_t i = 0; i < length; ++i) {
-        const double normal = (reference::load<double>(a.in.view, r * length + i) - mean) / std::sqrt(variance + static_cast<double>(a.epsilon));
-        reference::store(a.out.view, r * length + i, normal * reference::load<double>(a.scale.view, i) + reference::load<double>(a.bias.view, i));
-      }
-    }
-  }
+  template <class In, class Residual, class P, class Sum, class Out> void norm(const NormArguments<In, Residual, P, Sum, Out>& a) const { reference::norm(a); }
 
   template <class T, class Index, class Out> void gather(const GatherArguments<T, Index, Out>& a) const {
     const std::size_t rows = a.table.shape()[0], count = a.indices.view.size();
