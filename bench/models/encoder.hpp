@@ -26,6 +26,7 @@ template <class Precision> class EncoderIn final : public AnyEncoder {
 
 std::unique_ptr<AnyEncoder> open_f32(const std::filesystem::path& folder);
 std::unique_ptr<AnyEncoder> open_bf16(const std::filesystem::path& folder);
+std::unique_ptr<AnyEncoder> open_int8(const std::filesystem::path& folder);
 
 }  // namespace bench
 

@@ -22,7 +22,7 @@ struct Mode {
   const char* name;
   std::unique_ptr<bench::AnyEncoder> (*open)(const std::filesystem::path& folder);
 };
-constexpr Mode modes[] = {{"f32", bench::open_f32}, {"bf16", bench::open_bf16}};
+constexpr Mode modes[] = {{"f32", bench::open_f32}, {"bf16", bench::open_bf16}, {"int8", bench::open_int8}};
 
 // What a C caller sees of an exception: a line on the standard error and a null or a 0.
 template <class Result, class F> Result guarded(const F& f) {
