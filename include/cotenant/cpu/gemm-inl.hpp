@@ -45,24 +45,29 @@ inline constexpr std::size_t tile_vectors = 3;
 
 template <std::size_t> struct SumsOfRow { using type = FloatVector; };
 
-// One tile's product over one block of k.
+// One tile's product over one block of k. Rows that the tile has too much are the last one again.
 struct TileStep {
-  const char* left;           // row 0, lane 0
-  std::ptrdiff_t left_row;    // bytes from row to row,
-  std::ptrdiff_t left_lane;   // and from lane to lane
-  const float* right;         // lane 0, column 0
-  std::ptrdiff_t right_lane;  // floats from lane to lane
+  const char* left[tile_rows];  // lane 0 of each row
+  float* sums[tile_rows];       // column 0 of each row
+  const float* right;           // lane 0, column 0
+  std::ptrdiff_t right_lane;    // floats from lane to lane
   std::size_t lanes;
-  float* sums;                // row 0, column 0
-  std::ptrdiff_t sums_row;
-  std::size_t last_row;       // rows behind it repeat it
-  bool add;                   // to what the sums are, else they begin at 0
+  bool add;                     // to what the sums are, else they begin at 0
+  float* packed;                // where Reading::packs puts the panel
+  // Where the next panel of the right operand lies, for a cache line of it per lane.
+  const char* next_right;
+  std::ptrdiff_t next_right_lane;
 };
 
-// sums[r, column] (+)= sum over lanes of left[r, lane] · right[lane, column], for the rows R and `Vectors` vectors of columns.
+// What a tile does besides: `ahead` asks for a part of the next panel, so that it is in L2 when its turn comes (asking for the
+// left operand's next rows as well gained nothing); `packs` does so too, while it reads the panel from rows of floats where
+// they lie and leaves it packed for the tiles that follow: stores cost nothing here, a pass of its own 8 % at 128 rows.
+enum class Reading { plain, ahead, packs };
+
+// sums[r][column] (+)= sum over lanes of left[r][lane] · right[lane][column], for the rows R and `Vectors` vectors of columns.
 // The running sums, which begin at 0, are parameters, one pack per vector, because compilers keep those in registers:
 // arrays of vectors they may not.
-template <class Leaf, std::size_t Vectors, std::size_t... R> struct TileProduct {
+template <class Leaf, Reading Also, std::size_t Vectors, std::size_t... R> struct TileProduct {
   static HWY_INLINE COTENANT_DOT_CODE FloatVector lane(const char* from) {
     float bits;
     std::memcpy(&bits, from, sizeof bits);
@@ -72,34 +77,43 @@ template <class Leaf, std::size_t Vectors, std::size_t... R> struct TileProduct 
                                                typename SumsOfRow<R>::type... third) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
-    float* const sums[] = {step.sums + static_cast<std::ptrdiff_t>(std::min(R, step.last_row)) * step.sums_row...};
-    // The places of the sums are needed after the last step: until then they have time to come into L1.
-    ((hwy::Prefetch(sums[R]), hwy::Prefetch(sums[R] + (Vectors - 1) * lanes), hwy::Prefetch(sums[R] + Vectors * lanes - 1)), ...);
-    const char* const left[] = {step.left + static_cast<std::ptrdiff_t>(std::min(R, step.last_row)) * step.left_row...};
+    const char* const left[] = {step.left[R]...};
     const float* right = step.right;
-    const std::ptrdiff_t left_lane = step.left_lane, right_lane = step.right_lane;
-    std::ptrdiff_t at = 0;
+    float* packed = step.packed;
+    const char* next_right = step.next_right;
+    const std::ptrdiff_t right_lane = step.right_lane, next_right_lane = step.next_right_lane, end = static_cast<std::ptrdiff_t>(step.lanes * sizeof(float));
     FloatVector value, right_second = hn::Zero(d), right_third = hn::Zero(d);
+    // The places of the sums are needed after the last step: until then they have time to come into L1.
+    ((hwy::Prefetch(step.sums[R]), hwy::Prefetch(step.sums[R] + (Vectors - 1) * lanes), hwy::Prefetch(step.sums[R] + Vectors * lanes - 1)), ...);
     COTENANT_UNROLL_FOUR
-    for (std::size_t k = 0; k < step.lanes; ++k) {
+    for (std::ptrdiff_t k = 0; k < end; k += sizeof(float)) {
       const auto right_first = hn::LoadU(d, right);
       if constexpr (Vectors > 1) right_second = hn::LoadU(d, right + lanes);
       if constexpr (Vectors > 2) right_third = hn::LoadU(d, right + 2 * lanes);
       right += right_lane;
-      ((value = lane(left[R] + at), first = Leaf::accumulate(first, value, right_first),
+      if constexpr (Also == Reading::packs) {
+        hn::Store(right_first, d, packed);
+        if constexpr (Vectors > 1) hn::Store(right_second, d, packed + lanes);
+        if constexpr (Vectors > 2) hn::Store(right_third, d, packed + 2 * lanes);
+        packed += Vectors * lanes;
+      }
+      if constexpr (Also != Reading::plain) {
+        __builtin_prefetch(next_right, 0, 2);
+        next_right += next_right_lane;
+      }
+      ((value = lane(left[R] + k), first = Leaf::accumulate(first, value, right_first),
         second = Vectors > 1 ? Leaf::accumulate(second, value, right_second) : second,
         third = Vectors > 2 ? Leaf::accumulate(third, value, right_third) : third),
        ...);
-      at += left_lane;
     }
     if (step.add) {
-      ((first = Leaf::add(first, hn::LoadU(d, sums[R]))), ...);
-      if constexpr (Vectors > 1) ((second = Leaf::add(second, hn::LoadU(d, sums[R] + lanes))), ...);
-      if constexpr (Vectors > 2) ((third = Leaf::add(third, hn::LoadU(d, sums[R] + 2 * lanes))), ...);
+      ((first = Leaf::add(first, hn::LoadU(d, step.sums[R]))), ...);
+      if constexpr (Vectors > 1) ((second = Leaf::add(second, hn::LoadU(d, step.sums[R] + lanes))), ...);
+      if constexpr (Vectors > 2) ((third = Leaf::add(third, hn::LoadU(d, step.sums[R] + 2 * lanes))), ...);
     }
-    (hn::StoreU(first, d, sums[R]), ...);
-    if constexpr (Vectors > 1) (hn::StoreU(second, d, sums[R] + lanes), ...);
-    if constexpr (Vectors > 2) (hn::StoreU(third, d, sums[R] + 2 * lanes), ...);
+    (hn::StoreU(first, d, step.sums[R]), ...);
+    if constexpr (Vectors > 1) (hn::StoreU(second, d, step.sums[R] + lanes), ...);
+    if constexpr (Vectors > 2) (hn::StoreU(third, d, step.sums[R] + 2 * lanes), ...);
   }
 };
 #undef COTENANT_UNROLL_FOUR
@@ -141,38 +155,69 @@ template <std::int64_t Compiled, class Leaf = FloatLeaf> struct Gemm {
       for (std::size_t block = 0; block < blocks.count; ++block) {
         const std::size_t first_lane = blocks.first(block), block_size = blocks.size(block);
         const bool begins = block == 0, ends = block + 1 == blocks.count;
-        TileStep step{};
-        step.left_lane = left.lane;
+        TileStep step;
         step.lanes = block_size;
         step.add = !begins;
         step.right_lane = static_cast<std::ptrdiff_t>(width);
+        bool packs = false;
         if (problem.packed_right != nullptr) step.right = problem.packed_right + first_lane * panels.padded_columns() + block_size * column;
         else {
-          pack_panel(problem, panels, blocks, panel, block, packed);
           step.right = packed;
+          packs = some == widest && rows >= tile_rows && per_lane == 1 && problem.right.is_float && problem.right.column_stride == 1;
+          if (!packs) pack_panel(problem, panels, blocks, panel, block, packed);
+        }
+        // The next panel comes into L2 while the first three tiles of this one are computed: a cache line per lane and tile.
+        const char* next_right = nullptr;
+        std::ptrdiff_t next_right_lane = 64, next_right_tile = static_cast<std::ptrdiff_t>(64 * block_size);
+        if (panel + 1 < last_panel) {
+          if (problem.packed_right != nullptr) next_right = reinterpret_cast<const char*>(problem.packed_right + first_lane * panels.padded_columns() + block_size * (column + width));
+          else if (problem.right.column_stride == 1) {
+            next_right = problem.right.at(static_cast<std::ptrdiff_t>(first_lane * per_lane) * problem.right.row_stride + n + static_cast<std::ptrdiff_t>(width));
+            next_right_lane = problem.right.row_stride * static_cast<std::ptrdiff_t>(problem.right.element_size * per_lane);
+            next_right_tile = 64;
+          } else if (problem.right.row_stride == 1) {
+            next_right = problem.right.at((n + static_cast<std::ptrdiff_t>(width)) * problem.right.column_stride) + 3 * 64 * first_lane;
+          }
         }
         for (std::size_t row = 0; row < rows;) {
           const std::size_t height = tile_height(rows - row), used = std::min(height, rows - row);
           const auto m = static_cast<std::ptrdiff_t>(first_row + row);
-          step.left = left.data + static_cast<std::ptrdiff_t>(row) * left.row + static_cast<std::ptrdiff_t>(first_lane) * left.lane;
-          step.left_row = left.row;
-          step.last_row = used - 1;
-          step.sums = tile;
-          step.sums_row = static_cast<std::ptrdiff_t>(width);
+          float* sums = tile;
+          auto sums_row = static_cast<std::ptrdiff_t>(width);
           float* const output = problem.direct == nullptr ? nullptr : problem.direct + m * problem.direct_stride + n;
           if (output != nullptr && some == width) {
-            step.sums = output;
-            step.sums_row = problem.direct_stride;
+            sums = output;
+            sums_row = problem.direct_stride;
           } else if (panel_sums != nullptr) {
-            step.sums = panel_sums + row * width;
+            sums = panel_sums + row * width;
           } else if (output != nullptr && !begins) {
             for (std::size_t i = 0; i < used; ++i) std::copy_n(output + static_cast<std::ptrdiff_t>(i) * problem.direct_stride, some, tile + i * width);
           }
-          multiply(height, vectors, step);
+          const char* const left_row = left.data + static_cast<std::ptrdiff_t>(row) * left.row + static_cast<std::ptrdiff_t>(first_lane * sizeof(float));
+          for (std::size_t i = 0; i < tile_rows; ++i) {
+            const auto at = static_cast<std::ptrdiff_t>(std::min(i, used - 1));
+            step.left[i] = left_row + at * left.row;
+            step.sums[i] = sums + at * sums_row;
+          }
+          step.next_right = next_right != nullptr ? next_right : left_row;  // not null: looking for a page that is not there takes long
+          step.next_right_lane = next_right != nullptr ? next_right_lane : 0;
+          Reading also = Reading::plain;
+          if (packs && row == 0) {
+            also = Reading::packs;
+            TileStep reading = step;
+            reading.packed = packed;
+            reading.right = reinterpret_cast<const float*>(problem.right.at(static_cast<std::ptrdiff_t>(first_lane) * problem.right.row_stride + n));
+            reading.right_lane = problem.right.row_stride;
+            multiply(height, vectors, also, reading);
+          } else {
+            if (next_right != nullptr && row < 3 * tile_rows) also = Reading::ahead;
+            multiply(height, vectors, also, step);
+          }
+          if (also != Reading::plain && next_right != nullptr) next_right += next_right_tile;
           if (output != nullptr && some < width) {
             for (std::size_t i = 0; i < used; ++i) std::copy_n(tile + i * width, some, output + static_cast<std::ptrdiff_t>(i) * problem.direct_stride);
           } else if (output == nullptr && ends) {
-            problem.finish(problem.context, problem.batch, step.sums, step.sums_row, first_row + row, column, used, some);
+            problem.finish(problem.context, problem.batch, sums, sums_row, first_row + row, column, used, some);
           }
           row += used;
         }
@@ -201,22 +246,22 @@ template <std::int64_t Compiled, class Leaf = FloatLeaf> struct Gemm {
                    std::min(blocks.size(block) * per_lane, problem.depth - first), std::min(width, problem.columns - column), to, width);
   }
 
-  // Lanes of the left operand: those of row r, lane l are at data + r * row + l * lane bytes.
+  // The left operand: lane l of row r is at data + r * row + l * sizeof(float) bytes.
   struct Left {
     const char* data;
-    std::ptrdiff_t row, lane;
+    std::ptrdiff_t row;
   };
   // Rows whose neighbours along k lie side by side are read where they lie; others are packed into such rows first.
   static Left left_lanes(const cpu::GemmProblem& problem, std::size_t first_row, std::size_t rows, std::size_t lanes) {
     const cpu::Source from = problem.left.moved(static_cast<std::ptrdiff_t>(first_row) * problem.left.row_stride);
     const bool same_element = per_lane == 1 ? from.is_float : from.element_size * per_lane == sizeof(float);
     if (same_element && from.column_stride == 1 && problem.left_flip == 0 && problem.depth % per_lane == 0)
-      return {from.data, from.row_stride * static_cast<std::ptrdiff_t>(from.element_size), sizeof(float)};
+      return {from.data, from.row_stride * static_cast<std::ptrdiff_t>(from.element_size)};
     // Whole cache lines and one more, so that the rows of a tile do not all fall into one set of the L1 cache.
     const std::size_t stride = lanes / 16 * 16 + 32;
     float* const packed = cpu::scratch(cpu::ScratchUse::packed_left, rows * stride);
     Packing::left(from, rows, problem.depth, problem.left_flip, packed, stride);
-    return {reinterpret_cast<const char*>(packed), static_cast<std::ptrdiff_t>(stride * sizeof(float)), sizeof(float)};
+    return {reinterpret_cast<const char*>(packed), static_cast<std::ptrdiff_t>(stride * sizeof(float))};
   }
   // Of the tiles that have a kernel, the lowest that takes all `rows`, else the highest: what a tile has too much costs less
   // than another, lower tile, which is bound by the latency of its few sums.
@@ -224,20 +269,26 @@ template <std::int64_t Compiled, class Leaf = FloatLeaf> struct Gemm {
     if (rows <= 2) return 2;
     return tile_rows > 4 && rows <= 4 ? 4 : tile_rows;
   }
-  static void multiply(std::size_t height, std::size_t vectors, const TileStep& step) {
-    if (vectors == 3) return multiply_vectors<3>(height, step);
-    if (vectors == 2) return multiply_vectors<2>(height, step);
-    return multiply_vectors<1>(height, step);
+  static void multiply(std::size_t height, std::size_t vectors, Reading also, const TileStep& step) {
+    if (vectors == 2) return multiply_height<2>(height, step);
+    if (vectors == 1) return multiply_height<1>(height, step);
+    if (also == Reading::plain || height != tile_rows) return multiply_height<3>(height, step);
+    if constexpr (per_lane == 1)
+      if (also == Reading::packs) return multiply_rows<tile_rows, 3, Reading::packs>(step);
+    multiply_rows<tile_rows, 3, Reading::ahead>(step);
   }
-  template <std::size_t Vectors> static HWY_INLINE void multiply_vectors(std::size_t height, const TileStep& step) {
-    if (height == tile_rows) return multiply_rows<Vectors>(std::make_index_sequence<tile_rows>{}, step);
+  template <std::size_t Vectors> static HWY_INLINE void multiply_height(std::size_t height, const TileStep& step) {
+    if (height == tile_rows) return multiply_rows<tile_rows, Vectors, Reading::plain>(step);
     if constexpr (tile_rows > 4)
-      if (height == 4) return multiply_rows<Vectors>(std::make_index_sequence<4>{}, step);
-    return multiply_rows<Vectors>(std::make_index_sequence<2>{}, step);
+      if (height == 4) return multiply_rows<4, Vectors, Reading::plain>(step);
+    multiply_rows<2, Vectors, Reading::plain>(step);
   }
-  template <std::size_t Vectors, std::size_t... R> static HWY_NOINLINE COTENANT_DOT_CODE void multiply_rows(std::index_sequence<R...>, const TileStep& step) {
+  template <std::size_t Height, std::size_t Vectors, Reading Also> static HWY_NOINLINE COTENANT_DOT_CODE void multiply_rows(const TileStep& step) {
+    multiply_each<Vectors, Also>(std::make_index_sequence<Height>{}, step);
+  }
+  template <std::size_t Vectors, Reading Also, std::size_t... R> static HWY_INLINE COTENANT_DOT_CODE void multiply_each(std::index_sequence<R...>, const TileStep& step) {
     const auto zero = hn::Zero(FloatTag{});
-    TileProduct<Leaf, Vectors, R...>::run(step, (static_cast<void>(R), zero)..., (static_cast<void>(R), zero)..., (static_cast<void>(R), zero)...);
+    TileProduct<Leaf, Also, Vectors, R...>::run(step, (static_cast<void>(R), zero)..., (static_cast<void>(R), zero)..., (static_cast<void>(R), zero)...);
   }
 };
 
