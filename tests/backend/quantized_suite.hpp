@@ -21,6 +21,8 @@ template <class Fixture, class Q> QuantizedPair<Fixture, Q> random_quantized(Sui
     pair.expected.zero_point = zero.expected;
     pair.actual.zero_point = zero.actual;
   }
+  // Of frozen weights a backend may keep what it makes of them.
+  if (suite.chance(0.5)) pair.actual.freeze();
   return pair;
 }
 

@@ -96,7 +96,11 @@ template <std::int64_t Compiled> class BasicCpu {
   }
 
   template <class A, class B, class Out, class E, class... Extra> void quantized_matmul(const QuantizedMatmulArguments<A, B, Out, E, Extra...>& arguments) const {
-    cpu::multiply_dequantized(*this, arguments);
+    if constexpr (std::integral<A>)
+      if (std::same_as<B, i4x2> || arguments.a_scale.shape().back() != 1 || arguments.b_scale.shape()[arguments.out.shape().rank() - 2] != 1)
+        return cpu::multiply_dequantized(*this, arguments);
+    if constexpr (FloatElement<A> || !std::same_as<B, i4x2>)
+      cpu::dispatch<Compiled>([&](auto kernels) { kernels.quantized_matmul(cpu::rows_together(arguments)); });
   }
 
  private:

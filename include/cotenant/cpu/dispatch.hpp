@@ -11,6 +11,8 @@
 #include "cotenant/cpu/gemm.hpp"
 #include "cotenant/cpu/iteration.hpp"
 #include "cotenant/cpu/packed.hpp"
+#include "cotenant/cpu/quantized_sums.hpp"
+#include "cotenant/cpu/quantized_weights.hpp"
 #include "cotenant/cpu/scratch.hpp"
 #include "cotenant/cpu/threads.hpp"
 #include "cotenant/cpu/tile.hpp"
