@@ -49,8 +49,9 @@ class SafetensorsFile {
   // Errors: NotFound, IoError; BadFile where anything in the file contradicts the format or itself (the message names
   // the file and the tensor); Unsupported for more than eight dimensions.
   static SafetensorsFile open(const std::filesystem::path& path) {
-    const Allocation mapping = Mapped::map(path);
-    SafetensorsFile file(path.string(), BlockRef::adopt(Mapped{}, mapping));
+    Mapped storage;
+    const Allocation mapping = Mapped::map(path, &storage.file);
+    SafetensorsFile file(path.string(), BlockRef::adopt(std::move(storage), mapping));
     file.read_header();
     file.align();
     return file;

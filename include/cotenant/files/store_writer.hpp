@@ -1,0 +1,299 @@
+// StoreWriter: the writing side of a TensorStore: one commit at a time, all of it or nothing.
+#ifndef COTENANT_FILES_STORE_WRITER_HPP
+#define COTENANT_FILES_STORE_WRITER_HPP
+#include <algorithm>
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#if !defined(_WIN32)
+#include <fcntl.h>
+#include <unistd.h>
+#endif
+
+#include "cotenant/files/atomic_file.hpp"
+#include "cotenant/files/safetensors_writer.hpp"
+#include "cotenant/files/store_folder.hpp"
+#include "cotenant/files/store_lock.hpp"
+#include "cotenant/files/store_options.hpp"
+#include "cotenant/files/zstd.hpp"
+
+namespace cotenant::detail {
+
+class StoreWriter {
+ public:
+  // A tensor of any type on its way to the disk.
+  struct Item {
+    DType dtype;
+    Shape shape;
+    std::function<void(SafetensorsWriter&)> add;
+  };
+  using Batch = std::map<std::string, Item>;
+
+  // Errors: InvalidArgument where it cannot be stored under this name.
+  template <Element T, Storage S> static Item item(const std::string& name, const SharedTensor<T, S>& tensor) {
+    Item made{dtype_of<T>, tensor.shape(), {}};
+    if constexpr (std::same_as<T, i4x2>) {
+      // Safetensors has no type for packed pairs; the manifest says what the bytes are.
+      if (!tensor) raise<InvalidArgument>("cannot store '" + name + "': it is an empty handle");
+      made.add = [name, bytes = SharedTensor<std::uint8_t, S>(tensor.block(), tensor.layout())](SafetensorsWriter& writer) { writer.add(name, bytes); };
+    } else {
+      made.add = [name, tensor](SafetensorsWriter& writer) { writer.add(name, tensor); };
+    }
+    SafetensorsWriter trial;
+    made.add(trial);
+    return made;
+  }
+
+  StoreWriter(StoreFolder& folder, const StoreOptions& options) : folder_(folder), options_(options) {}
+
+  CommitResult store(const Batch& batch) {
+    CommitResult result;
+    change([&](Manifest& next, NewFiles& files) {
+      SafetensorsWriter writer;
+      for (const auto& [name, item] : batch) {
+        item.add(writer);
+        next.tensors.erase(name);
+      }
+      next.drop_unused_files();
+      result.swept = make_room(next, writer.file_bytes());
+      const std::string file = files.write(next, writer, options_.now());
+      for (WrittenTensor& written : files.written) {
+        const Item& item = batch.at(written.name);
+        next.tensors[written.name] = {item.dtype, item.shape, written.bytes, file, written.position, written.bytes, StoredEncoding::raw, std::move(written.checksums)};
+      }
+      result.tensors = batch.size();
+      result.bytes = next.files.at(file);
+      return true;
+    });
+    return result;
+  }
+
+  std::vector<std::string> remove(const std::vector<std::string>& names) {
+    std::vector<std::string> removed;
+    const auto present = folder_.manifest();
+    if (std::none_of(names.begin(), names.end(), [&](const std::string& name) { return present->tensors.count(name) != 0; })) return removed;
+    change([&](Manifest& next, NewFiles&) {
+      for (const std::string& name : names)
+        if (next.tensors.erase(name) != 0) removed.push_back(name);
+      return !removed.empty();
+    });
+    return removed;
+  }
+
+  SweepResult sweep(std::chrono::seconds unused_for) {
+    SweepResult result;
+    std::error_code error;
+    if (!std::filesystem::exists(folder_.path(), error)) return result;
+    result.freed_bytes = change([&](Manifest& next, NewFiles&) {
+      const StoredFile::Time now = options_.now();
+      for (const auto& [file, bytes] : next.files)
+        if (now - last_used(file) > unused_for) erase_file(next, file, result.removed);
+      return !result.removed.empty();
+    }, true);
+    return result;
+  }
+
+  std::vector<std::string> compress(std::chrono::seconds unused_for) {
+    if (!Zstd::available) raise<Unsupported>("this program was built without zstd: define COTENANT_ZSTD and link libzstd to compress a store");
+    std::vector<std::string> compressed;
+    // A commit per file: a large store needs room for one of them, and what is done is done.
+    const auto present = folder_.manifest();
+    for (const auto& [file, bytes] : present->files) {
+      const StoredFile::Time used = last_used(file);
+      if (options_.now() - used <= unused_for) continue;
+      change([&](Manifest& next, NewFiles& files) { return compress_file(next, files, file, used, compressed); });
+    }
+    return compressed;
+  }
+
+ private:
+  // Files of a commit that is not complete yet: removed again unless keep() says that it is.
+  struct NewFiles {
+    const StoreWriter& owner;
+    std::vector<std::filesystem::path> paths;
+    std::vector<WrittenTensor> written;
+
+    ~NewFiles() {
+      std::error_code ignored;
+      for (const std::filesystem::path& path : paths) std::filesystem::remove(path, ignored);
+    }
+    void keep() { paths.clear(); }
+
+    // Writes a file of its own, and enters it with its size. Returns its name.
+    std::string write(Manifest& next, const SafetensorsWriter& writer, StoredFile::Time used) {
+      // The number never comes again in one manifest; chance tells apart what two lives of a folder called alike.
+      std::random_device chance;
+      char name[64];
+      std::snprintf(name, sizeof name, "tensors-%08llx-%08x.safetensors", static_cast<unsigned long long>(next.generation + 1), static_cast<unsigned>(chance()));
+      const std::filesystem::path path = owner.folder_.path() / name;
+      paths.push_back(path);
+      written = writer.write(path, owner.durability());
+      if (const auto file = StoredFile::open(path)) file->set_last_used(used);
+      next.files[name] = writer.file_bytes();
+      return name;
+    }
+  };
+
+  AtomicFile::Durability durability() const { return options_.durable ? AtomicFile::Durability::durable : AtomicFile::Durability::not_durable; }
+
+  // Runs edit(next manifest, new files) as the only writer; commits where it returns true. Returns the bytes of the files
+  // that were removed.
+  template <class Edit> std::size_t change(Edit edit, bool search_strays = false) {
+    const std::lock_guard writer(mutex_);
+    make_folder(folder_.path());
+    const StoreLock lock(folder_.path());
+    const std::shared_ptr<const Manifest> before = folder_.manifest();
+    std::size_t freed = 0;
+    if (search_strays || !searched_ || lock.previous_died()) freed += remove_strays(*before);
+    searched_ = true;
+    Manifest next = *before;
+    NewFiles files{*this, {}, {}};
+    if (!edit(next, files)) return freed;
+    next.drop_unused_files();
+    ++next.generation;
+    const std::string text = next.text();
+    AtomicFile file(folder_.manifest_path(), durability());
+    file.write(text);
+    file.commit();
+    files.keep();
+    const std::shared_ptr<const Manifest> after = folder_.set(std::move(next), text);
+    std::error_code ignored;
+    for (const auto& [name, bytes] : before->files)
+      if (after->files.count(name) == 0 && std::filesystem::remove(folder_.path() / name, ignored)) freed += bytes;
+    return freed;
+  }
+
+  // Every level that is missing, each made durable in the one above.
+  void make_folder(const std::filesystem::path& path) const {
+    std::error_code error, ignored;
+    if (path.empty() || std::filesystem::is_directory(path, ignored)) return;
+    const std::filesystem::path above = path.parent_path();
+    if (above != path) make_folder(above);
+    std::filesystem::create_directory(path, error);
+    if (error && !std::filesystem::is_directory(path, ignored)) raise<IoError>("cannot make the folder '" + path.string() + "' of a tensor store: " + error.message());
+#if !defined(_WIN32)
+    const int descriptor = options_.durable ? ::open(above.empty() ? "." : above.c_str(), O_RDONLY | O_CLOEXEC) : -1;
+    if (descriptor < 0) return;
+    static_cast<void>(::fsync(descriptor));
+    ::close(descriptor);
+#endif
+  }
+
+  // Under the lock nobody else writes: a temporary file, or one that no manifest names, is what a dead process left.
+  std::size_t remove_strays(const Manifest& manifest) const {
+    std::size_t freed = 0;
+    std::error_code error;
+    std::vector<std::filesystem::path> strays;
+    for (std::filesystem::directory_iterator at(folder_.path(), error), end; !error && at != end; at.increment(error)) {
+      const std::string name = at->path().filename().string();
+      const bool temporary = name.find(".tmp") != std::string::npos &&
+                             (name.rfind(Manifest::file_prefix, 0) == 0 || name.rfind(std::string(Manifest::file_name) + ".tmp", 0) == 0);
+      if (temporary || (Manifest::is_file_name(name) && manifest.files.count(name) == 0)) strays.push_back(at->path());
+    }
+    for (const std::filesystem::path& path : strays) {
+      const auto bytes = std::filesystem::file_size(path, error);
+      if (const bool known = !error; std::filesystem::remove(path, error) && known) freed += static_cast<std::size_t>(bytes);
+    }
+    return freed;
+  }
+
+  // The distant past where the file is gone.
+  StoredFile::Time last_used(const std::string& file) const {
+    const auto opened = StoredFile::open(folder_.path() / file);
+    return opened ? opened->last_used() : StoredFile::Time{};
+  }
+  static void erase_file(Manifest& manifest, const std::string& file, std::vector<std::string>& names) {
+    for (auto at = manifest.tensors.begin(); at != manifest.tensors.end();) {
+      if (at->second.file == file) {
+        names.push_back(at->first);
+        at = manifest.tensors.erase(at);
+      } else {
+        ++at;
+      }
+    }
+  }
+
+  // Returns the names that had to go. Errors: BudgetExceeded.
+  std::vector<std::string> make_room(Manifest& next, std::size_t wanted) const {
+    std::vector<std::string> swept;
+    std::size_t taken = next.file_bytes();
+    const auto fits = [&] { return wanted <= options_.max_bytes && taken <= options_.max_bytes - wanted; };
+    if (fits()) return swept;
+    if (wanted > options_.max_bytes || options_.when_full == WhenFull::refuse)
+      raise<BudgetExceeded>("the store '" + folder_.path().string() + "' may take " + std::to_string(options_.max_bytes) + " bytes and holds " + std::to_string(taken) +
+                            ", so " + std::to_string(wanted) + " more do not fit. Remove tensors, raise max_bytes, or let WhenFull::sweep_oldest make room");
+    std::vector<std::pair<StoredFile::Time, std::string>> oldest;
+    for (const auto& [file, bytes] : next.files) oldest.emplace_back(last_used(file), file);
+    std::sort(oldest.begin(), oldest.end());
+    for (auto at = oldest.begin(); at != oldest.end() && !fits(); ++at) {
+      erase_file(next, at->second, swept);
+      taken -= next.files.at(at->second);
+    }
+    next.drop_unused_files();
+    return swept;
+  }
+
+  // Moves the tensors of a file that become smaller into a compressed one. False where none does.
+  bool compress_file(Manifest& next, NewFiles& files, const std::string& file, StoredFile::Time used, std::vector<std::string>& compressed) {
+    SafetensorsWriter writer;
+    std::vector<std::string> names;
+    const std::optional<StoredFile> opened = StoredFile::open(folder_.path() / file);
+    if (!opened) return false;
+    for (const auto& [name, entry] : next.tensors) {
+      if (entry.file != file || entry.encoding != StoredEncoding::raw || entry.bytes == 0) continue;
+      if (opened->bytes() < entry.position || opened->bytes() - entry.position < entry.bytes) continue;  // load() reports it
+      const StoredFile::Part part = opened->map(entry.position, entry.bytes, false);
+      if (const auto packed = pack(entry, static_cast<const unsigned char*>(part.data()))) {
+        writer.add(name, *packed);
+        names.push_back(name);
+      }
+    }
+    if (names.empty()) return false;
+    const std::string fresh = files.write(next, writer, used);
+    for (WrittenTensor& written : files.written) {
+      StoredTensor& entry = next.tensors.at(written.name);
+      entry.file = fresh;
+      entry.position = written.position;
+      entry.stored_bytes = written.bytes;
+      entry.encoding = StoredEncoding::zstd;
+    }
+    compressed.insert(compressed.end(), names.begin(), names.end());
+    return true;
+  }
+  // One frame per chunk; nothing where that gains less than an eighth, or the bytes are not those that were stored.
+  static std::optional<SharedTensor<std::uint8_t>> pack(const StoredTensor& entry, const unsigned char* from) {
+    std::vector<unsigned char> packed;
+    for (std::size_t at = 0; at < entry.bytes; at += ChunkedChecksum::chunk_bytes) {
+      const std::size_t count = std::min(ChunkedChecksum::chunk_bytes, entry.bytes - at), begin = packed.size();
+      if (xxh64(from + at, count) != entry.checksums[at / ChunkedChecksum::chunk_bytes]) return std::nullopt;
+      packed.resize(begin + Zstd::bound(count));
+      packed.resize(begin + Zstd::compress(packed.data() + begin, packed.size() - begin, from + at, count));
+      if (packed.size() > entry.bytes - entry.bytes / 8) return std::nullopt;
+    }
+    return cotenant::from(packed, {packed.size()});
+  }
+
+  StoreFolder& folder_;
+  const StoreOptions& options_;
+  std::mutex mutex_;
+  bool searched_ = false;
+};
+
+}  // namespace cotenant::detail
+
+#endif
