@@ -22,7 +22,7 @@ OUTPUT = ROOT / "single_include" / "cotenant" / "cotenant.hpp"
 UMBRELLA = "cotenant/cotenant.hpp"
 
 # A folder includes itself and lower floors.
-FLOORS = {"core": 0, "storage": 1, "share": 1, "ops": 2, "files": 2,
+FLOORS = {"core": 0, "storage": 1, "share": 1, "ops": 2, "files": 2, "ipc": 2,
           "reference": 3, "cpu": 3, "vulkan": 3, "webnn": 3, "interop": 3, "models": 4}
 TOP = max(FLOORS.values()) + 1  # headers directly in include/cotenant/
 # On these floors neighbours know each other (a tensor lies in a storage); on the others nothing goes sideways.

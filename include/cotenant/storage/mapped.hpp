@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -33,20 +34,32 @@ struct Mapped {
   Heap result_storage() const { return {}; }
 
   bool from_file = true;  // false where the pages are anonymous()
+  // Where these bytes are a part of another mapping: what keeps that. The part is not unmapped by itself.
+  std::shared_ptr<const void> whole = {};
 
-  // The whole file, read-only. Zero bytes give a null address.
+  // Where the pages come from: how to open the file once more, and to see that it is still the same one.
+  struct File {
+    std::filesystem::path path;  // absolute
+    std::size_t device = 0, inode = 0;
+    const void* data = nullptr;  // where its first byte is mapped
+    std::size_t bytes = 0;
+  };
+  std::shared_ptr<const File> file = {};  // null where that is not known
+
+  // The whole file, read-only. Zero bytes give a null address. Fills in `file` where one is given and the system knows.
   // The file must not be truncated while it is mapped: the system answers such a read with a signal.
   // Errors: NotFound, IoError.
-  static Allocation map(const std::filesystem::path& path) {
+  static Allocation map(const std::filesystem::path& path, std::shared_ptr<const File>* file = nullptr) {
 #if defined(_WIN32)
     // Without a port of mmap the file is read once into page-aligned memory.
-    std::ifstream file(path, std::ios::binary | std::ios::ate);
-    if (!file) raise<NotFound>("cannot open '" + path.string() + "'");
-    const auto bytes = static_cast<std::size_t>(file.tellg());
+    static_cast<void>(file);
+    std::ifstream stream(path, std::ios::binary | std::ios::ate);
+    if (!stream) raise<NotFound>("cannot open '" + path.string() + "'");
+    const auto bytes = static_cast<std::size_t>(stream.tellg());
     if (bytes == 0) return {};
     const Allocation allocation = heap_cache().allocate(bytes);
-    file.seekg(0);
-    if (!file.read(static_cast<char*>(allocation.data), static_cast<std::streamsize>(bytes))) {
+    stream.seekg(0);
+    if (!stream.read(static_cast<char*>(allocation.data), static_cast<std::streamsize>(bytes))) {
       heap_cache().deallocate(allocation);
       raise<IoError>("cannot read '" + path.string() + "'");
     }
@@ -70,6 +83,12 @@ struct Mapped {
     }
     ::close(descriptor);  // the mapping keeps the file
     if (reason != 0) raise<IoError>("cannot map '" + path.string() + "': " + std::strerror(reason));
+    if (file != nullptr) {
+      std::error_code error;
+      const std::filesystem::path absolute = std::filesystem::absolute(path, error);
+      const auto size = static_cast<std::size_t>(status.st_size);
+      if (!error) *file = std::make_shared<const File>(File{absolute, static_cast<std::size_t>(status.st_dev), static_cast<std::size_t>(status.st_ino), data, size});
+    }
     return {data, static_cast<std::size_t>(status.st_size)};
 #endif
   }
@@ -89,6 +108,14 @@ struct Mapped {
 #endif
   }
 
+  // Whether drop_pages() gives memory back and a later read finds the same bytes.
+  bool droppable() const noexcept {
+#if defined(_WIN32)
+    return false;
+#else
+    return from_file;
+#endif
+  }
   // The whole pages inside [data, data + bytes) leave this process; a later read fetches them from the file.
   void drop_pages(const void* data, std::size_t bytes) const noexcept {
 #if defined(_WIN32)
@@ -104,7 +131,7 @@ struct Mapped {
   }
 
   void deallocate(Allocation allocation) noexcept {
-    if (allocation.data == nullptr) return;
+    if (allocation.data == nullptr || whole) return;
 #if defined(_WIN32)
     heap_cache().deallocate({allocation.data, HeapCache::padded(allocation.bytes)});
 #else
