@@ -8,9 +8,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
+#include "cotenant/cpu/caches.hpp"
 #include "cotenant/cpu/iteration.hpp"
 #include "cotenant/cpu/pack-inl.hpp"
 #include "cotenant/cpu/row-inl.hpp"
@@ -28,6 +31,7 @@ struct SoftmaxPlan {
   cpu::Iteration<2> outer;  // of out, in: where the rows begin
   std::size_t length = 0;
   bool logarithm = false;
+  bool streams = false;  // results go past the caches
 };
 
 template <std::int64_t Compiled> struct Softmaxes {
@@ -37,8 +41,12 @@ template <std::int64_t Compiled> struct Softmaxes {
     if (out.size() == 0) return;
     const std::size_t last = out.rank() - 1;
     const Strides out_strides = out.strides().part(0, last), in_strides = in.strides().part(0, last);
-    const SoftmaxPlan plan{Rows<Compiled>::source(in.data(), 0, in.stride(last)), Rows<Compiled>::sink(out.data(), 0, out.stride(last)),
-                           cpu::coalesce<2>(out.shape().part(0, last), {&out_strides, &in_strides}, 0), out.shape(last), arguments.logarithm};
+    SoftmaxPlan plan{Rows<Compiled>::source(in.data(), 0, in.stride(last)), Rows<Compiled>::sink(out.data(), 0, out.stride(last)),
+                     cpu::coalesce<2>(out.shape().part(0, last), {&out_strides, &in_strides}, 0), out.shape(last), arguments.logarithm};
+    // Twice what the third level holds would not be there any more when it is read: writing past the caches saves reading
+    // each line that is overwritten, a third of the traffic.
+    plan.streams = plan.out.is_float && plan.out.column_stride == 1 && out.size() * sizeof(float) > (std::size_t{1} << 20) &&
+                   out.size() > cpu::caches().level3 / sizeof(float);
     // A vector takes about 8 cycles.
     const double nanoseconds = 0.15 * static_cast<double>(plan.length);
     if (is_sideways(plan)) cpu::parallel_for(plan.outer.outer_count(1) * groups(plan), nanoseconds * static_cast<double>(group_rows()), &run_sideways, &plan);
@@ -46,39 +54,67 @@ template <std::int64_t Compiled> struct Softmaxes {
   }
 
  private:
+  // What stays in the L1 cache between a maximum and the weights that need it, 16 KiB: a block of a long row, or several
+  // short rows, whose chains of maximum, exp, total and quotient then overlap.
+  static constexpr std::size_t block_length = 4096, most_together = 16;
+
   static void run(const void* context, std::size_t begin, std::size_t end) {
     const SoftmaxPlan& plan = *static_cast<const SoftmaxPlan*>(context);
+    plan.logarithm ? rows<true>(plan, begin, end) : rows<false>(plan, begin, end);
+  }
+  template <bool Logarithm> static void rows(const SoftmaxPlan& plan, std::size_t begin, std::size_t end) {
+    const std::size_t length = plan.length, together = std::clamp<std::size_t>(block_length / length, 1, most_together);
     const bool direct_in = plan.in.is_float && plan.in.column_stride == 1, direct_out = plan.out.is_float && plan.out.column_stride == 1;
-    float* const staged = direct_in && direct_out ? nullptr : cpu::scratch(cpu::ScratchUse::row, plan.length);
+    float* const staged = direct_in && direct_out && !plan.streams ? nullptr : cpu::scratch(cpu::ScratchUse::row, together * length);
     cpu::Odometer<2> at(plan.outer, 0, begin);
-    for (std::size_t i = begin; i < end; ++i, at.advance()) {
-      const char* in = plan.in.at(at.offset(1));
-      char* out = plan.out.at(at.offset(0));
-      if (!direct_in) plan.in.load(in, plan.in.column_stride, plan.length, staged);
-      const float* const from = direct_in ? reinterpret_cast<const float*>(in) : staged;
-      float* const to = direct_out ? reinterpret_cast<float*>(out) : staged;
-      if (plan.logarithm) row<true>(from, to, plan.length);
-      else row<false>(from, to, plan.length);
-      if (!direct_out) plan.out.store(staged, out, plan.out.column_stride, plan.length);
+    Row row[most_together];
+    for (std::size_t first = begin; first < end; first += together) {
+      const std::size_t count = std::min(together, end - first);
+      for (std::size_t i = 0; i < count; ++i, at.advance()) {
+        const char* in = plan.in.at(at.offset(1));
+        row[i].out = plan.out.at(at.offset(0));
+        if (!direct_in) plan.in.load(in, plan.in.column_stride, length, staged + i * length);
+        row[i].from = direct_in ? reinterpret_cast<const float*>(in) : staged + i * length;
+        row[i].to = direct_out ? reinterpret_cast<float*>(row[i].out) : staged + i * length;
+        row[i].weights = plan.streams ? staged + i * length : row[i].to;
+      }
+      if (length > block_length) long_row<Logarithm>(row[0], length, plan.streams);
+      else {
+        // The rows after these come into the cache while these are computed.
+        const std::ptrdiff_t ahead = count > 1 && first + 2 * count <= end ? (row[1].from - row[0].from) * static_cast<std::ptrdiff_t>(count) : 0;
+        for (std::size_t i = 0; i < count; ++i) row[i].largest = reduce_row<LargestStep>(row[i].from, length);
+        for (std::size_t i = 0; i < count; ++i) row[i].total = weigh<!Logarithm>(row[i].from, row[i].weights, length, subtrahend(row[i].largest), row[i].from + ahead);
+        for (std::size_t i = 0; i < count; ++i) {
+          if constexpr (Logarithm) finish(Shift{row[i].largest, std::log(row[i].total)}, row[i].from, row[i].to, length, plan.streams);
+          else finish(Factor{1.0f / row[i].total}, row[i].weights, row[i].to, length, plan.streams);
+        }
+      }
+      if (!direct_out) for (std::size_t i = 0; i < count; ++i) plan.out.store(row[i].to, row[i].out, plan.out.column_stride, length);
     }
+    if (plan.streams) hwy::FlushStream();
   }
 
-  // A long row goes through in blocks that stay in the L1 cache (16 KiB) between their maximum and their weights; a block's
-  // weights exp(x - its own largest) are put right when they are divided by the total. So a row is read once and
-  // written, and what was written is scaled. No row has more blocks than most_blocks.
-  static constexpr std::size_t block_length = 4096, most_blocks = 64;
+  struct Row {
+    const float* from = nullptr;
+    float* weights = nullptr;  // exp(from - largest)
+    float* to = nullptr;       // may be either
+    char* out = nullptr;
+    float largest = 0, total = 0;
+  };
 
-  // `to` may be `from`.
-  template <bool Logarithm> static void row(const float* from, float* to, std::size_t count) {
-    constexpr std::size_t whole_vectors = HWY_MAX_BYTES / sizeof(float);
+  // In blocks: each has its own largest element, and its weights are put right when they are divided by the total. So a
+  // row is read once and written, and what was written is scaled. Sums do not depend on the number of threads.
+  template <bool Logarithm> static void long_row(const Row& row, std::size_t count, bool streams) {
+    constexpr std::size_t most_blocks = 64, whole_vectors = HWY_MAX_BYTES / sizeof(float);
     const std::size_t step = count <= block_length * most_blocks ? block_length : (count / most_blocks / whole_vectors + 1) * whole_vectors;
     float block_largest[most_blocks], block_total[most_blocks];
     float largest = LargestStep::neutral, total = 0;
     std::size_t blocks = 0;
     for (std::size_t first = 0; first < count; first += step, ++blocks) {
       const std::size_t some = std::min(step, count - first);
-      block_largest[blocks] = reduce_row<LargestStep>(from + first, some);
-      block_total[blocks] = weigh<!Logarithm>(from + first, to + first, some, subtrahend(block_largest[blocks]));
+      block_largest[blocks] = reduce_row<LargestStep>(row.from + first, some);
+      const std::size_t next = first + step < count ? first + step : first;
+      block_total[blocks] = weigh<!Logarithm>(row.from + first, row.weights + first, some, subtrahend(block_largest[blocks]), row.from + next);
       largest = std::max(largest, block_largest[blocks]);
     }
     for (std::size_t block = 0; block < blocks; ++block) {
@@ -86,11 +122,10 @@ template <std::int64_t Compiled> struct Softmaxes {
       block_largest[block] = block_largest[block] == largest ? 1.0f : std::exp(block_largest[block] - largest);
       total += block_largest[block] * block_total[block];
     }
-    const float shift = Logarithm ? std::log(total) : 0.0f;
     for (std::size_t first = 0, block = 0; first < count; first += step, ++block) {
       const std::size_t some = std::min(step, count - first);
-      if constexpr (Logarithm) subtract(from + first, to + first, some, largest, shift);
-      else multiply(to + first, some, block_largest[block] / total);
+      if constexpr (Logarithm) finish(Shift{largest, std::log(total)}, row.from + first, row.to + first, some, streams);
+      else finish(Factor{block_largest[block] / total}, row.weights + first, row.to + first, some, streams);
     }
   }
 
@@ -98,7 +133,7 @@ template <std::int64_t Compiled> struct Softmaxes {
   static float subtrahend(float largest) { return largest > LargestStep::neutral ? largest : 0; }
 
   // The sum of exp(from[i] - shift), and where Keep to[i] = exp(from[i] - shift).
-  template <bool Keep> static float weigh(const float* from, float* to, std::size_t count, float shift) {
+  template <bool Keep> static float weigh(const float* from, float* to, std::size_t count, float shift, const float* next) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
     const auto minus = hn::Set(d, shift);
@@ -106,6 +141,8 @@ template <std::int64_t Compiled> struct Softmaxes {
     std::size_t i = 0;
     for (; i + 2 * lanes <= count; i += 2 * lanes) {
       const auto x = exp_of_negative(d, hn::Sub(hn::LoadU(d, from + i), minus)), y = exp_of_negative(d, hn::Sub(hn::LoadU(d, from + i + lanes), minus));
+      hwy::Prefetch(next + i);
+      hwy::Prefetch(next + i + lanes);
       if constexpr (Keep) {
         hn::StoreU(x, d, to + i);
         hn::StoreU(y, d, to + i + lanes);
@@ -126,22 +163,23 @@ template <std::int64_t Compiled> struct Softmaxes {
     }
     return sum_of_lanes(d, hn::Add(a, b));
   }
-  static void multiply(float* x, std::size_t count, float factor) {
+  struct Factor {
+    float factor;
+    HWY_INLINE FloatVector operator()(FloatTag d, FloatVector x) const { return hn::Mul(x, hn::Set(d, factor)); }
+  };
+  struct Shift {
+    float first, second;
+    HWY_INLINE FloatVector operator()(FloatTag d, FloatVector x) const { return hn::Sub(hn::Sub(x, hn::Set(d, first)), hn::Set(d, second)); }
+  };
+  // to[i] = step(from[i]).
+  template <class Step> static void finish(const Step step, const float* from, float* to, std::size_t count, bool streams) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
-    const auto scale = hn::Set(d, factor);
     std::size_t i = 0;
-    for (; i + lanes <= count; i += lanes) hn::StoreU(hn::Mul(hn::LoadU(d, x + i), scale), d, x + i);
-    if (i < count) store_partial(d, hn::Mul(load_partial(d, x + i, count - i, 0), scale), count - i, x + i);
-  }
-  // to[i] = (from[i] - first) - second.
-  static void subtract(const float* from, float* to, std::size_t count, float first, float second) {
-    const FloatTag d;
-    const std::size_t lanes = hn::Lanes(d);
-    const auto one = hn::Set(d, first), other = hn::Set(d, second);
-    std::size_t i = 0;
-    for (; i + lanes <= count; i += lanes) hn::StoreU(hn::Sub(hn::Sub(hn::LoadU(d, from + i), one), other), d, to + i);
-    if (i < count) store_partial(d, hn::Sub(hn::Sub(load_partial(d, from + i, count - i, 0), one), other), count - i, to + i);
+    if (streams && reinterpret_cast<std::uintptr_t>(to) % (lanes * sizeof(float)) == 0)
+      for (; i + lanes <= count; i += lanes) hn::Stream(step(d, hn::LoadU(d, from + i)), d, to + i);
+    for (; i + lanes <= count; i += lanes) hn::StoreU(step(d, hn::LoadU(d, from + i)), d, to + i);
+    if (i < count) store_partial(d, step(d, load_partial(d, from + i, count - i, 0)), count - i, to + i);
   }
 
   // Over an axis that is not the contiguous one, the lanes of a vector are neighbouring rows: two cache lines of each
