@@ -88,10 +88,11 @@ class TensorStore {
 
   // ---- Reading. Errors of each: BadFile, IoError, Unsupported where the manifest or a tensor cannot be read.
 
-  bool contains(std::string_view name) { return folder_.manifest()->tensors.count(std::string(name)) != 0; }
+  bool contains(std::string_view name) { return find(name).has_value(); }
   std::vector<std::string> names() {
+    const auto manifest = folder_.manifest();
     std::vector<std::string> result;
-    for (const auto& [name, entry] : folder_.manifest()->tensors) result.push_back(name);
+    for (const auto& [name, entry] : manifest->tensors) result.push_back(name);
     return result;
   }
   // What is known without reading the tensor; nothing where there is none.
