@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -164,6 +165,22 @@ TEST_CASE("a block computes its own rows and columns only") {
       REQUIRE(collected.finished[i * wanted.columns + j] == (inside ? 1 : 0));
       REQUIRE(collected.sums[i * wanted.columns + j] == (inside ? wanted.expected[i * wanted.columns + j] : -99.f));
     }
+}
+
+TEST_CASE("a left operand that is larger than the caches is taken part by part") {
+  const std::size_t depth = 2 * cpu::block_lanes + 60, rows = cpu::caches().level3 / 8 / sizeof(float) / depth + 100;
+  const Case<float> wanted(rows, 2 * lanes() + 1, depth);
+  CHECK(product(wanted, wanted.problem()).sums == wanted.expected);
+  // Rows that compete for the sets of a cache, and sums that go to their places at once.
+  const std::size_t apart = (depth + 511) / 512 * 512;
+  std::vector<float> spread(rows * apart), output(rows * wanted.columns, -7);
+  for (std::size_t i = 0; i < rows; ++i) std::copy_n(wanted.left.data() + i * depth, depth, spread.data() + i * apart);
+  cpu::GemmProblem gemm = wanted.problem();
+  gemm.left = Rows::source(spread.data(), static_cast<std::ptrdiff_t>(apart), 1);
+  gemm.direct = output.data();
+  gemm.direct_stride = static_cast<std::ptrdiff_t>(wanted.columns);
+  Gemm::block(gemm, 0, rows, 0, Gemm::panels(gemm).count());
+  CHECK(output == wanted.expected);
 }
 
 TEST_CASE("a sum of nothing is 0") {

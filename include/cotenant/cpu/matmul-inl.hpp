@@ -120,17 +120,13 @@ template <std::int64_t Compiled> struct Matmuls {
     plan.block_rows = gemm.rows;
     plan.block_panels = panels.count();
     plan.nanoseconds = work(gemm.rows, panels.vectors());
-    // Asking for the caches or the number of threads takes longer than a small product.
+    // Asking for the number of threads takes longer than a small product.
     if (plan.nanoseconds * static_cast<double>(batches) <= 2 * cpu::minimum_nanoseconds_per_task) return;
-    // The left operand's rows are read again for each panel: a quarter of the last cache holds them, and half of the rows
-    // that 1 MiB holds are enough to make packing cheap.
-    const std::size_t row_bytes = std::max<std::size_t>(depth, 1) * sizeof(float);
-    const std::size_t most_rows = std::max(cpu::caches().level3 / 4 / row_bytes, (std::size_t{512} << 10) / std::min<std::size_t>(row_bytes, 2048));
     const std::size_t threads = cpu::thread_count();
     double least = 0;
     for (std::size_t columns = 1; columns <= std::min(panels.count(), 2 * threads); ++columns)
       for (const std::size_t wanted : {threads, 2 * threads}) {
-        const std::size_t rows = std::max(divide_up(gemm.rows, most_rows), gemm.few_rows != nullptr ? 1 : divide_up(wanted, columns * batches));
+        const std::size_t rows = gemm.few_rows != nullptr ? 1 : divide_up(wanted, columns * batches);
         const std::size_t block_rows = gemm.few_rows != nullptr ? gemm.rows : divide_up(divide_up(gemm.rows, rows), tile_rows) * tile_rows;
         const std::size_t block_panels = divide_up(panels.count(), columns);
         const std::size_t row_blocks = divide_up(gemm.rows, block_rows), column_blocks = divide_up(panels.count(), block_panels);
