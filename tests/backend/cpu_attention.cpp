@@ -1,4 +1,4 @@
-// The CPU backend passes the suite: attention, softmax along odd axes, norms with a residual.
+// The CPU backend passes the suite: attention, softmax along odd axes, norms with a residual, rotary.
 #include "cpu_fixture.hpp"
 
 #include "attention_suite.hpp"

@@ -86,6 +86,9 @@ class Deferred {
     record(a, a.out, [](const auto& x) { Reference{}.norm(x); }, a.in, a.residual, a.scale, a.bias, a.sum);
     if (a.sum.block != nullptr) a.sum.block->set_pending(std::make_shared<Done>(*this));
   }
+  template <class In, class Table, class Out> void rotary(const RotaryArguments<In, Table, Out>& a) {
+    record(a, a.out_first, [](const auto& x) { Reference{}.rotary(x); }, a.first, a.cosine, a.sine);
+  }
   template <class T, class Index, class Out> void gather(const GatherArguments<T, Index, Out>& a) {
     const auto clamped = [](const auto& x) {
       const auto rows = static_cast<Index>(x.table.shape()[0]);

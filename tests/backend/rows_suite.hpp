@@ -1,6 +1,7 @@
-// The suite's cases of softmax along odd axes, its logarithm, and norms with a residual, against Reference.
+// The suite's cases of softmax along odd axes, its logarithm, norms with a residual, and rotary, against Reference.
 #ifndef COTENANT_TESTS_BACKEND_ROWS_SUITE_HPP
 #define COTENANT_TESTS_BACKEND_ROWS_SUITE_HPP
+#include <concepts>
 #include <limits>
 
 #include "suite.hpp"
@@ -89,12 +90,44 @@ TEST_CASE_TEMPLATE_DEFINE("norms of a sum", Fixture, backend_norm) {
   });
 }
 
+TEST_CASE_TEMPLATE_DEFINE("rotary", Fixture, backend_rotary) {
+  Suite<Fixture> suite(24);
+  const auto check = [&]<class T, class Table, class Out>(std::type_identity<T>, std::type_identity<Table>, std::type_identity<Out>) {
+    suite.repeat(12, [&] {
+      Shape shape = suite.shape(2 + suite.below(2));
+      shape.append(suite.extent());
+      Shape angles = shape;
+      angles[angles.rank() - 1] = suite.below(shape.back() / 2 + 1);
+      const std::size_t half = angles.back();
+      angles = suite.broadcastable_to(angles);
+      if (angles.empty()) angles = Shape{half};
+      angles[angles.rank() - 1] = half;
+      const auto x = suite.template tensor<T>(shape);
+      const auto cosine = suite.template tensor<Table>(angles), sine = suite.template tensor<Table>(angles);
+      const RotaryPairs pairs = suite.chance(0.5) ? RotaryPairs::halves : RotaryPairs::neighbours;
+      auto out = suite.template tensor<Out>(shape);
+      rotary_into(out.expected, x.expected, cosine.expected, sine.expected, pairs);
+      rotary_into(out.actual, x.actual, cosine.actual, sine.actual, pairs);
+      suite.compare("rotary", out.expected, out.actual, {2e-6, 1e-6});
+      if constexpr (std::same_as<T, Out>) {
+        rotary_into(x.expected, x.expected, cosine.expected, sine.expected, pairs);
+        rotary_into(x.actual, x.actual, cosine.actual, sine.actual, pairs);
+        suite.compare("in place", x.expected, x.actual, {2e-6, 1e-6});
+      }
+    });
+  };
+  check(std::type_identity<float>{}, std::type_identity<float>{}, std::type_identity<float>{});
+  check(std::type_identity<bf16>{}, std::type_identity<float>{}, std::type_identity<bf16>{});
+  check(std::type_identity<f16>{}, std::type_identity<bf16>{}, std::type_identity<float>{});
+}
+
 }  // namespace cotenant::test
 
 #define COTENANT_BACKEND_SUITE_MORE_ROWS(Fixture)            \
   namespace cotenant::test {                                 \
   TEST_CASE_TEMPLATE_INVOKE(backend_log_softmax, Fixture);   \
   TEST_CASE_TEMPLATE_INVOKE(backend_norm, Fixture);          \
+  TEST_CASE_TEMPLATE_INVOKE(backend_rotary, Fixture);        \
   }
 
 #endif

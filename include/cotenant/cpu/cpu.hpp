@@ -71,6 +71,10 @@ template <std::int64_t Compiled> class BasicCpu {
     cpu::dispatch<Compiled>([&](auto kernels) { kernels.norm(arguments); });
   }
 
+  template <class In, class Table, class Out> void rotary(const RotaryArguments<In, Table, Out>& arguments) const {
+    cpu::dispatch<Compiled>([&](auto kernels) { kernels.rotary(arguments); });
+  }
+
   template <class T, class Index, class Out> void gather(const GatherArguments<T, Index, Out>& arguments) const { cpu::gather(arguments); }
 
   template <class In, class Q> void quantize(const QuantizeArguments<In, Q>& arguments) const {

@@ -14,6 +14,7 @@
 #include "cotenant/ops/quantized_matmul.hpp"
 #include "cotenant/ops/reduce.hpp"
 #include "cotenant/ops/rms_norm.hpp"
+#include "cotenant/ops/rotary.hpp"
 #include "cotenant/ops/softmax.hpp"
 #include "cotenant/ops/top_k.hpp"
 
@@ -30,7 +31,8 @@ template <class B> concept Backend =
              const MatmulArguments<float, float, float, expr::Identity>& matmul, const SoftmaxArguments<float, float>& softmax,
              const AttentionArguments<float, float, float, bool, float>& attention,
              const ReduceArguments<reduction::Sum, float, float>& reduce, const TopKArguments<float>& top_k,
-             const NormArguments<float, float, float, float, float>& norm, const GatherArguments<float, std::int32_t, float>& gather,
+             const NormArguments<float, float, float, float, float>& norm, const RotaryArguments<float, float, float>& rotary,
+             const GatherArguments<float, std::int32_t, float>& gather,
              const QuantizeArguments<float, std::int8_t>& quantize, const DequantizeArguments<std::int8_t, float>& dequantize,
              const DynamicQuantizeArguments<float, std::uint8_t>& dynamic_quantize, const RequantizeArguments<std::int32_t, std::int8_t>& requantize,
              const QuantizedMatmulArguments<float, i4x2, float, expr::Identity>& quantized_matmul) {
@@ -46,6 +48,7 @@ template <class B> concept Backend =
       backend.reduce(reduce);
       backend.top_k(top_k);
       backend.norm(norm);
+      backend.rotary(rotary);
       backend.gather(gather);
       backend.quantize(quantize);
       backend.dequantize(dequantize);

@@ -15,6 +15,7 @@
 #include "cotenant/ops/backend.hpp"
 #include "cotenant/reference/attention.hpp"
 #include "cotenant/reference/element.hpp"
+#include "cotenant/reference/rotary.hpp"
 #include "cotenant/reference/rows.hpp"
 #include "cotenant/reference/quantized.hpp"
 
@@ -108,6 +109,8 @@ class Reference {
   }
 
   template <class In, class Residual, class P, class Sum, class Out> void norm(const NormArguments<In, Residual, P, Sum, Out>& a) const { reference::norm(a); }
+
+  template <class In, class Table, class Out> void rotary(const RotaryArguments<In, Table, Out>& a) const { reference::rotary(a); }
 
   template <class T, class Index, class Out> void gather(const GatherArguments<T, Index, Out>& a) const {
     const std::size_t rows = a.table.shape()[0], count = a.indices.view.size();
