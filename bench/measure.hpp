@@ -47,6 +47,7 @@ struct Options {
   std::vector<std::size_t> threads{1, 2};
   int rounds = 21;
   double batch = 0.01;   // seconds of one turn: calls shorter than this are repeated
+  double patience = 20;  // seconds after which a row makes do with three rounds
   bool smoke = false;    // one call of everything, no peers
   std::string only;      // comma-separated sections; empty is all
 
@@ -58,7 +59,7 @@ inline Options read_options(int count, char** arguments) {
   Options options;
   for (int i = 1; i < count; ++i) {
     const std::string argument = arguments[i];
-    if (argument == "--quick") options.rounds = 7, options.batch = 0.0015;
+    if (argument == "--quick") options.rounds = 5, options.batch = 0.0015, options.patience = 1;
     else if (argument == "--smoke") options.rounds = 1, options.batch = 0, options.smoke = true, options.threads = {1};
     else if (argument == "--only" && i + 1 < count) options.only = arguments[++i];
     else if (argument == "--threads" && i + 1 < count) {
@@ -131,12 +132,14 @@ class Bench {
   const Options options;
   int failures() const { return failures_; }
 
-  // Measures the calls at every number of threads and writes a row for each.
-  void row(const Row& about, std::vector<Call> calls) {
+  // Measures the calls that make() returns and writes a row, at every number of threads. Made anew for each: oneDNN's primitives
+  // keep the number of threads that there were when they were created.
+  template <class Make> void row(const Row& about, const Make& make) {
     if (!options.wants(about.section)) return;
-    if (options.smoke) calls.resize(1);
     for (const std::size_t threads : options.threads) {
       threads_.set(threads);
+      std::vector<Call> calls = make();
+      if (options.smoke) calls.resize(1);
       write(about, threads, calls, measure(calls, threads));
     }
   }
@@ -157,29 +160,33 @@ class Bench {
  private:
   std::vector<double> measure(const std::vector<Call>& calls, std::size_t threads, const std::vector<std::size_t>& each = {}) {
     const auto now = [&] { return threads == 1 ? thread_seconds() : wall_seconds(); };
+    const double begin_of_row = wall_seconds();
     std::vector<int> repeats(calls.size(), 1);
     std::vector<std::vector<double>> times(calls.size());
-    for (int round = -1; round < options.rounds; ++round)  // round -1 warms up and counts
+    for (int round = -1; round < options.rounds; ++round) {  // round -1 warms up and counts
+      if (round >= 3 && wall_seconds() - begin_of_row > options.patience) break;
       for (std::size_t i = 0; i < calls.size(); ++i) {
         if (!each.empty()) threads_.set(each[i]);
-        calls[i].run();
-        if (round < 0 && !options.smoke) {
-          double once = 1e9;
-          for (int attempt = 0; attempt < 3 && once > options.batch; ++attempt) {
-            const double begin = now();
+        // Untimed: brings back what the others pushed out of the caches. A long call does that in passing.
+        if (round < 0 || repeats[i] > 1) calls[i].run();
+        const double begin = now();
+        for (int repeat = 0; repeat < repeats[i]; ++repeat) calls[i].run();
+        double seconds = (now() - begin) / repeats[i];
+        if (round < 0) {
+          for (int attempt = 0; attempt < 2 && seconds < options.batch; ++attempt) {  // the first calls of a kernel are slow
+            const double again = now();
             calls[i].run();
-            once = std::min(once, now() - begin);
+            seconds = std::min(seconds, now() - again);
           }
-          repeats[i] = std::max(1, std::min(100'000, static_cast<int>(options.batch / (once + 1e-9))));
+          repeats[i] = std::max(1, std::min(100'000, static_cast<int>(options.batch / (seconds + 1e-9))));
         } else {
-          const double begin = now();
-          for (int repeat = 0; repeat < repeats[i]; ++repeat) calls[i].run();
-          times[i].push_back((now() - begin) / repeats[i]);
+          times[i].push_back(seconds);
         }
         if (threads > 1 && calls.size() > 1) std::this_thread::sleep_for(std::chrono::duration<double>(calls[i].settle));
       }
+    }
     std::vector<double> result;
-    for (auto& one : times) result.push_back(median(one.empty() ? std::vector<double>{0} : one));
+    for (auto& one : times) result.push_back(median(one));
     return result;
   }
 

@@ -109,8 +109,8 @@ def print_table(machine, rows):
 def chart(machine, rows):
     """Horizontal bars of the ratio to the best peer, on a logarithmic axis: right of the middle line we are faster."""
     drawn = [row for row in rows if row["ratio"]]
-    step, left, width, right, top = 19, 330, 470, 190, 92
-    low, high = -2, max(2, math.ceil(math.log2(max((row["ratio"] for row in drawn), default=1))))
+    step, left, width, right, top = 19, 270, 420, 230, 92
+    low, high = -2, 3  # a quarter to eight times; what is beyond ends at the edge, its figure stands beside it
     def x(ratio):
         return left + width * (min(max(math.log2(ratio), low), high) - low) / (high - low)
     parts, y = [], top
@@ -152,7 +152,7 @@ def chart(machine, rows):
 </style>
 <text class="title" x="16" y="26">cotenant's speed as a multiple of the fastest other library's</text>
 <text x="16" y="46">{html.escape(machine.get("cpu", ""))}</text>
-<text x="16" y="64">bar {threads[0] if threads else 1} thread{many}, yellow the target; logarithmic; higher is faster</text>
+<text x="16" y="64">bar {threads[0] if threads else 1} thread{many}, yellow the target; logarithmic, right is faster</text>
 {chr(10).join(grid)}
 {chr(10).join(parts)}
 </svg>

@@ -75,10 +75,20 @@ if $models; then
     "${quick[@]}" ${COTENANT_MINILM:+--minilm "$COTENANT_MINILM"}
   rows+=("$results/models.jsonl")
 fi
+# Programs of their own: what they print as rows goes into the table, the rest is shown below it.
+if wants dispatch && [ -f "$root/bench/dispatch.cpp" ]; then measure "$results/dispatch.txt" "$build/bench/dispatch"; fi
 measured=$((SECONDS - begin))
+if wants compile && [ -f "$root/bench/compile_time.sh" ]; then measure "$results/compile.txt" "$root/bench/compile_time.sh"; fi
+for other in dispatch compile; do
+  wants $other && [ -f "$results/$other.txt" ] || continue
+  grep '^{' "$results/$other.txt" >"$results/$other.jsonl" && rows+=("$results/$other.jsonl") || :
+done
 
 echo
 python3 -B "$root/bench/report.py" "$results" "${rows[@]}"
+for other in dispatch compile; do
+  if wants $other && [ -f "$results/$other.txt" ]; then grep -v '^{' "$results/$other.txt" || :; fi
+done
 if wants sharing; then
   printf '\nWhat sharing costs: '
   "$build/bench/sharing" "$([ ${#quick[@]} -gt 0 ] && echo 5 || echo 31)"

@@ -46,12 +46,14 @@ constexpr double tolerance = 1e-5;
 void plain(Bench& bench, const Case& c) {
   const Operands operands(c);
   const auto b = operands.peer.b_transposed ? operands.stored_b.transpose() : operands.stored_b;
-  std::vector<Call> calls{{"cotenant", [&] { ct::matmul_into(operands.out, operands.a, b); }}};
-  peers::Peers contestants = peers::blas_product(operands.peer);
-  peers::append(contestants, peers::dnn_product(operands.peer));
-  peers::append(contestants, peers::eigen_product(operands.peer));
-  add(calls, contestants, operands.out.view().data(), c.m * c.n, tolerance);
-  bench.row(about(c), calls);
+  bench.row(about(c), [&] {
+    std::vector<Call> calls{{"cotenant", [&] { ct::matmul_into(operands.out, operands.a, b); }}};
+    peers::Peers contestants = peers::blas_product(operands.peer);
+    peers::append(contestants, peers::dnn_product(operands.peer));
+    peers::append(contestants, peers::eigen_product(operands.peer));
+    add(calls, contestants, operands.out.view().data(), c.m * c.n, tolerance);
+    return calls;
+  });
 }
 
 // Weights of a model: ours packs them at the first use and keeps that, oneDNN has reordered them. The others have no such form and
@@ -60,13 +62,15 @@ void weights(Bench& bench, const Case& c) {
   const Operands operands(c);
   operands.stored_b.freeze();
   const auto b = operands.peer.b_transposed ? operands.stored_b.transpose() : operands.stored_b;
-  std::vector<Call> calls{{"cotenant", [&] { ct::matmul_into(operands.out, operands.a, b); }}};
-  peers::Peers contestants = peers::blas_product(operands.peer);
-  peers::append(contestants, peers::dnn_product(operands.peer, {.packed = true}));
-  add(calls, contestants, operands.out.view().data(), c.m * c.n, tolerance);
   Row row = about(c);
   row.section = "weights";
-  bench.row(row, calls);
+  bench.row(row, [&] {
+    std::vector<Call> calls{{"cotenant", [&] { ct::matmul_into(operands.out, operands.a, b); }}};
+    peers::Peers contestants = peers::blas_product(operands.peer);
+    peers::append(contestants, peers::dnn_product(operands.peer, {.packed = true}));
+    add(calls, contestants, operands.out.view().data(), c.m * c.n, tolerance);
+    return calls;
+  });
 }
 
 void fused(Bench& bench, const Case& c) {
@@ -75,15 +79,17 @@ void fused(Bench& bench, const Case& c) {
   const auto b = operands.peer.b_transposed ? operands.stored_b.transpose() : operands.stored_b;
   const auto bias = random({c.n}, 3);
   const auto bare = ct::empty<float>({c.m, c.n});
-  std::vector<Call> calls{{"cotenant", [&] { ct::matmul_into(operands.out, operands.a, b, [](auto sum, auto x) { return gelu(sum + x); }, bias); }},
-                          {"cotenant, bare product", [&] { ct::matmul_into(bare, operands.a, b); }}};
-  add(calls, peers::dnn_product(operands.peer, {.packed = true, .bias = bias.view().data(), .gelu = true}), operands.out.view().data(), c.m * c.n, tolerance);
   Row row = about(c);
   row.section = "fused";
   row.shape += " + bias, GELU";
   row.target_ratio = 1 / 1.03;
   row.target_share = 0;
-  bench.row(row, calls);
+  bench.row(row, [&] {
+    std::vector<Call> calls{{"cotenant", [&] { ct::matmul_into(operands.out, operands.a, b, [](auto sum, auto x) { return gelu(sum + x); }, bias); }},
+                            {"cotenant, bare product", [&] { ct::matmul_into(bare, operands.a, b); }}};
+    add(calls, peers::dnn_product(operands.peer, {.packed = true, .bias = bias.view().data(), .gelu = true}), operands.out.view().data(), c.m * c.n, tolerance);
+    return calls;
+  });
 }
 
 void scaling(Bench& bench, const Case& c) {

@@ -83,7 +83,7 @@ def measure(calls, threads, rounds, batch):
     times, repeats = [[] for _ in calls], [1] * len(calls)
     for turn in range(-1, rounds):
         for i, (call, settle) in enumerate(calls):
-            if turn < 0 or len(times[i]) == 0 or repeats[i] > 1:
+            if turn < 0 or repeats[i] > 1:
                 call()
             begin = now()
             for _ in range(repeats[i]):

@@ -92,7 +92,7 @@ void add_blis(std::vector<Library>& all) {
         if (std::string(text(id)) == (has_avx512() ? "skx" : "haswell")) setenv("BLIS_ARCH_TYPE", std::to_string(id).c_str(), 0);
   chosen = start(handle);
   const auto version = symbol<const char* (*)()>(handle, "bli_info_get_version_str");
-  Library library{"BLIS", {}, symbol<Sgemm>(handle, "cblas_sgemm"), {}, 0.005};
+  Library library{"BLIS", {}, symbol<Sgemm>(handle, "cblas_sgemm"), {}, 0.003};
   library.description = std::string("BLIS ") + (version != nullptr ? version() : "") + ", kernels " + chosen + (own.empty() || own == chosen ? "" : " (its own choice: " + own + ")");
   const auto threads = symbol<void (*)(long)>(handle, "bli_thread_set_num_threads");
   if (library.sgemm == nullptr || threads == nullptr) return;

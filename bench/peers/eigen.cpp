@@ -35,7 +35,7 @@ Peers eigen_product(const Product& p) {
   // A row-major matrix stored the other way round is a column-major one.
   const auto run = p.a_transposed ? (p.b_transposed ? product_of<Columns, Columns>(p, result) : product_of<Columns, Rows>(p, result))
                                   : (p.b_transposed ? product_of<Rows, Columns>(p, result) : product_of<Rows, Rows>(p, result));
-  return {{"Eigen", run, out, 0.005}};
+  return {{"Eigen", run, out, 0.003}};
 }
 
 Peers eigen_softmax(const float* x, std::size_t rows, std::size_t columns) {

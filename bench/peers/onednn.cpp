@@ -104,7 +104,7 @@ Peers dnn_product(const Product& p, const DnnOptions& options) {
     auto room_of_result = room(p.batch * p.m * p.n * bytes_of(options.out));
     Arguments arguments{{DNNL_ARG_SRC, wrap(a, p.a)}, {DNNL_ARG_WEIGHTS, right}, {DNNL_ARG_DST, wrap(out, room_of_result.get())}};
     if (options.bias != nullptr) arguments.insert({DNNL_ARG_BIAS, wrap(bias, options.bias)});
-    return {{options.packed ? "oneDNN (packed)" : "oneDNN", call(dnnl::matmul(chosen), arguments), room_of_result, 0.005}};
+    return {{options.packed ? "oneDNN (packed)" : "oneDNN", call(dnnl::matmul(chosen), arguments), room_of_result, 0.003}};
   });
 }
 
@@ -113,7 +113,7 @@ Peers dnn_softmax(const float* x, std::size_t rows, std::size_t columns) {
     const memory::desc desc({dim(rows), dim(columns)}, memory::data_type::f32, memory::format_tag::ab);
     const dnnl::softmax_forward::primitive_desc chosen({dnnl::prop_kind::forward_inference, desc, 1}, engine());
     auto out = room(rows * columns * sizeof(float));
-    return {{"oneDNN", call(dnnl::softmax_forward(chosen), {{DNNL_ARG_SRC, wrap(desc, x)}, {DNNL_ARG_DST, wrap(desc, out.get())}}), out, 0.005}};
+    return {{"oneDNN", call(dnnl::softmax_forward(chosen), {{DNNL_ARG_SRC, wrap(desc, x)}, {DNNL_ARG_DST, wrap(desc, out.get())}}), out, 0.003}};
   });
 }
 
@@ -124,7 +124,7 @@ Peers dnn_unary(Function function, const float* x, std::size_t count) {
     const memory::desc desc({dim(count)}, memory::data_type::f32, memory::format_tag::a);
     const dnnl::eltwise_forward::primitive_desc chosen({dnnl::prop_kind::forward_inference, algorithms[static_cast<int>(function)], desc, 0, 0}, engine());
     auto out = room(count * sizeof(float));
-    return {{"oneDNN", call(dnnl::eltwise_forward(chosen), {{DNNL_ARG_SRC, wrap(desc, x)}, {DNNL_ARG_DST, wrap(desc, out.get())}}), out, 0.005}};
+    return {{"oneDNN", call(dnnl::eltwise_forward(chosen), {{DNNL_ARG_SRC, wrap(desc, x)}, {DNNL_ARG_DST, wrap(desc, out.get())}}), out, 0.003}};
   });
 }
 
@@ -136,7 +136,7 @@ Peers reorder_scaled(Type from, Type to, const void* x, std::size_t count, float
     attributes.set_output_scales(0, {factor});
     const dnnl::reorder::primitive_desc chosen(engine(), in, engine(), out, attributes);
     auto result = room(count * bytes_of(to));
-    return {{"oneDNN", call(dnnl::reorder(chosen), {{DNNL_ARG_FROM, wrap(in, x)}, {DNNL_ARG_TO, wrap(out, result.get())}}), result, 0.005}};
+    return {{"oneDNN", call(dnnl::reorder(chosen), {{DNNL_ARG_FROM, wrap(in, x)}, {DNNL_ARG_TO, wrap(out, result.get())}}), result, 0.003}};
   });
 }
 }  // namespace
@@ -156,7 +156,7 @@ Peers dnn_attention(const float* q, const float* k, const float* v, std::size_t 
     const auto one = call(dnnl::matmul(first), {{DNNL_ARG_SRC, wrap(query, q)}, {DNNL_ARG_WEIGHTS, wrap(key, k)}, {DNNL_ARG_DST, table}});
     const auto two = call(dnnl::softmax_forward(middle), {{DNNL_ARG_SRC, table}, {DNNL_ARG_DST, table}});
     const auto three = call(dnnl::matmul(last), {{DNNL_ARG_SRC, table}, {DNNL_ARG_WEIGHTS, wrap(value, v)}, {DNNL_ARG_DST, wrap(out, result.get())}});
-    return {{"oneDNN, unfused", [=] { one(), two(), three(); }, result, 0.005}};
+    return {{"oneDNN, unfused", [=] { one(), two(), three(); }, result, 0.003}};
   });
 }
 
