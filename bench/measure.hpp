@@ -100,7 +100,7 @@ struct Call {
   std::function<void()> run;
   std::function<double()> error = {};  // after timing: how far its result is from ours, relative to the largest value
   double tolerance = 1e-4;
-  double settle = 0;                   // seconds until its own idle threads stop spinning, with several threads
+  double settle = 0.002;               // seconds until its own idle threads stop spinning, with several threads
 };
 
 // All threads of everybody, ours included.
