@@ -208,7 +208,14 @@ template <std::int64_t Compiled, class Leaf = FloatLeaf> struct Gemm {
     float* sums = nullptr;  // those that are not the output itself wait here between the blocks of k
     HWY_ALIGN float tile[tile_rows * tile_vectors * HWY_MAX_BYTES / sizeof(float)];
 
-    explicit Job(const cpu::GemmProblem& p) : problem(p), panels(Gemm::panels(p)), blocks(p.depth, per_lane), widest(tile_vectors * hn::Lanes(FloatTag{})) {}
+    // A right operand that L1 holds with all that lies between its rows is read where it lies.
+    const bool right_is_near;
+
+    explicit Job(const cpu::GemmProblem& p)
+        : problem(p), panels(Gemm::panels(p)), blocks(p.depth, per_lane), widest(tile_vectors * hn::Lanes(FloatTag{})),
+          right_is_near(p.packed_right == nullptr && has_rows_of_lanes() && p.right.row_stride >= 0 &&
+                        p.depth * static_cast<std::size_t>(p.right.row_stride) <= (std::size_t{32} << 10) / sizeof(float)) {}
+    bool has_rows_of_lanes() const { return per_lane == 1 && problem.right.is_float && problem.right.column_stride == 1; }
 
     void reserve(std::size_t columns_of_sums) {
       const bool keeps = keeps_panels && problem.packed_right == nullptr;
@@ -280,9 +287,11 @@ template <std::int64_t Compiled, class Leaf = FloatLeaf> struct Gemm {
       const std::size_t some = std::min(width, problem.columns - column);
       const auto n = static_cast<std::ptrdiff_t>(column);
       const bool begins = block == 0, ends = block + 1 == blocks.count;
-      const float* const right = packed_panel(panel, block);
-      const bool packs = !is_packed && some == widest && rows >= tile_rows && per_lane == 1 && problem.right.is_float && problem.right.column_stride == 1;
-      if (!is_packed && !packs) pack_panel(problem, panels, blocks, panel, block, const_cast<float*>(right));
+      const auto in_place = [&] { return reinterpret_cast<const float*>(problem.right.at(static_cast<std::ptrdiff_t>(blocks.first(block)) * problem.right.row_stride + n)); };
+      const bool stays = right_is_near && some == width;
+      const float* const right = stays ? in_place() : packed_panel(panel, block);
+      const bool packs = !is_packed && !stays && some == widest && rows >= tile_rows && has_rows_of_lanes();
+      if (!is_packed && !packs && !stays) pack_panel(problem, panels, blocks, panel, block, const_cast<float*>(right));
       Next next = next_panel(panel, block);
       TileStep step;
       step.lanes = blocks.size(block);
@@ -308,8 +317,8 @@ template <std::int64_t Compiled, class Leaf = FloatLeaf> struct Gemm {
           step.sums[i] = to + at * to_row;
         }
         const bool reads = packs && row == 0;
-        step.right = reads ? reinterpret_cast<const float*>(problem.right.at(static_cast<std::ptrdiff_t>(blocks.first(block)) * problem.right.row_stride + n)) : right;
-        step.right_lane = reads ? problem.right.row_stride : static_cast<std::ptrdiff_t>(width);
+        step.right = reads ? in_place() : right;
+        step.right_lane = reads || stays ? problem.right.row_stride : static_cast<std::ptrdiff_t>(width);
         step.packed = const_cast<float*>(right);
         // The next panel comes into L2 while the first three tiles of this one are computed: a cache line per lane and tile.
         const bool ahead = next.data != nullptr && row < 3 * tile_rows;

@@ -63,18 +63,20 @@ template <std::int64_t Compiled> struct Matmuls {
     gemm.finish = &finish<E, sizeof...(Extra)>;
     plan.is_direct = std::is_same_v<E, expr::Identity> && std::is_same_v<Out, float> && (out.stride(n) == 1 || gemm.columns == 1);
 
-    const Strides left_batch = a.strides().part(0, batch_rank), right_batch = b.strides().part(0, batch_rank);
-    const Strides strides[] = {out.strides().part(0, batch_rank), swapped ? right_batch : left_batch, swapped ? left_batch : right_batch,
-                               std::get<I>(arguments.extra).view.strides().part(0, batch_rank)...};
-    std::array<const Strides*, operands> batch{};
-    for (std::size_t operand = 0; operand < operands; ++operand) batch[operand] = &strides[operand];
-    plan.batch = cpu::coalesce<operands>(out.shape().part(0, batch_rank), batch, 0);
+    bool one_right = gemm.few_rows == nullptr;
+    if (batch_rank != 0) {
+      const Strides left_batch = a.strides().part(0, batch_rank), right_batch = b.strides().part(0, batch_rank);
+      const Strides strides[] = {out.strides().part(0, batch_rank), swapped ? right_batch : left_batch, swapped ? left_batch : right_batch,
+                                 std::get<I>(arguments.extra).view.strides().part(0, batch_rank)...};
+      std::array<const Strides*, operands> batch{};
+      for (std::size_t operand = 0; operand < operands; ++operand) batch[operand] = &strides[operand];
+      plan.batch = cpu::coalesce<operands>(out.shape().part(0, batch_rank), batch, 0);
+      for (std::size_t axis = 0; axis < batch_rank; ++axis) one_right = one_right && (strides[2][axis] == 0 || out.shape(axis) == 1);
+    }
     const std::size_t batches = plan.batch.outer_count(0);
 
     // Weights are one matrix for all batch entries, and its block says whether it may still change.
     const Block* const right_block = swapped ? arguments.a.block : arguments.b.block;
-    bool one_right = gemm.few_rows == nullptr;
-    for (std::size_t axis = 0; axis < batch_rank; ++axis) one_right = one_right && ((*batch[2])[axis] == 0 || out.shape(axis) == 1);
     std::shared_ptr<const cpu::PackedRight> packed;
     const auto use = [&]<class Leaf>(Leaf) {
       plan.block = &Gemm<Compiled, Leaf>::block;

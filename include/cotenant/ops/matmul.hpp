@@ -49,6 +49,10 @@ inline MatmulShapes matmul_shapes(Layout a, Layout b) {
   if (row) shapes.result.erase(shapes.batch.rank());
   return shapes;
 }
+// Whether a [M, K] · b [K, N] is out [M, N].
+inline bool are_matrices(const Shape& a, const Shape& b, const Shape& out) {
+  return a.rank() == 2 && b.rank() == 2 && out.rank() == 2 && a[1] == b[0] && out[0] == a[0] && out[1] == b[1];
+}
 inline Layout broadcast_batch(const Layout& layout, const Shape& batch) {
   Shape shape = batch;
   shape.append(layout.shape[layout.shape.rank() - 2]);
@@ -68,11 +72,19 @@ void matmul_into(SharedTensor<Out, S> out, const A& a, const B& b, const Epilogu
                   "matmul multiplies float, f16 or bf16 elements: dequantize() integers first");
     static_assert(ScalarElement<Out> && (ScalarElement<element_type_of<Extra>> && ...), "matmul's output and epilogue operands are scalar elements");
     check_not_empty("matmul", out, a, b, extra...);
-    const auto shapes = detail::matmul_shapes(as_tensor(a).unchecked_view().layout(), as_tensor(b).unchecked_view().layout());
-    check_output_shape("matmul", shapes.result, out.shape());
     const auto expression = expr::record<1 + sizeof...(Extra)>(epilogue);
     using E = std::remove_const_t<decltype(expression)>;
     static_assert(expr::arity<E> <= 1 + sizeof...(Extra), "the epilogue uses more operands than matmul was given");
+    using Arguments = MatmulArguments<element_type_of<A>, element_type_of<B>, Out, E, element_type_of<Extra>...>;
+    const auto run = [&](const Arguments& arguments) {
+      prepare<Backend>(input(a), input(b), input(extra)...);
+      backend_at<Backend>(out).matmul(arguments);
+    };
+    // Two matrices that fit need no other layouts than their own: a product of 16 x 16 takes less time than making some.
+    if (detail::are_matrices(as_tensor(a).shape(), as_tensor(b).shape(), out.shape()))
+      return run({input(a), input(b), expression, {broadcast_to(input(extra), out.shape())...}, output(out)});
+    const auto shapes = detail::matmul_shapes(as_tensor(a).unchecked_view().layout(), as_tensor(b).unchecked_view().layout());
+    check_output_shape("matmul", shapes.result, out.shape());
     // Vectors get their missing axis back, in out and in the extra operands alike.
     const bool row = as_tensor(a).rank() == 1, column = as_tensor(b).rank() == 1;
     const auto restored = [&](Layout layout) {
@@ -81,14 +93,8 @@ void matmul_into(SharedTensor<Out, S> out, const A& a, const B& b, const Epilogu
       return layout;
     };
     const auto restore = [&](const auto& operand) { return operand.with(restored(operand.view.layout())); };
-    const MatmulArguments<element_type_of<A>, element_type_of<B>, Out, E, element_type_of<Extra>...> arguments{
-        input(a).with(detail::broadcast_batch(shapes.a, shapes.batch)),
-        input(b).with(detail::broadcast_batch(shapes.b, shapes.batch)),
-        expression,
-        {restore(broadcast_to(input(extra), shapes.result))...},
-        restore(output(out))};
-    prepare<Backend>(input(a), input(b), input(extra)...);
-    backend_at<Backend>(out).matmul(arguments);
+    run({input(a).with(detail::broadcast_batch(shapes.a, shapes.batch)), input(b).with(detail::broadcast_batch(shapes.b, shapes.batch)), expression,
+         {restore(broadcast_to(input(extra), shapes.result))...}, restore(output(out))});
 }
 
 // epilogue(a · b, extra...) as a new tensor, e.g. matmul(x, w, [](auto acc, auto bias) { return gelu(acc + bias); }, bias).
