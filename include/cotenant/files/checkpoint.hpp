@@ -26,6 +26,8 @@ namespace cotenant {
 // model leases may be evicted from the manager, and a later lease() registers it again.
 class Checkpoint {
  public:
+  using storage_type = Mapped;
+
   // Errors: NotFound (no such directory or file), IoError, BadFile, Unsupported.
   static Checkpoint open(const std::filesystem::path& folder) { return Checkpoint(folder, nullptr, {}); }
   // The manager must outlive this object. `name` stands before every tensor's name; by default the directory's.
@@ -47,6 +49,9 @@ class Checkpoint {
   bool contains(std::string_view tensor) const { return index_.find(tensor) != index_.end(); }
   // Errors: NotFound, with the nearest names.
   const SafetensorsInfo& info(std::string_view tensor) const { return file_of(tensor).info(tensor); }
+  const Shape& shape(std::string_view tensor) const { return info(tensor).shape; }
+  // How messages name it.
+  std::string source() const { return "checkpoint '" + folder_.string() + "'"; }
   // "<checkpoint>/<tensor name>"
   std::string registered_name(std::string_view tensor) const { return name_ + "/" + std::string(tensor); }
 

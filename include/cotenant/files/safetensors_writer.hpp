@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <iterator>
 #include <map>
 #include <string>
 #include <string_view>
@@ -17,6 +16,7 @@
 #include "cotenant/core/utf8.hpp"
 #include "cotenant/files/atomic_file.hpp"
 #include "cotenant/files/checksum.hpp"
+#include "cotenant/files/row_major.hpp"
 #include "cotenant/files/safetensors.hpp"
 #include "cotenant/share/tensor.hpp"
 
@@ -47,7 +47,7 @@ class SafetensorsWriter {
     for (const Entry& entry : entries_)
       if (entry.name == name) raise<AlreadyRegistered>("a tensor '" + name + "' is in this file already");
     entries_.push_back({std::move(name), type_name(dtype_of<T>), sizeof(T), tensor.shape(), tensor.bytes(),
-                        [tensor](Output& out) { write_elements(out, tensor.view()); }});
+                        [tensor](Output& out) { write_row_major(out, tensor.view()); }});
   }
   // Errors: InvalidArgument where one is not UTF-8.
   void set_metadata(std::string key, std::string value) {
@@ -148,21 +148,6 @@ class SafetensorsWriter {
     if (header.size() > SafetensorsFile::max_header_bytes)
       raise<InvalidArgument>("the names of these tensors need " + std::to_string(header.size()) + " bytes, more than a header may have");
     return header;
-  }
-
-  template <class T> static void write_elements(Output& out, const View<const T>& view) {
-    if (view.size() == 0) return;
-    if (view.contiguous()) return out.write(view.data(), view.size() * sizeof(T));
-    if (view.rank() > 1) {
-      for (std::size_t i = 0; i < view.shape(0); ++i) write_elements(out, view.with(select(view.layout(), 0, static_cast<std::ptrdiff_t>(i))));
-      return;
-    }
-    T gathered[256];
-    for (std::size_t i = 0; i < view.shape(0);) {
-      const std::size_t count = std::min(std::size(gathered), view.shape(0) - i);
-      for (std::size_t k = 0; k < count; ++k, ++i) gathered[k] = view(i);
-      out.write(gathered, count * sizeof(T));
-    }
   }
 
   std::vector<Entry> entries_;
