@@ -13,7 +13,7 @@
 
 #include "cotenant/core/convert.hpp"
 #include "cotenant/core/expr.hpp"
-#include "cotenant/cpu/math-inl.hpp"
+#include "cotenant/cpu/power-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace cotenant::HWY_NAMESPACE {
