@@ -51,12 +51,15 @@ TEST_CASE("the table counts each block once and knows what is missing") {
   ct::detail::TypedEntry<float, ct::Heap> whole("whole", ct::zeros<float>({32})), part("part", whole.tensor.slice(0, 8, 16)), other("other", ct::zeros<float>({32}));
   CHECK(part.ranges->front().first == 32);
   CHECK(part.ranges->front().last == 64);
-  CHECK(table.missing_for(*whole.block) == 0);
+  CHECK_FALSE(table.missing_for(*whole.block));
   CHECK(table.add(whole));
   CHECK_FALSE(table.add(part));
   CHECK(table.bytes() == 128);
-  CHECK(table.missing_for(*whole.block) == 0);
-  CHECK(table.missing_for(*other.block) == 56);
+  CHECK_FALSE(table.missing_for(*whole.block));
+  CHECK(table.missing_for(*other.block).total == 56);
+  CHECK(table.missing_for(*other.block, 10).total == 66);
+  CHECK(table.missing_for(*other.block, 100).total == 156);  // what is beside the blocks may be over the maximum by itself
+  CHECK(table.missing_for(*other.block).kind == 0);
   CHECK(table.on(whole.block).size() == 2);
   CHECK_FALSE(table.remove(whole));
   CHECK(table.on(part.block).front() == &part);
@@ -64,4 +67,24 @@ TEST_CASE("the table counts each block once and knows what is missing") {
   CHECK(table.bytes() == 0);
   CHECK(table.peak() == 128);
   CHECK(table.all().empty());
+}
+
+TEST_CASE("each kind of storage has a maximum of its own") {
+  ct::detail::BlockTable table(1000, {{"heap", 150}});
+  ct::detail::TypedEntry<float, ct::Heap> first("first", ct::zeros<float>({32})), second("second", ct::zeros<float>({32}));
+  table.add(first);
+  const ct::detail::Missing missing = table.missing_for(*second.block);
+  CHECK(missing.total == 0);
+  CHECK(missing.kind == 128 - 22);
+  CHECK_FALSE(table.missing_for("mapped", 800));
+  CHECK(table.missing_for("mapped", 900).total == 28);
+  CHECK(table.is_limited());
+  CHECK_FALSE(ct::detail::BlockTable(std::size_t(-1)).is_limited());
+  // A block that is away is known but not counted.
+  table.uncount("heap", 128);
+  table.record(first.block).residence = ct::detail::Residence::away;
+  CHECK_FALSE(table.missing_for(*second.block));
+  CHECK(table.remove(first));
+  CHECK(table.bytes() == 0);
+  CHECK(table.kinds().at("heap").bytes == 0);
 }

@@ -23,6 +23,7 @@ enum class ErrorCode {
   unsupported,        // valid, but not something this build, device or model code does
   out_of_memory,      // an allocation failed
   budget_exceeded,    // the memory budget has no room and nothing can be evicted
+  timed_out,          // what was waited for did not come in time
 };
 
 // The name of a code as it is spelt above.
@@ -39,6 +40,7 @@ inline const char* to_string(ErrorCode code) {
     case ErrorCode::unsupported: return "unsupported";
     case ErrorCode::out_of_memory: return "out_of_memory";
     case ErrorCode::budget_exceeded: return "budget_exceeded";
+    case ErrorCode::timed_out: return "timed_out";
   }
   return "unknown";
 }
@@ -70,6 +72,7 @@ using IoError = ErrorOf<ErrorCode::io>;
 using Unsupported = ErrorOf<ErrorCode::unsupported>;
 using OutOfMemory = ErrorOf<ErrorCode::out_of_memory>;
 using BudgetExceeded = ErrorOf<ErrorCode::budget_exceeded>;
+using TimedOut = ErrorOf<ErrorCode::timed_out>;
 
 // Called with the error before the program ends, where exceptions are compiled out.
 using ErrorHandler = void (*)(const Error&);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -14,48 +15,108 @@
 
 namespace cotenant::detail {
 
-// The registered blocks, each counted once however many names lie on it, against a maximum.
-// Not safe by itself: the registry's mutex guards it.
+// Where the bytes of a registered block are. Only resident ones can be leased; the others are waited for or brought back.
+enum class Residence {
+  resident,
+  leaving,    // being spilled; still counted
+  away,       // spilled or dropped; not counted
+  returning,  // being read back; counted
+  written,    // by a write lease, in place; counted
+};
+
+// What the registry knows of one block.
+struct BlockRecord {
+  std::vector<Entry*> entries;  // the names on it, oldest first
+  Residence residence = Residence::resident;
+  std::string spilled;          // the key under which the spill target has these bytes; empty where it has not
+};
+
+// What is missing before some bytes fit: in all, and of their storage's own budget.
+struct Missing {
+  std::size_t total = 0;
+  std::size_t kind = 0;
+  explicit operator bool() const { return total > 0 || kind > 0; }
+};
+
+// The registered blocks, each counted once however many names lie on it, against the maxima: of all of them together and
+// of each kind of storage. Not safe by itself: the registry's mutex guards it.
 class BlockTable {
  public:
-  explicit BlockTable(std::size_t max_bytes) : max_bytes_(max_bytes) {}
+  explicit BlockTable(std::size_t max_bytes, const std::map<std::string, std::size_t>& max_by_storage = {}) : max_bytes_(max_bytes) {
+    for (const auto& [storage, most] : max_by_storage) kinds_[storage].max = most;
+  }
 
   std::size_t bytes() const { return bytes_; }
   std::size_t peak() const { return peak_; }
   std::size_t max_bytes() const { return max_bytes_; }
-  // What is missing before the block fits: 0 where it does, or is counted already.
-  std::size_t missing_for(const Block& block) const {
-    if (blocks_.contains(&block)) return 0;
-    const std::size_t room = max_bytes_ - bytes_;
-    return block.bytes() > room ? block.bytes() - room : 0;
+  struct Kind {
+    std::size_t bytes = 0;
+    std::size_t max = static_cast<std::size_t>(-1);
+  };
+  const std::map<std::string, Kind, std::less<>>& kinds() const { return kinds_; }
+  bool is_limited() const {
+    return max_bytes_ != static_cast<std::size_t>(-1) || std::any_of(kinds_.begin(), kinds_.end(), [](const auto& kind) { return kind.second.max != static_cast<std::size_t>(-1); });
+  }
+
+  // What is missing before `bytes` more of a storage fit; `beside` bytes count too that are in no block.
+  Missing missing_for(std::string_view storage, std::size_t bytes, std::size_t beside = 0) const {
+    const auto lacking = [&](std::size_t most, std::size_t taken) {
+      const std::size_t room = most - std::min(most, taken);
+      return bytes > room ? bytes - room + (taken > most ? taken - most : 0) : 0;
+    };
+    const auto kind = kinds_.find(storage);
+    return {max_bytes_ == static_cast<std::size_t>(-1) ? 0 : lacking(max_bytes_, bytes_ + beside), kind == kinds_.end() ? 0 : lacking(kind->second.max, kind->second.bytes)};
+  }
+  // The same for a block; nothing is missing where it is registered already.
+  Missing missing_for(const Block& block, std::size_t beside = 0) const {
+    return blocks_.contains(&block) ? Missing{} : missing_for(block.storage_name(), block.bytes(), beside);
+  }
+  // Counts bytes that are about to come, or gives them back.
+  void count(std::string_view storage, std::size_t bytes) {
+    bytes_ += bytes;
+    kind(storage).bytes += bytes;
+    peak_ = std::max(peak_, bytes_);
+  }
+  void uncount(std::string_view storage, std::size_t bytes) {
+    bytes_ -= bytes;
+    kind(storage).bytes -= bytes;
   }
   // Whether the entry's block is new, which changes bytes().
   bool add(Entry& entry) {
-    std::vector<Entry*>& entries = blocks_[entry.block];
+    std::vector<Entry*>& entries = blocks_[entry.block].entries;
     entries.push_back(&entry);
     if (entries.size() > 1) return false;
-    bytes_ += entry.block->bytes();
-    peak_ = std::max(peak_, bytes_);
+    count(entry.block->storage_name(), entry.block->bytes());
     return true;
   }
-  // Whether it was the last entry on its block, which changes bytes().
+  // Whether it was the last entry on its block, which is not known any more then.
   bool remove(Entry& entry) {
     const auto found = blocks_.find(entry.block);
-    std::erase(found->second, &entry);
-    if (!found->second.empty()) return false;
-    bytes_ -= entry.block->bytes();
+    std::erase(found->second.entries, &entry);
+    if (!found->second.entries.empty()) return false;
+    if (found->second.residence != Residence::away) uncount(entry.block->storage_name(), entry.block->bytes());
     blocks_.erase(found);
     return true;
   }
+  BlockRecord& record(const Block* block) { return blocks_.find(block)->second; }
+  const BlockRecord& record(const Block* block) const { return blocks_.find(block)->second; }
   // The entries on one block, oldest first.
-  const std::vector<Entry*>& on(const Block* block) const { return blocks_.find(block)->second; }
-  const std::unordered_map<const Block*, std::vector<Entry*>>& all() const { return blocks_; }
+  const std::vector<Entry*>& on(const Block* block) const { return record(block).entries; }
+  bool contains(const Block* block) const { return blocks_.contains(block); }
+  std::unordered_map<const Block*, BlockRecord>& all() { return blocks_; }
+  const std::unordered_map<const Block*, BlockRecord>& all() const { return blocks_; }
 
  private:
+  Kind& kind(std::string_view storage) {
+    const auto found = kinds_.find(storage);
+    return found != kinds_.end() ? found->second : kinds_[std::string(storage)];
+  }
+
   const std::size_t max_bytes_;
   std::size_t bytes_ = 0;
   std::size_t peak_ = 0;
-  std::unordered_map<const Block*, std::vector<Entry*>> blocks_;
+  std::map<std::string, Kind, std::less<>> kinds_;
+  std::unordered_map<const Block*, BlockRecord> blocks_;
 };
 
 // A range of bytes that a model, named by an index, holds.

@@ -2,11 +2,14 @@
 #ifndef COTENANT_SHARE_BLOCK_HPP
 #define COTENANT_SHARE_BLOCK_HPP
 #include <atomic>
+#include <concepts>
 #include <cstddef>
 #include <memory>
 #include <new>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "cotenant/core/concepts.hpp"
 #include "cotenant/core/error.hpp"
@@ -67,6 +70,34 @@ class Block {
   // Elements in [data, data + bytes) will hardly be read again: where the storage can fetch them anew, their memory may go.
   virtual void drop_pages(const void* data, std::size_t bytes) const noexcept = 0;
 
+  // Whether the bytes have come in: wait() would return at once.
+  bool ready() const noexcept { return !pending_.load(std::memory_order_acquire); }
+
+  // What follows is for a manager that sends a block away and brings it back, while no handle but the manager's exists
+  // and nobody can get one.
+  // Whether drop_pages() gives the memory back and a later read fetches the same bytes from the file behind it.
+  virtual bool droppable() const noexcept = 0;
+  // Whether the bytes may be copied out, their memory freed (take) and other memory put in its place (install).
+  virtual bool restorable() const noexcept = 0;
+  // All artefacts, for whoever frees them.
+  std::unique_ptr<DerivedSet> take_artefacts() noexcept { return std::unique_ptr<DerivedSet>(derived_.exchange(nullptr, std::memory_order_acq_rel)); }
+  // The memory, for give_back(). Artefacts must go first: they are found by its addresses.
+  Allocation take() noexcept { return {std::exchange(allocation_.data, nullptr), allocation_.bytes}; }
+  void install(Allocation allocation) noexcept { allocation_.data = allocation.data; }
+  // Memory for install(): bytes() of the block's own storage. Errors: OutOfMemory.
+  virtual Allocation room_again() = 0;
+  virtual void give_back(Allocation allocation) noexcept = 0;
+  // Takes publish() back, for a writer. What was made from the bytes will not be true any more, so the artefacts go too.
+  std::unique_ptr<DerivedSet> make_private() noexcept {
+    published_.store(false, std::memory_order_release);
+    return take_artefacts();
+  }
+  // Artefacts that nobody uses at this moment, appended to `unused`; they are made again when they are wanted. Their bytes.
+  std::size_t take_unused_artefacts(std::vector<std::shared_ptr<const Derived>>& unused) const {
+    DerivedSet* const set = derived_.load(std::memory_order_acquire);
+    return set == nullptr ? 0 : set->take_unused(unused);
+  }
+
   // The storage instance that these bytes came from. S must be the policy they were made with.
   template <Storage S> const S& storage() const;
 
@@ -97,11 +128,27 @@ template <Storage S> class StoredBlock final : public Block {
  public:
   StoredBlock(S storage, Allocation allocation)
       : Block(allocation, S::name(), &storage_identity_of<S>, S::host_accessible, S::writable), storage_(std::move(storage)) {}
-  ~StoredBlock() override { storage_.deallocate(allocation_); }
+  ~StoredBlock() override {
+    if (allocation_.data != nullptr || allocation_.bytes == 0) storage_.deallocate(allocation_);  // else it is away
+  }
   void drop_pages(const void* data, std::size_t bytes) const noexcept override {
     if constexpr (requires { storage_.drop_pages(data, bytes); }) storage_.drop_pages(data, bytes);
     else static_cast<void>(data), static_cast<void>(bytes);
   }
+  bool droppable() const noexcept override {
+    if constexpr (requires { { storage_.droppable() } -> std::same_as<bool>; }) return storage_.droppable();
+    else return false;
+  }
+  bool restorable() const noexcept override { return AllocatingStorage<S> && S::host_accessible; }
+  Allocation room_again() override {
+    if constexpr (AllocatingStorage<S>) {
+      const Allocation room = storage_.allocate(allocation_.bytes);
+      if (room.bytes == allocation_.bytes) return room;
+      storage_.deallocate(room);
+    }
+    raise<OutOfMemory>("storage '" + std::string(S::name()) + "' cannot give " + std::to_string(allocation_.bytes) + " bytes as it did before");
+  }
+  void give_back(Allocation allocation) noexcept override { storage_.deallocate(allocation); }
   const S& storage() const noexcept { return storage_; }
 
  private:

@@ -17,12 +17,18 @@ template <Element T, Storage S> std::size_t kept_bytes(const SharedTensor<T, S>&
   const DerivedSet* derived = tensor.block()->derived_if_any();
   return tensor.block()->bytes() + (derived == nullptr ? 0 : derived->bytes());
 }
+// Whether handles on a kept tensor's bytes exist beside the kept one. Other types may have a kept_in_use() of their own.
+template <Element T, Storage S> bool kept_in_use(const SharedTensor<T, S>& tensor) { return tensor.use_count() > 1; }
 
 namespace detail {
 template <class Value> class KeptValue final : public Derived {
  public:
   explicit KeptValue(Value value) : value_(std::move(value)) {}
   std::size_t bytes() const noexcept override { return kept_bytes(value_); }
+  bool in_use() const noexcept override {
+    if constexpr (requires { kept_in_use(value_); }) return kept_in_use(value_);
+    else return false;
+  }
   const Value& value() const { return value_; }
 
  private:

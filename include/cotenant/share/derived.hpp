@@ -7,6 +7,7 @@
 #include <mutex>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 namespace cotenant {
 
@@ -16,6 +17,8 @@ class Derived {
   virtual ~Derived() = default;
   // Bytes really taken, padding included.
   virtual std::size_t bytes() const noexcept = 0;
+  // Whether someone outside holds on to what it keeps, so that dropping it would free nothing.
+  virtual bool in_use() const noexcept { return false; }
 };
 
 // What an artefact was made from, and for whom: two keys are equal where the artefacts would be.
@@ -76,6 +79,20 @@ class DerivedSet {
     const std::lock_guard lock(mutex_);
     for (const auto& [key, slot] : slots_)
       if (slot->artefact && !before(key.data, first) && before(key.data, last)) total += slot->artefact->bytes();
+    return total;
+  }
+
+  // Takes out the artefacts that nobody holds and appends them to `unused`, to be freed by the caller. Returns their bytes.
+  std::size_t take_unused(std::vector<std::shared_ptr<const Derived>>& unused) {
+    std::size_t total = 0;
+    const std::lock_guard lock(mutex_);
+    for (auto& [key, slot] : slots_) {
+      // A count of one, seen under the lock, is the slot's own: every other reference is taken under it.
+      if (!slot->artefact || slot->artefact.use_count() != 1 || slot->artefact->in_use()) continue;
+      total += slot->artefact->bytes();
+      unused.push_back(std::move(slot->artefact));
+      slot->artefact = nullptr;
+    }
     return total;
   }
 

@@ -20,11 +20,18 @@ inline Registry::Inventory Registry::inventory() const {
   const std::lock_guard lock(mutex_);
   std::vector<const Entry*> entries;
   for (const auto& [name, entry] : names_) entries.push_back(entry.get());
+  const std::size_t present = entries.size();
   std::sort(entries.begin(), entries.end(), [](const Entry* a, const Entry* b) { return a->order < b->order; });
+  for (const auto& entry : past_) entries.push_back(entry.get());
   std::unordered_map<const Block*, bool> free_blocks;
-  for (const auto& [block, on_block] : blocks_.all()) {
-    free_blocks[block] = block_is_free(on_block, now);
-    const bool idle = std::none_of(on_block.begin(), on_block.end(), [](const Entry* entry) {
+  for (const auto& [block, record] : blocks_.all()) {
+    if (record.residence == Residence::away) {
+      result.away_bytes += block->bytes();
+      continue;
+    }
+    if (record.residence != Residence::resident) continue;
+    free_blocks[block] = block_is_free(record.entries, now);
+    const bool idle = std::none_of(record.entries.begin(), record.entries.end(), [](const Entry* entry) {
       return entry->pinned || std::any_of(entry->tenancies.begin(), entry->tenancies.end(), [](const Tenancy* tenancy) { return tenancy->counts().held > 0; });
     });
     if (idle) result.idle_bytes += block->bytes();
@@ -37,12 +44,20 @@ inline Registry::Inventory Registry::inventory() const {
     ++result.active_models;
     result.models[model->name].name = model->name;
   }
-  for (const Entry* entry : entries) {
+  for (std::size_t index = 0; index < entries.size(); ++index) {
+    const Entry* const entry = entries[index];
+    const BlockRecord& record = blocks_.record(entry->block);
+    const bool resident = record.residence == Residence::resident;
     TensorUsage usage;
     usage.name = entry->name;
-    usage.bytes = element_count(entry->layout.shape) * size_of(entry->dtype);
-    usage.extra_bytes = blocks_.on(entry->block).front() == entry ? entry->block->bytes() : 0;
-    if (const DerivedSet* derived = entry->block->derived_if_any()) {
+    // A version that was replaced while someone held it is listed as long as it is held.
+    if (index >= present) usage.name += "@" + std::to_string(entry->version) + (names_.contains(usage.name + "@" + std::to_string(entry->version)) ? "'" : "");
+    usage.version = entry->version;
+    usage.writer = entry->writer;
+    usage.resident = record.residence != Residence::away;
+    usage.bytes = entry->element_bytes();
+    usage.extra_bytes = usage.resident && record.entries.front() == entry ? entry->block->bytes() : 0;
+    if (const DerivedSet* derived = resident ? entry->block->derived_if_any() : nullptr) {
       const char* const data = static_cast<const char*>(entry->block->data());
       for (const ByteRange& range : *entry->ranges) usage.derived_bytes += derived->bytes(data + range.first, data + range.last);
     }
@@ -67,7 +82,7 @@ inline Registry::Inventory Registry::inventory() const {
       model.name = model_name;
       model.total_bytes += usage.bytes;
       model.leases += counts.held;
-      model.tensors.push_back(entry->name);
+      model.tensors.push_back(usage.name);
       for (const ByteRange& range : *entry->ranges) result.holdings.emplace_back(model_name, range);
     }
     result.tensors.push_back(std::move(usage));
@@ -76,6 +91,11 @@ inline Registry::Inventory Registry::inventory() const {
   result.true_bytes = blocks_.bytes();
   result.peak_bytes = blocks_.peak();
   result.max_memory = blocks_.max_bytes();
+  result.evictions = evictions_;
+  result.reloads = reloads_;
+  result.deduplicated = deduplicated_;
+  result.deduplicated_bytes = deduplicated_bytes_;
+  for (const auto& [storage, kind] : blocks_.kinds()) if (kind.bytes > 0) result.storage_bytes.emplace(storage, kind.bytes);
   result.hits += retired_hits_;
   result.misses = misses_.load(std::memory_order_relaxed);
   return result;
@@ -134,6 +154,12 @@ inline SharingStats statistics(Registry::Inventory inventory) {
   stats.max_memory = inventory.max_memory;
   stats.saved_bytes = shares.saved_bytes;
   stats.separate_bytes = stats.true_bytes + stats.saved_bytes;
+  stats.away_bytes = inventory.away_bytes;
+  stats.evictions = inventory.evictions;
+  stats.reloads = inventory.reloads;
+  stats.deduplicated = inventory.deduplicated;
+  stats.deduplicated_bytes = inventory.deduplicated_bytes;
+  stats.storage_bytes = inventory.storage_bytes;
   stats.hits = inventory.hits;
   stats.misses = inventory.misses;
   const std::size_t asked = stats.hits + stats.misses;
@@ -170,8 +196,9 @@ inline std::vector<SharingOpportunity> opportunities(const Registry::Inventory& 
   return result;
 }
 
-inline OptimizationRecommendations recommendations(const Registry::Inventory& inventory) {
+inline OptimizationRecommendations recommendations(const Registry::Inventory& inventory, std::vector<MeasuredDuplicate> duplicates = {}) {
   OptimizationRecommendations result;
+  result.duplicates = std::move(duplicates);
   result.opportunities = opportunities(inventory);
   result.idle_bytes = inventory.idle_bytes;
   result.largest_tensors = inventory.tensors;
@@ -185,6 +212,14 @@ inline OptimizationRecommendations recommendations(const Registry::Inventory& in
     result.advice.push_back(
         format_bytes(result.idle_bytes) +
         " lie in tensors that no model leases: optimize_memory() frees those whose grants are stale and that no tensor outside the manager uses.");
+  for (const MeasuredDuplicate& duplicate : result.duplicates) {
+    result.potential_savings += duplicate.saved_bytes;
+    std::string others;
+    for (std::size_t index = 1; index < duplicate.tensors.size() && index < 4; ++index) others += (others.empty() ? "'" : ", '") + duplicate.tensors[index] + "'";
+    if (duplicate.tensors.size() > 4) others += " and " + std::to_string(duplicate.tensors.size() - 4) + " more";
+    result.advice.push_back(others + (duplicate.equal_shapes ? " hold the same as '" : " hold the beginning of '") + duplicate.tensors.front() + "': " +
+                            format_bytes(duplicate.saved_bytes) + (duplicate.equal_shapes ? " less as one tensor." : " less as views of it (create_view)."));
+  }
   for (const SharingOpportunity& opportunity : result.opportunities) {
     result.potential_savings += opportunity.potential_bytes;
     std::string models;

@@ -6,12 +6,17 @@
 #include <cstdio>
 #include <functional>
 #include <limits>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "cotenant/core/shape.hpp"
+#include "cotenant/share/spill.hpp"
 
 namespace cotenant {
+
+struct Event;
 
 // 512_KiB, 64_MiB, 2_GiB: sizes in bytes.
 inline namespace literals {
@@ -28,6 +33,17 @@ constexpr std::size_t operator""_GiB(unsigned long long count) {
 
 using TimePoint = std::chrono::steady_clock::time_point;
 
+// What a manager gives up first when memory is short, and how much optimize_memory() takes.
+enum class MemoryMode {
+  // Reading and computing again cost most: what can come back is sent away only when it has not been used for the grace
+  // period, artefacts such as packed weights go last, and recycled heap memory is kept for the next allocation.
+  speed,
+  // What nobody leases and no fresh grant waits for goes; recycled heap memory is given back. For room, unused artefacts go before tensors.
+  balanced,
+  // Everything that is not in use at this moment goes: also what fresh grants wait for, where it can come back, and unused artefacts.
+  memory,
+};
+
 struct ManagerOptions {
   static constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
 
@@ -41,6 +57,25 @@ struct ManagerOptions {
   // Keeps the last timeline_events changes of who holds what, for report_html() and timeline().
   bool record_timeline = false;
   std::size_t timeline_events = 4096;
+
+  // A budget for one kind of storage by its name ("heap", "mapped"), within max_memory.
+  std::map<std::string, std::size_t> max_memory_of = {};
+  // Where tensors go whose memory is needed and that nobody leases; the next lease brings them back. Null: such
+  // tensors are freed for good once no grant waits for them. Tensors on files come back from their files either way.
+  std::shared_ptr<SpillTarget> spill = nullptr;
+  MemoryMode mode = MemoryMode::balanced;
+  // How often a thread of the manager's calls optimize_memory() by itself; 0: never, and there is no thread.
+  std::chrono::steady_clock::duration sweep_interval = {};
+  // A tensor of at least deduplicate_from bytes whose elements equal those of a registered one in element type, shape,
+  // storage and every byte takes that one's place in memory. Below 64 KiB there is little
+  // to win. find_duplicates() leaves out what is smaller, too.
+  bool deduplicate = true;
+  std::size_t deduplicate_from = std::size_t{64} << 10;
+  // Keeps the last event_capacity events: events(), chrome_trace(). on_event hears of each after it has happened, from the
+  // thread that did it and outside of every lock; it may call the manager and must not throw.
+  bool record_events = false;
+  std::size_t event_capacity = 8192;
+  std::function<void(const Event&)> on_event = {};
 };
 
 struct TensorOptions {
@@ -50,6 +85,8 @@ struct TensorOptions {
   std::vector<std::string> consumers = {};
   // A pinned tensor is never freed.
   bool pinned = false;
+  // How dear the tensor is when room is needed: one of priority 2 goes as late as one that costs twice as much to bring back.
+  double priority = 1;
 };
 
 // What became of share().

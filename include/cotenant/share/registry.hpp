@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstddef>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -12,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -23,16 +27,23 @@
 
 namespace cotenant::detail {
 
-// The members that are only declared here are defined in registry_changes.hpp and inventory.hpp.
+// The members that are only declared here are defined in registry_changes.hpp (names, grants), residence.hpp (the budget,
+// sending away and bringing back), writing.hpp (write leases), duplicates.hpp and inventory.hpp.
 //
 // Locks, always taken in this order: mutex_ (names, blocks, models, grants, pins: whatever changes rarely), a shard's
 // (finding a tenancy), a tenancy's (its counts). get and release of a known (tensor, model) pair take only
-// the last two. No lock is held while user code runs: deleters and storages (Doomed), the clock, error handlers.
+// the last two. No lock is held while user code runs: deleters and storages (Doomed), spill targets, the clock, error handlers.
+//
+// Only a resident block has open tenancies. Whoever finds one closed takes mutex_ and looks at the block's residence: it
+// waits (changed_) while another thread works on the block, and brings it back where it is away.
 class Registry {
  public:
   explicit Registry(const ManagerOptions& options)
-      : grace_period_(options.grace_period), blocks_(options.max_memory), recorder_(std::make_shared<Recorder>(Recorder{Clock(options.clock), nullptr})) {
+      : grace_period_(options.grace_period), mode_(options.mode), spill_(options.spill), deduplicate_(options.deduplicate),
+        deduplicate_from_(options.deduplicate_from), blocks_(options.max_memory, options.max_memory_of),
+        recorder_(std::make_shared<Recorder>(Recorder{Clock(options.clock), nullptr})) {
     if (options.record_timeline) recorder_->timeline = std::make_unique<Timeline>(options.timeline_events);
+    if (options.record_events || options.on_event) recorder_->events = std::make_unique<EventLog>(options.event_capacity, options.on_event);
   }
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
@@ -42,13 +53,22 @@ class Registry {
     const std::lock_guard lock(mutex_);
     for (const auto& [name, entry] : names_)
       for (Tenancy* tenancy : entry->tenancies) if (tenancy->unlist()) doomed.tenancies.push_back(tenancy);
+    for (const auto& entry : past_)
+      for (Tenancy* tenancy : entry->tenancies) if (tenancy->unlist()) doomed.tenancies.push_back(tenancy);
+    if (spill_) for (const auto& [block, record] : blocks_.all()) if (!record.spilled.empty()) doomed.spilled.push_back(record.spilled);
+    doomed.target = spill_.get();
   }
 
   enum class Same { shape_and_type, elements };
+  // An entry, resident as long as `hold` is.
+  struct Admitted {
+    std::shared_ptr<Entry> entry;
+    BlockRef hold;
+  };
   // Registers `candidate` or finds the tensor of that name that is the same; then gives the producer, the consumers and
   // the owner of `node` what they asked for, all at once.
-  // Errors: AlreadyRegistered, BudgetExceeded.
-  inline std::shared_ptr<Entry> admit(std::shared_ptr<Entry> candidate, Same same, const TensorOptions& options, LeaseNode* node = nullptr,
+  // Errors: AlreadyRegistered, BudgetExceeded; what the spill target raises.
+  inline Admitted admit(std::shared_ptr<Entry> candidate, Same same, const TensorOptions& options, LeaseNode* node = nullptr,
                                       std::string_view model = {});
 
   enum class Found { yes, no, other_type };
@@ -66,17 +86,10 @@ class Registry {
         if (found->second->attach(node, true, now)) return Found::yes;
       }
     }
-    const std::lock_guard lock(mutex_);
-    const auto found = names_.find(name);
-    if (found == names_.end()) {
-      misses_.fetch_add(1, std::memory_order_relaxed);
-      return Found::no;
-    }
-    const Entry& entry = *found->second;
-    if (entry.dtype != dtype || entry.block->storage_identity() != storage_identity) return Found::other_type;
-    static_cast<void>(tenancy_of(found->second, model).attach(node, true, now));
-    return Found::yes;
+    return acquire_slowly(node, name, model, dtype, storage_identity);
   }
+  // Nothing where there is no such name. Errors: BudgetExceeded and the spill target's, where it has to be brought back.
+  inline Admitted find_resident(std::string_view name);
 
   std::shared_ptr<Entry> find(std::string_view name) const {
     const std::lock_guard lock(mutex_);
@@ -87,10 +100,17 @@ class Registry {
   bool release(std::string_view name, std::string_view model) {
     const TimePoint now = recorder_->clock.now();
     const Pair pair(name, model);
-    Shard& shard = shard_of(pair);
-    const std::lock_guard lock(shard.lock);
-    const auto found = shard.tenancies.find(pair);
-    return found != shard.tenancies.end() && found->second->end_one(now);
+    {
+      Shard& shard = shard_of(pair);
+      const std::lock_guard lock(shard.lock);
+      const auto found = shard.tenancies.find(pair);
+      if (found != shard.tenancies.end() && found->second->end_one(now)) return true;
+    }
+    const std::lock_guard lock(mutex_);
+    for (const auto& entry : past_)
+      if (entry->name == name)
+        for (Tenancy* tenancy : entry->tenancies) if (tenancy->model()->name == model && tenancy->end_one(now)) return true;
+    return false;
   }
 
   inline std::size_t release_model(std::string_view model);
@@ -111,11 +131,30 @@ class Registry {
     const TimePoint now = recorder_->clock.now();
     const std::lock_guard lock(mutex_);
     const auto found = names_.find(name);
-    return found != names_.end() && (block_is_free(blocks_.on(found->second->block), now) || view_is_spare(*found->second, now));
+    if (found == names_.end()) return false;
+    const BlockRecord& record = blocks_.record(found->second->block);
+    return (record.residence == Residence::resident && block_is_free(record.entries, now)) || view_is_spare(*found->second, now);
   }
 
   inline bool forget(std::string_view name);
-  inline OptimizationResult optimize();
+  inline OptimizationResult optimize(MemoryMode mode);
+  MemoryMode mode() const { return mode_; }
+
+  // A write lease under way.
+  struct Writing {
+    std::shared_ptr<Entry> entry;  // the version that is being replaced
+    BlockRef hold;                 // its bytes; empty where they are written in place
+    std::size_t reserved = 0;      // bytes that the private copy was promised
+    bool in_place = false;
+    std::string model;
+    std::chrono::steady_clock::time_point began{};
+  };
+  // Waits for its turn and prepares; taken_for says what the storage takes for a number of bytes. Errors: ReadOnly (a broadcast
+  // view), TimedOut, BudgetExceeded, the spill target's, InvalidArgument where this thread is writing it already.
+  inline Found begin_write(Writing& writing, std::string_view name, std::string_view model, DType dtype, const void* storage_identity,
+                           std::chrono::steady_clock::duration timeout, std::size_t (*taken_for)(std::size_t));
+  // Publishes what was written: `next` is the entry of the private copy, null where it was written in place or `failed`.
+  inline void end_write(Writing& writing, std::shared_ptr<Entry> next, bool failed = false);
 
   void add_pattern(const std::string& tensor_kind, const std::vector<std::string>& families) {
     const std::lock_guard lock(mutex_);
@@ -130,11 +169,19 @@ class Registry {
     SharingPatterns patterns;
     std::size_t idle_bytes = 0;
     std::size_t true_bytes = 0, derived_bytes = 0, peak_bytes = 0, max_memory = 0, hits = 0, misses = 0, active_models = 0;
+    std::size_t away_bytes = 0, evictions = 0, reloads = 0, deduplicated = 0, deduplicated_bytes = 0;
+    std::map<std::string, std::size_t> storage_bytes;
   };
   inline Inventory inventory() const;
   std::vector<TimelineSample> timeline() const {
     return recorder_->timeline ? recorder_->timeline->samples(recorder_->clock.now()) : std::vector<TimelineSample>();
   }
+
+  std::vector<Event> events() const { return recorder_->events ? recorder_->events->events() : std::vector<Event>(); }
+  EventCounts event_counts() const { return recorder_->events ? recorder_->events->counts() : EventCounts(); }
+  void deliver() const { recorder_->deliver(); }
+  // The registered contents that are equal, or where one is the beginning of the other, compared byte by byte.
+  inline std::vector<MeasuredDuplicate> duplicates();
 
   // Up to three registered names that `name` may have been meant to be: " Did you mean 'x'?", or nothing.
   inline std::string suggestion(std::string_view name) const;
@@ -144,10 +191,19 @@ class Registry {
   struct Doomed {
     std::vector<std::shared_ptr<Entry>> entries;
     std::vector<Tenancy*> tenancies;
+    std::vector<std::shared_ptr<const Derived>> artefacts;
+    std::unique_ptr<DerivedSet> set;
+    std::vector<BlockRef> holds;
+    std::vector<std::string> spilled;  // keys that nobody will load any more
+    SpillTarget* target = nullptr;
     Doomed() = default;
     Doomed(const Doomed&) = delete;
-    ~Doomed() { for (Tenancy* tenancy : tenancies) delete tenancy; }
+    ~Doomed() {
+      for (Tenancy* tenancy : tenancies) delete tenancy;
+      if (target != nullptr) for (const std::string& key : spilled) target->erase(key);
+    }
   };
+  using Lock = std::unique_lock<std::mutex>;
 
   // A (tensor, model) pair as a key. Both views point into the tenancy's entry and model once it is listed.
   struct Pair {
@@ -205,14 +261,19 @@ class Registry {
 
   // Not pinned, no lease, no Lease object, no grant or only stale ones.
   bool is_idle(const Entry& entry, TimePoint now) const {
-    if (entry.pinned) return false;
-    TimePoint fresh_since = entry.fresh_since;
+    TimePoint last_used{};
+    return is_unused(entry, last_used) && (entry.grants.empty() || now - last_used >= grace_period_);
+  }
+  // Not pinned, no lease, no Lease object, no writer. last_used becomes the time of its last release, grant or registration where that is later.
+  static bool is_unused(const Entry& entry, TimePoint& last_used) {
+    if (entry.pinned || !entry.writer.empty()) return false;
+    last_used = std::max(last_used, entry.fresh_since);
     for (const Tenancy* tenancy : entry.tenancies) {
       const Tenancy::Counts counts = tenancy->counts();
       if (counts.held > 0 || counts.objects > 0) return false;
-      fresh_since = std::max(fresh_since, counts.last_release);
+      last_used = std::max(last_used, counts.last_release);
     }
-    return entry.grants.empty() || now - fresh_since >= grace_period_;
+    return true;
   }
   // Whether freeing the names on a block frees its bytes: all are idle and nobody else has a handle.
   bool block_is_free(const std::vector<Entry*>& entries, TimePoint now) const {
@@ -248,14 +309,54 @@ class Registry {
     return false;
   }
   inline void unlist(Tenancy& tenancy, Doomed& doomed);
+  inline bool take_off(Entry& entry, TimePoint now, Doomed& doomed);
   // Takes a closed entry out. Says whether its block went too.
   inline bool remove(Entry& entry, TimePoint now, Doomed& doomed);
-  inline bool make_room(std::size_t missing, TimePoint now, Doomed& doomed, std::size_t& available);
   inline std::string holders_text(TimePoint now) const;
+  inline void drop_past(TimePoint now, Doomed& doomed);
+  inline void replace(const std::shared_ptr<Entry>& old, const std::shared_ptr<Entry>& next, TimePoint now, Doomed& doomed);
+
+  // Steps that may have to give the lock back. `again`: they did, so whatever the caller knows may have changed.
+  enum class Step { ready, again };
+  struct Victim {
+    Block* block;
+    bool for_good;  // it cannot come back: its names go
+    double score;
+  };
+  inline Found acquire_slowly(LeaseNode& node, std::string_view name, std::string_view model, DType dtype, const void* storage_identity);
+  inline Step make_room(Lock& lock, std::string_view storage, std::size_t bytes, const std::string& name, TimePoint now, Doomed& doomed);
+  inline Step make_resident(Lock& lock, const Entry& entry, TimePoint now, Doomed& doomed);
+  inline std::vector<Victim> victims(TimePoint now, bool tidy, MemoryMode mode);
+  inline void send_away(Lock& lock, const std::vector<Victim>& chosen, TimePoint now, Doomed& doomed, OptimizationResult* result = nullptr);
+  inline std::size_t derived_bytes() const;
+  inline std::size_t drop_artefacts(std::size_t wanted, Doomed& doomed);
+  bool comes_back(const Block& block) const { return block.droppable() || (spill_ && block.restorable()); }
+  inline bool may_equal_another(const Entry& entry) const;
+  inline std::size_t content_key(const Entry& entry) const;
+  inline std::shared_ptr<Entry> twin_of(Lock& lock, const Entry& entry);
+  inline std::string next_key();
+  void blocks_changed(TimePoint now) {
+    if (recorder_->timeline) recorder_->timeline->blocks_changed(now, blocks_.bytes());
+  }
 
   const std::chrono::steady_clock::duration grace_period_;
+  const MemoryMode mode_;
+  const std::shared_ptr<SpillTarget> spill_;
+  const bool deduplicate_;
+  const std::size_t deduplicate_from_;
   mutable std::mutex mutex_;
+  std::condition_variable changed_;  // a block's residence, a writer's turn
+  std::size_t in_transit_ = 0;       // blocks on the way out or in, and comparisons that hold on to one
   std::unordered_map<std::string_view, std::shared_ptr<Entry>> names_;
+  std::vector<std::shared_ptr<Entry>> past_;  // versions that were replaced while Lease objects held them
+  struct Turns {                              // of the writers of one name
+    std::deque<std::size_t> waiting;
+    bool taken = false;
+    std::thread::id owner;
+  };
+  std::map<std::string, Turns, std::less<>> turns_;
+  std::size_t next_turn_ = 0, next_key_ = 0, evictions_ = 0, reloads_ = 0, deduplicated_ = 0, deduplicated_bytes_ = 0;
+  std::unordered_multimap<std::size_t, Entry*> contents_;  // what may be compared, by type, shape and storage
   std::unordered_map<std::string_view, std::shared_ptr<Model>> models_;
   BlockTable blocks_;
   SharingPatterns patterns_;

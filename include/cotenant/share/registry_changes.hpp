@@ -20,55 +20,69 @@ inline std::string describe(const Entry& entry) {
   return to_string(entry.layout.shape) + " " + std::string(to_string(entry.dtype)) + " in " + std::string(entry.block->storage_name());
 }
 
-inline std::shared_ptr<Entry> Registry::admit(std::shared_ptr<Entry> candidate, Same same, const TensorOptions& options, LeaseNode* node,
-                                              std::string_view model) {
+inline Registry::Admitted Registry::admit(std::shared_ptr<Entry> candidate, Same same, const TensorOptions& options, LeaseNode* node, std::string_view model) {
   const TimePoint now = recorder_->clock.now();
-  std::string taken, refused;
+  bool compared = same == Same::elements || !may_equal_another(*candidate);
   Doomed doomed;
-  {
-    const std::lock_guard lock(mutex_);
+  doomed.target = spill_.get();
+  Lock lock(mutex_);
+  for (;;) {
     const auto found = names_.find(candidate->name);
     if (found != names_.end()) {
-      const Entry& existing = *found->second;
-      const bool is_same = existing.dtype == candidate->dtype && existing.block->storage_identity() == candidate->block->storage_identity() &&
-                           (same == Same::elements ? existing.block == candidate->block && existing.layout == candidate->layout
-                                                   : existing.layout.shape == candidate->layout.shape);
-      if (is_same) doomed.entries.push_back(std::exchange(candidate, found->second));
-      else taken = describe(existing) + (same == Same::elements && existing.layout.shape == candidate->layout.shape ? ", of other elements" : "");
-    } else if (const std::size_t missing = blocks_.missing_for(*candidate->block); missing > 0) {
-      std::size_t available = 0;
-      if (!make_room(missing, now, doomed, available))
-        refused = format_bytes(blocks_.bytes()) + " of " + format_bytes(blocks_.max_bytes()) + " are taken and " + format_bytes(available) +
-                  " of them can be freed now. Holding on: " + holders_text(now);
+      const std::shared_ptr<Entry> existing = found->second;
+      const bool is_same = existing->dtype == candidate->dtype && existing->block->storage_identity() == candidate->block->storage_identity() &&
+                           (same == Same::elements ? existing->block == candidate->block && existing->layout == candidate->layout
+                                                   : existing->layout.shape == candidate->layout.shape);
+      if (!is_same) {
+        const std::string taken = describe(*existing) + (same == Same::elements && existing->layout.shape == candidate->layout.shape ? ", of other elements" : "");
+        doomed.entries.push_back(existing);
+        lock.unlock();
+        raise<AlreadyRegistered>("cannot register '" + candidate->name + "' as " + describe(*candidate) + ": the name is taken by " + taken +
+                                 ". Use another name, or release and forget() that tensor first");
+      }
+      if (make_resident(lock, *existing, now, doomed) == Step::again) {
+        doomed.entries.push_back(existing);
+        continue;
+      }
+      doomed.entries.push_back(std::exchange(candidate, existing));
+    } else {
+      if (!std::exchange(compared, true)) {
+        const auto begin = EventLog::Clock::now();
+        if (std::shared_ptr<Entry> twin = twin_of(lock, *candidate)) {
+          ++deduplicated_;
+          deduplicated_bytes_ += candidate->element_bytes();
+          recorder_->note(EventKind::dedup, candidate->name, options.producer, candidate->element_bytes(), EventLog::Clock::now() - begin);
+          doomed.entries.push_back(std::exchange(candidate, std::move(twin)));
+        }
+        continue;  // the lock was given back
+      }
+      if (!blocks_.contains(candidate->block) &&
+          make_room(lock, candidate->block->storage_name(), candidate->block->bytes(), candidate->name, now, doomed) == Step::again)
+        continue;
+      candidate->producer = options.producer;
+      candidate->fresh_since = now;
+      candidate->order = next_order_++;
+      names_.emplace(candidate->name, candidate);
+      if (blocks_.add(*candidate)) blocks_changed(now);
+      if (may_equal_another(*candidate)) contents_.emplace(content_key(*candidate), candidate.get());
+      candidate->block->publish();
+      recorder_->note(EventKind::registered, candidate->name, options.producer, candidate->element_bytes());
     }
-    if (taken.empty() && refused.empty()) {
-      if (names_.find(candidate->name) == names_.end()) {
-        candidate->producer = options.producer;
-        candidate->fresh_since = now;
-        candidate->order = next_order_++;
-        names_.emplace(candidate->name, candidate);
-        if (blocks_.add(*candidate) && recorder_->timeline) recorder_->timeline->blocks_changed(now, blocks_.bytes());
-        candidate->block->publish();
-      }
-      if (options.pinned) candidate->pinned = true;
-      for (const std::string& consumer : options.consumers) {
-        if (candidate->grants.insert(consumer).second) candidate->fresh_since = std::max(candidate->fresh_since, now);
-        model_of(consumer)->active = true;
-      }
-      if (!options.producer.empty()) {
-        model_of(options.producer)->active = true;
-        tenancy_of(candidate, options.producer).hold(now);
-      }
-      if (node != nullptr) static_cast<void>(tenancy_of(candidate, model).attach(*node, false, now));
-    }
+    break;
   }
-  if (!taken.empty())
-    raise<AlreadyRegistered>("cannot register '" + candidate->name + "' as " + describe(*candidate) + ": the name is taken by " + taken +
-                             ". Use another name, or release and forget() that tensor first");
-  if (!refused.empty())
-    raise<BudgetExceeded>("no room for '" + candidate->name + "' (" + format_bytes(candidate->block->bytes()) + "): " + refused +
-                          ". Release or unpin some of these, or raise max_memory");
-  return candidate;
+  if (options.pinned) candidate->pinned = true;
+  if (options.priority > 0 && options.priority != 1) candidate->priority = options.priority;
+  for (const std::string& consumer : options.consumers) {
+    if (candidate->grants.insert(consumer).second) candidate->fresh_since = std::max(candidate->fresh_since, now);
+    model_of(consumer)->active = true;
+  }
+  if (!options.producer.empty()) {
+    model_of(options.producer)->active = true;
+    tenancy_of(candidate, options.producer).hold(now);
+  }
+  if (node != nullptr) static_cast<void>(tenancy_of(candidate, model).attach(*node, false, now));
+  BlockRef hold(candidate->block);
+  return {std::move(candidate), std::move(hold)};
 }
 
 inline void Registry::unlist(Tenancy& tenancy, Doomed& doomed) {
@@ -76,7 +90,8 @@ inline void Registry::unlist(Tenancy& tenancy, Doomed& doomed) {
   {
     Shard& shard = shard_of(pair);
     const std::lock_guard lock(shard.lock);
-    shard.tenancies.erase(pair);
+    const auto found = shard.tenancies.find(pair);  // may be the tenancy of the tensor's next version
+    if (found != shard.tenancies.end() && found->second == &tenancy) shard.tenancies.erase(found);
   }
   std::erase(tenancy.entry()->tenancies, &tenancy);
   std::erase(tenancy.model()->tenancies, &tenancy);
@@ -87,55 +102,49 @@ inline void Registry::unlist(Tenancy& tenancy, Doomed& doomed) {
   if (tenancy.unlist()) doomed.tenancies.push_back(&tenancy);
 }
 
+// Takes an entry off its block. Says whether it was the last one there.
+inline bool Registry::take_off(Entry& entry, TimePoint now, Doomed& doomed) {
+  const auto [first, last] = contents_.equal_range(content_key(entry));
+  for (auto at = first; at != last; ++at)
+    if (at->second == &entry) {
+      contents_.erase(at);
+      break;
+    }
+  std::string spilled = blocks_.record(entry.block).spilled;
+  if (!blocks_.remove(entry)) return false;
+  if (!spilled.empty()) doomed.spilled.push_back(std::move(spilled));
+  blocks_changed(now);
+  return true;
+}
+
 inline bool Registry::remove(Entry& entry, TimePoint now, Doomed& doomed) {
   while (!entry.tenancies.empty()) unlist(*entry.tenancies.back(), doomed);
-  const bool was_last = blocks_.remove(entry);
-  if (was_last && recorder_->timeline) recorder_->timeline->blocks_changed(now, blocks_.bytes());
+  const bool was_last = take_off(entry, now, doomed);
+  recorder_->note(EventKind::forgotten, entry.name, {}, was_last ? entry.block->bytes() : 0);
   const auto found = names_.find(entry.name);
   doomed.entries.push_back(found->second);  // the key lies in the entry: it must outlive the erase
   names_.erase(found);
   return was_last;
 }
 
-// Frees the blocks that can be freed, the largest and longest idle first, until `missing` more bytes are free.
-// Where all of them together are too few, frees nothing, says so and how much `available` was.
-inline bool Registry::make_room(std::size_t missing, TimePoint now, Doomed& doomed, std::size_t& available) {
-  struct Victim {
-    std::vector<Entry*> entries;
-    std::size_t bytes;
-    double cost;
-  };
-  std::vector<Victim> victims;
-  for (const auto& [block, entries] : blocks_.all()) {
-    if (!block_is_free(entries, now) || !close_block(entries)) continue;
-    TimePoint last_used{};
-    for (const Entry* entry : entries) {
-      last_used = std::max(last_used, entry->fresh_since);
-      for (const Tenancy* tenancy : entry->tenancies) last_used = std::max(last_used, tenancy->counts().last_release);
-    }
-    // One second more than its age, so that among fresh ones the largest goes first.
-    victims.push_back({entries, block->bytes(), static_cast<double>(block->bytes()) * (1 + std::chrono::duration<double>(now - last_used).count())});
-    available += block->bytes();
+// Versions that were replaced while Lease objects held them go when the last of those has ended.
+inline void Registry::drop_past(TimePoint now, Doomed& doomed) {
+  for (std::size_t index = past_.size(); index-- > 0;) {
+    const std::shared_ptr<Entry> entry = past_[index];
+    const std::vector<Tenancy*> tenancies = entry->tenancies;
+    for (Tenancy* tenancy : tenancies) if (tenancy->counts().objects == 0) unlist(*tenancy, doomed);
+    if (!entry->tenancies.empty()) continue;
+    take_off(*entry, now, doomed);
+    doomed.entries.push_back(entry);
+    past_.erase(past_.begin() + static_cast<std::ptrdiff_t>(index));
   }
-  std::sort(victims.begin(), victims.end(), [](const Victim& a, const Victim& b) { return a.cost > b.cost; });
-  const bool enough = available >= missing;
-  std::size_t freed = 0;
-  for (const Victim& victim : victims) {
-    const bool goes = enough && freed < missing;
-    if (goes) freed += victim.bytes;
-    for (Entry* entry : victim.entries) {
-      if (goes) remove(*entry, now, doomed);
-      else reopen(*entry);
-    }
-  }
-  return enough;
 }
 
 // "'text_embedding' 1.5 MiB (leased by t5-base ×2), 'weights' 90.0 MiB (pinned)": the largest blocks.
 inline std::string Registry::holders_text(TimePoint now) const {
   constexpr std::size_t most = 8;
   std::vector<const std::vector<Entry*>*> blocks;
-  for (const auto& [block, entries] : blocks_.all()) blocks.push_back(&entries);
+  for (const auto& [block, record] : blocks_.all()) if (record.residence != Residence::away) blocks.push_back(&record.entries);
   std::sort(blocks.begin(), blocks.end(), [](const auto* a, const auto* b) { return a->front()->block->bytes() > b->front()->block->bytes(); });
   std::string text;
   for (std::size_t index = 0; index < blocks.size() && index < most; ++index) {
@@ -144,6 +153,7 @@ inline std::string Registry::holders_text(TimePoint now) const {
     for (const Entry* entry : *blocks[index]) {
       const std::string view = entry == blocks[index]->front() ? "" : " through '" + entry->name + "'";
       if (entry->pinned) because("pinned" + view);
+      if (!entry->writer.empty()) because("being written by " + entry->writer + view);
       for (const Tenancy* tenancy : entry->tenancies) {
         const std::size_t held = tenancy->counts().held;
         if (held > 0) because("leased by " + tenancy->model()->name + (held > 1 ? " ×" + std::to_string(held) : "") + view);
@@ -204,43 +214,54 @@ inline ShareResult Registry::share(std::string_view name, std::string_view produ
   return result;
 }
 
-// Drops a name that nobody leases or pins, whatever its grants. Handles and views of its bytes stay valid.
+// Drops a name that nobody leases, pins or writes, whatever its grants. Handles and views of its bytes stay valid.
 inline bool Registry::forget(std::string_view name) {
   const TimePoint now = recorder_->clock.now();
   Doomed doomed;
-  const std::lock_guard lock(mutex_);
-  const auto found = names_.find(name);
-  if (found == names_.end() || found->second->pinned || !close(*found->second, true)) return false;
-  remove(*found->second, now, doomed);
-  return true;
+  doomed.target = spill_.get();
+  Lock lock(mutex_);
+  for (;;) {
+    const auto found = names_.find(name);
+    if (found == names_.end() || found->second->pinned || !found->second->writer.empty()) return false;
+    const Residence residence = blocks_.record(found->second->block).residence;
+    if (residence == Residence::leaving || residence == Residence::returning) {
+      changed_.wait(lock);
+      continue;
+    }
+    if (!close(*found->second, true)) return false;
+    remove(*found->second, now, doomed);
+    changed_.notify_all();
+    return true;
+  }
 }
 
-inline OptimizationResult Registry::optimize() {
+inline OptimizationResult Registry::optimize(MemoryMode mode) {
   const TimePoint now = recorder_->clock.now();
   OptimizationResult result;
   Doomed doomed;
-  const std::lock_guard lock(mutex_);
+  doomed.target = spill_.get();
+  Lock lock(mutex_);
   result.initial_bytes = blocks_.bytes();
-  const auto take = [&](Entry& entry) {
-    result.freed_names.push_back(entry.name);
-    remove(entry, now, doomed);
-  };
-  std::vector<std::vector<Entry*>> free_blocks;
-  for (const auto& [block, entries] : blocks_.all()) if (block_is_free(entries, now)) free_blocks.push_back(entries);
-  for (const auto& entries : free_blocks)
-    if (close_block(entries)) for (Entry* entry : entries) take(*entry);
+  drop_past(now, doomed);
+  result.freed_bytes = result.initial_bytes - blocks_.bytes();
+  send_away(lock, victims(now, true, mode), now, doomed, &result);
   std::vector<Entry*> spare_views;
   for (const auto& [name, entry] : names_) if (view_is_spare(*entry, now)) spare_views.push_back(entry.get());
   // A view of a view may lose its source's name in this loop.
-  for (Entry* entry : spare_views) if (view_is_spare(*entry, now) && close(*entry)) take(*entry);
+  for (Entry* entry : spare_views)
+    if (view_is_spare(*entry, now) && close(*entry)) {
+      result.freed_names.push_back(entry->name);
+      remove(*entry, now, doomed);
+    }
   // Pairs of models that were released while they still had Lease objects.
   for (const auto& [name, entry] : names_) {
     const std::vector<Tenancy*> tenancies = entry->tenancies;
     for (Tenancy* tenancy : tenancies) if (!tenancy->counts().touched && tenancy->close()) unlist(*tenancy, doomed);
   }
+  if (mode == MemoryMode::memory) result.freed_derived_bytes += drop_artefacts(static_cast<std::size_t>(-1), doomed);
   std::sort(result.freed_names.begin(), result.freed_names.end());
+  std::sort(result.evicted_names.begin(), result.evicted_names.end());
   result.current_bytes = blocks_.bytes();
-  result.freed_bytes = result.initial_bytes - result.current_bytes;
   result.freed_tensors = result.freed_names.size();
   result.percentage = result.initial_bytes == 0 ? 0 : 100.0 * static_cast<double>(result.freed_bytes) / static_cast<double>(result.initial_bytes);
   result.remaining_tensors = names_.size();

@@ -29,6 +29,9 @@ struct TensorUsage {
   std::string source;           // for a view made by create_view: the name it was cut from
   bool pinned = false;
   bool can_be_freed = false;
+  bool resident = true;          // false: its memory was given back, and the next lease brings it back
+  std::size_t version = 1;       // one more with every write lease that ends
+  std::string writer;            // the model that is writing it; empty: none
 };
 
 // One model. Bytes are those of the ranges of its tensors, overlapping views counted once, except total_bytes.
@@ -54,6 +57,12 @@ struct SharingStats {
   std::size_t saved_bytes = 0;     // separate_bytes - true_bytes: (k - 1) times each byte that k models hold
   std::size_t hits = 0;
   std::size_t misses = 0;
+  std::size_t away_bytes = 0;        // blocks that were evicted and return with the next lease; not part of true_bytes
+  std::size_t evictions = 0;
+  std::size_t reloads = 0;
+  std::size_t deduplicated = 0;      // registrations that found their content in memory already
+  std::size_t deduplicated_bytes = 0;
+  std::map<std::string, std::size_t> storage_bytes;  // true_bytes by kind of storage
   double hit_rate = 0;             // hits / (hits + misses); 0 before the first get
   std::map<std::string, TensorUsage, std::less<>> tensors;
   std::map<std::string, ModelUsage, std::less<>> models;
@@ -74,16 +83,26 @@ struct OptimizationResult {
   std::size_t freed_tensors = 0;
   double percentage = 0;              // freed_bytes of initial_bytes, 0 to 100
   std::size_t remaining_tensors = 0;
+  std::size_t freed_derived_bytes = 0;  // unused artefacts that were dropped; not part of freed_bytes
   std::size_t trimmed_bytes = 0;      // recycled heap memory given back to the system as well
   std::vector<std::string> freed_names;
+  std::vector<std::string> evicted_names;  // those of the freed tensors that stay registered: the next lease brings them back
+};
+
+// Registered tensors on different bytes that hold the same: measured, not guessed.
+struct MeasuredDuplicate {
+  std::vector<std::string> tensors;  // the first one's bytes would do for all
+  bool equal_shapes = true;          // false: the others equal the beginning of the first along one axis, as padded or cut tables do
+  std::size_t saved_bytes = 0;       // what registering them as one tensor, or as views of the first, saves
 };
 
 struct OptimizationRecommendations {
   std::vector<TensorUsage> largest_tensors;        // by extra_bytes, at most ten
   std::vector<TensorUsage> low_reference_tensors;  // not pinned and held by at most one model
   std::vector<SharingOpportunity> opportunities;
+  std::vector<MeasuredDuplicate> duplicates;
   std::size_t idle_bytes = 0;                      // blocks with no lease and no pin: optimize_memory's, now or after the grace period
-  std::size_t potential_savings = 0;               // idle_bytes + every opportunity's potential_bytes
+  std::size_t potential_savings = 0;               // idle_bytes + every opportunity's potential_bytes + what duplicates would save
   std::vector<std::string> advice;                 // the same as sentences
 };
 

@@ -8,10 +8,12 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "cotenant/share/events.hpp"
 #include "cotenant/share/tensor.hpp"
 #include "cotenant/share/timeline.hpp"
 
@@ -36,6 +38,16 @@ class SpinLock {
 struct Recorder {
   Clock clock;
   std::unique_ptr<Timeline> timeline;  // null: not recorded
+  std::unique_ptr<EventLog> events = nullptr;
+
+  bool watched() const { return timeline || events; }
+  void note(EventKind kind, std::string_view tensor, std::string_view model, std::size_t bytes, EventLog::Clock::duration duration = {}) const {
+    if (events) events->record(kind, tensor, model, bytes, duration);
+  }
+  // Outside of every lock.
+  void deliver() const {
+    if (events && events->has_callback()) events->deliver();
+  }
 };
 
 class Tenancy;
@@ -55,11 +67,17 @@ struct Entry {
   TimePoint fresh_since{};  // registration, latest grant, or latest release by a model that is not listed any more
   std::vector<Tenancy*> tenancies;
   std::size_t order = 0;  // of registration
+  std::size_t version = 1;  // write leases that ended, and one
+  double priority = 1;
+  std::string writer;       // the model whose write lease is under way
 
   Entry() = default;
   Entry(const Entry&) = delete;
   Entry& operator=(const Entry&) = delete;
   virtual ~Entry() = default;
+  // The same name on another block.
+  virtual std::shared_ptr<Entry> on(const BlockRef& other, const Layout& there) const = 0;
+  std::size_t element_bytes() const { return element_count(layout.shape) * size_of(dtype); }
 };
 
 template <Element T, Storage S> struct TypedEntry final : Entry {
@@ -69,6 +87,11 @@ template <Element T, Storage S> struct TypedEntry final : Entry {
     layout = tensor.layout();
     block = tensor.block().get();
     ranges = std::make_shared<const ByteRanges>(byte_ranges(block, layout, sizeof(T)));
+  }
+  std::shared_ptr<Entry> on(const BlockRef& other, const Layout& there) const override {
+    auto entry = std::make_shared<TypedEntry>(name, SharedTensor<T, S>(other, there));
+    entry->source = source;
+    return entry;
   }
   const SharedTensor<T, S> tensor;
 };
@@ -159,6 +182,7 @@ class Tenancy {
     link(node);
     ++counts_.objects;
     ++counts_.held;
+    if (recorder_->events) recorder_->note(EventKind::lease, entry_->name, model_->name, entry_->element_bytes());
     return true;
   }
   bool is_linked(const LeaseNode& node) const {
@@ -190,6 +214,37 @@ class Tenancy {
     const std::lock_guard lock(lock_);
     closed_ = false;
   }
+  // As close(), for a writer: a lease without an object looks at nothing, so it may stay.
+  bool close_to_readers() {
+    const std::lock_guard lock(lock_);
+    if (counts_.objects > 0) return false;
+    closed_ = true;
+    return true;
+  }
+  // What the tenancy of the tensor's next version goes on with.
+  struct Legacy {
+    std::size_t hits = 0;
+    bool touched = false, holds = false;
+    TimePoint last_release{};
+  };
+  // No lease begins here any more; those with objects go on until their objects end.
+  Legacy retire(TimePoint now) {
+    const std::lock_guard lock(lock_);
+    closed_ = true;
+    const Legacy legacy{std::exchange(counts_.hits, 0), counts_.touched, anonymous_ > 0, counts_.last_release};
+    for (; anonymous_ > 0; --anonymous_) finish(now);
+    return legacy;
+  }
+  void inherit(const Legacy& legacy, TimePoint now) {
+    const std::lock_guard lock(lock_);
+    counts_.hits += legacy.hits;
+    counts_.last_release = std::max(counts_.last_release, legacy.last_release);
+    if (legacy.holds) {
+      ++anonymous_;
+      begin(now);
+    }
+    counts_.touched = counts_.touched || legacy.touched;
+  }
   // The registry lists it no longer. True where the caller must delete it, outside of every lock.
   bool unlist() {
     const std::lock_guard lock(lock_);
@@ -214,11 +269,17 @@ class Tenancy {
   }
   void begin(TimePoint now) {
     counts_.touched = true;
-    if (counts_.held++ == 0 && recorder_->timeline) recorder_->timeline->holding_changed(now, model_->name, entry_->name, entry_->ranges, true);
+    const bool first = counts_.held++ == 0;
+    if (recorder_->watched()) record(now, first, true);
   }
   void finish(TimePoint now) {
     counts_.last_release = std::max(counts_.last_release, now);
-    if (--counts_.held == 0 && recorder_->timeline) recorder_->timeline->holding_changed(now, model_->name, entry_->name, entry_->ranges, false);
+    const bool last = --counts_.held == 0;
+    if (recorder_->watched()) record(now, last, false);
+  }
+  void record(TimePoint now, bool changed, bool held) const {
+    if (changed && recorder_->timeline) recorder_->timeline->holding_changed(now, model_->name, entry_->name, entry_->ranges, held);
+    recorder_->note(held ? EventKind::lease : EventKind::release, entry_->name, model_->name, entry_->element_bytes());
   }
   std::size_t end(std::size_t most, TimePoint now) {
     std::size_t ended = 0;
@@ -245,6 +306,8 @@ inline bool LeaseNode::release() noexcept {
   if (tenancy_ == nullptr) return false;
   Tenancy* const tenancy = std::exchange(tenancy_, nullptr);
   const TimePoint now = tenancy->recorder_->clock.now();
+  // The tenancy may be gone when the callback is called.
+  const std::shared_ptr<Recorder> told = tenancy->recorder_->events ? tenancy->recorder_ : nullptr;
   bool ended = false, last = false;
   {
     const std::lock_guard lock(tenancy->lock_);
@@ -256,6 +319,7 @@ inline bool LeaseNode::release() noexcept {
     last = --tenancy->counts_.objects == 0 && !tenancy->listed_;
   }
   if (last) delete tenancy;
+  if (told) told->deliver();
   return ended;
 }
 

@@ -1,0 +1,137 @@
+// Registry, continued: equal content. Found when a tensor is registered, so that it takes no second place; and measured on demand.
+#ifndef COTENANT_SHARE_DUPLICATES_HPP
+#define COTENANT_SHARE_DUPLICATES_HPP
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cotenant/share/residence.hpp"
+
+namespace cotenant::detail {
+
+// Whether two runs of bytes are equal. Three short samples come first: they tell nearly all tensors of one shape apart
+// without touching more than three pages of each.
+inline bool equal_bytes(const char* a, const char* b, std::size_t bytes) {
+  constexpr std::size_t sample = 64;
+  if (bytes > 3 * sample)
+    for (std::size_t at : {std::size_t{0}, bytes / 2, bytes - sample}) if (std::memcmp(a + at, b + at, sample) != 0) return false;
+  return bytes == 0 || std::memcmp(a, b, bytes) == 0;
+}
+
+inline const char* first_byte(const Block& block, const Layout& layout, DType dtype) {
+  return static_cast<const char*>(block.data()) + static_cast<std::size_t>(layout.offset) * size_of(dtype);
+}
+
+// A view keeps its bytes as they are, and work that is under way need not be waited for.
+inline bool Registry::may_equal_another(const Entry& entry) const {
+  return deduplicate_ && entry.source.empty() && entry.element_bytes() >= deduplicate_from_ && entry.block->host_accessible() && entry.block->ready() &&
+         is_contiguous(entry.layout.shape, entry.layout.strides);
+}
+
+inline std::size_t Registry::content_key(const Entry& entry) const {
+  std::size_t key = static_cast<std::size_t>(entry.dtype) + reinterpret_cast<std::uintptr_t>(entry.block->storage_identity());
+  for (std::size_t extent : entry.layout.shape) key = (key ^ extent) * static_cast<std::size_t>(0x9E3779B97F4A7C15ull);
+  return key;
+}
+
+// The candidate on the block of a registered tensor that equals it byte for byte, or null. Gives the lock back meanwhile.
+// Nothing is read until a tensor of the same type, shape and storage on another block is registered: a first checkpoint costs no read.
+inline std::shared_ptr<Entry> Registry::twin_of(Lock& lock, const Entry& entry) {
+  // More tensors of one shape than this are rather a cache's pages than a model's weights.
+  constexpr std::size_t most = 64;
+  std::vector<std::pair<BlockRef, Layout>> others;
+  const auto [first, last] = contents_.equal_range(content_key(entry));
+  for (auto at = first; at != last && others.size() < most; ++at) {
+    const Entry& other = *at->second;
+    if (other.block == entry.block || other.dtype != entry.dtype || !(other.layout.shape == entry.layout.shape) ||
+        other.block->storage_identity() != entry.block->storage_identity() || blocks_.record(other.block).residence != Residence::resident)
+      continue;
+    others.emplace_back(BlockRef(other.block), other.layout);
+  }
+  if (others.empty()) return nullptr;
+  ++in_transit_;  // these handles keep blocks from leaving: whoever needs room waits
+  lock.unlock();
+  std::shared_ptr<Entry> twin;
+  const char* const data = first_byte(*entry.block, entry.layout, entry.dtype);
+  for (const auto& [block, layout] : others) {
+    block->wait();
+    if (!equal_bytes(data, first_byte(*block, layout, entry.dtype), entry.element_bytes())) continue;
+    twin = entry.on(block, layout);
+    entry.block->drop_pages(data, entry.element_bytes());  // never read again, where they are a file's
+    break;
+  }
+  others.clear();
+  lock.lock();
+  --in_transit_;
+  changed_.notify_all();
+  return twin;
+}
+
+inline std::vector<MeasuredDuplicate> Registry::duplicates() {
+  struct Content {
+    std::string name;
+    DType dtype;
+    Layout layout;
+    BlockRef block;
+    const char* data;
+    std::size_t bytes;
+    bool taken = false;
+  };
+  std::vector<Content> contents;
+  {
+    Lock lock(mutex_);
+    for (const auto& [name, entry] : names_)
+      if (entry->element_bytes() >= deduplicate_from_ && entry->source.empty() && entry->block->host_accessible() && entry->block->ready() &&
+          blocks_.record(entry->block).residence == Residence::resident && is_contiguous(entry->layout.shape, entry->layout.strides))
+        contents.push_back({entry->name, entry->dtype, entry->layout, BlockRef(entry->block), first_byte(*entry->block, entry->layout, entry->dtype), entry->element_bytes()});
+    ++in_transit_;
+  }
+  // Large ones first: the others are looked for in them.
+  std::sort(contents.begin(), contents.end(), [](const Content& a, const Content& b) { return a.bytes != b.bytes ? a.bytes > b.bytes : a.name < b.name; });
+  std::vector<MeasuredDuplicate> result;
+  for (std::size_t i = 0; i < contents.size(); ++i) {
+    const Content& whole = contents[i];
+    if (whole.taken) continue;
+    MeasuredDuplicate equal{{whole.name}, true, 0}, part{{whole.name}, false, 0};
+    for (std::size_t j = i + 1; j < contents.size(); ++j) {
+      Content& other = contents[j];
+      const std::size_t rank = whole.layout.shape.rank();
+      if (other.taken || other.dtype != whole.dtype || other.layout.shape.rank() != rank || other.data == whole.data) continue;
+      // The one axis along which they differ; rows of the smaller one are beginnings of the larger one's.
+      std::size_t axis = rank, differing = 0;
+      for (std::size_t k = 0; k < rank; ++k) if (other.layout.shape[k] != whole.layout.shape[k]) axis = k, ++differing;
+      if (differing > 1 || (differing == 1 && other.layout.shape[axis] > whole.layout.shape[axis])) continue;
+      std::size_t runs = 1;
+      for (std::size_t k = 0; k < axis && differing == 1; ++k) runs *= other.layout.shape[k];
+      const std::size_t long_run = whole.bytes / runs, short_run = other.bytes / runs;
+      bool same = true;
+      for (std::size_t run = 0; same && run < runs; ++run) same = equal_bytes(whole.data + run * long_run, other.data + run * short_run, short_run);
+      if (!same) continue;
+      other.taken = true;
+      MeasuredDuplicate& found = differing == 0 ? equal : part;
+      found.tensors.push_back(other.name);
+      found.saved_bytes += other.bytes;
+    }
+    for (MeasuredDuplicate* found : {&equal, &part}) if (found->tensors.size() > 1) result.push_back(std::move(*found));
+  }
+  contents.clear();
+  Lock lock(mutex_);
+  --in_transit_;
+  changed_.notify_all();
+  lock.unlock();
+  std::stable_sort(result.begin(), result.end(), [](const MeasuredDuplicate& a, const MeasuredDuplicate& b) { return a.saved_bytes > b.saved_bytes; });
+  return result;
+}
+
+}  // namespace cotenant::detail
+
+#endif

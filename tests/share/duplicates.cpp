@@ -1,0 +1,106 @@
+// Equal content: one block under several names, protected by copy-on-write, and measured opportunities.
+#include "cotenant/share/duplicates.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cotenant/share/manager.hpp"
+#include "support.hpp"
+
+namespace ct = cotenant;
+using namespace share_tests;
+using namespace cotenant::literals;
+
+namespace {
+constexpr std::size_t count = 64_KiB / sizeof(float);
+}
+
+TEST_CASE("equal tensors become one block with several names") {
+  ct::TensorSharingManager manager{{.record_events = true}};
+  const auto a = manager.register_tensor("a", ramp(count));
+  auto mine = ramp(count);
+  const auto b = manager.register_tensor("b", mine, {.producer = "m"});
+  CHECK(a.block() == b.block());
+  CHECK_NOTHROW(mine.mutable_view());  // it was not taken
+  CHECK(manager.stats().true_bytes == 64_KiB);
+  CHECK(manager.stats().deduplicated == 1);
+  CHECK(manager.stats().deduplicated_bytes == 64_KiB);
+  CHECK(manager.event_counts()[ct::EventKind::dedup] == 1);
+  CHECK(manager.tensor_memory_usage().at("b").holders.contains("m"));
+  SUBCASE("a writer of one name does not change the other") {
+    {
+      auto write = manager.write<float>("b", "w");
+      CHECK_FALSE(write.in_place());
+      write.view()(0) = -1;
+    }
+    CHECK(manager.get<float>("a", "m")->view()(0) == 0.0f);
+    CHECK(manager.get<float>("b", "m")->view()(0) == -1.0f);
+    const auto c = manager.register_tensor("c", ramp(count));
+    CHECK(c.block() == a.block());
+  }
+  SUBCASE("forgetting one keeps the other") {
+    CHECK(manager.forget("a"));
+    CHECK(manager.get<float>("b", "m")->view()(9) == 9.0f);
+    CHECK(manager.stats().true_bytes == 64_KiB);
+  }
+}
+
+TEST_CASE("what differs in one byte, in shape, in type or in storage is not the same") {
+  ct::TensorSharingManager manager;
+  manager.register_tensor("a", ramp(count));
+  auto other = ramp(count);
+  other.mutable_view()(count / 3) += 1;
+  manager.register_tensor("b", other);
+  manager.register_tensor("c", ramp(count).reshape({2, count / 2}));
+  manager.register_tensor("d", ramp(count).reshape({count / 2, 2}).transpose());
+  manager.register_tensor("small", ramp());
+  manager.register_tensor("small too", ramp());
+  std::vector<float> memory(count);
+  for (std::size_t i = 0; i < count; ++i) memory[i] = static_cast<float>(i);
+  manager.register_tensor("e", ct::borrow(std::span<float>(memory), {count}));
+  CHECK(manager.stats().deduplicated == 0);
+  ct::TensorSharingManager off{{.deduplicate = false}};
+  off.register_tensor("a", ramp(count));
+  off.register_tensor("b", ramp(count));
+  CHECK(off.stats().true_bytes == 128_KiB);
+}
+
+TEST_CASE("a tensor that needs no room of its own is admitted to a full budget") {
+  ct::TensorSharingManager manager{{.max_memory = 64_KiB}};
+  manager.register_tensor("a", ramp(count), {.producer = "m"});
+  CHECK_NOTHROW(manager.register_tensor("b", ramp(count), {.producer = "m"}));
+  CHECK_THROWS_AS(manager.register_tensor("c", ct::zeros<float>({count}), {.producer = "m"}), ct::BudgetExceeded);
+}
+
+TEST_CASE("duplicates that were not joined are found by comparing") {
+  ct::TensorSharingManager manager{{.deduplicate = false, .deduplicate_from = 1024}};
+  CHECK(manager.find_duplicates().empty());
+  manager.register_tensor("table", ramp(4096).reshape({64, 64}));
+  manager.register_tensor("same table", ramp(4096).reshape({64, 64}));
+  manager.register_tensor("cut", ramp(2048).reshape({32, 64}));
+  auto narrow = ct::empty<float>({64, 16});
+  for (std::size_t i = 0; i < 64; ++i)
+    for (std::size_t j = 0; j < 16; ++j) narrow.mutable_view()(i, j) = static_cast<float>(i * 64 + j);
+  manager.register_tensor("narrow", std::move(narrow));
+  manager.register_tensor("other", ct::full<float>({64, 64}, 5));
+  manager.register_tensor("other type", ct::zeros<std::int32_t>({64, 64}));
+  const auto half = manager.create_view<float>("table", "view", {0, 0}, {32, 64}, "m");  // shares already
+  const auto found = manager.find_duplicates();
+  REQUIRE(found.size() == 2);
+  CHECK(found[0].tensors == std::vector<std::string>{"same table", "table"});
+  CHECK(found[0].equal_shapes);
+  CHECK(found[0].saved_bytes == 16384);
+  CHECK(found[1].tensors == std::vector<std::string>{"same table", "cut", "narrow"});
+  CHECK_FALSE(found[1].equal_shapes);
+  CHECK(found[1].saved_bytes == 8192 + 4096);
+  const auto advice = manager.optimization_recommendations();
+  CHECK(advice.duplicates.size() == 2);
+  CHECK(advice.potential_savings >= 16384 + 8192 + 4096);
+  CHECK(contains(advice.advice[1], "'table' hold the same as 'same table': 16.0 KiB"));
+  CHECK(manager.optimize_memory().freed_tensors == 5);  // the comparison held on to nothing
+}

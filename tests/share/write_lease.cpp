@@ -1,0 +1,88 @@
+// WriteLease: the object. Moving, ending, what it gives access to, outliving the manager.
+#include "cotenant/share/write_lease.hpp"
+
+#include <doctest/doctest.h>
+
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "cotenant/share/manager.hpp"
+#include "support.hpp"
+
+namespace ct = cotenant;
+using namespace share_tests;
+
+TEST_CASE("a write lease begins with the elements, and its end publishes them") {
+  static_assert(!std::is_copy_constructible_v<ct::WriteLease<float>> && std::is_nothrow_move_constructible_v<ct::WriteLease<float>>);
+  ct::TensorSharingManager manager;
+  manager.register_tensor("x", ramp());
+  const auto handle = *manager.get<float>("x", "r");
+  auto write = manager.write<float>("x", "w");
+  CHECK(write);
+  CHECK_FALSE(write.in_place());  // the handle
+  CHECK(write.name() == "x");
+  CHECK(write.model() == "w");
+  CHECK(write.version() == 2);
+  CHECK(write->shape() == ct::Shape{16});
+  CHECK(write.view()(5) == 5.0f);
+  write.view()(5) = 50;
+  CHECK(manager.get<float>("x", "r")->view()(5) == 5.0f);
+  auto moved = std::move(write);
+  CHECK_FALSE(write);
+  CHECK(contains(message_of<ct::InvalidArgument>([&] { static_cast<void>(write.view()); }), "write()"));
+  moved.commit();
+  moved.commit();
+  CHECK_FALSE(moved);
+  CHECK_FALSE(moved.discard());
+  CHECK(manager.get<float>("x", "r")->view()(5) == 50.0f);
+  CHECK(handle.view()(5) == 5.0f);
+  CHECK(message_of<ct::ReadOnly>([&] { (*manager.get<float>("x", "r")).slice(0, 0, 4).mutable_view(); }).size() > 0);
+}
+
+TEST_CASE("views and slices keep what they were cut from; only the named elements are copied") {
+  ct::TensorSharingManager manager;
+  manager.register_tensor("x", ramp(4096));
+  const auto tail = manager.create_view<float>("x", "tail", {4080}, {16}, "v");
+  {
+    auto write = manager.write<float>("tail", "w");
+    CHECK(write->block()->bytes() == 64);
+    CHECK(write->layout().offset == 0);
+    write.view()(0) = -1;
+  }
+  CHECK(tail->view()(0) == 4080.0f);
+  CHECK(manager.get<float>("x", "m")->view()(4080) == 4080.0f);
+  CHECK(manager.get<float>("tail", "m")->view()(0) == -1.0f);
+  {
+    auto write = manager.write<float>("x", "w");
+    write.view()(4080) = -2;
+  }
+  CHECK(tail->view()(0) == 4080.0f);
+}
+
+TEST_CASE("discarding and assigning") {
+  ct::TensorSharingManager manager;
+  manager.register_tensor("x", ramp());
+  manager.register_tensor("y", ramp(32));
+  const auto handle = *manager.get<float>("x", "r");
+  auto write = manager.write<float>("x", "w");
+  write.view()(0) = 9;
+  CHECK(write.discard());
+  CHECK(manager.get<float>("x", "r")->view()(0) == 0.0f);
+  write = manager.write<float>("x", "w");
+  write.view()(0) = 9;
+  write = manager.write<float>("y", "w");  // ends the first
+  CHECK(manager.get<float>("x", "r")->view()(0) == 9.0f);
+  CHECK(write.in_place());
+  CHECK_FALSE(write.discard());  // there is no old version left
+  CHECK(write);
+}
+
+TEST_CASE("a write lease may outlive the manager") {
+  std::optional<ct::TensorSharingManager> manager(std::in_place);
+  manager->register_tensor("x", ramp());
+  auto write = manager->write<float>("x", "w");
+  manager.reset();
+  write.view()(1) = 3;
+  CHECK(write.view()(1) == 3.0f);
+}
