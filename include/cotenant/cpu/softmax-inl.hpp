@@ -49,7 +49,7 @@ template <std::int64_t Compiled> struct Softmaxes {
                    out.size() > cpu::caches().level3 / sizeof(float);
     // A vector takes about 8 cycles.
     const double nanoseconds = 0.15 * static_cast<double>(plan.length);
-    if (is_sideways(plan)) cpu::parallel_for(plan.outer.outer_count(1) * groups(plan), nanoseconds * static_cast<double>(group_rows()), &run_sideways, &plan);
+    if (is_sideways(plan)) cpu::parallel_for(plan.outer.outer_count(1) * groups(plan), nanoseconds * static_cast<double>(group_rows(plan)), &run_sideways, &plan);
     else cpu::parallel_for(plan.outer.outer_count(0), nanoseconds, &run, &plan);
   }
 
@@ -60,7 +60,9 @@ template <std::int64_t Compiled> struct Softmaxes {
 
   static void run(const void* context, std::size_t begin, std::size_t end) {
     const SoftmaxPlan& plan = *static_cast<const SoftmaxPlan*>(context);
-    plan.logarithm ? rows<true>(plan, begin, end) : rows<false>(plan, begin, end);
+    if (plan.streams && plan.length > block_length) plan.logarithm ? stream_long_rows<true>(plan, begin, end) : stream_long_rows<false>(plan, begin, end);
+    else plan.logarithm ? rows<true>(plan, begin, end) : rows<false>(plan, begin, end);
+    if (plan.streams) hwy::FlushStream();
   }
   template <bool Logarithm> static void rows(const SoftmaxPlan& plan, std::size_t begin, std::size_t end) {
     const std::size_t length = plan.length, together = std::clamp<std::size_t>(block_length / length, 1, most_together);
@@ -78,8 +80,11 @@ template <std::int64_t Compiled> struct Softmaxes {
         row[i].to = direct_out ? reinterpret_cast<float*>(row[i].out) : staged + i * length;
         row[i].weights = plan.streams ? staged + i * length : row[i].to;
       }
-      if (length > block_length) long_row<Logarithm>(row[0], length, plan.streams);
-      else {
+      if (length > block_length) {
+        LongRow long_row{row[0].from, row[0].weights, row[0].to, length};
+        weigh_long<Logarithm>(long_row, nullptr);
+        for (std::size_t block = 0; block * long_row.step < length; ++block) finish_block<Logarithm>(long_row, block, false);
+      } else {
         // The rows after these come into the cache while these are computed.
         const std::ptrdiff_t ahead = count > 1 && first + 2 * count <= end ? (row[1].from - row[0].from) * static_cast<std::ptrdiff_t>(count) : 0;
         for (std::size_t i = 0; i < count; ++i) row[i].largest = reduce_row<LargestStep>(row[i].from, length);
@@ -91,7 +96,6 @@ template <std::int64_t Compiled> struct Softmaxes {
       }
       if (!direct_out) for (std::size_t i = 0; i < count; ++i) plan.out.store(row[i].to, row[i].out, plan.out.column_stride, length);
     }
-    if (plan.streams) hwy::FlushStream();
   }
 
   struct Row {
@@ -102,31 +106,58 @@ template <std::int64_t Compiled> struct Softmaxes {
     float largest = 0, total = 0;
   };
 
-  // In blocks: each has its own largest element, and its weights are put right when they are divided by the total. So a
+  // A row in blocks, each with its own largest element: its weights are put right when they are divided by the total. So a
   // row is read once and written, and what was written is scaled. Sums do not depend on the number of threads.
-  template <bool Logarithm> static void long_row(const Row& row, std::size_t count, bool streams) {
-    constexpr std::size_t most_blocks = 64, whole_vectors = HWY_MAX_BYTES / sizeof(float);
-    const std::size_t step = count <= block_length * most_blocks ? block_length : (count / most_blocks / whole_vectors + 1) * whole_vectors;
-    float block_largest[most_blocks], block_total[most_blocks];
+  struct LongRow {
+    static constexpr std::size_t most_blocks = 64, whole_vectors = HWY_MAX_BYTES / sizeof(float);
+    LongRow() = default;
+    LongRow(const float* from_data, float* weights_data, float* to_data, std::size_t length) : from(from_data), weights(weights_data), to(to_data), count(length) {
+      step = count <= block_length * most_blocks ? block_length : (count / most_blocks / whole_vectors + 1) * whole_vectors;
+    }
+    const float* from = nullptr;
+    float* weights = nullptr;
+    float* to = nullptr;
+    std::size_t count = 0, step = 1;
+    float factor[most_blocks] = {};  // of each block
     float largest = LargestStep::neutral, total = 0;
+  };
+  // Weights, factors and total of a row; of the row before it each block is written meanwhile.
+  template <bool Logarithm> static void weigh_long(LongRow& row, const LongRow* before) {
+    float block_total[LongRow::most_blocks];
     std::size_t blocks = 0;
-    for (std::size_t first = 0; first < count; first += step, ++blocks) {
-      const std::size_t some = std::min(step, count - first);
-      block_largest[blocks] = reduce_row<LargestStep>(row.from + first, some);
-      const std::size_t next = first + step < count ? first + step : first;
-      block_total[blocks] = weigh<!Logarithm>(row.from + first, row.weights + first, some, subtrahend(block_largest[blocks]), row.from + next);
-      largest = std::max(largest, block_largest[blocks]);
+    for (std::size_t first = 0; first < row.count; first += row.step, ++blocks) {
+      if (before != nullptr) finish_block<Logarithm>(*before, blocks, true);
+      const std::size_t some = std::min(row.step, row.count - first), next = first + row.step < row.count ? first + row.step : first;
+      row.factor[blocks] = reduce_row<LargestStep>(row.from + first, some);
+      block_total[blocks] = weigh<!Logarithm>(row.from + first, row.weights + first, some, subtrahend(row.factor[blocks]), row.from + next);
+      row.largest = std::max(row.largest, row.factor[blocks]);
     }
     for (std::size_t block = 0; block < blocks; ++block) {
       // Of a row of -inf only the total is 0, and every result 0 / 0.
-      block_largest[block] = block_largest[block] == largest ? 1.0f : std::exp(block_largest[block] - largest);
-      total += block_largest[block] * block_total[block];
+      row.factor[block] = row.factor[block] == row.largest ? 1.0f : std::exp(row.factor[block] - row.largest);
+      row.total += row.factor[block] * block_total[block];
     }
-    for (std::size_t first = 0, block = 0; first < count; first += step, ++block) {
-      const std::size_t some = std::min(step, count - first);
-      if constexpr (Logarithm) finish(Shift{largest, std::log(total)}, row.from + first, row.to + first, some, streams);
-      else finish(Factor{block_largest[block] / total}, row.weights + first, row.to + first, some, streams);
+  }
+  template <bool Logarithm> static void finish_block(const LongRow& row, std::size_t block, bool streams) {
+    const std::size_t first = block * row.step, some = std::min(row.step, row.count - first);
+    if constexpr (Logarithm) finish(Shift{row.largest, std::log(row.total)}, row.from + first, row.to + first, some, streams);
+    else finish(Factor{row.factor[block] / row.total}, row.weights + first, row.to + first, some, streams);
+  }
+  // Results of long rows past the caches: memory is written while it is read.
+  template <bool Logarithm> static void stream_long_rows(const SoftmaxPlan& plan, std::size_t begin, std::size_t end) {
+    const bool direct_in = plan.in.is_float && plan.in.column_stride == 1;
+    float* const rooms = cpu::scratch(cpu::ScratchUse::row, 2 * plan.length);
+    cpu::Odometer<2> at(plan.outer, 0, begin);
+    LongRow row[2];
+    for (std::size_t i = begin; i < end; ++i, at.advance()) {
+      const char* in = plan.in.at(at.offset(1));
+      float* const room = rooms + i % 2 * plan.length;
+      if (!direct_in) plan.in.load(in, plan.in.column_stride, plan.length, room);
+      row[i % 2] = LongRow(direct_in ? reinterpret_cast<const float*>(in) : room, room, reinterpret_cast<float*>(plan.out.at(at.offset(0))), plan.length);
+      weigh_long<Logarithm>(row[i % 2], i == begin ? nullptr : &row[(i + 1) % 2]);
     }
+    const LongRow& last = row[(end + 1) % 2];
+    for (std::size_t block = 0; block * last.step < last.count; ++block) finish_block<Logarithm>(last, block, true);
   }
 
   // What is subtracted from a block before exp: where it holds -inf only, its weights are exp(-inf - 0) = 0.
@@ -182,59 +213,70 @@ template <std::int64_t Compiled> struct Softmaxes {
     if (i < count) store_partial(d, step(d, load_partial(d, from + i, count - i, 0)), count - i, to + i);
   }
 
-  // Over an axis that is not the contiguous one, the lanes of a vector are neighbouring rows: two cache lines of each
-  // step along the axis are copied together, and maximum, total and quotient are element by element.
-  static std::size_t group_rows() { return std::max<std::size_t>(32, hn::Lanes(FloatTag{})); }
+  // Over an axis that is not the contiguous one, the lanes of vectors are neighbouring rows: a group of them is copied
+  // together, whole cache lines at each step along the axis, and maximum, total and quotient are element by element.
+  static constexpr std::size_t most_side_by_side = 256;
+  // As many rows as 512 KiB hold, half of a large L2 cache, but at least two cache lines at each step.
+  static std::size_t group_rows(const SoftmaxPlan& plan) {
+    return std::clamp<std::size_t>((std::size_t{1} << 17) / plan.length / 32 * 32, std::max<std::size_t>(32, hn::Lanes(FloatTag{})), most_side_by_side);
+  }
   static bool is_sideways(const SoftmaxPlan& plan) {
-    // Longer rows would leave the L2 cache: 32 * 8192 * 4 = 1 MiB.
     return plan.outer.rank != 0 && plan.length <= 8192 && plan.length > 1 && plan.out.column_stride != 1 && plan.outer.stride[0][plan.outer.rank - 1] == 1;
   }
-  static std::size_t groups(const SoftmaxPlan& plan) { return (plan.outer.extent[plan.outer.rank - 1] - 1) / group_rows() + 1; }
+  static std::size_t groups(const SoftmaxPlan& plan) { return (plan.outer.extent[plan.outer.rank - 1] - 1) / group_rows(plan) + 1; }
 
   static void run_sideways(const void* context, std::size_t begin, std::size_t end) {
     const SoftmaxPlan& plan = *static_cast<const SoftmaxPlan*>(context);
-    const FloatTag d;
-    const std::size_t width = group_rows(), last = plan.outer.rank - 1;
+    const std::size_t lanes = hn::Lanes(FloatTag{}), last = plan.outer.rank - 1, side_by_side = std::min(group_rows(plan), plan.outer.extent[last]);
+    const std::size_t width = (side_by_side + lanes - 1) / lanes * lanes;
     float* const staged = cpu::scratch(cpu::ScratchUse::row, width * plan.length);
+    // Lanes without a row compute on zeros.
+    if (side_by_side < width) std::fill_n(staged, width * plan.length, 0.0f);
     for (std::size_t i = begin; i < end; ++i) {
       const cpu::Odometer<2> at(plan.outer, 1, i / groups(plan));
-      const std::size_t first = i % groups(plan) * width, rows = std::min(width, plan.outer.extent[last] - first);
+      const std::size_t first = i % groups(plan) * side_by_side, rows = std::min(side_by_side, plan.outer.extent[last] - first);
       cpu::Source in = plan.in.moved(at.offset(1) + static_cast<std::ptrdiff_t>(first) * plan.outer.stride[1][last]);
       in.row_stride = in.column_stride;
       in.column_stride = plan.outer.stride[1][last];
-      // Lanes without a row compute on zeros.
-      if (rows < width) std::fill_n(staged, width * plan.length, 0.0f);
       Packing<Compiled>::copy(in, plan.length, rows, staged, width);
-      for (std::size_t lane = 0; lane < rows; lane += hn::Lanes(d)) {
-        if (plan.logarithm) column<true>(staged + lane, plan.length, width);
-        else column<false>(staged + lane, plan.length, width);
-      }
+      const std::size_t some = (rows + lanes - 1) / lanes * lanes;
       char* out = plan.out.at(at.offset(0) + static_cast<std::ptrdiff_t>(first));
-      const std::ptrdiff_t out_step = plan.out.column_stride * static_cast<std::ptrdiff_t>(plan.out.element_size);
-      for (std::size_t j = 0; j < plan.length; ++j) plan.out.store(staged + j * width, out + static_cast<std::ptrdiff_t>(j) * out_step, 1, rows);
+      const std::ptrdiff_t step = plan.out.column_stride * static_cast<std::ptrdiff_t>(plan.out.element_size);
+      float* const direct = plan.out.is_float && some == rows ? reinterpret_cast<float*>(out) : nullptr;
+      plan.logarithm ? columns<true>(staged, width, plan.length, some, direct, plan.out.column_stride)
+                     : columns<false>(staged, width, plan.length, some, direct, plan.out.column_stride);
+      for (std::size_t j = 0; direct == nullptr && j < plan.length; ++j) plan.out.store(staged + j * width, out + static_cast<std::ptrdiff_t>(j) * step, 1, rows);
     }
   }
 
-  // softmax of x[0], x[step], …, one for each lane, in place.
-  template <bool Logarithm> static void column(float* x, std::size_t count, std::size_t step) {
+  // softmax of x[i], x[i + step], … for each i < width, whole vectors; to `to`, its elements to_step apart, or in place where that is null.
+  template <bool Logarithm> static void columns(float* x, std::size_t step, std::size_t count, std::size_t width, float* to, std::ptrdiff_t to_step) {
     const FloatTag d;
-    const float* const end = x + count * step;
-    auto largest = hn::Load(d, x);
-    for (const float* at = x + step; at != end; at += step) largest = hn::Max(largest, hn::Load(d, at));
-    // As in row(): 0 is subtracted where all are -inf, and the total is 0.
-    const auto shift = hn::IfThenElseZero(hn::Gt(largest, hn::Set(d, LargestStep::neutral)), largest);
-    auto total = hn::Zero(d);
-    for (float* at = x; at != end; at += step) {
-      const auto weight = exp_of_negative(d, hn::Sub(hn::Load(d, at), shift));
-      if constexpr (!Logarithm) hn::Store(weight, d, at);
-      total = hn::Add(total, weight);
+    const std::size_t lanes = hn::Lanes(d);
+    HWY_ALIGN float largest[most_side_by_side], total[most_side_by_side];
+    std::copy_n(x, width, largest);
+    for (std::size_t j = 1; j < count; ++j)
+      for (std::size_t i = 0; i < width; i += lanes) hn::Store(hn::Max(hn::Load(d, largest + i), hn::LoadU(d, x + j * step + i)), d, largest + i);
+    std::fill_n(total, width, 0.0f);
+    const auto nothing = hn::Set(d, LargestStep::neutral);
+    for (std::size_t j = 0; j < count; ++j)
+      for (std::size_t i = 0; i < width; i += lanes) {
+        // As in subtrahend().
+        const auto most = hn::Load(d, largest + i), shift = hn::IfThenElseZero(hn::Gt(most, nothing), most);
+        const auto weight = exp_of_negative(d, hn::Sub(hn::LoadU(d, x + j * step + i), shift));
+        if constexpr (!Logarithm) hn::StoreU(weight, d, x + j * step + i);
+        hn::Store(hn::Add(hn::Load(d, total + i), weight), d, total + i);
+      }
+    for (std::size_t i = 0; i < width; i += lanes) {
+      const auto sum = hn::Load(d, total + i);
+      hn::Store(Logarithm ? vector_log(d, sum) : hn::Div(hn::Set(d, 1.0f), sum), d, total + i);
     }
-    const auto scale = Logarithm ? vector_log(d, total) : hn::Div(hn::Set(d, 1.0f), total);
-    for (float* at = x; at != end; at += step) {
-      const auto value = hn::Load(d, at);
-      if constexpr (Logarithm) hn::Store(hn::Sub(hn::Sub(value, largest), scale), d, at);
-      else hn::Store(hn::Mul(value, scale), d, at);
-    }
+    for (std::size_t j = 0; j < count; ++j)
+      for (std::size_t i = 0; i < width; i += lanes) {
+        const auto value = hn::LoadU(d, x + j * step + i), other = hn::Load(d, total + i);
+        const auto result = Logarithm ? hn::Sub(hn::Sub(value, hn::Load(d, largest + i)), other) : hn::Mul(value, other);
+        hn::StoreU(result, d, to == nullptr ? x + j * step + i : to + static_cast<std::ptrdiff_t>(j) * to_step + static_cast<std::ptrdiff_t>(i));
+      }
   }
 };
 
