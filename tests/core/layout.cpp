@@ -236,6 +236,7 @@ TEST_CASE("broadcasting repeats with stride 0") {
   CHECK_THROWS_AS(ct::broadcast_to(layout, {2, 1}), ct::ShapeError);
   const std::size_t huge = std::numeric_limits<std::size_t>::max();
   CHECK_THROWS_AS(ct::broadcast_to(layout, {huge, 3, 2}), ct::ShapeError);
+  CHECK_THROWS_AS(ct::broadcast_to(ct::contiguous_layout({1}), {huge}), ct::ShapeError);  // counted by a size, but by no index
 }
 
 TEST_CASE("reshape finds a view exactly where there is one") {

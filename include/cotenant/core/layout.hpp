@@ -172,7 +172,9 @@ inline Layout broadcast_to(const Layout& layout, const Shape& shape) {
     const std::size_t from = rank - back, to = shape.rank() - back;
     if (layout.shape[from] == shape[to]) result.strides[to] = layout.strides[from];
   }
-  static_cast<void>(element_count(shape));
+  // Repeating takes no memory, so that nothing else bounds the number of elements: an index must be able to count them.
+  if (element_count(shape) > static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max()))
+    raise<ShapeError>("shape " + to_string(shape) + " has more elements than an address can count");
   return result;
 }
 

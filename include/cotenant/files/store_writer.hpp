@@ -113,10 +113,10 @@ class StoreWriter {
     std::vector<std::string> compressed;
     // A commit per file: a large store needs room for one of them, and what is done is done.
     const auto present = folder_.manifest();
-    for (const auto& [file, bytes] : present->files) {
-      const StoredFile::Time used = last_used(file);
+    for (const auto& entry : present->files) {
+      const StoredFile::Time used = last_used(entry.first);
       if (options_.now() - used <= unused_for) continue;
-      change([&](Manifest& next, NewFiles& files) { return compress_file(next, files, file, used, compressed); });
+      change([&](Manifest& next, NewFiles& files) { return compress_file(next, files, entry.first, used, compressed); });
     }
     return compressed;
   }
