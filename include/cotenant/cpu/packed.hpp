@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "cotenant/core/shape.hpp"
 #include "cotenant/cpu/gemm.hpp"
 #include "cotenant/share/block.hpp"
 #include "cotenant/storage/heap.hpp"

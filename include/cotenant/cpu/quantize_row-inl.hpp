@@ -50,24 +50,86 @@ struct RowQuantizer {
                   std::fabs(scale) >= std::numeric_limits<float>::min())) {}
 };
 
-// round(x / scale), not a number as 0, inside the limits, plus offset - rounding_bits. `distance` is how far it was rounded.
-template <bool Divide> HWY_INLINE IntegerVector quantize_vector(FloatTag d, FloatVector x, FloatVector factor, FloatVector low, FloatVector high,
-                                                                IntegerVector offset, FloatVector& distance) {
-  FloatVector quotient;
-  if constexpr (Divide) quotient = hn::Div(x, factor);
-  else quotient = hn::Mul(x, factor);
+// Whether Min and Max give their second operand where one is NaN, as the instructions of x86 do.
+#undef COTENANT_SECOND_OF_NAN
+#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
+#define COTENANT_SECOND_OF_NAN 1
+#else
+#define COTENANT_SECOND_OF_NAN 0
+#endif
+
+// round(x / scale), not a number as 0, inside the limits, plus offset - rounding_bits.
+HWY_INLINE IntegerVector divide_and_round(FloatTag d, FloatVector x, FloatVector scale, FloatVector low, FloatVector high, IntegerVector offset) {
+  const auto quotient = hn::Div(x, scale);
   const auto inside = hn::Min(hn::Max(hn::IfThenElseZero(hn::Eq(quotient, quotient), quotient), low), high);
-  const auto magic = hn::Set(d, rounding_float);
-  const auto shifted = hn::Add(inside, magic);
-  distance = hn::Abs(hn::Sub(inside, hn::Sub(shifted, magic)));
-  return hn::Add(hn::BitCast(IntegerTag{}, shifted), offset);
+  return hn::Add(hn::BitCast(IntegerTag{}, hn::Add(inside, hn::Set(d, rounding_float))), offset);
+}
+// bits whose low byte is round(x * inverse) inside the limits, plus the zero point, which is part of `magic`: rounding_float + it.
+// `distance` grows to the largest distance between a product and its rounded value, as bits: NaN is more than any number.
+HWY_INLINE IntegerVector multiply_and_round(FloatTag d, FloatVector x, FloatVector inverse, FloatVector low, FloatVector high, FloatVector magic, IntegerVector& distance) {
+  auto product = hn::Mul(x, inverse);
+  if constexpr (!COTENANT_SECOND_OF_NAN) distance = hn::IfThenElse(hn::RebindMask(IntegerTag{}, hn::Eq(product, product)), distance, hn::Set(IntegerTag{}, 0x7FFFFFFF));
+  product = hn::Min(high, hn::Max(low, product));
+  const auto shifted = hn::Add(product, magic);
+  distance = hn::Max(distance, hn::BitCast(IntegerTag{}, hn::Abs(hn::Sub(product, hn::Sub(shifted, magic)))));
+  static_cast<void>(d);
+  return hn::BitCast(IntegerTag{}, shifted);
+}
+
+// The low bytes of four vectors, one vector after another.
+HWY_INLINE void store_low_bytes(IntegerVector a, IntegerVector b, IntegerVector c, IntegerVector e, void* to) {
+#if HWY_TARGET == HWY_SCALAR || (defined(HWY_HAVE_SCALABLE) && HWY_HAVE_SCALABLE) || HWY_TARGET == HWY_RVV || HWY_TARGET == HWY_SVE || HWY_TARGET == HWY_SVE2
+  const IntegerTag integer;
+  const hn::Rebind<std::uint8_t, FloatTag> bytes;
+  const auto low = hn::Set(integer, 255);
+  auto* const place = static_cast<std::uint8_t*>(to);
+  hn::StoreU(hn::DemoteTo(bytes, hn::And(a, low)), bytes, place);
+  hn::StoreU(hn::DemoteTo(bytes, hn::And(b, low)), bytes, place + hn::Lanes(bytes));
+  hn::StoreU(hn::DemoteTo(bytes, hn::And(c, low)), bytes, place + 2 * hn::Lanes(bytes));
+  hn::StoreU(hn::DemoteTo(bytes, hn::And(e, low)), bytes, place + 3 * hn::Lanes(bytes));
+#else
+  // Each lane gets the bytes a, c, b, e; inside each block of 16 bytes they are sorted by vector, and then the blocks' quarters.
+  const hn::Repartition<std::uint16_t, FloatTag> words;
+  const hn::Repartition<std::uint8_t, FloatTag> bytes;
+  const hn::RebindToUnsigned<IntegerTag> lanes;
+  const auto ab = hn::OddEven(hn::BitCast(words, hn::ShiftLeft<16>(hn::BitCast(lanes, b))), hn::BitCast(words, a));
+  const auto ce = hn::OddEven(hn::BitCast(words, hn::ShiftLeft<16>(hn::BitCast(lanes, e))), hn::BitCast(words, c));
+  const auto all = hn::OddEven(hn::BitCast(bytes, hn::ShiftLeft<8>(ce)), hn::BitCast(bytes, ab));
+  HWY_ALIGN static constexpr std::uint8_t by_vector[16] = {0, 4, 8, 12, 2, 6, 10, 14, 1, 5, 9, 13, 3, 7, 11, 15};
+  const auto sorted = hn::TableLookupBytes(all, hn::LoadDup128(bytes, by_vector));
+  constexpr std::size_t blocks = hn::MaxLanes(FloatTag()) / 4;
+  if constexpr (blocks == 1) hn::StoreU(sorted, bytes, static_cast<std::uint8_t*>(to));
+  else {
+    HWY_ALIGN static constexpr std::int32_t order[16] = {0, 4, blocks == 4 ? 8 : 1, blocks == 4 ? 12 : 5, blocks == 4 ? 1 : 2, blocks == 4 ? 5 : 6,
+                                                         blocks == 4 ? 9 : 3, blocks == 4 ? 13 : 7, 2, 6, 10, 14, 3, 7, 11, 15};
+    const IntegerTag integer;
+    hn::StoreU(hn::TableLookupLanes(hn::BitCast(integer, sorted), hn::SetTableIndices(integer, order)), integer, static_cast<std::int32_t*>(to));
+  }
+#endif
 }
 
 template <std::int64_t Compiled> struct QuantizeRows {
   // to[i] = clamp(round(x[i] / scale) + zero); see RowQuantizer. T is int8_t or uint8_t.
   template <class T> static void quantize(const float* HWY_RESTRICT x, std::size_t count, const RowQuantizer& row, T* to) {
-    if (row.divides) whole_row<true>(x, count, row, to);
-    else whole_row<false>(x, count, row, to);
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    const auto inverse = hn::Set(d, row.inverse), low = hn::Set(d, row.low), high = hn::Set(d, row.high);
+    const auto magic = hn::Set(d, rounding_float + static_cast<float>(row.zero));
+    // The product and the rounded quotient are both within 1.5 * 2^-23 of the true quotient, so at most 256 * 1.5 * 2^-22 < 2^-13
+    // apart where they are not clamped. Only if a tie lies between them can they round to different integers.
+    const auto near_tie = hn::BitCast(IntegerTag{}, hn::Set(d, 0.5f - 0x1p-13f));
+    std::size_t i = 0;
+    if (!row.divides)
+      for (; i + 4 * lanes <= count; i += 4 * lanes) {
+        auto distance = hn::Zero(IntegerTag{});
+        const auto first = multiply_and_round(d, hn::LoadU(d, x + i), inverse, low, high, magic, distance);
+        const auto second = multiply_and_round(d, hn::LoadU(d, x + i + lanes), inverse, low, high, magic, distance);
+        const auto third = multiply_and_round(d, hn::LoadU(d, x + i + 2 * lanes), inverse, low, high, magic, distance);
+        const auto fourth = multiply_and_round(d, hn::LoadU(d, x + i + 3 * lanes), inverse, low, high, magic, distance);
+        if (HWY_UNLIKELY(!hn::AllTrue(IntegerTag{}, hn::Lt(distance, near_tie)))) divide(x + i, 4 * lanes, row, to + i);
+        else store_low_bytes(first, second, third, fourth, to + i);
+      }
+    if (i < count) divide(x + i, count - i, row, to + i);
   }
   // The same where each element has a scale and a zero point (as a float) of its own.
   template <class T> static void quantize_each(const float* HWY_RESTRICT x, std::size_t count, const float* HWY_RESTRICT scale, const float* HWY_RESTRICT zero, std::int32_t lowest,
@@ -76,7 +138,6 @@ template <std::int64_t Compiled> struct QuantizeRows {
     const std::size_t lanes = hn::Lanes(d);
     const auto low = hn::Set(d, static_cast<float>(lowest)), high = hn::Set(d, static_cast<float>(highest));
     const auto offset = hn::Set(IntegerTag{}, -rounding_bits);
-    FloatVector distance;
     for (std::size_t i = 0; i < count; i += lanes) {
       HWY_ALIGN float rest[3][HWY_MAX_BYTES / sizeof(float)];
       const float *from = x + i, *scales = scale + i, *zeros = zero + i;
@@ -90,8 +151,8 @@ template <std::int64_t Compiled> struct QuantizeRows {
         from = rest[0], scales = rest[1], zeros = rest[2];
       }
       const auto shift = hn::LoadU(d, zeros);
-      const auto q = quantize_vector<true>(d, hn::LoadU(d, from), hn::LoadU(d, scales), hn::Sub(low, shift), hn::Sub(high, shift),
-                                           hn::Add(offset, hn::ConvertTo(IntegerTag{}, shift)), distance);
+      const auto q = divide_and_round(d, hn::LoadU(d, from), hn::LoadU(d, scales), hn::Sub(low, shift), hn::Sub(high, shift),
+                                      hn::Add(offset, hn::ConvertTo(IntegerTag{}, shift)));
       if (whole) store_bytes(q, to + i);
       else store_some(q, count - i, to + i);
     }
@@ -162,20 +223,18 @@ template <std::int64_t Compiled> struct QuantizeRows {
   static void extend(const float* x, std::size_t count, float& low, float& high) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
-    auto least = hn::Set(d, low), greatest = hn::Set(d, high), less = least, more = greatest;
+    auto least0 = hn::Set(d, low), least1 = least0, least2 = least0, least3 = least0;
+    auto greatest0 = hn::Set(d, high), greatest1 = greatest0, greatest2 = greatest0, greatest3 = greatest0;
     std::size_t i = 0;
-    const auto step = [&](const float* from, FloatVector& lower, FloatVector& upper) {
-      const auto value = hn::LoadU(d, from);
-      lower = hn::IfThenElse(hn::Lt(value, lower), value, lower);
-      upper = hn::IfThenElse(hn::Gt(value, upper), value, upper);
-    };
-    for (; i + 2 * lanes <= count; i += 2 * lanes) {
-      step(x + i, least, greatest);
-      step(x + i + lanes, less, more);
+    for (; i + 4 * lanes <= count; i += 4 * lanes) {
+      step(d, x + i, least0, greatest0);
+      step(d, x + i + lanes, least1, greatest1);
+      step(d, x + i + 2 * lanes, least2, greatest2);
+      step(d, x + i + 3 * lanes, least3, greatest3);
     }
-    for (; i + lanes <= count; i += lanes) step(x + i, least, greatest);
-    low = hn::GetLane(hn::MinOfLanes(d, hn::Min(least, less)));
-    high = hn::GetLane(hn::MaxOfLanes(d, hn::Max(greatest, more)));
+    for (; i + lanes <= count; i += lanes) step(d, x + i, least0, greatest0);
+    low = hn::GetLane(hn::MinOfLanes(d, hn::Min(hn::Min(least0, least1), hn::Min(least2, least3))));
+    high = hn::GetLane(hn::MaxOfLanes(d, hn::Max(hn::Max(greatest0, greatest1), hn::Max(greatest2, greatest3))));
     for (; i < count; ++i) {
       if (x[i] < low) low = x[i];
       if (x[i] > high) high = x[i];
@@ -197,53 +256,34 @@ template <std::int64_t Compiled> struct QuantizeRows {
   }
 
  private:
+  static HWY_INLINE void step(FloatTag d, const float* from, FloatVector& lower, FloatVector& upper) {
+    const auto value = hn::LoadU(d, from);
+#if COTENANT_SECOND_OF_NAN
+    lower = hn::Min(value, lower);
+    upper = hn::Max(value, upper);
+#else
+    lower = hn::IfThenElse(hn::Lt(value, lower), value, lower);
+    upper = hn::IfThenElse(hn::Gt(value, upper), value, upper);
+#endif
+  }
   template <class T> static void store_some(IntegerVector q, std::size_t count, T* to) {
     HWY_ALIGN T bytes[HWY_MAX_BYTES];
     store_bytes(q, bytes);
     std::memcpy(to, bytes, count);
   }
 
-  template <bool Divide, class T>
-  static HWY_INLINE void whole_row(const float* HWY_RESTRICT x, std::size_t count, const RowQuantizer& row, T* HWY_RESTRICT to) {
+  // By division.
+  template <class T> static HWY_NOINLINE void divide(const float* x, std::size_t count, const RowQuantizer& row, T* to) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
-    const auto factor = hn::Set(d, Divide ? row.scale : row.inverse), low = hn::Set(d, row.low), high = hn::Set(d, row.high);
+    const auto scale = hn::Set(d, row.scale), low = hn::Set(d, row.low), high = hn::Set(d, row.high);
     const auto offset = hn::Set(IntegerTag{}, row.zero - rounding_bits);
-    // The product and the rounded quotient are both within 1.5 * 2^-23 of the true quotient, so at most 256 * 1.5 * 2^-22 < 2^-13
-    // apart where they are not clamped. Only if a tie lies between them can they round to different integers.
-    const auto near_tie = hn::Set(d, 0.5f - 0x1p-13f);
     std::size_t i = 0;
-    FloatVector a, b, c, e;
-    for (; i + 4 * lanes <= count; i += 4 * lanes) {
-      const float* from = x + i;
-      const auto first = quantize_vector<Divide>(d, hn::LoadU(d, from), factor, low, high, offset, a);
-      const auto second = quantize_vector<Divide>(d, hn::LoadU(d, from + lanes), factor, low, high, offset, b);
-      const auto third = quantize_vector<Divide>(d, hn::LoadU(d, from + 2 * lanes), factor, low, high, offset, c);
-      const auto fourth = quantize_vector<Divide>(d, hn::LoadU(d, from + 3 * lanes), factor, low, high, offset, e);
-      if (!Divide && HWY_UNLIKELY(!hn::AllTrue(d, hn::Lt(hn::Max(hn::Max(a, b), hn::Max(c, e)), near_tie)))) {
-        some(from, 4 * lanes, row, to + i);
-        continue;
-      }
-      store_bytes(first, to + i);
-      store_bytes(second, to + i + lanes);
-      store_bytes(third, to + i + 2 * lanes);
-      store_bytes(fourth, to + i + 3 * lanes);
-    }
-    if (i < count) some(x + i, count - i, row, to + i);
-  }
-  // Few elements, by division.
-  template <class T> static HWY_NOINLINE void some(const float* x, std::size_t count, const RowQuantizer& row, T* to) {
-    const FloatTag d;
-    const std::size_t lanes = hn::Lanes(d);
-    const auto factor = hn::Set(d, row.scale), low = hn::Set(d, row.low), high = hn::Set(d, row.high);
-    const auto offset = hn::Set(IntegerTag{}, row.zero - rounding_bits);
-    FloatVector distance;
-    std::size_t i = 0;
-    for (; i + lanes <= count; i += lanes) store_bytes(quantize_vector<true>(d, hn::LoadU(d, x + i), factor, low, high, offset, distance), to + i);
+    for (; i + lanes <= count; i += lanes) store_bytes(divide_and_round(d, hn::LoadU(d, x + i), scale, low, high, offset), to + i);
     if (i == count) return;
     HWY_ALIGN float rest[HWY_MAX_BYTES / sizeof(float)] = {};
     std::copy_n(x + i, count - i, rest);
-    store_some(quantize_vector<true>(d, hn::Load(d, rest), factor, low, high, offset, distance), count - i, to + i);
+    store_some(divide_and_round(d, hn::Load(d, rest), scale, low, high, offset), count - i, to + i);
   }
 };
 

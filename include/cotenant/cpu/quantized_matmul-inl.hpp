@@ -14,6 +14,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include "cotenant/cpu/matmul-inl.hpp"
@@ -61,23 +62,57 @@ template <std::int64_t Compiled> struct QuantizedMatmuls {
   //   sum of (a - za) (b - zb) = sum of a b - za[m] * (sum of b)[n] - zb[n] * ((sum of a)[m] - depth * za[m]).
   struct Scaling {
     const float *row_scale, *column_scale;                       // those of columns with room for whole vectors
-    const std::int32_t *row_zero, *row_sums;                     // row_sums: less depth * row_zero; null where all zb are 0
+    const std::int32_t *row_zero, *row_sums;                     // row_sums: less depth * row_zero
     const std::int32_t *column_zero, *column_sums;
   };
-  static void scale(const void* scaling, float* sums, std::ptrdiff_t stride, std::size_t row, std::size_t column, std::size_t rows, std::size_t columns) {
-    const auto& s = *static_cast<const Scaling*>(scaling);
+  // Which zero points there are decides the loop.
+  template <bool RowZero, bool ColumnZero>
+  static HWY_INLINE void scale_row(const Scaling& s, const float* sums, float* to, std::size_t row, std::size_t column, std::size_t columns) {
     const FloatTag d;
     const hn::RebindToSigned<FloatTag> integer;
+    const std::size_t lanes = hn::Lanes(d);
+    const auto zero = hn::Set(integer, s.row_zero[row]), row_sum = hn::Set(integer, ColumnZero ? s.row_sums[row] : 0);
+    const auto factor = hn::Set(d, s.row_scale[row]);
+    const auto value = [&](std::size_t n) {
+      auto sum = hn::BitCast(integer, hn::LoadU(d, sums + n));
+      if constexpr (RowZero) sum = hn::Sub(sum, hn::Mul(zero, hn::LoadU(integer, s.column_sums + column + n)));
+      if constexpr (ColumnZero) sum = hn::Sub(sum, hn::Mul(hn::LoadU(integer, s.column_zero + column + n), row_sum));
+      return hn::Mul(hn::Mul(hn::ConvertTo(d, sum), hn::LoadU(d, s.column_scale + column + n)), factor);
+    };
+    std::size_t n = 0;
+    for (; n + lanes <= columns; n += lanes) hn::StoreU(value(n), d, to + n);
+    if (n == columns) return;
+    // The sums have room for whole vectors, the output has not.
+    HWY_ALIGN float rest[HWY_MAX_BYTES / sizeof(float)];
+    hn::Store(value(n), d, rest);
+    std::copy_n(rest, columns - n, to + n);
+  }
+  // As GemmProblem::scale.
+  template <bool RowZero, bool ColumnZero>
+  static void scale(const void* scaling, float* sums, std::ptrdiff_t stride, std::size_t row, std::size_t column, std::size_t rows, std::size_t columns) {
     for (std::size_t r = 0; r < rows; ++r) {
       float* const line = sums + static_cast<std::ptrdiff_t>(r) * stride;
-      const auto zero = hn::Set(integer, s.row_zero[row + r]);
-      const auto factor = hn::Set(d, s.row_scale[row + r]);
-      for (std::size_t n = 0; n < columns; n += hn::Lanes(d)) {
-        auto sum = hn::Sub(hn::BitCast(integer, hn::LoadU(d, line + n)), hn::Mul(zero, hn::LoadU(integer, s.column_sums + column + n)));
-        if (s.row_sums != nullptr) sum = hn::Sub(sum, hn::Mul(hn::LoadU(integer, s.column_zero + column + n), hn::Set(integer, s.row_sums[row + r])));
-        hn::StoreU(hn::Mul(hn::Mul(hn::ConvertTo(d, sum), hn::LoadU(d, s.column_scale + column + n)), factor), d, line + n);
-      }
+      scale_row<RowZero, ColumnZero>(*static_cast<const Scaling*>(scaling), line, line, row + r, column, columns);
     }
+  }
+  // A cpu::FinishTile for rows of floats that nothing else is done to: scaled on the way to their place.
+  template <class Plan, bool RowZero, bool ColumnZero>
+  static void scale_to_output(const void* context, std::size_t, const float* sums, std::ptrdiff_t stride, std::size_t row, std::size_t column, std::size_t rows,
+                              std::size_t columns) {
+    const Plan& plan = *static_cast<const Plan*>(context);
+    for (std::size_t r = 0; r < rows; ++r) {
+      float* const to = reinterpret_cast<float*>(plan.out.at(static_cast<std::ptrdiff_t>(row + r) * plan.out.row_stride + static_cast<std::ptrdiff_t>(column)));
+      // Where L2 does not hold the output, the next tile's place is asked for now: stores that wait for it hold up the next product.
+      if (plan.gemm.rows * plan.gemm.columns > (std::size_t{1} << 18) && row + rows + r < plan.gemm.rows)
+        for (std::size_t n = 0; n < columns; n += hn::Lanes(FloatTag{})) hwy::Prefetch(to + static_cast<std::ptrdiff_t>(rows) * plan.out.row_stride + n);
+      scale_row<RowZero, ColumnZero>(*static_cast<const Scaling*>(plan.gemm.scaling), sums + static_cast<std::ptrdiff_t>(r) * stride, to, row + r, column, columns);
+    }
+  }
+  template <bool RowZero, bool ColumnZero, class Plan> static void set_scaling(Plan& plan, const Scaling& scaling) {
+    plan.gemm.scaling = &scaling;
+    if (plan.is_direct) plan.gemm.finish = &scale_to_output<Plan, RowZero, ColumnZero>;
+    else plan.gemm.scale = &scale<RowZero, ColumnZero>;
+    plan.is_direct = false;
   }
 
   template <class A, class B, class Out, class E, class... Extra, std::size_t... I>
@@ -85,7 +120,7 @@ template <std::int64_t Compiled> struct QuantizedMatmuls {
     constexpr std::int32_t left_shift = std::is_signed_v<A> ? 128 : 0, right_shift = std::is_signed_v<B> ? 0 : -128;
     const std::size_t rows = a.out.shape()[0], columns = a.out.shape()[1], depth = a.a.shape()[1];
     const std::size_t padded = columns + hn::Lanes(FloatTag{});
-    const bool has_column_zero = right_shift != 0 || a.b_zero_point.block != nullptr;
+    const bool has_row_zero = left_shift != 0 || a.a_zero_point.block != nullptr, has_column_zero = right_shift != 0 || a.b_zero_point.block != nullptr;
     // Until the product is done: six arrays.
     float* const memory = cpu::scratch(cpu::ScratchUse::shared_rows, 3 * rows + 3 * padded);
     float *row_scale = memory, *column_scale = memory + 3 * rows;
@@ -108,14 +143,13 @@ template <std::int64_t Compiled> struct QuantizedMatmuls {
       cpu::sum_lines(a.a.view.data(), rows, a.a.view.stride(0), depth, a.a.view.stride(1), left_shift, row_sums);
       for (std::size_t m = 0; m < rows; ++m) row_sums[m] -= static_cast<std::int32_t>(depth) * row_zero[m];
     }
-    const Scaling scaling{row_scale, column_scale, row_zero, has_column_zero ? row_sums : nullptr, column_zero, column_sums};
+    const Scaling scaling{row_scale, column_scale, row_zero, row_sums, column_zero, column_sums};
 
     const MatmulArguments<A, B, Out, E, Extra...> arguments{a.a, a.b, a.epilogue, a.extra, a.out};
     Product::matmul(arguments, extras, [&](auto& plan, const Block* block, std::shared_ptr<const cpu::PackedRight>& packed) {
-      cpu::column_sums(a.b, block, right_shift, column_sums);
-      plan.is_direct = false;
-      plan.gemm.scale = &scale;
-      plan.gemm.scaling = &scaling;
+      if (has_row_zero) cpu::column_sums(a.b, block, right_shift, column_sums);
+      if (has_column_zero) has_row_zero ? set_scaling<true, true>(plan, scaling) : set_scaling<false, true>(plan, scaling);
+      else has_row_zero ? set_scaling<true, false>(plan, scaling) : set_scaling<false, false>(plan, scaling);
       plan.gemm.left_flip = left_shift != 0 ? 0x80 : 0;
       const auto use = [&]<class Leaf>(Leaf) {
         plan.per_lane = Leaf::per_lane;
