@@ -61,9 +61,12 @@ template <class T, std::size_t Rows, std::size_t... I> struct SkinnyProduct {
     const std::size_t lanes = hn::Lanes(d);
     const T* const column[] = {right + static_cast<std::ptrdiff_t>(I) * right_step...};
     FloatVector x;
+    // The columns that come next are asked for: they begin on other pages, which the hardware does not foresee. With four
+    // rows of a left operand in L1 as well, those of floats would be gone again: 2 KiB ahead then.
+    const std::ptrdiff_t ahead = Rows == 1 || sizeof(T) < 4 ? static_cast<std::ptrdiff_t>(sizeof...(I)) * right_step : 512;
     std::size_t k = 0;
     for (; k + lanes <= depth; k += lanes) {
-      (hwy::Prefetch(column[I] + k + prefetch_distance), ...);
+      (hwy::Prefetch(column[I] + k + ahead), ...);
       const auto one = hn::LoadU(d, left[0] + k);
       if constexpr (Rows == 1) ((first = hn::MulAdd(one, load_vector(d, column[I] + k), first)), ...);
       else {
@@ -80,9 +83,6 @@ template <class T, std::size_t Rows, std::size_t... I> struct SkinnyProduct {
       ((sums[3][I] = sum_of_lanes(d, fourth) + rest(left[3], column[I], k, depth)), ...);
     }
   }
-
-  // Elements between what is read and what is asked for: 2 KiB of floats, what 100 GB/s deliver in 20 ns per column.
-  static constexpr std::size_t prefetch_distance = 512;
 
  private:
   static HWY_INLINE float rest(const float* left, const T* column, std::size_t k, std::size_t depth) {
