@@ -3,6 +3,7 @@
 #define COTENANT_MODELS_ENCODER_WEIGHTS_HPP
 #include <algorithm>
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -14,6 +15,17 @@
 #include "cotenant/ops/copy.hpp"
 
 namespace cotenant {
+
+// Where a model finds its tensors by name: a Checkpoint, the AttachedTensors of another process, or what else has these members.
+template <class X> concept TensorSource = requires(const X& source, std::string_view name) {
+  typename X::storage_type;
+  { source.names() } -> std::same_as<std::vector<std::string_view>>;
+  { source.contains(name) } -> std::same_as<bool>;
+  { source.shape(name) } -> std::same_as<const Shape&>;
+  { source.template tensor<float>(name) } -> std::same_as<SharedTensor<float, typename X::storage_type>>;
+  { source.source() } -> std::convertible_to<std::string>;
+};
+static_assert(TensorSource<Checkpoint>);
 
 // y = x · weightᵀ + bias: weight [out, in], bias [out]. For a norm both are [size].
 template <class W, class S> struct WeightAndBias {
@@ -77,49 +89,68 @@ inline const EncoderNames& encoder_names(EncoderFamily family) {
 }
 
 // Checkpoints of models with a head carry the encoder's tensors under a prefix.
-inline std::string encoder_prefix(const Checkpoint& checkpoint) {
+template <TensorSource Source> std::string encoder_prefix(const Source& source) {
   constexpr std::string_view words = "embeddings.word_embeddings.weight";
   for (const char* prefix : {"", "bert.", "distilbert.", "roberta.", "model."})
-    if (checkpoint.contains(prefix + std::string(words))) return prefix;
+    if (source.contains(prefix + std::string(words))) return prefix;
   // Others ("0.auto_model.", "text_encoder.bert.", …) count where there is only one.
-  std::vector<std::string_view> candidates = checkpoint.names();
+  std::vector<std::string_view> candidates = source.names();
   std::erase_if(candidates, [&](std::string_view name) { return !name.ends_with(words) || name[name.size() - words.size() - 1] != '.'; });
   if (candidates.size() == 1) return std::string(candidates[0].substr(0, candidates[0].size() - words.size()));
-  raise<NotFound>("checkpoint '" + checkpoint.folder().string() + "' has no '" + std::string(words) +
-                  "' (nor one under a prefix): it does not hold an encoder of this family");
+  raise<NotFound>(source.source() + " has no '" + std::string(words) + "' (nor one under a prefix): it does not hold an encoder of this family");
 }
 
-// Takes tensors out of a checkpoint; with a manager it leases them for a model and keeps the leases.
-template <class W> class WeightReader {
+// A checkpoint whose tensors are leased for a model, where it has a manager; the leases are kept.
+template <class W> class LeasedCheckpoint {
  public:
-  WeightReader(const Checkpoint& checkpoint, std::string model, std::vector<Lease<W, Mapped>>& leases)
-      : checkpoint_(checkpoint), prefix_(encoder_prefix(checkpoint)), model_(std::move(model)), leases_(leases) {}
+  using storage_type = Mapped;
+  LeasedCheckpoint(const Checkpoint& checkpoint, std::string model, std::vector<Lease<W, Mapped>>& leases)
+      : checkpoint_(checkpoint), model_(std::move(model)), leases_(leases) {}
 
-  bool contains(const std::string& name) const { return checkpoint_.contains(prefix_ + name); }
+  std::vector<std::string_view> names() const { return checkpoint_.names(); }
+  bool contains(std::string_view name) const { return checkpoint_.contains(name); }
+  const Shape& shape(std::string_view name) const { return checkpoint_.shape(name); }
+  std::string source() const { return checkpoint_.source(); }
+  template <Element T> SharedTensor<T, Mapped> tensor(std::string_view name) const {
+    if constexpr (std::same_as<T, W>)
+      if (checkpoint_.manager() != nullptr) {
+        leases_.push_back(checkpoint_.lease<W>(name, model_));
+        return *leases_.back();
+      }
+    return checkpoint_.tensor<T>(name);
+  }
+
+ private:
+  const Checkpoint& checkpoint_;
+  std::string model_;
+  std::vector<Lease<W, Mapped>>& leases_;
+};
+
+// Takes tensors out of a source by the names that they have there, each of the shape that the configuration implies.
+template <class W, TensorSource Source> class WeightReader {
+ public:
+  using Tensor = SharedTensor<W, typename Source::storage_type>;
+  using Pair = WeightAndBias<W, typename Source::storage_type>;
+  explicit WeightReader(const Source& source) : source_(source), prefix_(encoder_prefix(source)) {}
+
+  bool contains(const std::string& name) const { return source_.contains(prefix_ + name); }
   // Errors: NotFound, TypeError; ShapeError where the tensor does not have the shape that the configuration implies.
-  SharedTensor<W, Mapped> read(const std::string& name, const Shape& shape) {
-    const SafetensorsInfo& info = checkpoint_.info(prefix_ + name);
-    if (!(info.shape == shape))
-      raise<ShapeError>("tensor '" + info.name + "' of checkpoint '" + checkpoint_.folder().string() + "' has shape " + to_string(info.shape) +
-                        ", but config.json asks for " + to_string(shape));
-    if (checkpoint_.manager() == nullptr) return checkpoint_.tensor<W>(info.name);
-    leases_.push_back(checkpoint_.lease<W>(info.name, model_));
-    return *leases_.back();
+  Tensor read(const std::string& name, const Shape& shape) const {
+    const Shape& there = source_.shape(prefix_ + name);
+    if (!(there == shape))
+      raise<ShapeError>("tensor '" + prefix_ + name + "' of " + source_.source() + " has shape " + to_string(there) + ", but config.json asks for " + to_string(shape));
+    return source_.template tensor<W>(prefix_ + name);
   }
-  WeightAndBias<W, Mapped> linear(const std::string& name, std::size_t out, std::size_t in) {
-    return {read(name + ".weight", {out, in}), read(name + ".bias", {out})};
-  }
+  Pair linear(const std::string& name, std::size_t out, std::size_t in) const { return {read(name + ".weight", {out, in}), read(name + ".bias", {out})}; }
   // Checkpoints converted from TensorFlow call a norm's weight and bias gamma and beta.
-  WeightAndBias<W, Mapped> norm(const std::string& name, std::size_t size) {
+  Pair norm(const std::string& name, std::size_t size) const {
     const bool legacy = !contains(name + ".weight") && contains(name + ".gamma");
     return {read(name + (legacy ? ".gamma" : ".weight"), {size}), read(name + (legacy ? ".beta" : ".bias"), {size})};
   }
 
  private:
-  const Checkpoint& checkpoint_;
+  const Source& source_;
   std::string prefix_;
-  std::string model_;
-  std::vector<Lease<W, Mapped>>& leases_;
 };
 
 }  // namespace detail
@@ -134,22 +165,21 @@ inline DType encoder_dtype(const Checkpoint& checkpoint) {
   return *words.dtype;
 }
 
-// The encoder's tensors in a checkpoint, each checked against the configuration. W is the checkpoint's element type.
-// Where the checkpoint has a manager, `model` leases each of them: the leases are put into `leases`.
-// Errors: NotFound (a tensor is missing), ShapeError, TypeError, Unsupported.
-template <FloatElement W> EncoderWeights<W, Mapped> read_encoder_weights(const Checkpoint& checkpoint, const EncoderConfig& config, std::string model,
-                                                                         std::vector<Lease<W, Mapped>>& leases) {
-  detail::WeightReader<W> reader(checkpoint, std::move(model), leases);
+// The encoder's tensors, by name from any source, each checked against the configuration. W is the element type that they are stored in.
+//   read_encoder_weights<float>(attach("/run/user/1000/models"), config)
+// Errors: NotFound (a tensor is missing), ShapeError, TypeError.
+template <FloatElement W, TensorSource Source> EncoderWeights<W, typename Source::storage_type> read_encoder_weights(const Source& source, const EncoderConfig& config) {
+  const detail::WeightReader<W, Source> reader(source);
   const detail::EncoderNames& names = detail::encoder_names(config.family);
   const std::size_t hidden = config.hidden_size;
-  EncoderWeights<W, Mapped> weights;
+  EncoderWeights<W, typename Source::storage_type> weights;
   weights.words = reader.read("embeddings.word_embeddings.weight", {config.vocabulary_size, hidden});
   weights.positions = reader.read("embeddings.position_embeddings.weight", {config.max_positions, hidden});
   if (config.token_types > 0) weights.token_types = reader.read("embeddings.token_type_embeddings.weight", {config.token_types, hidden});
   weights.embedding_norm = reader.norm("embeddings.LayerNorm", hidden);
   for (std::size_t i = 0; i < config.layers; ++i) {
     const std::string layer = names.layer + std::to_string(i) + ".";
-    EncoderLayer<W, Mapped> tensors;
+    EncoderLayer<W, typename Source::storage_type> tensors;
     tensors.query = reader.linear(layer + names.query, hidden, hidden);
     tensors.key = reader.linear(layer + names.key, hidden, hidden);
     tensors.value = reader.linear(layer + names.value, hidden, hidden);
@@ -162,6 +192,13 @@ template <FloatElement W> EncoderWeights<W, Mapped> read_encoder_weights(const C
   }
   if (config.family != EncoderFamily::distilbert && reader.contains("pooler.dense.weight")) weights.pooler = reader.linear("pooler.dense", hidden, hidden);
   return weights;
+}
+
+// The same from a checkpoint: where it has a manager, `model` leases each tensor, and the leases are put into `leases`.
+// Errors: also those of Checkpoint::lease.
+template <FloatElement W> EncoderWeights<W, Mapped> read_encoder_weights(const Checkpoint& checkpoint, const EncoderConfig& config, std::string model,
+                                                                         std::vector<Lease<W, Mapped>>& leases) {
+  return read_encoder_weights<W>(detail::LeasedCheckpoint<W>(checkpoint, std::move(model), leases), config);
 }
 
 }  // namespace cotenant
