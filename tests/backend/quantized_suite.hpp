@@ -106,7 +106,8 @@ TEST_CASE_TEMPLATE_DEFINE("products of quantised operands", Fixture, backend_qua
     // Products of values below 3 and 4.
     const Tolerance close{3e-6 * static_cast<double>(k + 4), 3e-6};
     suite.compare("product", matmul<float>(a.expected, b.expected), matmul<float>(a.actual, b.actual), close);
-    const auto row = suite.template tensor<float>({n}), column = suite.template tensor<bf16>({m, 1});
+    const auto row = suite.template tensor<float>({n});
+    const auto column = suite.template tensor<bf16>({m, 1});
     const auto bias_gelu = [](auto sum, auto bias, auto c) { return gelu(sum + bias) * c; };
     suite.compare("bias + gelu", matmul<bf16>(a.expected, b.expected, bias_gelu, row.expected, column.expected),
                   matmul<bf16>(a.actual, b.actual, bias_gelu, row.actual, column.actual), {3 * close.absolute, close.relative});

@@ -92,7 +92,8 @@ template <std::int64_t Compiled> class BasicCpu {
     const auto run = [&](auto function, const auto&... zeros) {
       map_floats(expr::record<3 + sizeof...(zeros)>(function), arguments.out.view, std::tuple{arguments.in, arguments.in_scale, arguments.scale, zeros...});
     };
-    const auto &in_zero = arguments.in_zero_point, &zero = arguments.zero_point;
+    const auto& in_zero = arguments.in_zero_point;
+    const auto& zero = arguments.zero_point;
     if (in_zero.block == nullptr && zero.block == nullptr) run([=](auto x, auto from, auto to) { return number(x * from / to); });
     else if (in_zero.block == nullptr) run([=](auto x, auto from, auto to, auto z) { return number(x * from / to) + z; }, zero);
     else if (zero.block == nullptr) run([=](auto x, auto from, auto to, auto z) { return number((x - z) * from / to); }, in_zero);
