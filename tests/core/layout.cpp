@@ -273,3 +273,14 @@ TEST_CASE("reshape refuses another number of elements") {
   const std::size_t huge = std::size_t{1} << 63;
   CHECK_THROWS_AS(ct::reshape(ct::contiguous_layout({2}), {huge, 4}), ct::ShapeError);
 }
+
+TEST_CASE("views of a layout without elements overflow nothing, whatever its other extents and strides are") {
+  constexpr std::ptrdiff_t far = std::numeric_limits<std::ptrdiff_t>::max();
+  constexpr std::size_t huge = std::numeric_limits<std::size_t>::max() / 2 + 1;
+  const Layout layout = ct::check_bounds({{5, 0, huge}, {far, 1, far}, 0}, 0);
+  CHECK(ct::element_count(ct::select(layout, 0, 3).shape) == 0);
+  CHECK(ct::element_count(ct::slice(layout, 0, 4, -1, -2).shape) == 0);
+  CHECK(ct::element_count(ct::slice(layout, {2, 0, huge - 1}, {3, 0, 1}).shape) == 0);
+  CHECK_THROWS_AS(ct::select(layout, 2, 0), ct::ShapeError);
+  CHECK_NOTHROW(ct::check_bounds(ct::slice(layout, 0, 4, -1, -2), 0));
+}

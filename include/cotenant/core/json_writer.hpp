@@ -52,6 +52,7 @@ inline void append_json_escaped(std::string& out, std::string_view text) {
 // The shortest of three lengths that reads back as the same value; "null" for NaN and infinities, which JSON lacks.
 template <std::floating_point T> std::string json_number(T value) {
   if (!std::isfinite(value)) return "null";
+  if (value == 0 && std::signbit(value)) return "-0.0";  // "-0" would be read as the integer 0
   // digits10 always survive a round trip through text, max_digits10 always identify a value.
   char text[64];
   for (int digits = std::numeric_limits<T>::digits10; digits <= std::numeric_limits<T>::max_digits10; ++digits) {

@@ -91,6 +91,14 @@ inline Layout check_bounds(Layout layout, std::size_t available) {
   return layout;
 }
 
+namespace detail {
+// offset + index * stride. Where that overflows, another axis has no index: nothing lies there, and 0 is as good an offset.
+inline std::ptrdiff_t offset_at(std::ptrdiff_t offset, std::ptrdiff_t index, std::ptrdiff_t stride) {
+  std::ptrdiff_t reach = 0;
+  return __builtin_mul_overflow(index, stride, &reach) || __builtin_add_overflow(offset, reach, &reach) ? 0 : reach;
+}
+}  // namespace detail
+
 // The indices first, first + step, … before last along one axis; a negative step runs backwards from first to after last.
 // first and last must lie in [0, extent] for a positive step; for a negative one first < extent and last >= -1.
 inline Layout slice(Layout layout, std::ptrdiff_t axis, std::ptrdiff_t first, std::ptrdiff_t last, std::ptrdiff_t step = 1) {
@@ -104,10 +112,10 @@ inline Layout slice(Layout layout, std::ptrdiff_t axis, std::ptrdiff_t first, st
   // -step overflows for the most negative value; unsigned negation does not.
   const std::size_t stride = step > 0 ? static_cast<std::size_t>(step) : std::size_t{0} - static_cast<std::size_t>(step);
   const std::size_t count = distance == 0 ? 0 : (distance - 1) / stride + 1;
-  if (count > 0) layout.offset += first * layout.strides[a];
+  if (count > 0) layout.offset = detail::offset_at(layout.offset, first, layout.strides[a]);
   layout.shape[a] = count;
   // One element or none needs no stride, and the product might overflow.
-  layout.strides[a] = count > 1 ? layout.strides[a] * step : 1;
+  layout.strides[a] = count > 1 ? detail::offset_at(0, step, layout.strides[a]) : 1;
   return layout;
 }
 
@@ -120,7 +128,7 @@ inline Layout slice(Layout layout, const Shape& starts, const Shape& sizes) {
     const std::size_t extent = layout.shape[axis];
     if (starts[axis] > extent || sizes[axis] > extent - starts[axis])
       raise<ShapeError>("a slice from " + to_string(starts) + " of sizes " + to_string(sizes) + " does not fit shape " + to_string(layout.shape));
-    if (sizes[axis] > 0) layout.offset += static_cast<std::ptrdiff_t>(starts[axis]) * layout.strides[axis];
+    if (sizes[axis] > 0) layout.offset = detail::offset_at(layout.offset, static_cast<std::ptrdiff_t>(starts[axis]), layout.strides[axis]);
     layout.shape[axis] = sizes[axis];
   }
   return layout;
@@ -130,9 +138,10 @@ inline Layout slice(Layout layout, const Shape& starts, const Shape& sizes) {
 inline Layout select(Layout layout, std::ptrdiff_t axis, std::ptrdiff_t index) {
   const std::size_t a = normalize_axis(axis, layout.shape.rank());
   const auto extent = static_cast<std::ptrdiff_t>(layout.shape[a]);
-  if (index < -extent || index >= extent)
+  // Negative where an axis beside an empty one has more indices than any address.
+  if (extent < 0 || index < -extent || index >= extent)
     raise<ShapeError>("index " + std::to_string(index) + " is out of range for dimension " + std::to_string(a) + " of shape " + to_string(layout.shape));
-  layout.offset += (index < 0 ? index + extent : index) * layout.strides[a];
+  layout.offset = detail::offset_at(layout.offset, index < 0 ? index + extent : index, layout.strides[a]);
   layout.shape.erase(a);
   layout.strides.erase(a);
   return layout;
