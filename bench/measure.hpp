@@ -15,12 +15,9 @@
 #include <utility>
 #include <vector>
 
+#include "bench/own_threads.hpp"
 #include "bench/peers/peer.hpp"
 #include "cotenant/core/json_writer.hpp"
-
-#ifndef COTENANT_SERIAL
-#include <tbb/global_control.h>
-#endif
 
 namespace bench {
 
@@ -110,17 +107,12 @@ class Threads {
     if (threads == current_) return;
     current_ = threads;
     peers::set_threads(static_cast<int>(threads));
-#ifndef COTENANT_SERIAL
-    control_.reset();
-    control_ = std::make_unique<tbb::global_control>(tbb::global_control::max_allowed_parallelism, threads);
-#endif
+    own_.set(threads);
   }
 
  private:
   std::size_t current_ = 0;
-#ifndef COTENANT_SERIAL
-  std::unique_ptr<tbb::global_control> control_;
-#endif
+  OwnThreads own_;
 };
 
 class Bench {
@@ -167,8 +159,12 @@ class Bench {
       if (round >= 3 && wall_seconds() - begin_of_row > options.patience) break;
       for (std::size_t i = 0; i < calls.size(); ++i) {
         if (!each.empty()) threads_.set(each[i]);
-        // Untimed: brings back what the others pushed out of the caches. A long call does that in passing.
-        if (round < 0 || repeats[i] > 1) calls[i].run();
+        // Untimed: brings back what the others pushed out of the caches, and threads that sleep. A long call does that in passing.
+        if (round < 0 || repeats[i] > 1) {
+          const double warm = wall_seconds();
+          do calls[i].run();
+          while (threads > 1 && !options.smoke && wall_seconds() - warm < std::max(0.004, options.batch));
+        }
         const double begin = now();
         for (int repeat = 0; repeat < repeats[i]; ++repeat) calls[i].run();
         double seconds = (now() - begin) / repeats[i];

@@ -1,5 +1,6 @@
 // The encoder behind C functions: open, forward, close. bench/models/models.py calls them turn by turn with ONNX Runtime.
 #include "bench/models/encoder.hpp"
+#include "bench/own_threads.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -9,10 +10,6 @@
 #include <memory>
 #include <span>
 #include <string>
-
-#ifndef COTENANT_SERIAL
-#include <tbb/global_control.h>
-#endif
 
 namespace ct = cotenant;
 
@@ -72,13 +69,8 @@ void close_encoder(void* model) { delete static_cast<bench::AnyEncoder*>(model);
 
 // Threads of every encoder from now on.
 void set_threads(std::size_t threads) {
-#ifndef COTENANT_SERIAL
-  static std::unique_ptr<tbb::global_control> control;
-  control.reset();
-  control = std::make_unique<tbb::global_control>(tbb::global_control::max_allowed_parallelism, threads);
-#else
-  static_cast<void>(threads);
-#endif
+  static bench::OwnThreads own;
+  own.set(threads);
 }
 
 // A checkpoint of BERT-base's sizes with random weights: its cost is that of the real one. 1 where it went well.

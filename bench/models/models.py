@@ -43,7 +43,7 @@ class Ours:
 class Theirs:
     """A session of ONNX Runtime's CPU provider with all of its optimisations."""
 
-    settle = 0.02  # seconds for its idle threads to stop spinning
+    settle = 0.1  # seconds for its idle threads to stop spinning: more than they need alone, but there are several sessions
 
     def __init__(self, path, threads, hidden):
         options = onnxruntime.SessionOptions()
