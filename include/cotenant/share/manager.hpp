@@ -135,7 +135,7 @@ class TensorSharingManager {
   // second call returns 0.
   std::size_t release_model(std::string_view model) { return registry_->release_model(model); }
 
-  // A pinned tensor is never freed. False where there is no such tensor.
+  // A pinned tensor is never freed or evicted; one that is away already stays away until the next lease. False where there is no such tensor.
   bool pin(std::string_view name) { return registry_->set_pinned(name, true).has_value(); }
   // False where there is no such tensor or it was not pinned.
   bool unpin(std::string_view name) { return registry_->set_pinned(name, false).value_or(false); }

@@ -93,6 +93,7 @@ inline Registry::Found Registry::begin_write(Writing& writing, std::string_view 
     } else {
       const ElementRange cover = element_range(entry->layout);
       const std::size_t bytes = taken_for(static_cast<std::size_t>(cover.last - cover.first) * size_of(entry->dtype));
+      const BlockRef stays(entry->block);  // it must not make room for its own copy
       if (make_room(lock, entry->block->storage_name(), bytes, entry->name, now, doomed) == Step::again) {
         doomed.entries.push_back(entry);
         continue;
