@@ -32,11 +32,12 @@ class PackedRight final : public Derived {
 inline constexpr std::size_t least_packed_elements = 4096;
 
 // The packed form of problem.right, which lies in `block`: made by the first call for these elements, found by the others;
-// null where the block may still change or the matrix is small. `maker` is the address of an object that only this kernel
+// null where the block may still change or keeps none, or the matrix is small. `maker` is the address of an object that only this kernel
 // on this CPU target has; `pack` fills `floats` floats. Where the storage can read the originals again, their pages go.
 template <class Pack>
 std::shared_ptr<const PackedRight> packed_right(const GemmProblem& problem, const Block* block, const void* maker, std::size_t floats, const Pack& pack) {
-  if (block == nullptr || !block->published() || problem.columns < 2 || problem.depth < 2 || problem.columns * problem.depth < least_packed_elements) return nullptr;
+  if (block == nullptr || !block->published() || !block->keeps_packed()) return nullptr;
+  if (problem.columns < 2 || problem.depth < 2 || problem.columns * problem.depth < least_packed_elements) return nullptr;
   const DerivedKey key{maker, problem.right.data, problem.depth, problem.columns, problem.right.row_stride, problem.right.column_stride};
   return std::static_pointer_cast<const PackedRight>(block->derived().find_or_make(key, [&] {
     auto packed = std::make_shared<PackedRight>(floats);

@@ -85,7 +85,8 @@ inline ArenaHeader read_arena_header(std::string_view arena, const std::string& 
   if (version != arena_version)
     raise<Unsupported>(source + " has format " + std::to_string(version) + ", but this program reads format " + std::to_string(arena_version) +
                        ": build both with the same cotenant");
-  if (size > max_manifest_bytes) bad("its manifest claims " + std::to_string(size) + " bytes, more than the " + std::to_string(max_manifest_bytes) + " allowed");
+  if (size > max_manifest_bytes)
+    bad("its manifest claims " + std::to_string(size) + " bytes, more than the " + std::to_string(max_manifest_bytes) + " allowed");
   if (first < arena_header_bytes || first > arena.size() || size > arena.size() - first)
     bad("its manifest of " + std::to_string(size) + " bytes from byte " + std::to_string(first) + " does not lie inside its " + std::to_string(arena.size()));
   return {static_cast<std::size_t>(first), static_cast<std::size_t>(size)};

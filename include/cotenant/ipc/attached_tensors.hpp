@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -33,6 +34,9 @@ struct AttachOptions {
   // Accepts tensors that lie in files. Such bytes are as safe as a file that one opens oneself: they change when somebody writes the
   // file, and reading them is a fatal signal (SIGBUS) once it was cut short. Sealed memory knows neither.
   bool files = true;
+  // Whether kernels may keep attached weights once more in the order that they read them in, which is memory of this process's own. False:
+  // products read the shared bytes each time, and take longer with many rows.
+  bool keep_packed = true;
 };
 
 namespace detail {
@@ -115,7 +119,8 @@ class AttachedTensors {
   explicit AttachedTensors(std::shared_ptr<const Content> content) : content_(std::move(content)) {}
 
   const ArenaTensor* find(std::string_view name) const noexcept {
-    const auto found = std::lower_bound(tensors().begin(), tensors().end(), name, [](const ArenaTensor& tensor, std::string_view wanted) { return tensor.name < wanted; });
+    const auto before = [](const ArenaTensor& tensor, std::string_view wanted) { return tensor.name < wanted; };
+    const auto found = std::lower_bound(tensors().begin(), tensors().end(), name, before);
     return found != tensors().end() && found->name == name ? &*found : nullptr;
   }
 
@@ -127,6 +132,7 @@ class ArenaOpener {
  public:
   bool need_seals = true;  // refuse an arena that anybody could still write or shorten
   bool files = true;
+  bool keep_packed = true;
 
   // Parts in the order of the manifest. They are closed in every case: a mapping does not need them.
   // Errors: BadFile (what was sent contradicts itself or is not sealed), ShapeError (a tensor outside its part), Unsupported (another
@@ -144,7 +150,7 @@ inline AttachedTensors ArenaOpener::open(std::vector<Descriptor> parts, std::str
     return static_cast<std::size_t>(status.st_size);
   };
   const auto map = [&](const Descriptor& descriptor, std::size_t bytes) {
-    return BlockRef::adopt(SharedMemory{connection}, SharedMemory::map(descriptor, bytes));
+    return BlockRef::adopt(SharedMemory{connection, keep_packed}, SharedMemory::map(descriptor, bytes));
   };
   if (parts.empty()) bad("no descriptor");
   auto content = std::make_shared<AttachedTensors::Content>();
@@ -153,6 +159,8 @@ inline AttachedTensors ArenaOpener::open(std::vector<Descriptor> parts, std::str
   const std::size_t arena_bytes = size_of_regular(parts[0], "the arena");
   if (arena_bytes < detail::arena_header_bytes) bad("an arena of " + std::to_string(arena_bytes) + " bytes, fewer than the 64 of its header");
   content->parts.push_back(map(parts[0], arena_bytes));
+  // Whoever sees the beginning of a named arena sees all that was written before it.
+  static_cast<void>(__atomic_load_n(static_cast<const std::uint64_t*>(content->parts[0]->data()), __ATOMIC_ACQUIRE));
   content->manifest = detail::read_arena({static_cast<const char*>(content->parts[0]->data()), arena_bytes}, source);
   const std::vector<std::size_t>& sizes = content->manifest.part_bytes;
   if (sizes.size() != parts.size()) bad(std::to_string(parts.size() - 1) + " files, but its manifest names " + std::to_string(sizes.size() - 1));
@@ -200,7 +208,7 @@ inline AttachedTensors attach(const std::filesystem::path& path, const AttachOpt
   if (!welcome.accepted) raise<IoError>(source + " refused: " + welcome.reason);
   if (welcome.descriptors != answer.descriptors.size())
     raise<BadFile>(source + " announced " + std::to_string(welcome.descriptors) + " descriptors and sent " + std::to_string(answer.descriptors.size()));
-  return ArenaOpener{true, options.files}.open(std::move(answer.descriptors), source, std::move(connection));
+  return ArenaOpener{true, options.files, options.keep_packed}.open(std::move(answer.descriptors), source, std::move(connection));
 #else
   static_cast<void>(path), static_cast<void>(options);
   detail::raise_only_on_linux("attaching tensors of another process");
@@ -213,7 +221,7 @@ inline AttachedTensors attach(const std::filesystem::path& path, const AttachOpt
 inline AttachedTensors attach_named(const std::string& name, const AttachOptions& options = {}) {
   std::vector<Descriptor> parts;
   parts.push_back(SharedArena::open_named(name, options.other_users));
-  return ArenaOpener{false, false}.open(std::move(parts), "the shared arena '" + name + "'");
+  return ArenaOpener{false, false, options.keep_packed}.open(std::move(parts), "the shared arena '" + name + "'");
 }
 
 }  // namespace cotenant

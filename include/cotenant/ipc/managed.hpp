@@ -20,7 +20,8 @@ template <class... S> struct Storages {};
 using ExportedStorages = Storages<Heap, Mapped, Borrowed, SharedMemory>;
 
 template <Element T, class... S>
-bool add_registered(std::vector<NamedTensor>& tensors, TensorSharingManager& manager, const std::string& name, std::string_view model, std::string_view storage, Storages<S...>) {
+bool add_registered(std::vector<NamedTensor>& tensors, TensorSharingManager& manager, const std::string& name, std::string_view model,
+                    std::string_view storage, Storages<S...>) {
   const auto add = [&]<class One>(std::type_identity<One>) {
     if (One::name() != storage) return false;
     if (const auto lease = manager.try_get<T, One>(name, model)) tensors.emplace_back(name, *lease);
@@ -40,7 +41,8 @@ inline std::vector<NamedTensor> registered_tensors(TensorSharingManager& manager
     const bool added = with_element(usage.dtype, [&, &tensor_name = name, &storage = usage.storage]<class T>(std::type_identity<T>) {
       return detail::add_registered<T>(tensors, manager, tensor_name, model, storage, detail::ExportedStorages{});
     });
-    if (!added) raise<Unsupported>("tensor '" + name + "' lies in storage '" + std::string(usage.storage) + "', which other processes cannot be given: copy it to the heap");
+    if (!added)
+      raise<Unsupported>("tensor '" + name + "' lies in storage '" + usage.storage + "', which other processes cannot be given: copy it to the heap");
   }
   return tensors;
 }
@@ -52,9 +54,12 @@ inline std::vector<NamedTensor> registered_tensors(TensorSharingManager& manager
 
 // Registers every attached tensor with a manager as `prefix` + its name, and returns how many there are. The arena, and each file, adds its
 // bytes once. Errors: those of register_tensor() and AttachedTensors::tensor().
-inline std::size_t register_tensors(TensorSharingManager& manager, const AttachedTensors& attached, const std::string& prefix = {}, const TensorOptions& options = {}) {
+inline std::size_t register_tensors(TensorSharingManager& manager, const AttachedTensors& attached, const std::string& prefix = {},
+                                    const TensorOptions& options = {}) {
   for (const ArenaTensor& tensor : attached.tensors())
-    with_element(tensor.dtype, [&]<class T>(std::type_identity<T>) { manager.register_tensor(prefix + tensor.name, attached.tensor<T>(tensor.name), options); });
+    with_element(tensor.dtype, [&]<class T>(std::type_identity<T>) {
+      manager.register_tensor(prefix + tensor.name, attached.tensor<T>(tensor.name), options);
+    });
   return attached.tensors().size();
 }
 

@@ -2,8 +2,8 @@
 #ifndef COTENANT_IPC_TENSOR_ARENA_HPP
 #define COTENANT_IPC_TENSOR_ARENA_HPP
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <map>
 #include <string>
@@ -99,9 +99,13 @@ class ArenaPlan {
       else std::memcpy(to + piece.to, from + piece.first, piece.last - piece.first);
     }
     std::memcpy(to + end_, text.data(), text.size());
-    // A named arena may be opened at any moment: it is one when its first bytes, the last to be written, say so.
-    std::atomic_thread_fence(std::memory_order_release);
-    write_arena_header(reinterpret_cast<unsigned char*>(to), {end_, text.size()});
+    // A named arena may be opened at any moment: it is one when its first eight bytes, the last to be written, say so.
+    alignas(8) unsigned char header[arena_header_bytes] = {};
+    write_arena_header(header, {end_, text.size()});
+    std::memcpy(to + 8, header + 8, sizeof header - 8);
+    std::uint64_t magic = 0;
+    std::memcpy(&magic, header, sizeof magic);
+    __atomic_store_n(reinterpret_cast<std::uint64_t*>(to), magic, __ATOMIC_RELEASE);
     arena_.memory.seal();
     return std::move(arena_);
   }
@@ -128,7 +132,8 @@ class ArenaPlan {
     std::vector<std::string_view> names;
     for (const NamedTensor& tensor : tensors_) {
       if (tensor.name.empty() || tensor.name.size() > max_name_bytes)
-        raise<InvalidArgument>("an exported tensor needs a name of 1 to " + std::to_string(max_name_bytes) + " bytes, but one has " + std::to_string(tensor.name.size()));
+        raise<InvalidArgument>("an exported tensor needs a name of 1 to " + std::to_string(max_name_bytes) + " bytes, but one has " +
+                               std::to_string(tensor.name.size()));
       for (std::size_t at = 0; at < tensor.name.size();) {
         const DecodedCodePoint decoded = decode_utf8(tensor.name, at);
         if (!decoded.valid) raise<InvalidArgument>("the name of an exported tensor must be UTF-8, but '" + tensor.name + "' is not");
@@ -175,7 +180,8 @@ class ArenaPlan {
   void place() {
     const auto block = [&](const Piece& piece) { return tensors_[piece.tensor].block.get(); };
     std::vector<Piece> wanted = std::move(pieces_);
-    std::stable_sort(wanted.begin(), wanted.end(), [&](const Piece& a, const Piece& b) { return std::tuple(block(a), a.first) < std::tuple(block(b), b.first); });
+    const auto before = [&](const Piece& a, const Piece& b) { return std::tuple(block(a), a.first) < std::tuple(block(b), b.first); };
+    std::stable_sort(wanted.begin(), wanted.end(), before);
     pieces_.clear();
     for (std::size_t begin = 0, end = 0; begin < wanted.size(); begin = end) {
       Piece piece = wanted[begin];

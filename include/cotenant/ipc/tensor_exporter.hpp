@@ -185,7 +185,8 @@ class TensorExporter::Server {
     if (!hello) return false;
     if (visitor.refusal.empty() && hello->version != detail::handshake_version)
       visitor.refusal = "it speaks version " + std::to_string(detail::handshake_version) + " of the handshake, not version " + std::to_string(hello->version);
-    if (visitor.refusal.empty() && attached_ >= options_.max_consumers) visitor.refusal = "it serves at most " + std::to_string(options_.max_consumers) + " consumers";
+    if (visitor.refusal.empty() && attached_ >= options_.max_consumers)
+      visitor.refusal = "it serves at most " + std::to_string(options_.max_consumers) + " consumers";
     std::vector<int> parts;
     detail::Welcome welcome{detail::handshake_version, visitor.refusal.empty(), 0, visitor.refusal};
     if (welcome.accepted) {

@@ -138,7 +138,8 @@ template <class W, TensorSource Source> class WeightReader {
   Tensor read(const std::string& name, const Shape& shape) const {
     const Shape& there = source_.shape(prefix_ + name);
     if (!(there == shape))
-      raise<ShapeError>("tensor '" + prefix_ + name + "' of " + source_.source() + " has shape " + to_string(there) + ", but config.json asks for " + to_string(shape));
+      raise<ShapeError>("tensor '" + prefix_ + name + "' of " + source_.source() + " has shape " + to_string(there) + ", but config.json asks for " +
+                        to_string(shape));
     return source_.template tensor<W>(prefix_ + name);
   }
   Pair linear(const std::string& name, std::size_t out, std::size_t in) const { return {read(name + ".weight", {out, in}), read(name + ".bias", {out})}; }
@@ -168,7 +169,8 @@ inline DType encoder_dtype(const Checkpoint& checkpoint) {
 // The encoder's tensors, by name from any source, each checked against the configuration. W is the element type that they are stored in.
 //   read_encoder_weights<float>(attach("/run/user/1000/models"), config)
 // Errors: NotFound (a tensor is missing), ShapeError, TypeError.
-template <FloatElement W, TensorSource Source> EncoderWeights<W, typename Source::storage_type> read_encoder_weights(const Source& source, const EncoderConfig& config) {
+template <FloatElement W, TensorSource Source>
+EncoderWeights<W, typename Source::storage_type> read_encoder_weights(const Source& source, const EncoderConfig& config) {
   const detail::WeightReader<W, Source> reader(source);
   const detail::EncoderNames& names = detail::encoder_names(config.family);
   const std::size_t hidden = config.hidden_size;

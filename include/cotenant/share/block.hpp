@@ -43,6 +43,9 @@ class Block {
   // A block is private until a manager publishes it: from then on others may be reading, and nobody writes in place.
   bool published() const noexcept { return !writable_ || published_.load(std::memory_order_acquire); }
   void publish() noexcept { published_.store(true, std::memory_order_release); }
+  // Whether a kernel may keep these bytes once more in the order that it reads them in. Not where they are another process's, and were
+  // asked for so that this one has none of its own.
+  bool keeps_packed() const noexcept { return keeps_packed_; }
 
   // Returns once the bytes may be read by the host.
   void wait() const {
@@ -102,8 +105,13 @@ class Block {
   template <Storage S> const S& storage() const;
 
  protected:
-  Block(Allocation allocation, std::string_view storage_name, const void* identity, bool host_accessible, bool writable)
-      : allocation_(allocation), storage_name_(storage_name), storage_identity_(identity), host_accessible_(host_accessible), writable_(writable) {}
+  Block(Allocation allocation, std::string_view storage_name, const void* identity, bool host_accessible, bool writable, bool keeps_packed)
+      : allocation_(allocation),
+        storage_name_(storage_name),
+        storage_identity_(identity),
+        host_accessible_(host_accessible),
+        writable_(writable),
+        keeps_packed_(keeps_packed) {}
   virtual ~Block() { delete derived_.load(std::memory_order_acquire); }
 
   Allocation allocation_;
@@ -115,6 +123,7 @@ class Block {
   const void* storage_identity_;
   bool host_accessible_;
   bool writable_;
+  bool keeps_packed_;
   std::atomic<bool> published_{false};
   mutable std::atomic<bool> pending_{false};
   mutable std::atomic<DerivedSet*> derived_{nullptr};
@@ -127,7 +136,7 @@ template <class S> inline constexpr char storage_identity_of = 0;
 template <Storage S> class StoredBlock final : public Block {
  public:
   StoredBlock(S storage, Allocation allocation)
-      : Block(allocation, S::name(), &storage_identity_of<S>, S::host_accessible, S::writable), storage_(std::move(storage)) {}
+      : Block(allocation, S::name(), &storage_identity_of<S>, S::host_accessible, S::writable, keeps_packed(storage)), storage_(std::move(storage)) {}
   ~StoredBlock() override {
     if (allocation_.data != nullptr || allocation_.bytes == 0) storage_.deallocate(allocation_);  // else it is away
   }
@@ -152,6 +161,10 @@ template <Storage S> class StoredBlock final : public Block {
   const S& storage() const noexcept { return storage_; }
 
  private:
+  static bool keeps_packed(const S& storage) noexcept {
+    if constexpr (requires { { storage.keeps_packed } -> std::convertible_to<bool>; }) return storage.keeps_packed;
+    else return static_cast<void>(storage), true;
+  }
   [[no_unique_address]] S storage_;
 };
 }  // namespace detail

@@ -86,8 +86,8 @@ struct Mapped {
     if (file != nullptr) {
       std::error_code error;
       const std::filesystem::path absolute = std::filesystem::absolute(path, error);
-      const auto size = static_cast<std::size_t>(status.st_size);
-      if (!error) *file = std::make_shared<const File>(File{absolute, static_cast<std::size_t>(status.st_dev), static_cast<std::size_t>(status.st_ino), data, size});
+      const auto device = static_cast<std::size_t>(status.st_dev), inode = static_cast<std::size_t>(status.st_ino);
+      if (!error) *file = std::make_shared<const File>(File{absolute, device, inode, data, static_cast<std::size_t>(status.st_size)});
     }
     return {data, static_cast<std::size_t>(status.st_size)};
 #endif

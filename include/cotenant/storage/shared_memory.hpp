@@ -39,6 +39,8 @@ struct SharedMemory {
 
   // Lives as long as any tensor on these bytes: the connection by which their producer knows that someone is attached.
   std::shared_ptr<const void> connection = {};
+  // Whether kernels may keep the weights once more in their own order, as they do with a process's own: fast, but then there is a copy.
+  bool keeps_packed = true;
 
   // `bytes` from the beginning of what the descriptor stands for, read-only; the mapping keeps them when the descriptor is closed.
   // MAP_PRIVATE, because systems before Linux 6.7 refuse a shared mapping of a sealed descriptor that was opened for writing;
