@@ -4,6 +4,7 @@
 #include "cotenant/files/safetensors_writer.hpp"
 #include "cotenant/ops/best_backend.hpp"
 #include "cotenant/reference/reference.hpp"
+#include "cotenant/share/events_export.hpp"
 #include "cotenant/share/report_html.hpp"
 #include "cotenant/share/report_json.hpp"
 #include "cotenant/cpu/cpu.hpp"

@@ -2,7 +2,11 @@
 
 #include <doctest/doctest.h>
 
+#include <cstddef>
+#include <cstring>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "cotenant/files/safetensors_writer.hpp"
 #include "temporary_folder.hpp"
@@ -37,26 +41,72 @@ TEST_CASE("checkpoint: views without a manager") {
   CHECK(has(message([&] { Checkpoint::open("no such folder"); }), "not_found"));
 }
 
-TEST_CASE("checkpoint: with a manager every tensor has a name, and the file counts once") {
+TEST_CASE("checkpoint: with a manager every tensor has a name, and its bytes count once") {
   TensorSharingManager manager;
   const Checkpoint checkpoint = Checkpoint::open(COTENANT_TEST_DATA "/models/bert", manager);
   CHECK(manager.stats().total_tensors == 39);
-  CHECK(manager.stats().true_bytes == std::filesystem::file_size(COTENANT_TEST_DATA "/models/bert/model.safetensors"));
+  std::size_t bytes = 0;
+  for (const std::string_view name : checkpoint.names()) bytes += checkpoint.info(name).end - checkpoint.info(name).begin;
+  CHECK(manager.stats().true_bytes == bytes);
   const Checkpoint again = Checkpoint::open(COTENANT_TEST_DATA "/models/bert/", manager);
   CHECK(manager.stats().total_tensors == 39);
-  // The second mapping is gone: the handles are the manager's 39, one per checkpoint, and this one.
-  CHECK(checkpoint.tensor<float>("pooler.dense.bias").use_count() == 39 + 2 + 1);
+  CHECK(manager.stats().true_bytes == bytes);
+  // The checkpoints themselves hold no tensor, so any of them may be evicted: the handles are the manager's and this one.
+  CHECK(checkpoint.tensor<float>("pooler.dense.bias").use_count() == 2);
   CHECK(again.tensor<float>("pooler.dense.bias").block() == checkpoint.tensor<float>("pooler.dense.bias").block());
   const auto lease = again.lease<float>("pooler.dense.bias", "model");
   CHECK(lease.name() == "bert/pooler.dense.bias");
   CHECK(lease->block() == checkpoint.tensor<float>("pooler.dense.bias").block());
 }
 
-TEST_CASE("checkpoint: a budget that the file does not fit is refused, and nothing is left behind") {
-  TensorSharingManager manager{{.max_memory = 50000}};
+TEST_CASE("checkpoint: a budget that its largest tensor does not fit is refused, and nothing is left behind") {
+  TensorSharingManager manager{{.max_memory = 3000}};
   CHECK(has(message([&] { Checkpoint::open(COTENANT_TEST_DATA "/models/bert", manager); }), "budget_exceeded"));
   CHECK(manager.stats().total_tensors == 0);
   CHECK(manager.stats().true_bytes == 0);
+}
+
+TEST_CASE("checkpoint: a file larger than the budget is leased tensor by tensor") {
+  TensorSharingManager manager{{.max_memory = 40000}};
+  const Checkpoint small = Checkpoint::open(COTENANT_TEST_DATA "/models/bert", manager), whole = Checkpoint::open(COTENANT_TEST_DATA "/models/bert");
+  CHECK(manager.stats().total_tensors == 39);
+  for (int round = 0; round < 2; ++round)
+    for (const std::string_view name : whole.names()) {
+      const auto lease = small.lease<float>(name, "model");
+      const auto expected = whole.tensor<float>(name).view();
+      CHECK(std::memcmp(lease->view().data(), expected.data(), expected.size() * sizeof(float)) == 0);
+      CHECK(manager.stats().true_bytes <= 40000);
+    }
+  CHECK(manager.stats().evictions > 20);
+}
+
+TEST_CASE("checkpoint: three that share 80 % of their tensors take little more than one") {
+  TensorSharingManager manager;
+  const TemporaryFolder folders[3];
+  constexpr std::size_t backbone = 65536, head = 32768;  // 8 tensors of 256 KiB that are equal, 2 of 128 KiB that are not: 11 % of the bytes
+  std::vector<Checkpoint> checkpoints;
+  std::size_t one = 0;
+  for (int i = 0; i < 3; ++i) {
+    SafetensorsWriter writer;
+    for (int tensor = 0; tensor < 8; ++tensor) writer.add("layer" + std::to_string(tensor), full<float>({backbone}, static_cast<float>(tensor)));
+    for (int tensor = 0; tensor < 2; ++tensor) writer.add("head" + std::to_string(tensor), full<float>({head}, static_cast<float>(10 * i + tensor + 100)));
+    writer.write(folders[i] / "model.safetensors");
+    checkpoints.push_back(Checkpoint::open(folders[i].path(), manager, "model" + std::to_string(i)));
+    if (i == 0) one = manager.stats().true_bytes;
+  }
+  CHECK(one == (8 * backbone + 2 * head) * sizeof(float));
+  CHECK(manager.stats().true_bytes <= one * 5 / 4);
+  CHECK(manager.stats().deduplicated == 16);
+  for (int i = 0; i < 3; ++i) {
+    const auto head_lease = checkpoints[static_cast<std::size_t>(i)].lease<float>("head1", "m");
+    CHECK(head_lease->view()(head - 1) == static_cast<float>(10 * i + 101));
+    const auto layer = checkpoints[static_cast<std::size_t>(i)].lease<float>("layer3", "m");
+    CHECK(layer->view()(backbone - 1) == 3.0f);
+    CHECK(layer->block() == checkpoints[0].tensor<float>("layer3").block());
+  }
+  // The three have one layout and one size: none of them may take another's mapping for its own.
+  REQUIRE(manager.forget("model1/head0"));
+  CHECK(checkpoints[1].lease<float>("head0", "m")->view()(0) == 110.0f);
 }
 
 TEST_CASE("checkpoint: a name that the manager dropped is registered again") {

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,9 +22,10 @@ namespace cotenant {
 
 // A directory with model.safetensors, or with model.safetensors.index.json and the files that it names.
 //
-// Opened with a manager, every tensor is registered as "<checkpoint>/<tensor name>": it adds its mapping's bytes once,
-// and every model that opens the same checkpoint leases the same tensors. Names belong to nobody: what no
-// model leases may be evicted from the manager, and a later lease() registers it again.
+// Opened with a manager, every tensor is registered as "<checkpoint>/<tensor name>" and counted once, and every model that
+// opens the same checkpoint leases the same tensors; so do models that open another one for the tensors that are equal. Names
+// belong to nobody: what no model leases may be evicted, one tensor at a time, and the next lease finds its bytes in the file
+// again. So a checkpoint may be larger than the budget, as long as what is leased together fits.
 class Checkpoint {
  public:
   using storage_type = Mapped;
@@ -108,23 +110,48 @@ class Checkpoint {
   }
 
   void register_all() {
+    // What this call registered, forgotten again where it cannot finish.
+    struct Undo {
+      TensorSharingManager& manager;
+      std::vector<std::string> names;
+      ~Undo() { for (const std::string& name : names) manager.forget(name); }
+    } undo{*manager_, {}};
     for (SafetensorsFile& file : files_) {
-      BlockRef shared;
+      std::vector<std::shared_ptr<const void>> wholes;
       for (const SafetensorsInfo& info : file.tensors()) {
         if (!info.dtype) continue;
-        with_element(*info.dtype, [&]<class T>(std::type_identity<T>) { shared = registered(info.name, file.template tensor<T>(info.name)).block(); });
+        with_element(*info.dtype, [&]<class T>(std::type_identity<T>) {
+          const std::string name = registered_name(info.name);
+          const bool is_new = !manager_->contains(name);
+          const SharedTensor<T, Mapped> tensor = registered(info.name, file.template tensor<T>(info.name));
+          if (is_new) undo.names.push_back(name);
+          wholes.push_back(tensor.block()->template storage<Mapped>().whole);
+        });
       }
-      // Someone opened this file before: one mapping is enough.
-      file.use_mapping(shared);
+      // Someone opened this file before: one mapping is enough. Where only some tensors are another file's, both are needed.
+      if (!wholes.empty() && wholes.front() && std::all_of(wholes.begin(), wholes.end(), [&](const auto& whole) { return whole && mapping(whole) == mapping(wholes.front()); }))
+        file.use_mapping(mapping(wholes.front()));
     }
+    undo.names.clear();
+  }
+  static const BlockRef& mapping(const std::shared_ptr<const void>& whole) { return *static_cast<const BlockRef*>(whole.get()); }
+
+  // The tensor on a block of its own inside the mapping, so that a manager counts it, drops its pages and finds its equal in another
+  // file without the rest. A copied data section stays one block: its parts could not leave memory alone.
+  template <Element T> static SharedTensor<T, Mapped> part(const SharedTensor<T, Mapped>& view) {
+    if (!view.block()->droppable()) return view;
+    Mapped storage = view.block()->template storage<Mapped>();  // with the file that other processes may be given
+    storage.whole = std::make_shared<const BlockRef>(view.block());
+    const Allocation bytes{const_cast<T*>(static_cast<const T*>(view.unchecked_view().data())), view.bytes()};
+    return SharedTensor<T, Mapped>(BlockRef::adopt(std::move(storage), bytes), contiguous_layout(view.shape()));
   }
 
-  template <Element T> SharedTensor<T, Mapped> registered(std::string_view name, SharedTensor<T, Mapped> view) const {
-    SharedTensor<T, Mapped> tensor = manager_->register_tensor(registered_name(name), view);
+  template <Element T> SharedTensor<T, Mapped> registered(std::string_view name, const SharedTensor<T, Mapped>& view) const {
+    SharedTensor<T, Mapped> tensor = manager_->register_tensor(registered_name(name), part(view));
     // Two checkpoints of one shape may have one name by accident. Comparing a page of each tensor tells different
     // weights apart at a cost that does not grow with the file.
     constexpr std::size_t compared = 4096;
-    if (!(tensor.block() == view.block()) && view.bytes() != 0 &&
+    if (tensor.unchecked_view().data() != view.unchecked_view().data() && view.bytes() != 0 &&
         std::memcmp(tensor.unchecked_view().data(), view.unchecked_view().data(), std::min(compared, view.bytes())) != 0)
       raise<AlreadyRegistered>("'" + registered_name(name) + "' is registered with other values than '" + folder_.string() +
                                "' holds: two checkpoints have the name '" + name_ + "'. Open one of them under another name");
