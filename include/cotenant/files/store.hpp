@@ -129,6 +129,15 @@ class TensorStore {
     while (reader.done() != reader.entry().bytes) reader.read_next(to);
     return tensor;
   }
+  // The bytes of its elements, of whichever type, to memory that has room for exactly them.
+  // Errors: as load(); InvalidArgument where `bytes` is not their number.
+  void read_bytes(std::string_view name, void* to, std::size_t bytes) {
+    detail::ChunkReader reader = chunks(name, open_any(name));
+    if (bytes != reader.entry().bytes)
+      raise<InvalidArgument>("tensor '" + std::string(name) + "' in store '" + folder().string() + "' has " + std::to_string(reader.entry().bytes) + " bytes, but room was given for " +
+                             std::to_string(bytes));
+    while (reader.done() != bytes) reader.read_next(static_cast<unsigned char*>(to));
+  }
   // The tensor piece by piece, its first rows usable before the last are read. Errors: as load().
   template <Element T> ProgressiveLoad<T> load_progressively(std::string_view name) { return ProgressiveLoad<T>(chunks(name, open<T>(name))); }
 
@@ -167,10 +176,14 @@ class TensorStore {
     return detail::ChunkReader(folder_, std::string(name), std::move(opened), options_.verify);
   }
   template <Element T> detail::StoreFolder::OpenTensor open(std::string_view name) {
-    detail::StoreFolder::OpenTensor opened = folder_.open(name);
+    detail::StoreFolder::OpenTensor opened = open_any(name);
     if (opened.entry.dtype != dtype_of<T>)
       raise<TypeError>("tensor '" + std::string(name) + "' in store '" + folder().string() + "' holds " + std::string(to_string(opened.entry.dtype)) + ", not " +
                        std::string(to_string(dtype_of<T>)) + ": ask for " + std::string(to_string(opened.entry.dtype)));
+    return opened;
+  }
+  detail::StoreFolder::OpenTensor open_any(std::string_view name) {
+    detail::StoreFolder::OpenTensor opened = folder_.open(name);
     // Being read is not a write each time: once an hour is enough to tell days apart.
     const StoredFile::Time now = options_.now();
     if (now - opened.file.last_used() > std::chrono::hours(1)) opened.file.set_last_used(now);
