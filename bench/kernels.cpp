@@ -32,6 +32,7 @@ int main(int count, char** arguments) try {
   bench::products(bench);
   bench::low_precision(bench);
   bench::rows(bench);
+  bench::calls(bench);
   return bench.failures() == 0 ? 0 : 1;
 } catch (const std::exception& error) {
   std::fprintf(stderr, "%s\n", error.what());

@@ -89,6 +89,8 @@ struct Row {
   bool either = false;      // one of both is enough
   std::vector<std::string> target_peers = {};  // whom target_ratio is about; empty: all
   std::string note = {};
+  double limit = 0;         // seconds that ours may take at most
+  int calls = 1;            // what is measured in one call of a contestant
 };
 
 // One contestant. The first of a row is ours.
@@ -193,10 +195,11 @@ class Bench {
     json.member("work", about.work).member("unit", about.unit).member("bound", about.bound);
     json.member("bound_work", about.bound_work > 0 ? about.bound_work : about.work);
     json.member("target_ratio", about.target_ratio).member("target_share", about.target_share).member("either", about.either).member("note", about.note);
+    if (about.limit > 0) json.member("limit", about.limit);
     json.key("target_peers").begin_array();
     for (const std::string& name : about.target_peers) json.value(name);
     json.end_array().key("seconds").begin_object();
-    for (std::size_t i = 0; i < calls.size(); ++i) json.member(calls[i].name, seconds[i]);
+    for (std::size_t i = 0; i < calls.size(); ++i) json.member(calls[i].name, seconds[i] / about.calls);
     json.end_object().key("errors").begin_object();
     for (const Call& call : calls) {
       if (!call.error) continue;

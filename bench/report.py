@@ -72,7 +72,7 @@ def target(row):
     if row.get("target_share"):
         parts.append(f"≥ {100 * row['target_share']:.0f} %")
     if row.get("limit"):
-        parts.append(f"≤ {value(row, row['limit'])}")
+        parts.append(f"≤ {value(row, row['limit'])} {row['unit']}")
     return (" or " if row.get("either") else ", ").join(parts)
 
 
@@ -110,7 +110,7 @@ def print_table(machine, rows):
 
 def chart(machine, rows):
     """Horizontal bars of the ratio to the best peer, on a logarithmic axis: right of the middle line we are faster."""
-    drawn = [row for row in rows if row["ratio"]]
+    drawn = [row for row in rows if row["ratio"] and row["section"] != "dispatch"]
     step, left, width, right, top = 19, 270, 420, 230, 92
     low, high = -2, 3  # a quarter to eight times; what is beyond ends at the edge, its figure stands beside it
     def x(ratio):

@@ -24,6 +24,7 @@ namespace ct = cotenant;
 void products(Bench& bench);        // products.cpp: f32, fused epilogues, threads
 void low_precision(Bench& bench);   // low_precision.cpp: bf16, int8, int4
 void rows(Bench& bench);            // rows.cpp: softmax, functions, quantisation, attention
+void calls(Bench& bench);           // calls.cpp: what a call costs
 
 inline ct::SharedTensor<float> random(const ct::Shape& shape, unsigned seed = 12345) {
   auto tensor = ct::empty<float>(shape);
