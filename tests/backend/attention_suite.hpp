@@ -13,7 +13,8 @@ TEST_CASE_TEMPLATE_DEFINE("attention", Fixture, backend_attention) {
   const auto check = [&]<class Q, class K, class V, class Out>(std::type_identity<Q>, std::type_identity<K>, std::type_identity<V>, std::type_identity<Out>) {
     suite.repeat(16, [&] {
       const bool long_rows = suite.chance(0.2);  // more than one block of keys, more than one panel of queries
-      const std::size_t rows = suite.chance(0.15) ? 1 : suite.extent() / (long_rows ? 1 : 3) + suite.below(2), keys = suite.extent() * (long_rows ? 3 : 1) / 2 + suite.below(3);
+      const std::size_t rows = suite.chance(0.15) ? 1 : suite.extent() / (long_rows ? 1 : 3) + suite.below(2);
+      const std::size_t keys = suite.extent() * (long_rows ? 3 : 1) / 2 + suite.below(3);
       const std::size_t depth = suite.extent() / 2 + suite.below(3), width = suite.chance(0.5) ? depth : suite.extent() / 2 + 1;
       const std::size_t groups = 1 + suite.below(3), shared = 1 + suite.below(2), heads = groups * shared;
       Shape q_shape{1 + suite.below(2), heads, rows, depth}, k_shape{1, shared, keys, depth}, v_shape{q_shape[0], shared, keys, width};
@@ -33,7 +34,9 @@ TEST_CASE_TEMPLATE_DEFINE("attention", Fixture, backend_attention) {
       const auto hides = suite.template tensor<bool>(suite.broadcastable_to(scores));
       suite.compare("attention, bool mask", attention<float>(q.expected, k.expected, v.expected, options, hides.expected),
                     attention<float>(q.actual, k.actual, v.actual, options, hides.actual), close);
-      const auto bias = suite.template tensor<Out>(suite.broadcastable_to(scores), [&] { return convert<Out>(suite.chance(0.3) ? -infinity : suite.template value<float>()); });
+      const auto bias = suite.template tensor<Out>(suite.broadcastable_to(scores), [&] {
+        return convert<Out>(suite.chance(0.3) ? -infinity : suite.template value<float>());
+      });
       suite.compare("attention, added mask", attention<float>(q.expected, k.expected, v.expected, options, bias.expected),
                     attention<float>(q.actual, k.actual, v.actual, options, bias.actual), close);
     });
@@ -54,7 +57,8 @@ TEST_CASE_TEMPLATE_DEFINE("attention", Fixture, backend_attention) {
     std::size_t next = 0;
     const auto bias = suite.template filled<float>({3, 70, 300}, [&] { ++next; return next % 97 == 0 ? odd[next % 8] : next / 300 % 7 == 0 ? odd[4] : 0.f; });
     const auto x = suite.template filled<float>({3, 70, 24}, [&] { return suite.template value<float>(); });
-    suite.compare("odd numbers", attention(x.expected, k.expected, v.expected, {}, bias.expected), attention(x.actual, k.actual, v.actual, {}, bias.actual), {1e-4, 1e-4});
+    suite.compare("odd numbers", attention(x.expected, k.expected, v.expected, {}, bias.expected),
+                  attention(x.actual, k.actual, v.actual, {}, bias.actual), {1e-4, 1e-4});
   });
 }
 

@@ -41,7 +41,9 @@ TEST_CASE_TEMPLATE_DEFINE("log_softmax", Fixture, backend_log_softmax) {
         suite.compare("long log_softmax", log_softmax(x.expected, axis), log_softmax(x.actual, axis), {1e-5, 1e-6});
       }
     }
-    const auto odd = suite.template filled<float>({40, 5000}, [&] { return suite.chance(0.0005) ? suite.chance(0.5) ? std::nanf("") : infinity : suite.chance(0.9) ? -infinity : 1.f; });
+    const auto odd = suite.template filled<float>({40, 5000}, [&] {
+      return suite.chance(0.0005) ? suite.chance(0.5) ? std::nanf("") : infinity : suite.chance(0.9) ? -infinity : 1.f;
+    });
     for (const std::ptrdiff_t axis : {0, 1}) {
       suite.compare("softmax of what is no number", softmax(odd.expected, axis), softmax(odd.actual, axis), {1e-7, 4e-6});
       suite.compare("log_softmax of what is no number", log_softmax(odd.expected, axis), log_softmax(odd.actual, axis), {1e-5, 1e-6});

@@ -8,12 +8,13 @@
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
-#include <limits>
 #include <type_traits>
 #include <utility>
 
 #include <hwy/highway.h>
 
+#include "cotenant/cpu/attention_few-inl.hpp"
+#include "cotenant/cpu/attention_panel-inl.hpp"
 #include "cotenant/cpu/iteration.hpp"
 #include "cotenant/cpu/pack-inl.hpp"
 #include "cotenant/cpu/row-inl.hpp"
@@ -28,52 +29,6 @@ namespace cotenant::HWY_NAMESPACE {
 // single floats are broadcast, which are read where they lie; the scores of a block, [keys, queries], are already the panel
 // that the second product reads; and maxima, sums and corrections of the softmax are element by element.
 // A panel of queries is two vectors wide, or one where the rest fits in it.
-
-// As many rows of sums as the registers hold, see TileProduct: 12 * 2 sums of 32 registers, 6 * 2 of 16.
-#if (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR || HWY_ARCH_WASM
-inline constexpr std::size_t attention_rows = 6;
-#else
-inline constexpr std::size_t attention_rows = 12;
-#endif
-
-template <std::size_t> struct SumsOfQuery { using type = FloatVector; };
-
-// sums[R][width] (+)= sum over k < depth of left[R * row_step + k * depth_step] * right[k][width].
-template <bool Two, std::size_t... R> struct PanelProduct {
-  static HWY_INLINE void run(const float* HWY_RESTRICT left, std::ptrdiff_t row_step, std::ptrdiff_t depth_step, const float* HWY_RESTRICT right,
-                             std::size_t depth, float* HWY_RESTRICT sums, bool add, typename SumsOfQuery<R>::type... first,
-                             typename SumsOfQuery<R>::type... second) {
-    const FloatTag d;
-    const std::size_t lanes = hn::Lanes(d), width = Two ? 2 * lanes : lanes;
-    for (std::size_t k = 0; k < depth; ++k) {
-      const auto right_first = hn::Load(d, right), right_second = Two ? hn::Load(d, right + lanes) : right_first;
-      right += width;
-      FloatVector value;
-      ((value = hn::Set(d, left[static_cast<std::ptrdiff_t>(R) * row_step]), first = hn::MulAdd(value, right_first, first),
-        second = Two ? hn::MulAdd(value, right_second, second) : second),
-       ...);
-      left += depth_step;
-    }
-    if (add) {
-      ((first = hn::Add(first, hn::Load(d, sums + R * width))), ...);
-      if constexpr (Two) ((second = hn::Add(second, hn::Load(d, sums + R * width + lanes))), ...);
-    }
-    (hn::Store(first, d, sums + R * width), ...);
-    if constexpr (Two) (hn::Store(second, d, sums + R * width + lanes), ...);
-  }
-};
-
-// One attention with its element types erased. As Sources the rows are queries or keys, the columns what is summed or written.
-struct AttentionPlan {
-  cpu::Source q, k, v, mask;  // mask.data is null where there is none
-  cpu::Sink out;
-  cpu::Iteration<5> batch;  // of out, q, k, v, mask
-  bool mask_hides = false;  // 0 hides a key; else the mask is added
-  bool causal = false;
-  float scale = 1;
-  std::size_t queries = 0, keys = 0, depth = 0, width = 0;  // M, N, D, Dv
-  std::size_t task_panels = 0, tasks = 0;                    // panels of a task, tasks of a batch entry
-};
 
 template <std::int64_t Compiled> struct Attentions {
   template <class Q, class K, class V, class Mask, class Out> static void attention(const AttentionArguments<Q, K, V, Mask, Out>& arguments) {
@@ -100,6 +55,13 @@ template <std::int64_t Compiled> struct Attentions {
     const Strides strides[] = {batch_strides(out), batch_strides(arguments.q.view), batch_strides(arguments.k.view), batch_strides(arguments.v.view),
                                has_mask ? batch_strides(arguments.mask.view) : none};
     plan.batch = cpu::coalesce<5>(out.shape().part(0, m), {&strides[0], &strides[1], &strides[2], &strides[3], &strides[4]}, 0);
+    if (FewQueries<Compiled>::takes(plan)) {
+      plan.few_scores = &Skinny<Compiled>::template block<K>;
+      plan.few_results = &Skinny<Compiled>::template block<V>;
+      const double nanoseconds = static_cast<double>(plan.keys) * static_cast<double>(plan.depth + plan.width) / 8 + 100;
+      cpu::parallel_for(plan.batch.outer_count(0), nanoseconds, &FewQueries<Compiled>::run, &plan);
+      return;
+    }
     run_parallel(plan);
   }
 
@@ -175,17 +137,19 @@ template <std::int64_t Compiled> struct Attentions {
       const std::size_t last_query = std::min(plan.queries, first_query + plan.task_panels * width);
       std::size_t count = 0;
       for (std::size_t query = first_query; query < last_query; query += width) begin_panel(plan, at, query, panels[count++]);
-      const std::size_t seen = keys_seen(plan, last_query - 1);
+      const std::size_t seen = plan.keys_seen(last_query - 1);
       for (std::size_t key = 0; key < seen; key += block_keys) {
         const std::size_t keys = std::min(block_keys, seen - key);
         const Block k = block_of(plan.k.moved(at.offset(2)), key, keys, plan.depth, staged_k, round_up(plan.depth));
         const Block v = block_of(plan.v.moved(at.offset(3)), key, keys, plan.width, staged_v, round_up(plan.width));
         for (std::size_t i = 0; i < count; ++i) {
-          const std::size_t visible = keys_seen(plan, panels[i].first + panels[i].count - 1);
+          const std::size_t visible = plan.keys_seen(panels[i].first + panels[i].count - 1);
           if (visible <= key) continue;
           const std::size_t some = std::min(keys, visible - key);
           cpu::Source bias = plan.mask;
-          if (has_mask) bias = bias.moved(at.offset(4) + static_cast<std::ptrdiff_t>(panels[i].first) * bias.row_stride + static_cast<std::ptrdiff_t>(key) * bias.column_stride);
+          if (has_mask)
+            bias = bias.moved(at.offset(4) + static_cast<std::ptrdiff_t>(panels[i].first) * bias.row_stride +
+                              static_cast<std::ptrdiff_t>(key) * bias.column_stride);
           panels[i].lanes == width ? add_block<true>(plan, panels[i], k, v, key, some, bias, scores, mask)
                                    : add_block<false>(plan, panels[i], k, v, key, some, bias, scores, mask);
         }
@@ -194,14 +158,6 @@ template <std::int64_t Compiled> struct Attentions {
     }
   }
 
-  // Scores are kept as multiples of ln 2, so that a weight is a power of two: one multiplication less for each.
-  static constexpr float log2_e = 1.44269504f;
-
-  // The number of keys that a query may see.
-  static std::size_t keys_seen(const AttentionPlan& plan, std::size_t query) {
-    if (!plan.causal) return plan.keys;
-    return plan.keys + query + 1 > plan.queries ? std::min(plan.keys, plan.keys + query + 1 - plan.queries) : 0;
-  }
   static bool in_place(const cpu::Source& rows) { return rows.is_float && rows.column_stride == 1; }
   static Block block_of(const cpu::Source& from, std::size_t first, std::size_t rows, std::size_t columns, float* staged, std::size_t step) {
     const cpu::Source block = from.moved(static_cast<std::ptrdiff_t>(first) * from.row_stride);
@@ -224,7 +180,7 @@ template <std::int64_t Compiled> struct Attentions {
     Packing<Compiled>::copy(q, plan.depth, panel.count, panel.queries, panel.lanes);
     const auto scale = hn::Set(d, plan.scale * log2_e);
     for (std::size_t i = 0; i < floats; i += vector) hn::Store(hn::Mul(hn::Load(d, panel.queries + i), scale), d, panel.queries + i);
-    std::fill_n(panel.largest, panel.lanes, MaximumStep::neutral);
+    std::fill_n(panel.largest, panel.lanes, hidden_score);
     std::fill_n(panel.total, panel.lanes, 0.0f);
     panel.started = false;
   }
@@ -232,45 +188,17 @@ template <std::int64_t Compiled> struct Attentions {
   // The keys [key, key + keys) join the softmax of a panel's queries.
   template <bool Two> static void add_block(const AttentionPlan& plan, Panel& panel, const Block& k, const Block& v, std::size_t key,
                                             std::size_t keys, const cpu::Source& mask, float* scores, float* staged_mask) {
-    product<Two>(keys, k.data, k.step, 1, panel.queries, plan.depth, scores, false);
+    PanelProducts<Compiled>::template product<Two>(keys, k.data, k.step, 1, panel.queries, plan.depth, scores, false);
     if (mask.data != nullptr) add_mask<Two>(plan, panel, keys, mask, scores, staged_mask);
-    if (plan.causal && keys_seen(plan, panel.first) < key + keys) hide_later_keys<Two>(plan, panel, key, keys, scores);
+    if (plan.causal && plan.keys_seen(panel.first) < key + keys) hide_later_keys<Two>(plan, panel, key, keys, scores);
     if (add_weights<Two>(panel, keys, scores) && panel.started) rescale<Two>(panel, plan.width);
-    product<Two>(plan.width, v.data, 1, v.step, scores, keys, panel.sums, panel.started);
+    PanelProducts<Compiled>::template product<Two>(plan.width, v.data, 1, v.step, scores, keys, panel.sums, panel.started);
     panel.started = true;
-  }
-
-  // sums[rows][lanes] (+)= left · right, a tile of rows at a time.
-  template <bool Two> static void product(std::size_t rows, const float* left, std::ptrdiff_t row_step, std::ptrdiff_t depth_step, const float* right,
-                                          std::size_t depth, float* sums, bool add) {
-    const std::size_t lanes = (Two ? 2 : 1) * hn::Lanes(FloatTag{});
-    while (rows != 0) {
-      const std::size_t height = tile_of(rows);
-      switch (height) {
-        case 1: tile<Two>(std::make_index_sequence<1>{}, left, row_step, depth_step, right, depth, sums, add); break;
-        case 4: tile<Two>(std::make_index_sequence<4>{}, left, row_step, depth_step, right, depth, sums, add); break;
-        case 8: if constexpr (attention_rows > 8) tile<Two>(std::make_index_sequence<8>{}, left, row_step, depth_step, right, depth, sums, add); break;
-        default: tile<Two>(std::make_index_sequence<attention_rows>{}, left, row_step, depth_step, right, depth, sums, add); break;
-      }
-      rows -= height;
-      left += static_cast<std::ptrdiff_t>(height) * row_step;
-      sums += height * lanes;
-    }
-  }
-  static std::size_t tile_of(std::size_t rows) {
-    if (rows >= attention_rows) return attention_rows;
-    return attention_rows > 8 && rows >= 8 ? 8 : rows >= 4 ? 4 : 1;
-  }
-  template <bool Two, std::size_t... R> static void tile(std::index_sequence<R...>, const float* left, std::ptrdiff_t row_step, std::ptrdiff_t depth_step,
-                                                         const float* right, std::size_t depth, float* sums, bool add) {
-    const auto zero = hn::Zero(FloatTag{});
-    PanelProduct<Two, R...>::run(left, row_step, depth_step, right, depth, sums, add, (static_cast<void>(R), zero)..., (static_cast<void>(R), zero)...);
   }
 
   template <bool Two> static void add_mask(const AttentionPlan& plan, const Panel& panel, std::size_t keys, cpu::Source mask, float* scores, float* staged) {
     const FloatTag d;
     const std::size_t vector = hn::Lanes(d), lanes = (Two ? 2 : 1) * vector;
-    const auto hidden = hn::Set(d, MaximumStep::neutral), least = hn::Set(d, std::numeric_limits<float>::lowest());
     const bool same_for_all = mask.row_stride == 0 || panel.count == 1;
     if (same_for_all) mask.load(mask.data, mask.column_stride, keys, staged);
     else {
@@ -282,18 +210,15 @@ template <std::int64_t Compiled> struct Attentions {
       for (std::size_t lane = 0; lane < lanes; lane += vector) {
         float* const at = scores + key * lanes + lane;
         const auto score = hn::Load(d, at), value = same_for_all ? hn::Set(d, staged[key]) : hn::Load(d, staged + key * lanes + lane);
-        // Among finite masks the least float stays finite: where all are, the weights are equal, not 0.
-        const auto multiple = hn::Mul(value, hn::Set(d, log2_e));
-        const auto added = hn::IfThenElse(hn::And(hn::Lt(multiple, least), hn::Ge(value, least)), least, multiple);
-        hn::Store(plan.mask_hides ? hn::IfThenElse(hn::Eq(value, hn::Zero(d)), hidden, score) : hn::Add(score, added), d, at);
+        hn::Store(masked_score(d, score, value, plan.mask_hides), d, at);
       }
   }
 
   template <bool Two> static void hide_later_keys(const AttentionPlan& plan, const Panel& panel, std::size_t key, std::size_t keys, float* scores) {
     const std::size_t lanes = (Two ? 2 : 1) * hn::Lanes(FloatTag{});
     for (std::size_t lane = 0; lane < panel.count; ++lane) {
-      const std::size_t seen = keys_seen(plan, panel.first + lane);
-      for (std::size_t j = seen > key ? seen - key : 0; j < keys; ++j) scores[j * lanes + lane] = MaximumStep::neutral;
+      const std::size_t seen = plan.keys_seen(panel.first + lane);
+      for (std::size_t j = seen > key ? seen - key : 0; j < keys; ++j) scores[j * lanes + lane] = hidden_score;
     }
   }
 
@@ -321,7 +246,7 @@ template <std::int64_t Compiled> struct Attentions {
     largest0 = hn::Max(largest0, other0);
     largest1 = Two ? hn::Max(largest1, other1) : largest0;
     // Where every key is hidden yet, the weights 2^(-inf - 0) are 0.
-    const auto nothing = hn::Set(d, MaximumStep::neutral);
+    const auto nothing = hn::Set(d, hidden_score);
     const auto shift0 = hn::IfThenElseZero(hn::Gt(largest0, nothing), largest0), shift1 = hn::IfThenElseZero(hn::Gt(largest1, nothing), largest1);
     const auto factor0 = exp2_of_negative(d, hn::Sub(before0, shift0)), factor1 = Two ? exp2_of_negative(d, hn::Sub(before1, shift1)) : factor0;
     auto total0 = hn::Mul(hn::Load(d, panel.total), factor0), total1 = hn::Mul(hn::Load(d, panel.total + second), factor1);

@@ -114,7 +114,8 @@ HWY_INLINE FloatVector exp_of_negative(FloatTag d, FloatVector x) {
   x = at_least(hn::Set(d, -88.1f), x);
   const auto sum = hn::MulAdd(x, hn::Set(d, 1.44269504f), magic), n = hn::Sub(sum, magic);
   const auto r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x)), square = hn::Mul(r, r);
-  const auto low = hn::MulAdd(r, hn::Set(d, 0.166664973f), hn::Set(d, 0.499999911f)), middle = hn::MulAdd(r, hn::Set(d, 0.00837149564f), hn::Set(d, 0.0416686684f));
+  const auto low = hn::MulAdd(r, hn::Set(d, 0.166664973f), hn::Set(d, 0.499999911f));
+  const auto middle = hn::MulAdd(r, hn::Set(d, 0.00837149564f), hn::Set(d, 0.0416686684f));
   const auto tail = hn::MulAdd(hn::MulAdd(square, hn::Set(d, 0.00138088455f), middle), square, low);
   return hn::Mul(hn::MulAdd(tail, square, hn::Add(r, one)), hn::BitCast(d, hn::ShiftLeft<23>(hn::BitCast(bits, sum))));
 }

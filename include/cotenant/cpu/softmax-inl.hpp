@@ -49,7 +49,8 @@ template <std::int64_t Compiled> struct Softmaxes {
                    out.size() > cpu::caches().level3 / sizeof(float);
     // A vector takes about 8 cycles.
     const double nanoseconds = 0.15 * static_cast<double>(plan.length);
-    if (is_sideways(plan)) cpu::parallel_for(plan.outer.outer_count(1) * groups(plan), nanoseconds * static_cast<double>(group_rows(plan)), &run_sideways, &plan);
+    if (is_sideways(plan))
+      cpu::parallel_for(plan.outer.outer_count(1) * groups(plan), nanoseconds * static_cast<double>(group_rows(plan)), &run_sideways, &plan);
     else cpu::parallel_for(plan.outer.outer_count(0), nanoseconds, &run, &plan);
   }
 
@@ -88,7 +89,8 @@ template <std::int64_t Compiled> struct Softmaxes {
         // The rows after these come into the cache while these are computed.
         const std::ptrdiff_t ahead = count > 1 && first + 2 * count <= end ? (row[1].from - row[0].from) * static_cast<std::ptrdiff_t>(count) : 0;
         for (std::size_t i = 0; i < count; ++i) row[i].largest = reduce_row<LargestStep>(row[i].from, length);
-        for (std::size_t i = 0; i < count; ++i) row[i].total = weigh<!Logarithm>(row[i].from, row[i].weights, length, subtrahend(row[i].largest), row[i].from + ahead);
+        for (std::size_t i = 0; i < count; ++i)
+          row[i].total = weigh<!Logarithm>(row[i].from, row[i].weights, length, subtrahend(row[i].largest), row[i].from + ahead);
         for (std::size_t i = 0; i < count; ++i) {
           if constexpr (Logarithm) finish(Shift{row[i].largest, std::log(row[i].total)}, row[i].from, row[i].to, length, plan.streams);
           else finish(Factor{1.0f / row[i].total}, row[i].weights, row[i].to, length, plan.streams);
@@ -111,7 +113,8 @@ template <std::int64_t Compiled> struct Softmaxes {
   struct LongRow {
     static constexpr std::size_t most_blocks = 64, whole_vectors = HWY_MAX_BYTES / sizeof(float);
     LongRow() = default;
-    LongRow(const float* from_data, float* weights_data, float* to_data, std::size_t length) : from(from_data), weights(weights_data), to(to_data), count(length) {
+    LongRow(const float* from_data, float* weights_data, float* to_data, std::size_t length)
+        : from(from_data), weights(weights_data), to(to_data), count(length) {
       step = count <= block_length * most_blocks ? block_length : (count / most_blocks / whole_vectors + 1) * whole_vectors;
     }
     const float* from = nullptr;
@@ -245,7 +248,8 @@ template <std::int64_t Compiled> struct Softmaxes {
       float* const direct = plan.out.is_float && some == rows ? reinterpret_cast<float*>(out) : nullptr;
       plan.logarithm ? columns<true>(staged, width, plan.length, some, direct, plan.out.column_stride)
                      : columns<false>(staged, width, plan.length, some, direct, plan.out.column_stride);
-      for (std::size_t j = 0; direct == nullptr && j < plan.length; ++j) plan.out.store(staged + j * width, out + static_cast<std::ptrdiff_t>(j) * step, 1, rows);
+      for (std::size_t j = 0; direct == nullptr && j < plan.length; ++j)
+        plan.out.store(staged + j * width, out + static_cast<std::ptrdiff_t>(j) * step, 1, rows);
     }
   }
 

@@ -59,8 +59,9 @@ inline std::size_t head_groups(const Shape& q, const Shape& k, const Shape& v) {
     const std::size_t heads = q[q.rank() - 3], shared = (*other)[other->rank() - 3];
     if (shared == heads || shared <= 1 || heads <= 1) continue;
     if (heads % shared != 0 || (groups != 1 && groups != heads / shared))
-      raise<ShapeError>("attention of " + std::to_string(heads) + " heads of queries needs heads of keys and values whose number divides it, the same for both, but k is " +
-                        to_string(k) + " and v " + to_string(v));
+      raise<ShapeError>("attention of " + std::to_string(heads) +
+                        " heads of queries needs heads of keys and values whose number divides it, the same for both, but k is " + to_string(k) + " and v " +
+                        to_string(v));
     groups = heads / shared;
   }
   return groups;
@@ -167,7 +168,8 @@ void attention_into(SharedTensor<Out, S> out, const Q& q, const K& k, const V& v
   detail::attend<Backend>(out, q, k, v, options, Operand<const bool>{});
 }
 // With a mask that broadcasts to [..., H, M, N]: bool (true: may attend) or floats that are added to the scores.
-template <Element Out, Storage S, TensorLike Q, TensorLike K, TensorLike V, TensorLike Mask, class Backend = common_backend<SharedTensor<Out, S>, Q, K, V, Mask>>
+template <Element Out, Storage S, TensorLike Q, TensorLike K, TensorLike V, TensorLike Mask,
+          class Backend = common_backend<SharedTensor<Out, S>, Q, K, V, Mask>>
 void attention_into(SharedTensor<Out, S> out, const Q& q, const K& k, const V& v, const AttentionOptions& options, const Mask& mask) {
   check_not_empty("attention", mask);
   detail::attend<Backend>(out, q, k, v, options, input(mask));
