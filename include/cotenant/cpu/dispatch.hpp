@@ -10,6 +10,7 @@
 #include "cotenant/cpu/caches.hpp"
 #include "cotenant/cpu/gemm.hpp"
 #include "cotenant/cpu/iteration.hpp"
+#include "cotenant/cpu/map.hpp"
 #include "cotenant/cpu/packed.hpp"
 #include "cotenant/cpu/quantized_sums.hpp"
 #include "cotenant/cpu/quantized_weights.hpp"

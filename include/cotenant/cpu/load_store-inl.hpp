@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 
 #include <hwy/highway.h>
 
@@ -59,6 +60,17 @@ template <class T> requires(std::same_as<T, std::int8_t> || std::same_as<T, std:
   const hn::Rebind<std::int32_t, FloatTag> wide;
   return hn::ConvertTo(d, hn::PromoteTo(wide, hn::LoadU(narrow, from)));
 }
+template <class T> requires std::same_as<T, bool> HWY_INLINE FloatVector load_vector(FloatTag d, const T* from) {
+  return load_vector(d, reinterpret_cast<const std::uint8_t*>(from));
+}
+HWY_INLINE FloatVector load_vector(FloatTag d, const std::int32_t* from) {
+  return hn::ConvertTo(d, hn::LoadU(hn::RebindToSigned<FloatTag>{}, from));
+}
+HWY_INLINE FloatVector load_vector(FloatTag d, const std::int64_t* from) {
+  HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)];
+  for (std::size_t i = 0; i < hn::Lanes(d); ++i) lanes[i] = static_cast<float>(from[i]);
+  return hn::Load(d, lanes);
+}
 
 // The floats of a vector as Lanes(d) elements, as convert<T>() defines it.
 HWY_INLINE void store_vector(FloatTag d, FloatVector value, float* to) { hn::StoreU(value, d, to); }
@@ -107,11 +119,29 @@ template <class T> requires(std::same_as<T, std::int8_t> || std::same_as<T, std:
       hn::Min(hn::Max(number, hn::Set(d, static_cast<float>(std::numeric_limits<T>::min()))), hn::Set(d, static_cast<float>(std::numeric_limits<T>::max())));
   hn::StoreU(hn::DemoteTo(narrow, hn::ConvertTo(integer, inside)), narrow, to);
 }
+template <class T> requires std::same_as<T, bool> HWY_INLINE void store_vector(FloatTag d, FloatVector value, T* to) {
+  const hn::Rebind<std::uint8_t, FloatTag> narrow;
+  const hn::RebindToSigned<FloatTag> integer;
+  const auto zero = hn::RebindMask(integer, hn::Eq(value, hn::Zero(d)));
+  hn::StoreU(hn::DemoteTo(narrow, hn::IfThenZeroElse(zero, hn::Set(integer, 1))), narrow, reinterpret_cast<std::uint8_t*>(to));
+}
+HWY_INLINE void store_vector(FloatTag d, FloatVector value, std::int32_t* to) {
+  const hn::RebindToSigned<FloatTag> integer;
+  const auto number = hn::IfThenElseZero(hn::Eq(value, value), value);
+  // The largest float below 2^31, for the conversion; what lies beyond gets the largest integer afterwards.
+  const auto inside = hn::Max(hn::Min(number, hn::Set(d, 2147483520.0f)), hn::Set(d, -2147483648.0f));
+  const auto beyond = hn::RebindMask(integer, hn::Ge(number, hn::Set(d, 2147483648.0f)));
+  hn::StoreU(hn::IfThenElse(beyond, hn::Set(integer, std::numeric_limits<std::int32_t>::max()), hn::ConvertTo(integer, inside)), integer, to);
+}
+HWY_INLINE void store_vector(FloatTag d, FloatVector value, std::int64_t* to) {
+  HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)];
+  hn::Store(value, d, lanes);
+  for (std::size_t i = 0; i < hn::Lanes(d); ++i) to[i] = convert<std::int64_t>(lanes[i]);
+}
 #undef COTENANT_HARDWARE_F16
 
-// Whether load_vector and store_vector exist for T; other types go element by element.
-template <class T> inline constexpr bool is_vectorised =
-    FloatElement<T> || std::same_as<T, std::int8_t> || std::same_as<T, std::uint8_t>;
+// Whether load_vector and store_vector are worth it for T; 64-bit integers go element by element.
+template <class T> inline constexpr bool is_vectorised = !std::same_as<T, std::int64_t>;
 
 // The rows of one element type. Compiled is part of the name so that translation units built for different targets never share one.
 template <std::int64_t Compiled> struct Rows {
