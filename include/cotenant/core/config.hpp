@@ -14,6 +14,9 @@
 
 // COTENANT_SERIAL: no thread pool; kernels run on the calling thread and oneTBB is not needed.
 
+// COTENANT_ZSTD: stores may compress tensors that are rarely used; the program is linked with libzstd. The same in every
+// translation unit of a program.
+
 // Whether errors are thrown. Without exceptions the error handler is called and the program ends.
 #ifndef COTENANT_EXCEPTIONS
 #if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)

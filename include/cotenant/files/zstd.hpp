@@ -6,7 +6,7 @@
 
 #include "cotenant/core/error.hpp"
 
-// COTENANT_ZSTD: stores may compress what is cold. Without it such tensors are an Unsupported error, and all others work.
+// Without it compressed tensors are an Unsupported error, and all others work.
 #if defined(COTENANT_ZSTD)
 #if !__has_include(<zstd.h>)
 #error "COTENANT_ZSTD is defined, but there is no <zstd.h> (Debian: libzstd-dev)"
