@@ -1,4 +1,4 @@
-// The blocked matrix product of one CPU target: packed panels, a tile of sums in registers, any finish per tile.
+// The blocked matrix product of one CPU target: panels, blocks of k and rows around the tile, any finish per tile.
 #if defined(COTENANT_CPU_GEMM_INL_HPP) == defined(HWY_TARGET_TOGGLE)
 #ifdef COTENANT_CPU_GEMM_INL_HPP
 #undef COTENANT_CPU_GEMM_INL_HPP
@@ -7,117 +7,21 @@
 #endif
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <memory>
 #include <utility>
 
-#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include "cotenant/cpu/caches.hpp"
 #include "cotenant/cpu/gemm.hpp"
-#include "cotenant/cpu/leaf-inl.hpp"
 #include "cotenant/cpu/pack-inl.hpp"
 #include "cotenant/cpu/packed.hpp"
 #include "cotenant/cpu/scratch.hpp"
 #include "cotenant/cpu/threads.hpp"
+#include "cotenant/cpu/tile_product-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace cotenant::HWY_NAMESPACE {
-
-// The tile: `tile_rows` rows by three vectors. A step in k loads three vectors of the right operand, broadcasts one lane of
-// each row of the left one, and does 3 * tile_rows multiply-adds: at two per cycle and a latency of 4 the eight sums in
-// flight that are needed are there, and eleven loads for 24 multiply-adds leave the two load ports half idle. With 32 registers
-// 24 sums + 3 vectors + 1 lane fit, with 16 registers 12 + 3 + 1. 12 x 2 was 1 to 2 % slower on Zen 5, 6 x 4 and 9 x 3 no faster.
-// Better targets have smaller numbers.
-#if (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR || HWY_ARCH_WASM
-inline constexpr std::size_t tile_rows = 4;
-#else
-inline constexpr std::size_t tile_rows = 8;
-#endif
-inline constexpr std::size_t tile_vectors = 3;
-
-// Four steps in k per turn of the loop: its counter and jump cost 2 % of the time otherwise.
-#if defined(__clang__)
-#define COTENANT_UNROLL_FOUR _Pragma("unroll 4")
-#else
-#define COTENANT_UNROLL_FOUR _Pragma("GCC unroll 4")
-#endif
-
-template <std::size_t> struct SumsOfRow { using type = FloatVector; };
-
-// One tile's product over one block of k. Rows that the tile has too much are the last one again.
-struct TileStep {
-  const char* left[tile_rows];  // lane 0 of each row
-  float* sums[tile_rows];       // column 0 of each row
-  const float* right;           // lane 0, column 0
-  std::ptrdiff_t right_lane;    // floats from lane to lane
-  std::size_t lanes;
-  bool add;                     // to what the sums are, else they begin at 0
-  float* packed;                // where Reading::packs puts the panel
-  // Where the next panel of the right operand lies, for a cache line of it per lane.
-  const char* next_right;
-  std::ptrdiff_t next_right_lane;
-};
-
-// What a tile does besides: `ahead` asks for a part of the next panel, so that it is in L2 when its turn comes (asking for the
-// left operand's next rows as well gained nothing); `packs` does so too, while it reads the panel from rows of floats where
-// they lie and leaves it packed for the tiles that follow: stores cost nothing here, a pass of its own 8 % at 128 rows.
-enum class Reading { plain, ahead, packs };
-
-// sums[r][column] (+)= sum over lanes of left[r][lane] · right[lane][column], for the rows R and `Vectors` vectors of columns.
-// The running sums, which begin at 0, are parameters, one pack per vector, because compilers keep those in registers:
-// arrays of vectors they may not.
-template <class Leaf, Reading Also, std::size_t Vectors, std::size_t... R> struct TileProduct {
-  static HWY_INLINE COTENANT_DOT_CODE FloatVector lane(const char* from) {
-    float bits;
-    std::memcpy(&bits, from, sizeof bits);
-    return hn::Set(FloatTag{}, bits);
-  }
-  static HWY_INLINE COTENANT_DOT_CODE void run(const TileStep& step, typename SumsOfRow<R>::type... first, typename SumsOfRow<R>::type... second,
-                                               typename SumsOfRow<R>::type... third) {
-    const FloatTag d;
-    const std::size_t lanes = hn::Lanes(d);
-    const char* const left[] = {step.left[R]...};
-    const float* right = step.right;
-    float* packed = step.packed;
-    const char* next_right = step.next_right;
-    const std::ptrdiff_t right_lane = step.right_lane, next_right_lane = step.next_right_lane, end = static_cast<std::ptrdiff_t>(step.lanes * sizeof(float));
-    FloatVector value, right_second = hn::Zero(d), right_third = hn::Zero(d);
-    // The places of the sums are needed after the last step: until then they have time to come into L1.
-    ((hwy::Prefetch(step.sums[R]), hwy::Prefetch(step.sums[R] + (Vectors - 1) * lanes), hwy::Prefetch(step.sums[R] + Vectors * lanes - 1)), ...);
-    COTENANT_UNROLL_FOUR
-    for (std::ptrdiff_t k = 0; k < end; k += sizeof(float)) {
-      const auto right_first = hn::LoadU(d, right);
-      if constexpr (Vectors > 1) right_second = hn::LoadU(d, right + lanes);
-      if constexpr (Vectors > 2) right_third = hn::LoadU(d, right + 2 * lanes);
-      right += right_lane;
-      if constexpr (Also == Reading::packs) {
-        hn::Store(right_first, d, packed);
-        if constexpr (Vectors > 1) hn::Store(right_second, d, packed + lanes);
-        if constexpr (Vectors > 2) hn::Store(right_third, d, packed + 2 * lanes);
-        packed += Vectors * lanes;
-      }
-      if constexpr (Also != Reading::plain) {
-        __builtin_prefetch(next_right, 0, 2);
-        next_right += next_right_lane;
-      }
-      ((value = lane(left[R] + k), first = Leaf::accumulate(first, value, right_first),
-        second = Vectors > 1 ? Leaf::accumulate(second, value, right_second) : second,
-        third = Vectors > 2 ? Leaf::accumulate(third, value, right_third) : third),
-       ...);
-    }
-    if (step.add) {
-      ((first = Leaf::add(first, hn::LoadU(d, step.sums[R]))), ...);
-      if constexpr (Vectors > 1) ((second = Leaf::add(second, hn::LoadU(d, step.sums[R] + lanes))), ...);
-      if constexpr (Vectors > 2) ((third = Leaf::add(third, hn::LoadU(d, step.sums[R] + 2 * lanes))), ...);
-    }
-    (hn::StoreU(first, d, step.sums[R]), ...);
-    if constexpr (Vectors > 1) (hn::StoreU(second, d, step.sums[R] + lanes), ...);
-    if constexpr (Vectors > 2) (hn::StoreU(third, d, step.sums[R] + 2 * lanes), ...);
-  }
-};
-#undef COTENANT_UNROLL_FOUR
 
 template <std::int64_t Compiled, class Leaf = FloatLeaf> struct Gemm {
   static constexpr std::size_t per_lane = Leaf::per_lane;

@@ -57,10 +57,10 @@ class Panels {
   std::size_t lanes_, vectors_, whole_;
 };
 
-// The sum over k is cut into blocks of at most this many lanes (a lane holds 1 float, 2 bf16 or 4 bytes). A panel of three
-// vectors is then at most 512 * 3 * 64 bytes = 96 KiB, which stays in any L2 cache and is read from there at 192 bytes per
-// 12 cycles; longer blocks did not gain anything on Zen 5, shorter ones read and write the sums more often. The sums'
-// order, and so their rounding, depends on this, on the vectors' length nowhere, and never on caches or threads.
+// The depth is cut into blocks of at most this many lanes (a lane holds 1 float, 2 bf16 or 4 bytes). A panel of three vectors
+// is then at most 512 * 3 * 64 bytes = 96 KiB, which stays in any L2 cache and is read from there at 192 bytes per 12 cycles;
+// longer blocks gained nothing on Zen 5, shorter ones read and write the sums more often. The order of the additions depends
+// on this and on part_lanes, never on the caches or the number of threads.
 inline constexpr std::size_t block_lanes = 512;
 
 // How the depth of a product is cut, and where a packed right operand has what: block after block of k, in each panel after

@@ -138,36 +138,52 @@ template <std::int64_t Compiled> struct Skinny {
     // Columns whose sums stay in L1: 16 KiB of them. Eight rows of the right operand at once for one row of sums, four for four.
     constexpr std::size_t chunk = 4096 / Rows, group = Rows == 1 ? 8 : 4;
     const auto value = [&](std::size_t k, std::size_t i) { return left[0][k + i]; };
+    // Sums of 256 products are taken on their own and then added: the rounding errors of one long sum would grow with its length.
+    constexpr std::size_t part = 256;
+    HWY_ALIGN float partial[Rows * chunk];
     for (std::size_t n = 0; n < columns; n += chunk) {
       const std::size_t some = std::min(chunk, columns - n);
       float* to[Rows];
-      for (std::size_t r = 0; r < Rows; ++r) {
-        to[r] = sums[r] + n;
-        std::fill(to[r], to[r] + some, 0.0f);
-      }
+      for (std::size_t r = 0; r < Rows; ++r) to[r] = r > 0 && sums[r] == sums[r - 1] ? to[r - 1] : partial + r * chunk;
       const float* from[Rows];
       std::size_t k = 0;
       const auto place = [&] {
         for (std::size_t r = 0; r < Rows; ++r) from[r] = left[r] + k;
         return right + static_cast<std::ptrdiff_t>(k) * step + static_cast<std::ptrdiff_t>(n);
       };
-      for (; k + group <= depth; k += group) {
-        const Right* const at = place();
-        // The rows that come next, where there are any.
-        const std::ptrdiff_t ahead = k + 2 * group <= depth ? static_cast<std::ptrdiff_t>(group) * step : 0;
-        if constexpr (Rows == 1)
-          SkinnyProduct<Right, 1, 0, 1, 2, 3, 4, 5, 6, 7>::across(from, at, step, ahead, some, to, hn::Set(d, value(k, 0)), hn::Set(d, value(k, 1)), hn::Set(d, value(k, 2)),
-                                                                  hn::Set(d, value(k, 3)), hn::Set(d, value(k, 4)), hn::Set(d, value(k, 5)), hn::Set(d, value(k, 6)),
-                                                                  hn::Set(d, value(k, 7)));
-        else
-          SkinnyProduct<Right, 4, 0, 1, 2, 3>::across(from, at, step, ahead, some, to, hn::Set(d, value(k, 0)), hn::Set(d, value(k, 1)), hn::Set(d, value(k, 2)),
-                                                      hn::Set(d, value(k, 3)));
-      }
-      for (; k < depth; ++k) {
-        const Right* const at = place();
-        SkinnyProduct<Right, Rows, 0>::across(from, at, step, 0, some, to, hn::Set(d, value(k, 0)));
+      for (bool begins = true; begins || k < depth; begins = false) {
+        const std::size_t end = std::min(depth, k + part);
+        for (std::size_t r = 0; r < Rows; ++r) std::fill(to[r], to[r] + some, 0.0f);
+        for (; k + group <= end; k += group) {
+          const Right* const at = place();
+          // The rows that come next, where there are any.
+          const std::ptrdiff_t ahead = k + 2 * group <= depth ? static_cast<std::ptrdiff_t>(group) * step : 0;
+          if constexpr (Rows == 1)
+            SkinnyProduct<Right, 1, 0, 1, 2, 3, 4, 5, 6, 7>::across(from, at, step, ahead, some, to, hn::Set(d, value(k, 0)), hn::Set(d, value(k, 1)),
+                                                                    hn::Set(d, value(k, 2)), hn::Set(d, value(k, 3)), hn::Set(d, value(k, 4)), hn::Set(d, value(k, 5)),
+                                                                    hn::Set(d, value(k, 6)), hn::Set(d, value(k, 7)));
+          else
+            SkinnyProduct<Right, 4, 0, 1, 2, 3>::across(from, at, step, ahead, some, to, hn::Set(d, value(k, 0)), hn::Set(d, value(k, 1)), hn::Set(d, value(k, 2)),
+                                                        hn::Set(d, value(k, 3)));
+        }
+        for (; k < end; ++k) {
+          const Right* const at = place();
+          SkinnyProduct<Right, Rows, 0>::across(from, at, step, 0, some, to, hn::Set(d, value(k, 0)));
+        }
+        for (std::size_t r = 0; r < Rows && (r == 0 || to[r] != to[r - 1]); ++r) add(to[r], some, sums[r] + n, begins);
       }
     }
+  }
+  // to (+)= from.
+  static void add(const float* from, std::size_t count, float* to, bool begins) {
+    if (begins) {
+      std::copy_n(from, count, to);
+      return;
+    }
+    const FloatTag d;
+    std::size_t i = 0;
+    for (; i + hn::Lanes(d) <= count; i += hn::Lanes(d)) hn::StoreU(hn::Add(hn::LoadU(d, to + i), hn::LoadU(d, from + i)), d, to + i);
+    for (; i < count; ++i) to[i] += from[i];
   }
   template <class Right, std::size_t Rows> static void along(const float* const* left, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns,
                                                              float* const* sums) {

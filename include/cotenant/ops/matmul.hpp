@@ -12,7 +12,8 @@ namespace cotenant {
 
 // out[…, m, n] = epilogue(sum over k of a[…, m, k] * b[…, k, n], extra0[…, m, n], …).
 // All batch axes and the extra operands are broadcast already (stride 0): a row operand has stride 0 along m, a
-// column operand along n. The sum is taken in float, whatever the elements.
+// column operand along n. The sum is taken in float, whatever the elements: each product of f32, f16 or mixed operands is an
+// f32 one. Where both are bf16 and the CPU multiplies pairs of those, subnormal operands and sums count as 0.
 template <class A, class B, class Out, class Epilogue, class... Extra> struct MatmulArguments {
   Operand<const A> a;
   Operand<const B> b;
