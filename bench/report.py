@@ -110,7 +110,7 @@ def print_table(machine, rows):
 
 def chart(machine, rows):
     """Horizontal bars of the ratio to the best peer, on a logarithmic axis: right of the middle line we are faster."""
-    drawn = [row for row in rows if row["ratio"] and row["section"] != "dispatch"]
+    drawn = [row for row in rows if row["ratio"] and row["section"] not in ("dispatch", "compile")]
     step, left, width, right, top = 19, 270, 420, 230, 92
     low, high = -2, 3  # a quarter to eight times; what is beyond ends at the edge, its figure stands beside it
     def x(ratio):
