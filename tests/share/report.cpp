@@ -3,9 +3,11 @@
 
 #include <doctest/doctest.h>
 
+#include <memory>
 #include <string>
 
 #include "cotenant/share/manager.hpp"
+#include "memory_spill.hpp"
 
 namespace ct = cotenant;
 
@@ -40,6 +42,18 @@ TEST_CASE("the report says who holds what and what it saved") {
   CHECK(contains(text, "nobody: can be freed"));
   CHECK(contains(text, "pinned\n"));
   CHECK(contains(text, "[1, 768]"));
+}
+
+TEST_CASE("the report says what is away and what was joined") {
+  ct::TensorSharingManager manager{{.max_memory = 1 << 17, .spill = std::make_shared<share_tests::MemorySpill>()}};
+  for (int i = 0; i < 3; ++i) manager.register_tensor("t" + std::to_string(i), ct::full<float>({1 << 14}, static_cast<float>(i)), {.producer = i == 1 ? "p" : ""});
+  manager.register_tensor("again", ct::full<float>({1 << 14}, 2.0f));
+  const auto write = manager.write<float>("t1", "w");
+  const std::string text = manager.report();
+  CHECK(contains(text, "away      64.0 KiB evicted, back with the next lease (1 eviction, 0 reloads)"));
+  CHECK(contains(text, "joined    64.0 KiB of 1 tensor that equalled others"));
+  CHECK(contains(text, "evicted\n"));
+  CHECK(contains(text, "written by w"));
 }
 
 TEST_CASE("columns align, also for names that are not ASCII, and a name cannot steer the terminal") {

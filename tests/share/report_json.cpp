@@ -35,5 +35,5 @@ TEST_CASE("every struct becomes JSON that a strict reader accepts") {
     CHECK_NOTHROW(ct::json::parse(text, "report"));
   CHECK(to_json(manager.share("x", "y", {})) == R"({"status":"not_found","granted":0})");
   CHECK(to_json(manager.optimize_memory()) ==
-        R"({"initial_bytes":3072,"current_bytes":3072,"freed_bytes":0,"freed_tensors":0,"percentage":0,"remaining_tensors":1,"trimmed_bytes":0,"freed_names":[]})");
+        R"({"initial_bytes":3072,"current_bytes":3072,"freed_bytes":0,"freed_tensors":0,"percentage":0,"remaining_tensors":1,"freed_derived_bytes":0,"trimmed_bytes":0,"freed_names":[],"evicted_names":[]})");
 }

@@ -118,12 +118,13 @@ class Checkpoint {
     } undo{*manager_, {}};
     for (SafetensorsFile& file : files_) {
       std::vector<std::shared_ptr<const void>> wholes;
+      std::shared_ptr<const void> own;
       for (const SafetensorsInfo& info : file.tensors()) {
         if (!info.dtype) continue;
         with_element(*info.dtype, [&]<class T>(std::type_identity<T>) {
           const std::string name = registered_name(info.name);
           const bool is_new = !manager_->contains(name);
-          const SharedTensor<T, Mapped> tensor = registered(info.name, file.template tensor<T>(info.name));
+          const SharedTensor<T, Mapped> tensor = registered(info.name, file.template tensor<T>(info.name), &own);
           if (is_new) undo.names.push_back(name);
           wholes.push_back(tensor.block()->template storage<Mapped>().whole);
         });
@@ -137,17 +138,21 @@ class Checkpoint {
   static const BlockRef& mapping(const std::shared_ptr<const void>& whole) { return *static_cast<const BlockRef*>(whole.get()); }
 
   // The tensor on a block of its own inside the mapping, so that a manager counts it, drops its pages and finds its equal in another
-  // file without the rest. A copied data section stays one block: its parts could not leave memory alone.
-  template <Element T> static SharedTensor<T, Mapped> part(const SharedTensor<T, Mapped>& view) {
+  // file without the rest. `whole` keeps the mapping: one object for all parts of a file that are made together. A copied data
+  // section stays one block: its parts could not leave memory alone.
+  template <Element T> static SharedTensor<T, Mapped> part(const SharedTensor<T, Mapped>& view, std::shared_ptr<const void>& whole) {
     if (!view.block()->droppable()) return view;
+    if (!whole) whole = std::make_shared<const BlockRef>(view.block());
     Mapped storage = view.block()->template storage<Mapped>();  // with the file that other processes may be given
-    storage.whole = std::make_shared<const BlockRef>(view.block());
+    storage.whole = whole;
     const Allocation bytes{const_cast<T*>(static_cast<const T*>(view.unchecked_view().data())), view.bytes()};
     return SharedTensor<T, Mapped>(BlockRef::adopt(std::move(storage), bytes), contiguous_layout(view.shape()));
   }
 
-  template <Element T> SharedTensor<T, Mapped> registered(std::string_view name, const SharedTensor<T, Mapped>& view) const {
-    SharedTensor<T, Mapped> tensor = manager_->register_tensor(registered_name(name), part(view));
+  template <Element T>
+  SharedTensor<T, Mapped> registered(std::string_view name, const SharedTensor<T, Mapped>& view, std::shared_ptr<const void>* whole = nullptr) const {
+    std::shared_ptr<const void> own;
+    SharedTensor<T, Mapped> tensor = manager_->register_tensor(registered_name(name), part(view, whole != nullptr ? *whole : own));
     // Two checkpoints of one shape may have one name by accident. Comparing a page of each tensor tells different
     // weights apart at a cost that does not grow with the file.
     constexpr std::size_t compared = 4096;

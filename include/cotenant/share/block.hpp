@@ -82,6 +82,8 @@ class Block {
   virtual bool droppable() const noexcept = 0;
   // Whether the bytes may be copied out, their memory freed (take) and other memory put in its place (install).
   virtual bool restorable() const noexcept = 0;
+  // The same for blocks that are parts of one whole, such as a file.
+  virtual const void* origin() const noexcept = 0;
   // All artefacts, for whoever frees them.
   std::unique_ptr<DerivedSet> take_artefacts() noexcept { return std::unique_ptr<DerivedSet>(derived_.exchange(nullptr, std::memory_order_acq_rel)); }
   // The memory, for give_back(). Artefacts must go first: they are found by its addresses.
@@ -147,6 +149,12 @@ template <Storage S> class StoredBlock final : public Block {
   bool droppable() const noexcept override {
     if constexpr (requires { { storage_.droppable() } -> std::same_as<bool>; }) return storage_.droppable();
     else return false;
+  }
+  const void* origin() const noexcept override {
+    if constexpr (requires { { storage_.origin() } -> std::same_as<const void*>; }) {
+      if (const void* whole = storage_.origin()) return whole;
+    }
+    return this;
   }
   bool restorable() const noexcept override { return AllocatingStorage<S> && S::host_accessible; }
   Allocation room_again() override {

@@ -18,14 +18,20 @@
 
 namespace cotenant::detail {
 
-// Whether two runs of bytes are equal. Three short samples come first: they tell nearly all tensors of one shape apart
-// without touching more than three pages of each.
-inline bool equal_bytes(const char* a, const char* b, std::size_t bytes) {
-  constexpr std::size_t sample = 64;
-  if (bytes > 3 * sample)
-    for (std::size_t at : {std::size_t{0}, bytes / 2, bytes - sample}) if (std::memcmp(a + at, b + at, sample) != 0) return false;
-  return bytes == 0 || std::memcmp(a, b, bytes) == 0;
+// A hash of three short samples, never 0 (FNV-1a, by bytes: http://www.isthe.com/chongo/tech/comp/fnv). They tell nearly all
+// tensors of one shape apart without touching more than three pages of each.
+inline std::size_t sample_of(const char* data, std::size_t bytes) {
+  constexpr std::size_t length = 64;
+  std::uint64_t hash = 14695981039346656037u;
+  const auto add = [&](std::size_t from) {
+    for (std::size_t i = from; i < std::min(from + length, bytes); ++i) hash = (hash ^ static_cast<unsigned char>(data[i])) * 1099511628211u;
+  };
+  add(0);
+  add(bytes / 2);
+  add(bytes > length ? bytes - length : 0);
+  return static_cast<std::size_t>(hash | 1);
 }
+inline bool equal_bytes(const char* a, const char* b, std::size_t bytes) { return bytes == 0 || std::memcmp(a, b, bytes) == 0; }
 
 inline const char* first_byte(const Block& block, const Layout& layout, DType dtype) {
   return static_cast<const char*>(block.data()) + static_cast<std::size_t>(layout.offset) * size_of(dtype);
@@ -44,30 +50,41 @@ inline std::size_t Registry::content_key(const Entry& entry) const {
 }
 
 // The candidate on the block of a registered tensor that equals it byte for byte, or null. Gives the lock back meanwhile.
-// Nothing is read until a tensor of the same type, shape and storage on another block is registered: a first checkpoint costs no read.
+// Nothing is read until a tensor of the same type, shape and storage from elsewhere is registered: a first checkpoint costs no read.
 inline std::shared_ptr<Entry> Registry::twin_of(Lock& lock, const Entry& entry) {
-  // More tensors of one shape than this are rather a cache's pages than a model's weights.
-  constexpr std::size_t most = 64;
-  std::vector<std::pair<BlockRef, Layout>> others;
-  const auto [first, last] = contents_.equal_range(content_key(entry));
-  for (auto at = first; at != last && others.size() < most; ++at) {
-    const Entry& other = *at->second;
-    if (other.block == entry.block || other.dtype != entry.dtype || !(other.layout.shape == entry.layout.shape) ||
-        other.block->storage_identity() != entry.block->storage_identity() || blocks_.record(other.block).residence != Residence::resident)
-      continue;
-    others.emplace_back(BlockRef(other.block), other.layout);
+  const std::size_t key = content_key(entry);
+  const void* const origin = entry.block->origin();
+  const auto may_equal = [&](const Entry& other) {
+    return other.block->origin() != origin && other.dtype == entry.dtype && other.layout.shape == entry.layout.shape &&
+           other.block->storage_identity() == entry.block->storage_identity() && blocks_.record(other.block).residence == Residence::resident;
+  };
+  {
+    const auto [first, last] = contents_.equal_range(key);
+    if (std::none_of(first, last, [&](const auto& item) { return may_equal(*item.second); })) return nullptr;
   }
-  if (others.empty()) return nullptr;
+  lock.unlock();
+  const char* const data = first_byte(*entry.block, entry.layout, entry.dtype);
+  const std::size_t sample = sample_of(data, entry.element_bytes());
+  entry.sample.store(sample, std::memory_order_relaxed);
+  lock.lock();
+  std::vector<std::pair<std::shared_ptr<const Entry>, BlockRef>> others;
+  const auto [first, last] = contents_.equal_range(key);
+  for (auto at = first; at != last; ++at) {
+    const std::size_t known = at->second->sample.load(std::memory_order_relaxed);
+    if ((known == 0 || known == sample) && may_equal(*at->second)) others.emplace_back(at->second->shared_from_this(), BlockRef(at->second->block));
+  }
   ++in_transit_;  // these handles keep blocks from leaving: whoever needs room waits
   lock.unlock();
   std::shared_ptr<Entry> twin;
-  const char* const data = first_byte(*entry.block, entry.layout, entry.dtype);
-  for (const auto& [block, layout] : others) {
+  for (const auto& [other, block] : others) {
     block->wait();
-    if (!equal_bytes(data, first_byte(*block, layout, entry.dtype), entry.element_bytes())) continue;
-    twin = entry.on(block, layout);
+    const char* const there = first_byte(*block, other->layout, entry.dtype);
+    std::size_t known = other->sample.load(std::memory_order_relaxed);
+    if (known == 0) other->sample.store(known = sample_of(there, entry.element_bytes()), std::memory_order_relaxed);
+    if (twin || known != sample || !equal_bytes(data, there, entry.element_bytes())) continue;
+    twin = entry.on(block, other->layout);
+    twin->sample.store(sample, std::memory_order_relaxed);
     entry.block->drop_pages(data, entry.element_bytes());  // never read again, where they are a file's
-    break;
   }
   others.clear();
   lock.lock();

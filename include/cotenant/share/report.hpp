@@ -69,6 +69,9 @@ inline std::string report(const SharingStats& stats) {
   if (stats.max_memory != ManagerOptions::unlimited) text += " of " + format_bytes(stats.max_memory);
   text += " (peak " + format_bytes(stats.peak_bytes) + ")\n";
   if (stats.derived_bytes > 0) text += "  derived   " + format_bytes(stats.derived_bytes) + " made from them and kept beside them, such as packed weights\n";
+  if (stats.away_bytes > 0 || stats.evictions > 0)
+    text += "  away      " + format_bytes(stats.away_bytes) + " evicted, back with the next lease (" + count(stats.evictions, "eviction") + ", " + count(stats.reloads, "reload") + ")\n";
+  if (stats.deduplicated > 0) text += "  joined    " + format_bytes(stats.deduplicated_bytes) + " of " + count(stats.deduplicated, "tensor") + " that equalled others\n";
   text += "  separate  " + format_bytes(stats.separate_bytes) + " if every model had its own copy of what it holds\n";
   text += "  saved     " + format_bytes(stats.saved_bytes);
   if (stats.separate_bytes > 0) text += " (" + detail::percent(static_cast<double>(stats.saved_bytes) / static_cast<double>(stats.separate_bytes)) + ")";
@@ -97,6 +100,8 @@ inline std::string report(const SharingStats& stats) {
       for (const auto& [model, leases] : tensor.holders)
         holders += (holders.empty() ? "" : ", ") + printable(model) + (leases > 1 && group.size() == 1 ? " ×" + std::to_string(leases) : "");
       if (tensor.pinned) holders += holders.empty() ? "pinned" : " (pinned)";
+      if (!tensor.writer.empty()) holders += (holders.empty() ? "written by " : ", written by ") + printable(tensor.writer);
+      if (!tensor.resident) holders += holders.empty() ? "evicted" : " (evicted)";
       if (holders.empty()) holders = tensor.can_be_freed ? "nobody: can be freed" : tensor.grants.empty() ? "nobody" : "nobody yet: granted";
       const bool alone = group.size() == 1;
       line.cells = {alone ? printable(tensor.name) : printable(tensor.name) + " and " + std::to_string(group.size() - 1) + " more",

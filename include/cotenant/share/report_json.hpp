@@ -36,6 +36,9 @@ inline void write_json(JsonWriter& json, const TensorUsage& tensor) {
       .member("source", tensor.source)
       .member("pinned", tensor.pinned)
       .member("can_be_freed", tensor.can_be_freed)
+      .member("resident", tensor.resident)
+      .member("version", tensor.version)
+      .member("writer", tensor.writer)
       .end_object();
 }
 
@@ -64,7 +67,13 @@ inline void write_json(JsonWriter& json, const SharingStats& stats) {
       .member("saved_bytes", stats.saved_bytes)
       .member("hits", stats.hits)
       .member("misses", stats.misses)
+      .member("away_bytes", stats.away_bytes)
+      .member("evictions", stats.evictions)
+      .member("reloads", stats.reloads)
+      .member("deduplicated", stats.deduplicated)
+      .member("deduplicated_bytes", stats.deduplicated_bytes)
       .member("hit_rate", stats.hit_rate);
+  write_json(json.key("storage_bytes"), stats.storage_bytes);
   write_json(json.key("tensors"), stats.tensors);
   write_json(json.key("models"), stats.models);
   json.end_object();
@@ -77,13 +86,21 @@ inline void write_json(JsonWriter& json, const SharingOpportunity& opportunity) 
   json.member("potential_bytes", opportunity.potential_bytes).end_object();
 }
 
+inline void write_json(JsonWriter& json, const MeasuredDuplicate& duplicate) {
+  json.begin_object();
+  write_json(json.key("tensors"), duplicate.tensors);
+  json.member("equal_shapes", duplicate.equal_shapes).member("saved_bytes", duplicate.saved_bytes).end_object();
+}
+
 inline void write_json(JsonWriter& json, const OptimizationResult& result) {
   json.begin_object().member("initial_bytes", result.initial_bytes).member("current_bytes", result.current_bytes).member("freed_bytes", result.freed_bytes);
   json.member("freed_tensors", result.freed_tensors)
       .member("percentage", result.percentage)
       .member("remaining_tensors", result.remaining_tensors)
+      .member("freed_derived_bytes", result.freed_derived_bytes)
       .member("trimmed_bytes", result.trimmed_bytes);
   write_json(json.key("freed_names"), result.freed_names);
+  write_json(json.key("evicted_names"), result.evicted_names);
   json.end_object();
 }
 
@@ -92,6 +109,7 @@ inline void write_json(JsonWriter& json, const OptimizationRecommendations& advi
   write_json(json.key("largest_tensors"), advice.largest_tensors);
   write_json(json.key("low_reference_tensors"), advice.low_reference_tensors);
   write_json(json.key("opportunities"), advice.opportunities);
+  write_json(json.key("duplicates"), advice.duplicates);
   json.member("idle_bytes", advice.idle_bytes).member("potential_savings", advice.potential_savings);
   write_json(json.key("advice"), advice.advice);
   json.end_object();

@@ -53,7 +53,7 @@ struct Recorder {
 class Tenancy;
 
 // A registered name. The first group is fixed at registration; the second belongs to the registry's mutex.
-struct Entry {
+struct Entry : std::enable_shared_from_this<Entry> {
   std::string name;
   std::string producer;
   std::string source;  // a view made by create_view: the name it was cut from
@@ -70,6 +70,7 @@ struct Entry {
   std::size_t version = 1;  // write leases that ended, and one
   double priority = 1;
   std::string writer;       // the model whose write lease is under way
+  mutable std::atomic<std::size_t> sample{0};  // a hash of a few of its bytes, once somebody needed it
 
   Entry() = default;
   Entry(const Entry&) = delete;

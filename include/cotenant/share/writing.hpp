@@ -127,6 +127,7 @@ inline void Registry::end_write(Writing& writing, std::shared_ptr<Entry> next, b
       old->block->publish();
       old->fresh_since = now;
       ++old->version;
+      old->sample.store(0, std::memory_order_relaxed);
       blocks_.record(old->block).residence = Residence::resident;
       reopen(*old);
     } else {

@@ -36,6 +36,7 @@ struct Mapped {
   bool from_file = true;  // false where the pages are anonymous()
   // Where these bytes are a part of another mapping: what keeps that. The part is not unmapped by itself.
   std::shared_ptr<const void> whole = {};
+  const void* origin() const noexcept { return whole.get(); }
 
   // Where the pages come from: how to open the file once more, and to see that it is still the same one.
   struct File {
