@@ -1,4 +1,8 @@
 // The walk of an element-wise operation over its operands: every length around a vector, any strides, every element type.
+// Vectors of 128 bits too, which are not compiled unless asked for.
+#if !defined(COTENANT_STATIC_DISPATCH) && !defined(HWY_DISABLED_TARGETS)
+#define HWY_DISABLED_TARGETS HWY_SSSE3
+#endif
 #include <cotenant/cotenant.hpp>
 
 #include <cstdint>

@@ -1,4 +1,8 @@
 // The CPU backend's functions against double, over all of float's range, on every target of this machine.
+// Vectors of 128 bits too, which are not compiled unless asked for.
+#if !defined(COTENANT_STATIC_DISPATCH) && !defined(HWY_DISABLED_TARGETS)
+#define HWY_DISABLED_TARGETS HWY_SSSE3
+#endif
 #include <cotenant/cotenant.hpp>
 // After cotenant: Highway opens its targets once per translation unit.
 #include <hwy/targets.h>

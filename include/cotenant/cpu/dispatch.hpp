@@ -24,9 +24,11 @@
 #if defined(HWY_HIGHWAY_INCLUDED) && !defined(COTENANT_STATIC_DISPATCH)
 #error "include cotenant before <hwy/highway.h>: Highway opens its targets once per translation unit"
 #endif
-// Machines with SSSE3 but not SSE4.1 were last made in 2007: a fifth of the compile time is too much for them.
+// Each target costs a fifth of the compile time. Machines without AVX2 are from before 2013, or small ones; they get the
+// compiler's baseline: 128-bit vectors (SSE2) with a newer Highway, single floats with 1.0.3 and g++. To have the targets
+// between, define HWY_DISABLED_TARGETS yourself: as HWY_SSSE3 for SSE4, as 0 for all.
 #if !defined(HWY_DISABLED_TARGETS) && !defined(COTENANT_STATIC_DISPATCH)
-#define HWY_DISABLED_TARGETS HWY_SSSE3
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4)
 #endif
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cotenant/cpu/kernels-inl.hpp"
