@@ -27,7 +27,8 @@ template <class T> std::size_t packed_bytes(const SharedTensor<T>& tensor) {
 }
 
 TEST_CASE("packed or not, the results are the same bits") {
-  for (const auto& [m, k, n] : {std::array<std::size_t, 3>{7, 130, 70}, {64, 700, 100}, {5, 4100, 33}, {200, 64, 64}}) {
+  for (const auto& extents : {std::array<std::size_t, 3>{7, 130, 70}, {64, 700, 100}, {5, 4100, 33}, {200, 64, 64}}) {
+    const std::size_t m = extents[0], k = extents[1], n = extents[2];
     const auto check = [&](const auto& x, const auto& weights) {
       const auto expected = matmul<float>(x, weights);
       const auto activated = matmul<float>(x, weights, [](auto sum) { return max(sum, 0.f); });
@@ -85,6 +86,25 @@ TEST_CASE("what is not worth packing, or may change, is not packed") {
   mine.freeze();
   matmul(x.slice(0, 0, 1), mine);  // one row reads the weights where they lie
   CHECK(packed_bytes(mine) == 0);
+}
+
+TEST_CASE("sequences by one matrix are one product, with each entry's own extra operands") {
+  const auto weights = numbers({65, 70}, 2);
+  for (const std::size_t rows : {std::size_t{1}, std::size_t{2}, std::size_t{9}}) {
+    const auto x = numbers({3, 2, rows, 65}), residual = numbers({3, 2, rows, 70}, 3), bias = numbers({3, 1, 1, 70}, 4), column = numbers({rows, 1}, 5);
+    const auto all = matmul(x, weights, [](auto sum, auto r, auto b, auto c) { return (sum + r) * b - c; }, residual, bias, column);
+    const auto turned = matmul(x.transpose(0, 1), weights);
+    for (std::size_t i = 0; i < 3; ++i)
+      for (std::size_t j = 0; j < 2; ++j)
+        for (std::size_t m = 0; m < rows; ++m)
+          for (std::size_t n = 0; n < 70; ++n) {
+            double sum = 0;
+            for (std::size_t k = 0; k < 65; ++k) sum += static_cast<double>(x.view()(i, j, m, k)) * static_cast<double>(weights.view()(k, n));
+            REQUIRE(turned.view()(j, i, m, n) == doctest::Approx(sum).epsilon(1e-5).scale(10));
+            const double expected = (sum + static_cast<double>(residual.view()(i, j, m, n))) * static_cast<double>(bias.view()(i, std::size_t{0}, std::size_t{0}, n));
+            REQUIRE(all.view()(i, j, m, n) == doctest::Approx(expected - static_cast<double>(column.view()(m, std::size_t{0}))).epsilon(1e-5).scale(10));
+          }
+  }
 }
 
 TEST_CASE("many threads that need the same weights first") {

@@ -355,7 +355,7 @@ class Registry {
     std::thread::id owner;
   };
   std::map<std::string, Turns, std::less<>> turns_;
-  std::size_t next_turn_ = 0, next_key_ = 0, evictions_ = 0, reloads_ = 0, deduplicated_ = 0, deduplicated_bytes_ = 0;
+  std::size_t next_turn_ = 0, evictions_ = 0, reloads_ = 0, deduplicated_ = 0, deduplicated_bytes_ = 0;
   std::unordered_multimap<std::size_t, Entry*> contents_;  // what may be compared, by type, shape and storage
   std::unordered_map<std::string_view, std::shared_ptr<Model>> models_;
   BlockTable blocks_;
