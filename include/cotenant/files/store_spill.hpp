@@ -1,57 +1,68 @@
-// StoreSpill: a manager's spill target that is a TensorStore, so that what leaves memory is checked when it comes back.
+// StoreSpill: a manager's tensors that nobody uses, kept in a TensorStore until somebody does.
 #ifndef COTENANT_FILES_STORE_SPILL_HPP
 #define COTENANT_FILES_STORE_SPILL_HPP
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
+#include <exception>
 #include <filesystem>
-#include <memory>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "cotenant/files/store.hpp"
 #include "cotenant/share/spill.hpp"
+#include "cotenant/share/tensor.hpp"
 
 namespace cotenant {
 
-// Each block is a tensor of bytes in the store, under the manager's key and in a file of its own. They are removed when the manager
-// needs them no more; what a killed process left goes with TensorStore::sweep(). Other tensors may live in the same store.
-//
-//   ManagerOptions{.max_memory = 2_GiB, .spill = std::make_shared<StoreSpill>("/var/tmp/spill")}
+// Several managers and processes may use one folder: their keys differ. Each content is a file of its own under its key,
+// of the tensor's element type and shape where the bytes are those of one tensor, else plain bytes. What a process left
+// that died is removed once nobody has touched it for StoreOptions::unused_for, by the next one that begins.
 class StoreSpill final : public SpillTarget {
  public:
-  explicit StoreSpill(std::shared_ptr<TensorStore> store) : store_(std::move(store)) {}
-  // A store of its own that does not wait for the disk: these bytes need not survive the program.
-  explicit StoreSpill(const std::filesystem::path& folder) : store_(std::make_shared<TensorStore>(folder, StoreOptions{.durable = false})) {}
-
-  TensorStore& store() { return *store_; }
-
-  // Errors: IoError (a full disk), BudgetExceeded (the store's max_bytes).
-  void save(const std::string& key, const void* data, std::size_t bytes, const SpillInfo&) override {
-    auto* const first = static_cast<std::uint8_t*>(const_cast<void*>(data));  // only read
-    store_->save(key, borrow(std::span<std::uint8_t>(first, bytes), Shape{bytes}));
+  // What is moved out of memory need not survive a power failure.
+  static StoreOptions default_options() {
+    StoreOptions options;
+    options.durable = false;
+    return options;
   }
-  // Errors: BadFile where the bytes are not those that were saved; NotFound, IoError.
-  void load(const std::string& key, void* data, std::size_t bytes) override {
-    const SharedTensor<std::uint8_t, Mapped> saved = store_->load<std::uint8_t>(key);
-    if (saved.bytes() != bytes)
-      raise<BadFile>("store '" + store_->folder().string() + "' has " + std::to_string(saved.bytes()) + " bytes as '" + key + "', but " + std::to_string(bytes) + " were saved");
-    if (bytes != 0) std::memcpy(data, saved.view().data(), bytes);
+  // A store that is full refuses, whatever the options say: what it holds is nowhere else. Errors: IoError, BadFile.
+  explicit StoreSpill(std::filesystem::path folder, StoreOptions options = default_options()) : store_(std::move(folder), refusing(std::move(options))) { store_.sweep(); }
+
+  TensorStore& store() { return store_; }
+
+  void save(const std::string& key, const void* data, std::size_t bytes, const SpillInfo& info) override {
+    // Nothing is written through them: a tensor of borrowed memory is how the store takes bytes.
+    auto* from = static_cast<unsigned char*>(const_cast<void*>(data));
+    // A bool would be checked for values that no bool has, and padding may hold any.
+    if (info.dtype != DType::boolean && checked_multiply(element_count(info.shape), size_of(info.dtype), "the number of bytes") == bytes) {
+      with_element(info.dtype, [&]<class T>(std::type_identity<T>) {
+        store_.save(key, borrow(std::span<T>(reinterpret_cast<T*>(from), bytes / sizeof(T)), info.shape));
+      });
+    } else {
+      store_.save(key, borrow(std::span<std::uint8_t>(from, bytes), {bytes}));
+    }
   }
+  void load(const std::string& key, void* data, std::size_t bytes) override { store_.read_bytes(key, data, bytes); }
   void erase(const std::string& key) noexcept override {
 #if COTENANT_EXCEPTIONS
     try {
-      store_->remove(key);
-    } catch (...) {  // it stays until a sweep
+      store_.remove(key);
+    } catch (const std::exception&) {
+      // It stays on the disk until it is swept.
     }
 #else
-    store_->remove(key);
+    store_.remove(key);
 #endif
   }
 
  private:
-  std::shared_ptr<TensorStore> store_;
+  static StoreOptions refusing(StoreOptions options) {
+    options.when_full = WhenFull::refuse;
+    return options;
+  }
+  TensorStore store_;
 };
 
 }  // namespace cotenant
