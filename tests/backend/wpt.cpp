@@ -85,6 +85,8 @@ template <class Fixture> class Runner {
     else if (type == "uint8") run_as<std::uint8_t>(operation);
     else if (type == "int32") run_as<std::int32_t>(operation);
     else if (type == "int64") run_as<std::int64_t>(operation);
+    else if (type == "int4" && operation == "dequantizeLinear")
+      check(dequantize(packed(tensor<std::int8_t>(*positional_.at(0))), tensor<float>(*arguments_.at("scale")), tensor<std::int8_t>(*arguments_.at("zeroPoint"))), 1);
     else throw Skip{type + " elements"};
   }
 
@@ -131,6 +133,23 @@ template <class Fixture> class Runner {
     }
   }
 
+  // 4-bit values are packed in pairs; their zero points are not.
+  static Tensor<i4x2> packed(const Tensor<std::int8_t>& values) {
+    const auto host = values.template copy_to<Heap>();
+    std::vector<i4x2> pairs;
+    for (std::size_t i = 0; i < host.size(); i += 2) pairs.emplace_back(host.view().data()[i], host.view().data()[i + 1]);
+    return from(pairs, detail::packed_shape(values.shape())).copy_to(Fixture::storage());
+  }
+  static Tensor<std::int8_t> unpacked(const Tensor<i4x2>& pairs) {
+    const auto host = pairs.template copy_to<Heap>();
+    std::vector<std::int8_t> values;
+    for (const i4x2 pair : host.view().span()) {
+      values.push_back(static_cast<std::int8_t>(pair.low()));
+      values.push_back(static_cast<std::int8_t>(pair.high()));
+    }
+    return from(values, detail::values_shape<i4x2>(pairs.shape())).copy_to(Fixture::storage());
+  }
+
   template <class T> void run_as(const std::string& operation) {
     const json::Value& first = *positional_.at(0);
     if (operation == "reshape") return check(tensor<T>(first).reshape(dimensions<std::size_t>(*positional_.at(1))), 0);
@@ -158,6 +177,7 @@ template <class Fixture> class Runner {
           const auto scale = tensor<float>(*arguments_.at("scale"));
           if (type == "int8") return check(quantize<std::int8_t>(tensor<T>(first), scale, tensor<std::int8_t>(*arguments_.at("zeroPoint"))), 1);
           if (type == "uint8") return check(quantize<std::uint8_t>(tensor<T>(first), scale, tensor<std::uint8_t>(*arguments_.at("zeroPoint"))), 1);
+          if (type == "int4") return check(unpacked(quantize<i4x2>(tensor<T>(first), scale, tensor<std::int8_t>(*arguments_.at("zeroPoint")))), 1);
           throw Skip{"quantizeLinear to " + type};
         }
     }

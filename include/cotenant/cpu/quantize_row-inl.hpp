@@ -15,6 +15,7 @@
 #include <hwy/highway.h>
 
 #include "cotenant/cpu/load_store-inl.hpp"
+#include "cotenant/cpu/x86_dot-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace cotenant::HWY_NAMESPACE {
@@ -78,7 +79,7 @@ HWY_INLINE IntegerVector multiply_and_round(FloatTag d, FloatVector x, FloatVect
 
 // The low bytes of four vectors, one vector after another.
 HWY_INLINE void store_low_bytes(IntegerVector a, IntegerVector b, IntegerVector c, IntegerVector e, void* to) {
-#if HWY_TARGET == HWY_SCALAR || (defined(HWY_HAVE_SCALABLE) && HWY_HAVE_SCALABLE) || HWY_TARGET == HWY_RVV || HWY_TARGET == HWY_SVE || HWY_TARGET == HWY_SVE2
+#if HWY_TARGET == HWY_SCALAR || (defined(HWY_HAVE_SCALABLE) && HWY_HAVE_SCALABLE) || HWY_TARGET == HWY_RVV
   const IntegerTag integer;
   const hn::Rebind<std::uint8_t, FloatTag> bytes;
   const auto low = hn::Set(integer, 255);
@@ -97,14 +98,20 @@ HWY_INLINE void store_low_bytes(IntegerVector a, IntegerVector b, IntegerVector 
   const auto all = hn::OddEven(hn::BitCast(bytes, hn::ShiftLeft<8>(ce)), hn::BitCast(bytes, ab));
   HWY_ALIGN static constexpr std::uint8_t by_vector[16] = {0, 4, 8, 12, 2, 6, 10, 14, 1, 5, 9, 13, 3, 7, 11, 15};
   const auto sorted = hn::TableLookupBytes(all, hn::LoadDup128(bytes, by_vector));
-  constexpr std::size_t blocks = hn::MaxLanes(FloatTag()) / 4;
-  if constexpr (blocks == 1) hn::StoreU(sorted, bytes, static_cast<std::uint8_t*>(to));
-  else {
-    HWY_ALIGN static constexpr std::int32_t order[16] = {0, 4, blocks == 4 ? 8 : 1, blocks == 4 ? 12 : 5, blocks == 4 ? 1 : 2, blocks == 4 ? 5 : 6,
-                                                         blocks == 4 ? 9 : 3, blocks == 4 ? 13 : 7, 2, 6, 10, 14, 3, 7, 11, 15};
-    const IntegerTag integer;
-    hn::StoreU(hn::TableLookupLanes(hn::BitCast(integer, sorted), hn::SetTableIndices(integer, order)), integer, static_cast<std::int32_t*>(to));
+#if COTENANT_X86_DOT
+  HWY_ALIGN static constexpr std::int32_t order[16] = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
+  hn::StoreU(lookup_lanes(hn::BitCast(FloatTag{}, sorted), hn::Load(IntegerTag{}, order)), FloatTag{}, static_cast<float*>(to));
+#else
+  static_assert(hn::MaxLanes(FloatTag()) <= 8);
+  if constexpr (hn::MaxLanes(FloatTag()) == 8) {
+    const hn::Half<IntegerTag> half;
+    const auto first = hn::LowerHalf(half, hn::BitCast(IntegerTag{}, sorted)), second = hn::UpperHalf(half, hn::BitCast(IntegerTag{}, sorted));
+    hn::StoreU(hn::InterleaveLower(half, first, second), half, static_cast<std::int32_t*>(to));
+    hn::StoreU(hn::InterleaveUpper(half, first, second), half, static_cast<std::int32_t*>(to) + 4);
+  } else {
+    hn::StoreU(sorted, bytes, static_cast<std::uint8_t*>(to));
   }
+#endif
 #endif
 }
 

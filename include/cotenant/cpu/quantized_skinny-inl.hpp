@@ -16,6 +16,7 @@
 #include "cotenant/cpu/pack-inl.hpp"
 #include "cotenant/cpu/quantized_weights.hpp"
 #include "cotenant/cpu/scratch.hpp"
+#include "cotenant/cpu/x86_dot-inl.hpp"
 #include "cotenant/ops/quantized.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -28,12 +29,12 @@ HWY_INLINE void load_pairs(FloatTag d, const std::uint8_t* from, FloatVector& lo
   const hn::Rebind<std::uint8_t, FloatTag> bytes;
   const hn::RebindToSigned<FloatTag> integer;
   const auto bits = hn::PromoteTo(integer, hn::LoadU(bytes, from));
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+#if COTENANT_X86_DOT
   // A vector of 16 floats is the table of all values of 4 bits.
   HWY_ALIGN static constexpr float values[16] = {0, 1, 2, 3, 4, 5, 6, 7, -8, -7, -6, -5, -4, -3, -2, -1};
   const auto table = hn::Load(d, values);
-  low = hn::TableLookupLanes(table, hn::IndicesFromVec(d, hn::And(bits, hn::Set(integer, 15))));
-  high = hn::TableLookupLanes(table, hn::IndicesFromVec(d, hn::ShiftRight<4>(bits)));
+  low = lookup_lanes(table, bits);
+  high = lookup_lanes(table, hn::ShiftRight<4>(bits));
 #else
   low = hn::ConvertTo(d, hn::ShiftRight<28>(hn::ShiftLeft<28>(bits)));
   high = hn::ConvertTo(d, hn::ShiftRight<28>(hn::ShiftLeft<24>(bits)));

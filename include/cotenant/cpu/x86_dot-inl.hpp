@@ -1,4 +1,4 @@
-// Dot products inside 32-bit lanes: two bf16, or four u8 with four i8. The only raw x86 intrinsics of the library.
+// Dot products inside 32-bit lanes: two bf16, or four u8 with four i8; and lookups by lane. The only raw x86 intrinsics of the library.
 #if defined(COTENANT_CPU_X86_DOT_INL_HPP) == defined(HWY_TARGET_TOGGLE)
 #ifdef COTENANT_CPU_X86_DOT_INL_HPP
 #undef COTENANT_CPU_X86_DOT_INL_HPP
@@ -54,6 +54,9 @@ HWY_INLINE COTENANT_DOT_CODE FloatVector dot_bf16(FloatVector sum, FloatVector l
 HWY_INLINE COTENANT_DOT_CODE FloatVector dot_u8_i8(FloatVector sum, FloatVector left, FloatVector right) {
   return FloatVector{_mm512_castsi512_ps(_mm512_dpbusd_epi32(_mm512_castps_si512(sum.raw), _mm512_castps_si512(left.raw), _mm512_castps_si512(right.raw)))};
 }
+// result[i] = table[index[i] % 16]: the instruction looks at no other bits. Highway's op would check the indices in debug builds,
+// with a function of libhwy that programs of one target need not link.
+HWY_INLINE FloatVector lookup_lanes(FloatVector table, hn::Vec<hn::RebindToSigned<FloatTag>> index) { return FloatVector{_mm512_permutexvar_ps(index.raw, table.raw)}; }
 #endif
 
 // The same on any target: a bf16 is the upper half of a float.
