@@ -54,8 +54,6 @@ template <std::int64_t Compiled> struct Matmuls {
                       columns_of_b = Rows<Compiled>::source(b.data(), b.stride(rank - 1), b.stride(rank - 2));
     gemm.left = swapped ? columns_of_b : rows_of_a;
     gemm.right = swapped ? columns_of_a : rows_of_b;
-    if constexpr (is_plain)
-      if (Skinny<Compiled>::takes(gemm)) gemm.few_rows = swapped ? &Skinny<Compiled>::template block<A> : &Skinny<Compiled>::template block<B>;
     plan.out = Rows<Compiled>::sink(out.data(), out.stride(m), out.stride(n));
     ((plan.extra[I] = Rows<Compiled>::source(std::get<I>(arguments.extra).view.data(), std::get<I>(arguments.extra).view.stride(m),
                                              std::get<I>(arguments.extra).view.stride(n))),
@@ -63,7 +61,7 @@ template <std::int64_t Compiled> struct Matmuls {
     gemm.finish = &finish<E, sizeof...(Extra)>;
     plan.is_direct = std::is_same_v<E, expr::Identity> && std::is_same_v<Out, float> && (out.stride(n) == 1 || gemm.columns == 1);
 
-    bool one_right = gemm.few_rows == nullptr;
+    bool one_right = true;
     if (batch_rank != 0) {
       const Strides left_batch = a.strides().part(0, batch_rank), right_batch = b.strides().part(0, batch_rank);
       const Strides strides[] = {out.strides().part(0, batch_rank), swapped ? right_batch : left_batch, swapped ? left_batch : right_batch,
@@ -72,6 +70,11 @@ template <std::int64_t Compiled> struct Matmuls {
       for (std::size_t operand = 0; operand < operands; ++operand) batch[operand] = &strides[operand];
       plan.batch = cpu::coalesce<operands>(out.shape().part(0, batch_rank), batch, 0);
       for (std::size_t axis = 0; axis < batch_rank; ++axis) one_right = one_right && (strides[2][axis] == 0 || out.shape(axis) == 1);
+    }
+    if constexpr (is_plain) {
+      if (one_right && !swapped) merge_batch_into_rows(plan);
+      if (Skinny<Compiled>::takes(gemm)) gemm.few_rows = swapped ? &Skinny<Compiled>::template block<A> : &Skinny<Compiled>::template block<B>;
+      one_right = one_right && gemm.few_rows == nullptr;
     }
     const std::size_t batches = plan.batch.outer_count(0);
 
@@ -105,6 +108,25 @@ template <std::int64_t Compiled> struct Matmuls {
     std::size_t per_lane = 1;
     bool is_direct = false;
   };
+
+  // Sequences by one matrix of weights: batch entries that follow each other as rows do are rows of one larger product.
+  template <class P> static void merge_batch_into_rows(P& plan) {
+    for (; plan.batch.rank > 0; --plan.batch.rank) {
+      const std::size_t axis = plan.batch.rank - 1;
+      if (plan.gemm.rows == 1) {  // one row has no neighbours yet
+        plan.out.row_stride = plan.batch.stride[0][axis];
+        plan.gemm.left.row_stride = plan.batch.stride[1][axis];
+        for (std::size_t i = 0; i < plan.extra.size(); ++i) plan.extra[i].row_stride = plan.batch.stride[i + 3][axis];
+      }
+      const auto follows = [&](std::size_t operand, std::ptrdiff_t row_stride) {
+        return plan.batch.stride[operand][axis] == static_cast<std::ptrdiff_t>(plan.gemm.rows) * row_stride;
+      };
+      bool merges = follows(0, plan.out.row_stride) && follows(1, plan.gemm.left.row_stride);
+      for (std::size_t i = 0; i < plan.extra.size(); ++i) merges = merges && follows(i + 3, plan.extra[i].row_stride);
+      if (!merges) return;
+      plan.gemm.rows *= plan.batch.extent[axis];
+    }
+  }
 
   // The blocks that one task computes. Sums do not depend on where the cuts are.
   template <class P> static void divide(P& plan, std::size_t batches) {
