@@ -252,3 +252,33 @@ TEST_CASE("clamp keeps to its bounds") {
   for (const auto& [in, out] : cases) CHECK(evaluate<float>(clamped, std::tuple{in}) == out);
   CHECK(evaluate<std::int32_t>(clamped, std::tuple{7}) == 6);
 }
+
+TEST_CASE("functions made of ops: their formulas, small and large arguments, infinities and NaN") {
+  const auto at = [](const auto& expression, float value) { return expr::evaluate<float>(expression, std::tuple{value}); };
+  for (float value : {-100.f, -20.f, -3.5f, -1.f, -0.25f, -1e-6f, 0.f, 1e-6f, 0.5f, 2.f, 17.f, 95.f}) {
+    const double v = static_cast<double>(value);
+    CHECK(at(elu(x, 2.f), value) == doctest::Approx(value < 0 ? 2 * std::expm1(v) : v).epsilon(1e-6));
+    CHECK(at(softplus(x), value) == doctest::Approx(value > 30 ? v : std::log1p(std::exp(v))).epsilon(1e-6));
+    CHECK(at(leaky_relu(x, 0.1f), value) == (value < 0 ? value * 0.1f : value));
+    CHECK(at(hard_sigmoid(x), value) == doctest::Approx(std::fmin(1, std::fmax(0, 0.2 * v + 0.5))).epsilon(1e-6));
+    CHECK(at(hard_swish(x), value) == doctest::Approx(v * std::fmin(6, std::fmax(0, v + 3)) / 6).epsilon(1e-6));
+    CHECK(at(softsign(x), value) == doctest::Approx(v / (1 + std::fabs(v))).epsilon(1e-6));
+    CHECK(at(sign(x), value) == static_cast<float>((value > 0) - (value < 0)));
+  }
+  CHECK(at(softplus(x), -90.f) > 0);
+  CHECK(at(elu(x), -infinity<float>) == -1);
+  CHECK(at(softplus(x), -infinity<float>) == 0);
+  CHECK(at(softplus(x), infinity<float>) == infinity<float>);
+  CHECK(std::isnan(at(elu(x), not_a_number<float>)));
+  CHECK(std::isnan(at(softplus(x), not_a_number<float>)));
+  CHECK(std::isnan(at(sign(x), not_a_number<float>)));
+  for (float a : {0.f, 2.f})
+    for (float b : {0.f, -1.f}) {
+      const auto both = [&](const auto& expression) { return expr::evaluate<float>(expression, std::tuple{a, b}) != 0; };
+      CHECK(both(logical_and(x, y)) == (a != 0 && b != 0));
+      CHECK(both(logical_or(x, y)) == (a != 0 || b != 0));
+      CHECK(both(logical_xor(x, y)) == ((a != 0) != (b != 0)));
+      CHECK(both(!x) == (a == 0));
+    }
+  static_assert(expr::is_condition<decltype(logical_and(x, y))> && expr::is_condition<decltype(!x)>);
+}

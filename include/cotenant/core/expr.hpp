@@ -122,6 +122,31 @@ template <class C, class T, class F> requires AnyRecorded<C, T, F> constexpr aut
 }
 template <class X, class L, class H> requires AnyRecorded<X, L, H> constexpr auto clamp(X x, L low, H high) { return min(max(x, low), high); }
 
+// Functions made of the ops above: no backend needs to know them. Names and defaults are WebNN's.
+template <Recorded X> constexpr auto sign(X x) { return select(x > 0.f, 1.f, select(x < 0.f, -1.f, x)); }
+template <Recorded X, class A = float> constexpr auto leaky_relu(X x, A alpha = 0.01f) { return select(x < 0.f, x * alpha, x); }
+// x, or alpha (exp(x) - 1) below 0: with t = tanh(x / 2) that is 2 t / (1 - t), which keeps its digits near 0.
+template <Recorded X, class A = float> constexpr auto elu(X x, A alpha = 1.f) {
+  const auto t = tanh(min(x, 0.f) * 0.5f);
+  return select(x < 0.f, 2.f * t / (1.f - t) * alpha, x);
+}
+template <Recorded X, class A = float, class B = float> constexpr auto hard_sigmoid(X x, A alpha = 0.2f, B beta = 0.5f) {
+  return clamp(x * alpha + beta, 0.f, 1.f);
+}
+template <Recorded X> constexpr auto hard_swish(X x) { return x * clamp(x + 3.f, 0.f, 6.f) / 6.f; }
+// log(1 + exp(x)) = max(x, 0) + log(1 + e), e = exp(-|x|). With u = 1 + e rounded, log(u) e / (u - 1) makes up for the rounding.
+template <Recorded X> constexpr auto softplus(X x) {
+  const auto e = exp(-abs(x));
+  const auto u = e + 1.f;
+  return max(x, 0.f) + select(u == 1.f, e, log(u) * e / (u - 1.f));
+}
+template <Recorded X> constexpr auto softsign(X x) { return x / (abs(x) + 1.f); }
+// Truth values: what is not 0 is true, NaN too.
+template <Recorded X> constexpr auto operator!(X x) { return x == 0; }
+template <class L, class R> requires AnyRecorded<L, R> constexpr auto logical_and(L a, R b) { return select(a, b, 0) != 0; }
+template <class L, class R> requires AnyRecorded<L, R> constexpr auto logical_or(L a, R b) { return select(a, 1, b) != 0; }
+template <class L, class R> requires AnyRecorded<L, R> constexpr auto logical_xor(L a, R b) { return (a != 0) != (b != 0); }
+
 // Whether the expression's value is a truth value: its default result element is bool.
 template <class> inline constexpr bool is_condition = false;
 template <class Op, class L, class R> inline constexpr bool is_condition<Binary<Op, L, R>> = op::is_comparison<Op>;
