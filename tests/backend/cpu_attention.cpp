@@ -2,6 +2,7 @@
 // and transformers gave.
 #include "cpu_fixture.hpp"
 
+#include <array>
 #include <cstring>
 #include <random>
 
@@ -71,6 +72,27 @@ TEST_CASE("softmax of more than the caches hold has the bits of each row alone")
     CHECK(std::memcmp(x.view().data(), first.view().data(), length * sizeof(float)) == 0);
   }
 }
+
+#ifndef COTENANT_SERIAL
+TEST_CASE("attention and rows have the same bits on one thread and on all") {
+  std::mt19937 random(6);
+  std::uniform_real_distribution<float> uniform(-2, 2);
+  const auto filled = [&](const Shape& shape) {
+    auto x = empty<float>(shape);
+    for (float& value : x.mutable_view().span()) value = uniform(random);
+    return x;
+  };
+  const auto q = filled({1, 3, 700, 40}), k = filled({1, 3, 300, 40}), v = filled({1, 3, 300, 40}), x = filled({500, 1000}), scale = filled({1000});
+  const auto results = [&] {
+    return std::array{attention(q, k, v), attention(q, k, v, {.causal = true}), softmax(x, 0), softmax(x, 1), rms_norm(x, scale)};
+  };
+  const auto on_all = results();
+  tbb::task_arena one(1);
+  const auto on_one = one.execute(results);
+  for (std::size_t i = 0; i < on_all.size(); ++i)
+    CHECK(std::memcmp(on_all[i].view().data(), on_one[i].view().data(), on_all[i].size() * sizeof(float)) == 0);
+}
+#endif
 
 TEST_CASE("norms as torch's and as Llama's") {
   const SafetensorsFile file = golden();
