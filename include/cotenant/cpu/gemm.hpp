@@ -21,7 +21,7 @@ struct GemmProblem {
   Source left, right;
   // Flipped in each byte of the left operand: 0x80 makes u8 (value + 128) of i8, for a leaf that takes u8.
   std::uint8_t left_flip = 0;
-  // The right operand in the order of PackedRight (below), or null: then each call packs what it needs.
+  // The right operand packed, in the order that DepthBlocks says, or null: then each call packs what it needs.
   const float* packed_right = nullptr;
   // Where the output's rows are plain sums, the sums are its elements: data of this batch entry, else null.
   float* direct = nullptr;
