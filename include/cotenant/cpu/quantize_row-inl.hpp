@@ -67,9 +67,11 @@ HWY_INLINE IntegerVector divide_and_round(FloatTag d, FloatVector x, FloatVector
 }
 // bits whose low byte is round(x * inverse) inside the limits, plus the zero point, which is part of `magic`: rounding_float + it.
 // `distance` grows to the largest distance between a product and its rounded value, as bits: NaN is more than any number.
-HWY_INLINE IntegerVector multiply_and_round(FloatTag d, FloatVector x, FloatVector inverse, FloatVector low, FloatVector high, FloatVector magic, IntegerVector& distance) {
+HWY_INLINE IntegerVector multiply_and_round(FloatTag d, FloatVector x, FloatVector inverse, FloatVector low, FloatVector high, FloatVector magic,
+    IntegerVector& distance) {
   auto product = hn::Mul(x, inverse);
-  if constexpr (!COTENANT_SECOND_OF_NAN) distance = hn::IfThenElse(hn::RebindMask(IntegerTag{}, hn::Eq(product, product)), distance, hn::Set(IntegerTag{}, 0x7FFFFFFF));
+  if constexpr (!COTENANT_SECOND_OF_NAN) distance = hn::IfThenElse(hn::RebindMask(IntegerTag{}, hn::Eq(product, product)), distance, hn::Set(IntegerTag{},
+      0x7FFFFFFF));
   product = hn::Min(high, hn::Max(low, product));
   const auto shifted = hn::Add(product, magic);
   distance = hn::Max(distance, hn::BitCast(IntegerTag{}, hn::Abs(hn::Sub(product, hn::Sub(shifted, magic)))));
@@ -139,7 +141,8 @@ template <std::int64_t Compiled> struct QuantizeRows {
     if (i < count) divide(x + i, count - i, row, to + i);
   }
   // The same where each element has a scale and a zero point (as a float) of its own.
-  template <class T> static void quantize_each(const float* HWY_RESTRICT x, std::size_t count, const float* HWY_RESTRICT scale, const float* HWY_RESTRICT zero, std::int32_t lowest,
+  template <class T> static void quantize_each(const float* HWY_RESTRICT x, std::size_t count, const float* HWY_RESTRICT scale,
+      const float* HWY_RESTRICT zero, std::int32_t lowest,
                             std::int32_t highest, T* to) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
@@ -198,7 +201,8 @@ template <std::int64_t Compiled> struct QuantizeRows {
     const std::size_t lanes = hn::Lanes(words);
     for (; i + lanes <= count; i += lanes) {
       // The word holds 0x0H0L: its byte L | H << 4 comes down.
-      const auto word = hn::And(hn::BitCast(words, hn::LoadU(bytes, reinterpret_cast<const std::uint8_t*>(values) + 2 * i)), hn::Set(words, std::uint16_t{0x0F0F}));
+      const auto word = hn::And(hn::BitCast(words, hn::LoadU(bytes, reinterpret_cast<const std::uint8_t*>(values) + 2 * i)), hn::Set(words,
+          std::uint16_t{0x0F0F}));
       const auto pair = hn::And(hn::Or(word, hn::ShiftRight<4>(word)), hn::Set(words, std::uint16_t{0x00FF}));
       hn::StoreU(hn::TruncateTo(half, pair), half, &to[i].bits);
     }

@@ -40,7 +40,8 @@ template <std::int64_t Compiled> struct QuantizedMatmuls {
         if (operand.block == nullptr) return operand;
         Layout layout = operand.view.layout();
         std::size_t rest = entry;
-        for (std::size_t axis = rank - 2; axis-- > 0; rest /= batch[axis]) layout.offset += static_cast<std::ptrdiff_t>(rest % batch[axis]) * layout.strides[axis];
+        for (std::size_t axis = rank - 2; axis-- > 0; rest /= batch[axis])
+          layout.offset += static_cast<std::ptrdiff_t>(rest % batch[axis]) * layout.strides[axis];
         return operand.with({layout.shape.part(rank - 2, rank), layout.strides.part(rank - 2, rank), layout.offset});
       };
       std::apply(
@@ -105,7 +106,8 @@ template <std::int64_t Compiled> struct QuantizedMatmuls {
       // Where L2 does not hold the output, the next tile's place is asked for now: stores that wait for it hold up the next product.
       if (plan.gemm.rows * plan.gemm.columns > (std::size_t{1} << 18) && row + rows + r < plan.gemm.rows)
         for (std::size_t n = 0; n < columns; n += hn::Lanes(FloatTag{})) hwy::Prefetch(to + static_cast<std::ptrdiff_t>(rows) * plan.out.row_stride + n);
-      scale_row<RowZero, ColumnZero>(*static_cast<const Scaling*>(plan.gemm.scaling), sums + static_cast<std::ptrdiff_t>(r) * stride, to, row + r, column, columns);
+      scale_row<RowZero, ColumnZero>(*static_cast<const Scaling*>(plan.gemm.scaling), sums + static_cast<std::ptrdiff_t>(r) * stride, to, row + r, column,
+          columns);
     }
   }
   template <bool RowZero, bool ColumnZero, class Plan> static void set_scaling(Plan& plan, const Scaling& scaling) {
@@ -136,7 +138,8 @@ template <std::int64_t Compiled> struct QuantizedMatmuls {
     for (std::size_t n = 0; n < columns; ++n) {
       const auto at = static_cast<std::ptrdiff_t>(n);
       column_scale[n] = a.b_scale.view.data()[at * a.b_scale.view.stride(1)];
-      if (has_column_zero) column_zero[n] = right_shift + (a.b_zero_point.block == nullptr ? 0 : a.b_zero_point.view.data()[at * a.b_zero_point.view.stride(1)]);
+      if (has_column_zero) column_zero[n] = right_shift + (a.b_zero_point.block == nullptr ? 0
+          : a.b_zero_point.view.data()[at * a.b_zero_point.view.stride(1)]);
     }
     for (float* array : {column_scale, column_scale + padded, column_scale + 2 * padded}) std::fill(array + columns, array + padded, 0.0f);
     if (has_column_zero) {

@@ -22,7 +22,8 @@ template <class Backend, class Q, class Zero>
 FloatSide dequantized_side(const Backend& backend, const Operand<const Q>& elements, const Operand<const float>& scale, const Operand<const Zero>& zero,
                            bool pairs_along_k) {
   // Pairs lie along the last axis for dequantize().
-  const auto turned = [&](auto operand) { return pairs_along_k && operand.block != nullptr ? operand.with(transpose(operand.view.layout(), -2, -1)) : operand; };
+  const auto turned = [&](auto operand) { return pairs_along_k && operand.block != nullptr ? operand.with(transpose(operand.view.layout(), -2, -1))
+      : operand; };
   auto values = turned(elements);
   auto factors = turned(scale);
   auto zeros = turned(zero);
@@ -59,7 +60,8 @@ QuantizedMatmulArguments<A, B, Out, E, Extra...> rows_together(QuantizedMatmulAr
       return none(operand) || a.out.shape()[axis] == 1 || operand.view.stride(axis) == operand.view.stride(axis + 1) * static_cast<std::ptrdiff_t>(rows);
     };
     const auto is_one = [&](const auto& operand) { return none(operand) || a.out.shape()[axis] == 1 || operand.view.stride(axis) == 0; };
-    const bool fits = follows(a.a) && follows(a.a_scale) && follows(a.a_zero_point) && follows(a.out) && is_one(a.b) && is_one(a.b_scale) && is_one(a.b_zero_point) &&
+    const bool fits = follows(a.a) && follows(a.a_scale) && follows(a.a_zero_point) && follows(a.out) && is_one(a.b) && is_one(a.b_scale) &&
+        is_one(a.b_zero_point) &&
                       std::apply([&](const auto&... extra) { return (follows(extra) && ...); }, a.extra);
     if (!fits) return a;
     const auto join = [&](auto& operand, bool has_rows) {

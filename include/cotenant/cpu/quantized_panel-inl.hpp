@@ -60,7 +60,8 @@ template <std::int64_t Compiled> struct QuantizedPanels {
                     [&](std::size_t first_lane, std::size_t lanes, std::size_t column, std::size_t columns, float* to, std::size_t width) {
                       const std::size_t k = first_lane * Leaf::per_lane, depth = std::min(lanes * Leaf::per_lane, problem.depth - k);
                       LanePacking<Compiled, Leaf::per_lane>::right(
-                          problem.right.moved(static_cast<std::ptrdiff_t>(k) * problem.right.row_stride + static_cast<std::ptrdiff_t>(column) * problem.right.column_stride),
+                          problem.right.moved(static_cast<std::ptrdiff_t>(k) * problem.right.row_stride +
+                                              static_cast<std::ptrdiff_t>(column) * problem.right.column_stride),
                           depth, columns, to, width);
                       // Behind the last k stay zeros: the left operand's may be anything there.
                       for (std::size_t lane = 0; lane < lanes; ++lane) {
@@ -72,7 +73,8 @@ template <std::int64_t Compiled> struct QuantizedPanels {
   }
 
   // to[k * width + n] = (q[first + k, column + n] - zero) * scale for k < depth, n < columns.
-  template <class B> static void dequantize(const cpu::QuantizedWeights& w, std::size_t first, std::size_t depth, std::size_t column, std::size_t columns, float* to,
+  template <class B> static void dequantize(const cpu::QuantizedWeights& w, std::size_t first, std::size_t depth, std::size_t column, std::size_t columns,
+      float* to,
                                             std::size_t width) {
     using Value = quantized_value<B>;
     constexpr std::size_t some_columns = 64, some_depth = 64;
@@ -88,7 +90,8 @@ template <std::int64_t Compiled> struct QuantizedPanels {
             for (std::size_t done = 0; done < count;) {
               const std::size_t at = first + k + done, block = at / w.block_size, rest = std::min(count - done, w.block_size - at % w.block_size);
               const Value* q = along<B>(w, at, column + n + i, rest, buffer);
-              QuantizeRows<Compiled>::dequantize(q, rest, w.scale_at(block, column + n + i), w.template zero_at<Value>(block, column + n + i), lines + i * some_depth + done);
+              QuantizeRows<Compiled>::dequantize(q, rest, w.scale_at(block, column + n + i), w.template zero_at<Value>(block, column + n + i),
+                  lines + i * some_depth + done);
               done += rest;
             }
           Packing<Compiled>::transpose(reinterpret_cast<const char*>(lines), some_depth * sizeof(float), lanes, count, to + k * width + n, width);
@@ -135,7 +138,8 @@ template <std::int64_t Compiled> struct QuantizedPanels {
       one.packed_right = panel_memory;
       if (one.direct != nullptr) one.direct += column;
       one.context = &moved;
-      one.finish = [](const void* context, std::size_t batch, const float* sums, std::ptrdiff_t stride, std::size_t row, std::size_t n, std::size_t rows, std::size_t some) {
+      one.finish = [](const void* context, std::size_t batch, const float* sums, std::ptrdiff_t stride, std::size_t row, std::size_t n, std::size_t rows,
+          std::size_t some) {
         const Moved& to = *static_cast<const Moved*>(context);
         to.problem->finish(to.problem->context, batch, sums, stride, row, to.column + n, rows, some);
       };
@@ -146,7 +150,8 @@ template <std::int64_t Compiled> struct QuantizedPanels {
     const FloatTag d;
     const hn::RebindToUnsigned<FloatTag> bits;
     std::size_t n = 0;
-    for (; n + hn::Lanes(d) <= columns; n += hn::Lanes(d)) hn::StoreU(hn::BitCast(d, hn::Xor(hn::BitCast(bits, hn::LoadU(d, lane + n)), hn::Set(bits, flip))), d, lane + n);
+    for (; n + hn::Lanes(d) <= columns; n += hn::Lanes(d)) hn::StoreU(hn::BitCast(d, hn::Xor(hn::BitCast(bits, hn::LoadU(d, lane + n)), hn::Set(bits,
+        flip))), d, lane + n);
     for (; n < columns; ++n) {
       std::uint32_t value;
       std::memcpy(&value, lane + n, sizeof value);
@@ -162,8 +167,10 @@ template <std::int64_t Compiled> struct QuantizedPanels {
     return static_cast<std::int8_t>((along ? k : n) % 2 == 0 ? pair.low() : pair.high());
   }
   // `count` values of one column from `k` on; at most 64.
-  template <class B> static const quantized_value<B>* along(const cpu::QuantizedWeights& w, std::size_t k, std::size_t n, std::size_t count, quantized_value<B>* buffer) {
-    if constexpr (!std::is_same_v<B, i4x2>) return static_cast<const B*>(w.values) + static_cast<std::ptrdiff_t>(k) + static_cast<std::ptrdiff_t>(n) * w.column_stride;
+  template <class B> static const quantized_value<B>* along(const cpu::QuantizedWeights& w, std::size_t k, std::size_t n, std::size_t count,
+      quantized_value<B>* buffer) {
+    if constexpr (!std::is_same_v<B, i4x2>)
+      return static_cast<const B*>(w.values) + static_cast<std::ptrdiff_t>(k) + static_cast<std::ptrdiff_t>(n) * w.column_stride;
     else {
       // An odd beginning belongs to a pair.
       const auto* pairs = static_cast<const i4x2*>(w.values) + static_cast<std::ptrdiff_t>(k / 2) + static_cast<std::ptrdiff_t>(n) * w.column_stride;
@@ -172,7 +179,8 @@ template <std::int64_t Compiled> struct QuantizedPanels {
     }
   }
   // `count` values of one row from column `n` on; at most 64.
-  template <class B> static const quantized_value<B>* across(const cpu::QuantizedWeights& w, std::size_t k, std::size_t n, std::size_t count, quantized_value<B>* buffer) {
+  template <class B> static const quantized_value<B>* across(const cpu::QuantizedWeights& w, std::size_t k, std::size_t n, std::size_t count,
+      quantized_value<B>* buffer) {
     if constexpr (std::is_same_v<B, i4x2>) {
       if (!w.pairs_along_depth && w.column_stride == 1) {
         const auto* pairs = static_cast<const i4x2*>(w.values) + static_cast<std::ptrdiff_t>(n / 2) + static_cast<std::ptrdiff_t>(k) * w.depth_stride;

@@ -69,13 +69,16 @@ template <class B, bool Blocked, std::size_t... C> struct QuantizedSkinnyProduct
           const auto b = hn::LoadU(d, step.one + step.odd + i);
           if (step.one == step.two) {
             ((load_pairs(d, columns[C] + i, low, high),
-              first = Blocked ? hn::MulAdd(hn::MulAdd(a, low, hn::Mul(b, high)), hn::Set(d, *scales[C]), first) : hn::MulAdd(a, low, hn::MulAdd(b, high, first))),
+              first = Blocked ? hn::MulAdd(hn::MulAdd(a, low, hn::Mul(b, high)), hn::Set(d, *scales[C]), first) : hn::MulAdd(a, low, hn::MulAdd(b, high,
+                  first))),
              ...);
           } else {
             const auto e = hn::LoadU(d, step.two + i), f = hn::LoadU(d, step.two + step.odd + i);
             ((load_pairs(d, columns[C] + i, low, high),
-              first = Blocked ? hn::MulAdd(hn::MulAdd(a, low, hn::Mul(b, high)), hn::Set(d, *scales[C]), first) : hn::MulAdd(a, low, hn::MulAdd(b, high, first)),
-              second = Blocked ? hn::MulAdd(hn::MulAdd(e, low, hn::Mul(f, high)), hn::Set(d, *scales[C]), second) : hn::MulAdd(e, low, hn::MulAdd(f, high, second))),
+              first = Blocked ? hn::MulAdd(hn::MulAdd(a, low, hn::Mul(b, high)), hn::Set(d, *scales[C]), first) : hn::MulAdd(a, low, hn::MulAdd(b, high,
+                  first)),
+              second = Blocked ? hn::MulAdd(hn::MulAdd(e, low, hn::Mul(f, high)), hn::Set(d, *scales[C]), second) : hn::MulAdd(e, low, hn::MulAdd(f, high,
+                  second))),
              ...);
           }
         } else if (step.one == step.two) {
@@ -112,7 +115,8 @@ template <std::int64_t Compiled> struct QuantizedSkinny {
   }
 
  private:
-  template <class B, bool Blocked> static void columns_of(const cpu::GemmProblem& problem, const cpu::QuantizedWeights& w, std::size_t first_column, std::size_t last_column) {
+  template <class B, bool Blocked> static void columns_of(const cpu::GemmProblem& problem, const cpu::QuantizedWeights& w, std::size_t first_column,
+      std::size_t last_column) {
     constexpr std::size_t per_byte = std::is_same_v<B, i4x2> ? 2 : 1;
     const std::size_t columns = last_column - first_column, depth = problem.depth, rows = problem.rows, lanes = hn::Lanes(FloatTag{});
     const std::size_t blocks = depth / w.block_size, padded = columns + lanes;
@@ -148,7 +152,8 @@ template <std::int64_t Compiled> struct QuantizedSkinny {
         float* const more = two == one ? to : to + sums_step;
         if (some == 4) {
           using Product = QuantizedSkinnyProduct<B, Blocked, 0, 1, 2, 3>;
-          Product::run({one, two, depth / 2, steps, w.block_size / per_byte / lanes, w, first_column + n, to, more}, zero, zero, zero, zero, zero, zero, zero, zero);
+          Product::run({one, two, depth / 2, steps, w.block_size / per_byte / lanes, w, first_column + n, to, more}, zero, zero, zero, zero, zero, zero,
+              zero, zero);
         } else {
           using Product = QuantizedSkinnyProduct<B, Blocked, 0>;
           Product::run({one, two, depth / 2, steps, w.block_size / per_byte / lanes, w, first_column + n, to, more}, zero, zero);

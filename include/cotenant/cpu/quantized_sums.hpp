@@ -13,7 +13,8 @@
 namespace cotenant::cpu {
 
 // sums[i] = sum over j < length of (data[i * line_stride + j * stride] + shift), for i < lines.
-template <class T> void sum_lines(const T* data, std::size_t lines, std::ptrdiff_t line_stride, std::size_t length, std::ptrdiff_t stride, std::int32_t shift, std::int32_t* sums) {
+template <class T> void sum_lines(const T* data, std::size_t lines, std::ptrdiff_t line_stride, std::size_t length, std::ptrdiff_t stride,
+    std::int32_t shift, std::int32_t* sums) {
   const std::int32_t shifts = shift * static_cast<std::int32_t>(length);
   if (stride != 1 && line_stride == 1) {  // side by side
     std::fill_n(sums, lines, shifts);

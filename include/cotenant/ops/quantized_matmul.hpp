@@ -74,9 +74,11 @@ template <class T> Operand<T> product_parameter(const Operand<T>& parameter, con
   bool fits = rank == values.rank();
   for (std::size_t axis = 0; fits && axis + 2 < rank; ++axis) fits = layout.shape[axis] == values[axis] || layout.shape[axis] == 1;
   const std::size_t blocks = layout.shape[depth], extent = fits ? values[depth] : 0;
-  fits = fits && (layout.shape[other] == values[other] || layout.shape[other] == 1) && (blocks == 1 || (blocks != 0 && extent % blocks == 0) || blocks == extent);
+  fits = fits && (layout.shape[other] == values[other] || layout.shape[other] == 1) && (blocks == 1 || (blocks != 0 && extent % blocks == 0) ||
+      blocks == extent);
   if (!fits)
-    raise<ShapeError>("a product takes scales and zero points per tensor, per row of the left or column of the right operand, and per block of K, but values of shape " +
+    raise<ShapeError>("a product takes scales and zero points per tensor, per row of the left or column of the right operand, and per block of K, "
+                      "but values of shape " +
                       to_string(values) + " have parameters of shape " + to_string(given));
   Shape shape = batch;
   shape.append(rank - 2 == depth ? blocks : values[other]);
