@@ -21,7 +21,7 @@ TEST_CASE("stored_file: parts at any position, read and mapped") {
   for (const std::size_t first : {std::size_t{0}, std::size_t{1}, std::size_t{4095}, std::size_t{4096}, std::size_t{9000}, text.size()})
     for (const std::size_t bytes : {std::size_t{0}, std::size_t{1}, std::size_t{100}, text.size() - first}) {
       if (bytes > text.size() - first) continue;
-      const auto part = file->map(first, bytes, bytes % 2 == 0);
+      const auto part = file->map(first, bytes);
       CHECK((bytes == 0 || std::memcmp(part.data(), text.data() + first, bytes) == 0));
       CHECK(part.block->bytes() < bytes + 4096);
       std::string copy(bytes, '\0');
@@ -37,7 +37,7 @@ TEST_CASE("stored_file: a mapped part outlives the file and its name") {
   StoredFile::Part part;
   {
     const auto file = StoredFile::open(folder.write("file", "hello"));
-    part = file->map(1, 3, true);
+    part = file->map(1, 3);
     std::filesystem::remove(folder / "file");
   }
   CHECK(std::memcmp(part.data(), "ell", 3) == 0);

@@ -24,7 +24,7 @@ class ChunkReader {
     if (entry_.encoding == StoredEncoding::zstd) {
       if (!Zstd::available)
         raise<Unsupported>("tensor '" + name_ + "' in '" + file_.path().string() + "' is compressed, and this program was built without zstd: define COTENANT_ZSTD and link libzstd");
-      packed_ = file_.map(entry_.position, entry_.stored_bytes, false);
+      packed_ = file_.map(entry_.position, entry_.stored_bytes);
     }
   }
 
@@ -32,7 +32,7 @@ class ChunkReader {
   std::size_t done() const { return done_; }
 
   // The whole tensor as a view of the file, not checked yet. Not for compressed ones.
-  StoredFile::Part map() const { return file_.map(entry_.position, entry_.bytes, false); }
+  StoredFile::Part map() const { return file_.map(entry_.position, entry_.bytes); }
   // Checks the next chunk of map()'s bytes where they lie. Errors: BadFile.
   void check_next(const unsigned char* bytes) { accept(bytes + done_, next_bytes()); }
 

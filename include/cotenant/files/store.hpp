@@ -117,7 +117,7 @@ class TensorStore {
     const bool known = !options_.verify || folder_.verified(opened.entry);
     if (!known || std::is_same_v<T, bool>) return ProgressiveLoad<T>(chunks(name, std::move(opened))).finish();
     Layout layout = contiguous_layout(opened.entry.shape);
-    StoredFile::Part part = opened.file.map(opened.entry.position, opened.entry.bytes, false);
+    StoredFile::Part part = opened.file.map(opened.entry.position, opened.entry.bytes);
     layout.offset = static_cast<std::ptrdiff_t>(part.offset / sizeof(T));
     return SharedTensor<T, Mapped>(std::move(part.block), layout);
   }

@@ -257,7 +257,7 @@ class StoreWriter {
     for (const auto& [name, entry] : next.tensors) {
       if (entry.file != file || entry.encoding != StoredEncoding::raw || entry.bytes == 0) continue;
       if (opened->bytes() < entry.position || opened->bytes() - entry.position < entry.bytes) continue;  // load() reports it
-      const StoredFile::Part part = opened->map(entry.position, entry.bytes, false);
+      const StoredFile::Part part = opened->map(entry.position, entry.bytes);
       if (const auto packed = pack(entry, static_cast<const unsigned char*>(part.data()))) {
         writer.add(name, *packed);
         names.push_back(name);

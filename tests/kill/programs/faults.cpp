@@ -37,6 +37,8 @@ struct Step {
   std::function<void(TensorStore&)> run;
   std::function<void(State&)> expect;
 };
+
+std::ptrdiff_t open_descriptors() { return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {}); }
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -58,6 +60,7 @@ int main(int argc, char** argv) {
       {"removal", [](TensorStore& store) { store.remove("c"); }, [](State& state) { state.erase("c"); }},
   };
   std::size_t refused = 0, borne = 0;
+  const std::ptrdiff_t descriptors = open_descriptors();
   for (const Fault& fault : faults) {
     const std::filesystem::path folder = std::filesystem::path(argv[1]) / "store";
     std::filesystem::remove_all(folder);
@@ -120,7 +123,11 @@ int main(int argc, char** argv) {
       return 1;
     }
   }
-  std::printf("%zu faults of %zu kinds: %zu refused with an IoError and the store as it was, %zu borne; no file left behind\n", refused + borne,
+  if (open_descriptors() != descriptors) {
+    std::fprintf(stderr, "FAILED: %td descriptors were open before, %td are now\n", descriptors, open_descriptors());
+    return 1;
+  }
+  std::printf("%zu faults of %zu kinds: %zu refused with an IoError and the store as it was, %zu borne; no file or descriptor left behind\n", refused + borne,
               std::size(faults), refused, borne);
   return 0;
 }
