@@ -4,10 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <memory>
-#include <mutex>
-#include <thread>
 #include <utility>
-#include <vector>
 
 #include "support.hpp"
 
@@ -107,19 +104,4 @@ TEST_CASE_FIXTURE(Fixture, "moving keeps the order of the list") {
   c = std::move(b);  // releases c's own lease
   CHECK(tenancy->counts().held == 1);
   CHECK(tenancy->is_linked(c));
-}
-
-TEST_CASE("the spin lock excludes") {
-  ct::detail::SpinLock lock;
-  long counter = 0;
-  std::vector<std::thread> threads;
-  for (int thread = 0; thread < 4; ++thread)
-    threads.emplace_back([&] {
-      for (int round = 0; round < 20000; ++round) {
-        const std::lock_guard guard(lock);
-        ++counter;
-      }
-    });
-  for (std::thread& thread : threads) thread.join();
-  CHECK(counter == 80000);
 }

@@ -14,34 +14,10 @@
 #include <utility>
 #include <vector>
 
+#include "cotenant/share/attempt.hpp"
 #include "cotenant/share/registry_changes.hpp"
 
 namespace cotenant::detail {
-
-// Runs user code that may throw, so that what was begun can be undone before the error goes on. True where it did not throw.
-template <class F> bool attempt(std::exception_ptr& failure, const F& f) {
-#if COTENANT_EXCEPTIONS
-  try {
-    f();
-    return true;
-  } catch (...) {
-    failure = std::current_exception();
-    return false;
-  }
-#else
-  static_cast<void>(failure);
-  f();
-  return true;
-#endif
-}
-
-inline void throw_again(const std::exception_ptr& failure) {
-#if COTENANT_EXCEPTIONS
-  if (failure) std::rethrow_exception(failure);
-#else
-  static_cast<void>(failure);
-#endif
-}
 
 // About how long the bytes take to be there again, for choosing between victims only. Rates are those of one disk of a
 // usual machine with a page cache: a mapping is read by faults at some 4 GB/s, a spilled block is read at 2 GB/s, one that

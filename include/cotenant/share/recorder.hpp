@@ -1,0 +1,48 @@
+// Recorder: the clock, the timeline and the events of a manager, which its leases need after it is gone; and a spin lock.
+#ifndef COTENANT_SHARE_RECORDER_HPP
+#define COTENANT_SHARE_RECORDER_HPP
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <string_view>
+#include <thread>
+
+#include "cotenant/share/events.hpp"
+#include "cotenant/share/timeline.hpp"
+
+namespace cotenant::detail {
+
+// For critical sections of a few loads and stores: one exchange to take, one store to give back, where a
+// std::mutex takes an atomic operation for both.
+class SpinLock {
+ public:
+  void lock() noexcept {
+    while (locked_.exchange(true, std::memory_order_acquire))
+      // The holder may have lost its core: after some 100 ns of waiting let it run.
+      for (int round = 0; locked_.load(std::memory_order_relaxed); ++round) if (round >= 64) std::this_thread::yield();
+  }
+  void unlock() noexcept { locked_.store(false, std::memory_order_release); }
+
+ private:
+  std::atomic<bool> locked_{false};
+};
+
+// What leases need after the manager is gone.
+struct Recorder {
+  Clock clock;
+  std::unique_ptr<Timeline> timeline;  // null: not recorded
+  std::unique_ptr<EventLog> events = nullptr;
+
+  bool watched() const { return timeline || events; }
+  void note(EventKind kind, std::string_view tensor, std::string_view model, std::size_t bytes, EventLog::Clock::duration duration = {}) const {
+    if (events) events->record(kind, tensor, model, bytes, duration);
+  }
+  // Outside of every lock.
+  void deliver() const {
+    if (events && events->has_callback()) events->deliver();
+  }
+};
+
+}  // namespace cotenant::detail
+
+#endif
