@@ -113,7 +113,7 @@ if ! $quick; then
   if echo 'int main() {}' | "${CXX:-c++}" -fsanitize=thread -x c++ - -o build/tsan_probe && ! build/tsan_probe 2>/dev/null; then wrapper=(setarch "$(uname -m)" -R); fi
   if "${wrapper[@]}" build/tsan_probe; then
     build_and_test thread tsan "${one_target[@]}" -DCMAKE_CXX_FLAGS_DEBUG="-O1 $simd" -DCOTENANT_SANITIZE=thread -DCOTENANT_SERIAL=ON \
-      "-DCOTENANT_TEST_FOLDERS=share;storage"
+      "-DCOTENANT_TEST_FOLDERS=share;storage;ipc"
   else
     skip "thread sanitizer" "its runtime does not start here"
   fi

@@ -3,6 +3,8 @@
 #include "cotenant/files/checkpoint.hpp"
 #include "cotenant/files/npy.hpp"
 #include "cotenant/files/store_spill.hpp"
+#include "cotenant/ipc/managed.hpp"
+#include "cotenant/ipc/named_arena.hpp"
 #include "cotenant/ops/best_backend.hpp"
 #include "cotenant/reference/reference.hpp"
 #include "cotenant/share/events_export.hpp"

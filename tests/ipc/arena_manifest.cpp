@@ -94,7 +94,8 @@ TEST_CASE("tensors outside their part, or of no known kind, are refused") {
   CHECK_THROWS_AS(read_tensor("\"dtype\":\"f32\",\"shape\":[-1],\"strides\":[1]" + end), ct::BadFile);
   CHECK_THROWS_AS(read_tensor("\"dtype\":\"f32\",\"shape\":[1.5],\"strides\":[1]" + end), ct::BadFile);
   CHECK_THROWS_AS(read_tensor("\"dtype\":\"f32\",\"shape\":[48],\"strides\":[1],\"part\":0,\"offset\":16"), ct::BadFile);
-  CHECK_THROWS_WITH_AS(read_tensor("\"dtype\":\"f32\",\"shape\":[48],\"strides\":[1],\"part\":0,\"offset\":16,\"bytes\":191"), doctest::Contains("191"), ct::BadFile);
+  CHECK_THROWS_WITH_AS(read_tensor("\"dtype\":\"f32\",\"shape\":[48],\"strides\":[1],\"part\":0,\"offset\":16,\"bytes\":191"),
+                       doctest::Contains("191"), ct::BadFile);
 }
 
 TEST_CASE("names are there, of a sensible length, and unique") {

@@ -34,7 +34,8 @@ std::string arena_with(const std::string& manifest) {
   return arena + manifest;
 }
 std::string good_arena(const std::string& files = "") {
-  return arena_with("{\"files\":[" + files + "],\"metadata\":{},\"tensors\":[{\"name\":\"t\",\"dtype\":\"u8\",\"shape\":[64],\"strides\":[1],\"part\":0,\"offset\":64,\"bytes\":64}]}");
+  return arena_with("{\"files\":[" + files +
+                    "],\"metadata\":{},\"tensors\":[{\"name\":\"t\",\"dtype\":\"u8\",\"shape\":[64],\"strides\":[1],\"part\":0,\"offset\":64,\"bytes\":64}]}");
 }
 template <class... D> ct::AttachedTensors open(ct::ArenaOpener opener, D... descriptors) {
   std::vector<ct::Descriptor> parts;
@@ -121,8 +122,8 @@ TEST_CASE("files that are not what the manifest says are refused") {
 
 TEST_CASE("a bool that is neither 0 nor 1 is refused, a repeated one looked at once") {
   const auto bools = [&](const std::string& shape, const std::string& strides, const std::string& offset, const std::string& bytes) {
-    return arena_with("{\"files\":[],\"metadata\":{},\"tensors\":[{\"name\":\"b\",\"dtype\":\"bool\",\"shape\":[" + shape + "],\"strides\":[" + strides + "],\"part\":0,\"offset\":" + offset +
-                      ",\"bytes\":" + bytes + "}]}");
+    return arena_with("{\"files\":[],\"metadata\":{},\"tensors\":[{\"name\":\"b\",\"dtype\":\"bool\",\"shape\":[" + shape +
+                      "],\"strides\":[" + strides + "],\"part\":0,\"offset\":" + offset + ",\"bytes\":" + bytes + "}]}");
   };
   CHECK(open({}, memory(bools("64", "1", "64", "64"))).tensor<bool>("b").view()(5));
   CHECK(open({}, memory(bools("1000000000000,64", "0,1", "64", "64000000000000"))).tensor<bool>("b").view()(5, 5));

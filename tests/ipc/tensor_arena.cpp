@@ -22,7 +22,7 @@ ct::AttachedTensors open(ct::TensorArena& arena) {
 template <class T, class S> std::vector<T> values(const ct::SharedTensor<T, S>& tensor) {
   std::vector<T> result(tensor.size());
   if (!result.empty())
-    ct::detail::gather_elements(reinterpret_cast<std::byte*>(result.data()), reinterpret_cast<const std::byte*>(tensor.block()->data()), tensor.layout(), sizeof(T));
+    ct::detail::gather_elements(reinterpret_cast<std::byte*>(result.data()), static_cast<const std::byte*>(tensor.block()->data()), tensor.layout(), sizeof(T));
   return result;
 }
 }  // namespace
@@ -68,7 +68,9 @@ TEST_CASE("views come back as views: strides, order and sharing") {
 
 TEST_CASE("gaps that nobody else needs are left out") {
   const auto matrix = ramp({64, 64});
-  auto arena = arena_of({{"column", matrix.slice(1, 10, 11)}, {"corner", ramp({100, 100}).slice({0, 0}, {3, 3})}, {"every third", ramp({9}).slice(0, 8, -1, -3)}});
+  auto arena = arena_of({{"column", matrix.slice(1, 10, 11)},
+                         {"corner", ramp({100, 100}).slice({0, 0}, {3, 3})},
+                         {"every third", ramp({9}).slice(0, 8, -1, -3)}});
   CHECK(arena.manifest.part_bytes[0] == 64 + 256 + 64 + 64);
   const ct::AttachedTensors attached = open(arena);
   CHECK(attached.tensor<float>("column").view()(63, 0) == 63 * 64 + 10);
@@ -87,7 +89,8 @@ TEST_CASE("views of different types on the same bytes keep them in common") {
   const ct::AttachedTensors attached = open(arena);
   CHECK(values(attached.tensor<std::uint8_t>("bytes")) == values(bytes));
   CHECK(values(attached.tensor<std::int32_t>("words")) == values(words));
-  CHECK(reinterpret_cast<const unsigned char*>(attached.tensor<std::int32_t>("words").view().data()) == attached.tensor<std::uint8_t>("bytes").view().data() + 5);
+  const void* const first_word = attached.tensor<std::int32_t>("words").view().data();
+  CHECK(first_word == attached.tensor<std::uint8_t>("bytes").view().data() + 5);
 }
 
 TEST_CASE("tensors of a mapped file stay there, unless the file is another one now") {

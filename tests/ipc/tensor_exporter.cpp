@@ -47,10 +47,11 @@ TEST_CASE("a consumer of another process has the tensors, is known, and is misse
   std::vector<std::string> changes;
   std::mutex mutex;
   {
-    const ct::TensorExporter exporter = ct::export_tensors(weights(), path, {.metadata = {{"config.json", "{}"}}, .on_change = [&](const ct::Consumer& consumer, bool attached) {
-                                                             const std::lock_guard lock(mutex);
-                                                             changes.push_back((attached ? "+" : "-") + consumer.model);
-                                                           }});
+    const auto on_change = [&](const ct::Consumer& consumer, bool attached) {
+      const std::lock_guard lock(mutex);
+      changes.push_back((attached ? "+" : "-") + consumer.model);
+    };
+    const ct::TensorExporter exporter = ct::export_tensors(weights(), path, {.metadata = {{"config.json", "{}"}}, .on_change = on_change});
     REQUIRE(child.talk().hear() == 'a');
     const std::vector<ct::Consumer> consumers = exporter.consumers();
     REQUIRE(consumers.size() == 1);
@@ -199,7 +200,8 @@ TEST_CASE("visitors that talk nonsense, too much or not at all are sent away, an
   for (int i = 0; i < 70; ++i) silent.push_back(connect_raw(path));
   CHECK(are_right(ct::attach(path)));
   for (const ct::Descriptor& socket : silent) CHECK(hangs_up(socket));
-  for (const std::string& nonsense : {std::string("x"), std::string("GET / HTTP/1.1\r\n\r\n"), std::string(max_message_bytes + 1, 'x'), std::string("cotenant")}) {
+  for (const std::string& nonsense :
+       {std::string("x"), std::string("GET / HTTP/1.1\r\n\r\n"), std::string(max_message_bytes + 1, 'x'), std::string("cotenant")}) {
     const ct::Descriptor socket = connect_raw(path);
     CHECK(send_message(socket, nonsense));
     CHECK(hangs_up(socket));

@@ -92,7 +92,8 @@ TEST_CASE("the name that a killed process left behind is taken over") {
 }
 
 TEST_CASE("names that are none are refused, and so is more than there is") {
-  for (const std::string& name : {std::string(), std::string("/"), std::string("weights"), std::string("/a/b"), std::string("/.."), "/" + std::string(255, 'x'), std::string("/a\0b", 4)})
+  for (const std::string& name : {std::string(), std::string("/"), std::string("weights"), std::string("/a/b"), std::string("/.."),
+                                  "/" + std::string(255, 'x'), std::string("/a\0b", 4)})
     CHECK_THROWS_AS(static_cast<void>(ct::SharedArena::create_named(name, 64)), ct::InvalidArgument);
   const std::string name = unique_name("huge");
   CHECK_THROWS_AS(static_cast<void>(ct::SharedArena::create_named(name, std::size_t(1) << 60)), ct::OutOfMemory);

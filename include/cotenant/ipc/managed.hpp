@@ -1,8 +1,11 @@
 // A manager at either end: export what one process has registered, register what another process exports.
 #ifndef COTENANT_IPC_MANAGED_HPP
 #define COTENANT_IPC_MANAGED_HPP
+#include <concepts>
 #include <cstddef>
 #include <filesystem>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -15,34 +18,31 @@
 namespace cotenant {
 
 namespace detail {
-template <class... S> struct Storages {};
-// The storages whose bytes another process can be given.
-using ExportedStorages = Storages<Heap, Mapped, Borrowed, SharedMemory>;
-
-template <Element T, class... S>
-bool add_registered(std::vector<NamedTensor>& tensors, TensorSharingManager& manager, const std::string& name, std::string_view model,
-                    std::string_view storage, Storages<S...>) {
-  const auto add = [&]<class One>(std::type_identity<One>) {
-    if (One::name() != storage) return false;
-    if (const auto lease = manager.try_get<T, One>(name, model)) tensors.emplace_back(name, *lease);
-    return true;
-  };
-  return (add(std::type_identity<S>{}) || ...);
-}
+// A registered tensor of any type, without naming the type.
+struct ManagerAccess {
+  static std::optional<NamedTensor> tensor(TensorSharingManager& manager, std::string_view name, std::string_view model) {
+    Registry& registry = *manager.registry_;
+    const std::shared_ptr<Entry> known = registry.find(name);
+    LeaseNode lease;
+    if (!known || registry.acquire(lease, name, model, known->dtype, known->block->storage_identity()) != Registry::Found::yes) return std::nullopt;
+    const Entry& entry = *lease.tenancy()->entry();
+    if (!entry.block->host_accessible())
+      raise<Unsupported>("tensor '" + entry.name + "' lies in storage '" + std::string(entry.block->storage_name()) +
+                         "', which other processes cannot read: copy it to the heap");
+    return NamedTensor(entry.name, entry.dtype, BlockRef(entry.block), entry.layout);
+  }
+};
 }  // namespace detail
 
 // The tensors that a manager has registered, or those whose names begin with `prefix`, under their names. What was evicted comes back; what
-// is freed meanwhile is left out. Each is leased to `model` for a moment. Errors: Unsupported where one lies in a storage that other
-// processes cannot be given.
+// is freed meanwhile is left out. Each is leased to `model` for a moment. Errors: Unsupported where one lies in a storage that the
+// host cannot read, and so no other process either; those of TensorSharingManager::get for what has to come back.
 inline std::vector<NamedTensor> registered_tensors(TensorSharingManager& manager, std::string_view prefix = {}, std::string_view model = "export") {
   std::vector<NamedTensor> tensors;
   for (const auto& [name, usage] : manager.stats().tensors) {
     if (!std::string_view(name).starts_with(prefix)) continue;
-    const bool added = with_element(usage.dtype, [&, &tensor_name = name, &storage = usage.storage]<class T>(std::type_identity<T>) {
-      return detail::add_registered<T>(tensors, manager, tensor_name, model, storage, detail::ExportedStorages{});
-    });
-    if (!added)
-      raise<Unsupported>("tensor '" + name + "' lies in storage '" + usage.storage + "', which other processes cannot be given: copy it to the heap");
+    auto tensor = detail::ManagerAccess::tensor(manager, name, model);
+    if (tensor) tensors.push_back(std::move(*tensor));
   }
   return tensors;
 }
@@ -53,9 +53,10 @@ inline std::vector<NamedTensor> registered_tensors(TensorSharingManager& manager
 }
 
 // Registers every attached tensor with a manager as `prefix` + its name, and returns how many there are. The arena, and each file, adds its
-// bytes once. Errors: those of register_tensor() and AttachedTensors::tensor().
-inline std::size_t register_tensors(TensorSharingManager& manager, const AttachedTensors& attached, const std::string& prefix = {},
-                                    const TensorOptions& options = {}) {
+// bytes once. (A template, so that only programs which call it compile it, once per element type.)
+// Errors: those of register_tensor() and AttachedTensors::tensor().
+template <std::same_as<TensorSharingManager> Manager>
+std::size_t register_tensors(Manager& manager, const AttachedTensors& attached, const std::string& prefix = {}, const TensorOptions& options = {}) {
   for (const ArenaTensor& tensor : attached.tensors())
     with_element(tensor.dtype, [&]<class T>(std::type_identity<T>) {
       manager.register_tensor(prefix + tensor.name, attached.tensor<T>(tensor.name), options);

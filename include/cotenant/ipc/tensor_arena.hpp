@@ -29,6 +29,9 @@ struct NamedTensor {
       : name(std::move(tensor_name)), dtype(dtype_of<element_type_of<X>>), block(as_tensor(tensor).block()), layout(as_tensor(tensor).layout()) {
     if (!block) raise<InvalidArgument>("cannot export '" + name + "': the tensor is empty (default-constructed or moved from)");
   }
+  // For those who know the type at run time only: a layout inside a block that the host may read.
+  NamedTensor(std::string tensor_name, DType type, BlockRef bytes, const Layout& where)
+      : name(std::move(tensor_name)), dtype(type), block(std::move(bytes)), layout(where) {}
 
   std::string name;
   DType dtype;

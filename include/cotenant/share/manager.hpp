@@ -26,6 +26,10 @@
 
 namespace cotenant {
 
+namespace detail {
+struct ManagerAccess;
+}
+
 // A tensor is registered once and leased by name. A *lease* ("t5 is using this") and a pin keep it; a *grant* ("t5 may
 // use this") keeps it only for the grace period after the last release, registration or grant. A tensor that
 // nothing keeps stays available until optimize_memory(), or a registration that needs its room, frees it; and only if
@@ -186,6 +190,7 @@ class TensorSharingManager {
   EventCounts event_counts() const { return registry_->event_counts(); }
 
  private:
+  friend struct detail::ManagerAccess;  // ipc/managed.hpp
   static void require_name(std::string_view name, const char* what) {
     if (name.empty()) raise<InvalidArgument>(std::string(what) + " needs a name, but an empty one was given");
   }
