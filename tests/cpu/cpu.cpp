@@ -93,4 +93,26 @@ TEST_CASE("copy, gather and top_k go to their kernels") {
   CHECK(copied[1] == 9.f);
 }
 
+TEST_CASE("rows longer than a part of a reduction: every element counts once, NaN stays") {
+  const std::size_t count = 3 * 65536 + 77;
+  auto x = empty<float>({2, count});
+  for (std::size_t i = 0; i < 2 * count; ++i) x.mutable_view().data()[i] = static_cast<float>(i % 7) - 2.f;
+  x.mutable_view()(0, 65536) = 50.f;
+  x.mutable_view()(1, count - 1) = -60.f;
+  for (const bool transposed : {false, true}) {
+    const auto y = transposed ? x.transpose() : x;
+    const ReduceOptions options{.axes = {transposed ? 0 : 1}};
+    double expected = 0;
+    for (std::size_t i = 0; i < count; ++i) expected += static_cast<double>(x.view()(1, i));
+    CHECK(reduce_sum(y, options).view()(1) == doctest::Approx(expected).epsilon(1e-6));
+    CHECK(reduce_max(y, options).view()(0) == 50.f);
+    CHECK(reduce_min(y, options).view()(1) == -60.f);
+    CHECK(reduce<reduction::AbsMaximum>(y, options).view()(1) == 60.f);
+  }
+  x.mutable_view()(1, 2 * 65536) = std::numeric_limits<float>::quiet_NaN();
+  const auto largest = reduce_max(x, {.axes = {1}});
+  CHECK(largest.view()(1) != largest.view()(1));
+  CHECK(largest.view()(0) == 50.f);
+}
+
 }  // namespace

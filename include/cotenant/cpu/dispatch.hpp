@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <vector>
 
 // Everything that the kernels include must come before their target's code: a std template that is first seen inside
 // would be compiled for that target.
