@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures cotenant beside OpenBLAS, BLIS, oneDNN, Eigen and ONNX Runtime, and beside the bounds of this machine. Installs them first.
 #   bench/run.sh                     everything: some minutes
-#   bench/run.sh --quick             the same rows with fewer rounds, less compile time: two minutes once it is built
+#   bench/run.sh --quick             fewer rounds, no compile times: two minutes once it is built
 #   bench/run.sh --threads 1         only on one thread (default: 1,2)
 #   bench/run.sh --only matmul,map   only some of: matmul weights fused threads bf16 int8 int4 softmax map quantize attention models
 #                                    dispatch compile sharing
