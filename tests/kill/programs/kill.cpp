@@ -127,6 +127,10 @@ int main(int argc, char** argv) {
   const std::filesystem::path folder = argv[1];
   const std::size_t kills = std::strtoull(argv[2], nullptr, 10);
   const std::uint64_t seed = argc > 3 ? std::strtoull(argv[3], nullptr, 10) : static_cast<std::uint64_t>(std::time(nullptr));
+  if (std::filesystem::exists(folder) && !std::filesystem::is_empty(folder)) {
+    std::fprintf(stderr, "kill: '%s' is not empty: what is in it already would be taken for a loss\n", argv[1]);
+    return 2;
+  }
   std::uint64_t random = seed;
   State state;
   Counts counts;
