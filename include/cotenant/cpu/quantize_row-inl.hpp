@@ -70,8 +70,8 @@ HWY_INLINE IntegerVector divide_and_round(FloatTag d, FloatVector x, FloatVector
 HWY_INLINE IntegerVector multiply_and_round(FloatTag d, FloatVector x, FloatVector inverse, FloatVector low, FloatVector high, FloatVector magic,
     IntegerVector& distance) {
   auto product = hn::Mul(x, inverse);
-  if constexpr (!COTENANT_SECOND_OF_NAN) distance = hn::IfThenElse(hn::RebindMask(IntegerTag{}, hn::Eq(product, product)), distance, hn::Set(IntegerTag{},
-      0x7FFFFFFF));
+  if constexpr (!COTENANT_SECOND_OF_NAN)
+    distance = hn::IfThenElse(hn::RebindMask(IntegerTag{}, hn::Eq(product, product)), distance, hn::Set(IntegerTag{}, 0x7FFFFFFF));
   product = hn::Min(high, hn::Max(low, product));
   const auto shifted = hn::Add(product, magic);
   distance = hn::Max(distance, hn::BitCast(IntegerTag{}, hn::Abs(hn::Sub(product, hn::Sub(shifted, magic)))));
@@ -201,8 +201,8 @@ template <std::int64_t Compiled> struct QuantizeRows {
     const std::size_t lanes = hn::Lanes(words);
     for (; i + lanes <= count; i += lanes) {
       // The word holds 0x0H0L: its byte L | H << 4 comes down.
-      const auto word = hn::And(hn::BitCast(words, hn::LoadU(bytes, reinterpret_cast<const std::uint8_t*>(values) + 2 * i)), hn::Set(words,
-          std::uint16_t{0x0F0F}));
+      const auto two = hn::BitCast(words, hn::LoadU(bytes, reinterpret_cast<const std::uint8_t*>(values) + 2 * i));
+      const auto word = hn::And(two, hn::Set(words, std::uint16_t{0x0F0F}));
       const auto pair = hn::And(hn::Or(word, hn::ShiftRight<4>(word)), hn::Set(words, std::uint16_t{0x00FF}));
       hn::StoreU(hn::TruncateTo(half, pair), half, &to[i].bits);
     }

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include "cotenant/cpu/gemm.hpp"
@@ -41,6 +42,15 @@ HWY_INLINE void load_pairs(FloatTag d, const std::uint8_t* from, FloatVector& lo
 #endif
 }
 
+// sum + a * low + b * high, the addend times a block's scale where there are blocks.
+template <bool Blocked> HWY_INLINE FloatVector add_pairs(FloatTag d, FloatVector sum, FloatVector a, FloatVector low, FloatVector b, FloatVector high,
+                                                           const float* scale) {
+  if constexpr (Blocked) return hn::MulAdd(hn::MulAdd(a, low, hn::Mul(b, high)), hn::Set(d, *scale), sum);
+  static_cast<void>(d);
+  static_cast<void>(scale);
+  return hn::MulAdd(a, low, hn::MulAdd(b, high, sum));
+}
+
 // A few columns C of weights that lie along k, and two rows of the left operand (or one, where both are the same): see
 // SkinnyProduct for why the sums are parameters. A row of the left operand is `depth` floats; for pairs those with even k, and
 // `odd` floats later those with odd k.
@@ -50,6 +60,7 @@ template <class B, bool Blocked, std::size_t... C> struct QuantizedSkinnyProduct
     std::size_t odd, steps, per_block;  // steps: whole vectors of elements; per_block: of each scale
     const cpu::QuantizedWeights& weights;
     std::size_t column;
+    std::ptrdiff_t ahead;  // columns to those that come next, 0 where none do
     float *sums, *more;
   };
   static HWY_INLINE void run(const Step& step, typename SumsOfWeights<C>::type... first, typename SumsOfWeights<C>::type... second) {
@@ -64,21 +75,18 @@ template <class B, bool Blocked, std::size_t... C> struct QuantizedSkinnyProduct
     for (std::size_t s = 0; s < step.steps;) {
       for (const std::size_t end = Blocked ? s + step.per_block : step.steps; s < end; ++s) {
         const std::size_t i = s * lanes;
+        // The next columns' bytes, a cache line for each 64 bytes of these; their scales, four bytes for 16 or more.
+        if (i % 64 == 0) (hwy::Prefetch(columns[C] + step.ahead * w.column_stride + static_cast<std::ptrdiff_t>(i)), ...);
+        if (Blocked && i % 256 == 0) (hwy::Prefetch(scales[C] + step.ahead * w.scale_column_stride), ...);
         const auto a = hn::LoadU(d, step.one + i);
         if constexpr (packed) {
           const auto b = hn::LoadU(d, step.one + step.odd + i);
           if (step.one == step.two) {
-            ((load_pairs(d, columns[C] + i, low, high),
-              first = Blocked ? hn::MulAdd(hn::MulAdd(a, low, hn::Mul(b, high)), hn::Set(d, *scales[C]), first) : hn::MulAdd(a, low, hn::MulAdd(b, high,
-                  first))),
-             ...);
+            ((load_pairs(d, columns[C] + i, low, high), first = add_pairs<Blocked>(d, first, a, low, b, high, scales[C])), ...);
           } else {
             const auto e = hn::LoadU(d, step.two + i), f = hn::LoadU(d, step.two + step.odd + i);
-            ((load_pairs(d, columns[C] + i, low, high),
-              first = Blocked ? hn::MulAdd(hn::MulAdd(a, low, hn::Mul(b, high)), hn::Set(d, *scales[C]), first) : hn::MulAdd(a, low, hn::MulAdd(b, high,
-                  first)),
-              second = Blocked ? hn::MulAdd(hn::MulAdd(e, low, hn::Mul(f, high)), hn::Set(d, *scales[C]), second) : hn::MulAdd(e, low, hn::MulAdd(f, high,
-                  second))),
+            ((load_pairs(d, columns[C] + i, low, high), first = add_pairs<Blocked>(d, first, a, low, b, high, scales[C]),
+              second = add_pairs<Blocked>(d, second, e, low, f, high, scales[C])),
              ...);
           }
         } else if (step.one == step.two) {
@@ -144,6 +152,7 @@ template <std::int64_t Compiled> struct QuantizedSkinny {
     const auto zero = hn::Zero(FloatTag{});
     for (std::size_t n = 0; n < columns; n += n + 4 <= columns ? 4 : 1) {
       const std::size_t some = n + 4 <= columns ? 4 : 1;
+      const std::ptrdiff_t ahead = n + 2 * some <= columns ? static_cast<std::ptrdiff_t>(some) : 0;
       // All rows while the weights of these columns are in the L1 cache.
       for (std::size_t row = 0; row < rows; row += 2) {
         const float* const one = left + row * row_floats;
@@ -152,11 +161,11 @@ template <std::int64_t Compiled> struct QuantizedSkinny {
         float* const more = two == one ? to : to + sums_step;
         if (some == 4) {
           using Product = QuantizedSkinnyProduct<B, Blocked, 0, 1, 2, 3>;
-          Product::run({one, two, depth / 2, steps, w.block_size / per_byte / lanes, w, first_column + n, to, more}, zero, zero, zero, zero, zero, zero,
-              zero, zero);
+          Product::run({one, two, depth / 2, steps, w.block_size / per_byte / lanes, w, first_column + n, ahead, to, more}, zero, zero, zero, zero,
+                       zero, zero, zero, zero);
         } else {
           using Product = QuantizedSkinnyProduct<B, Blocked, 0>;
-          Product::run({one, two, depth / 2, steps, w.block_size / per_byte / lanes, w, first_column + n, to, more}, zero, zero);
+          Product::run({one, two, depth / 2, steps, w.block_size / per_byte / lanes, w, first_column + n, ahead, to, more}, zero, zero);
         }
         for (std::size_t i = 0; i < some; ++i) {
           to[i] = finished<B, Blocked>(w, first_column + n + i, one, depth, steps * lanes, to[i]);
