@@ -32,6 +32,7 @@ template <Element T, Storage S> Operand<T> output(const SharedTensor<T, S>& tens
 }
 // An input repeated to `shape` without a copy.
 template <class T> Operand<T> broadcast_to(const Operand<T>& operand, const Shape& shape) {
+  if (operand.shape() == shape) return operand;
   return operand.with(broadcast_to(operand.view.layout(), shape));
 }
 
