@@ -142,6 +142,21 @@ TEST_CASE("leases of an old version stay counted until they end, by object or by
   CHECK(manager.stats().true_bytes == 4096);
 }
 
+TEST_CASE("two past versions of one number are both listed") {
+  ct::TensorSharingManager manager;
+  std::vector<ct::Lease<float>> held;
+  for (int life = 0; life < 2; ++life) {
+    manager.register_tensor("x", ct::zeros<float>({1024}));
+    held.push_back(manager.get<float>("x", "r"));
+    { auto write = manager.write<float>("x", "w"); }
+    CHECK(manager.forget("x"));
+  }
+  const auto stats = manager.stats();
+  CHECK(stats.true_bytes == 2 * 4096);
+  CHECK(stats.tensors.at("x@1").extra_bytes == 4096);
+  CHECK(stats.tensors.at("x@1'").extra_bytes == 4096);
+}
+
 TEST_CASE("a private copy needs room, and is refused before anything changes") {
   ct::TensorSharingManager manager{{.max_memory = 3 * 4096}};
   manager.register_tensor("x", ct::zeros<float>({1024}));

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -44,14 +45,19 @@ inline Registry::Inventory Registry::inventory() const {
     ++result.active_models;
     result.models[model->name].name = model->name;
   }
+  std::set<std::string> past_names;
   for (std::size_t index = 0; index < entries.size(); ++index) {
     const Entry* const entry = entries[index];
     const BlockRecord& record = blocks_.record(entry->block);
     const bool resident = record.residence == Residence::resident;
     TensorUsage usage;
     usage.name = entry->name;
-    // A version that was replaced while someone held it is listed as long as it is held.
-    if (index >= present) usage.name += "@" + std::to_string(entry->version) + (names_.contains(usage.name + "@" + std::to_string(entry->version)) ? "'" : "");
+    // A version that was replaced while someone held it is listed as long as it is held. The name may have been forgotten
+    // and registered again, so that two past versions have one number.
+    if (index >= present) {
+      usage.name += "@" + std::to_string(entry->version);
+      while (names_.contains(usage.name) || !past_names.insert(usage.name).second) usage.name += "'";
+    }
     usage.version = entry->version;
     usage.writer = entry->writer;
     usage.resident = record.residence != Residence::away;
