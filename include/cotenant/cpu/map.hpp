@@ -55,7 +55,7 @@ template <std::size_t Count> std::size_t dense_count(const Shape& shape, const s
   return count;
 }
 
-// Where one element of all operands takes part in few columns, copies cost more than the arithmetic.
+// rows x columns elements, columns at most staged_columns where any operand has steps: those pass through buffers, a row at a time.
 template <std::size_t Count> [[gnu::noinline]] void map_tile(const MapPlan<Count>& plan, std::array<char*, Count> data, std::size_t rows, std::size_t columns) {
   const std::size_t last = plan.iteration.rank - 1;
   alignas(64) char buffer[Count][staged_columns * sizeof(std::int64_t)];
