@@ -41,12 +41,14 @@ template <std::int64_t Compiled> struct Maps {
   }
 
  private:
-  template <class E, class Out, class... In> static void row(const void* expression, char* const* data, const std::size_t* mask, std::size_t columns, bool streams) {
+  template <class E, class Out, class... In>
+  static void row(const void* expression, char* const* data, const std::size_t* mask, std::size_t columns, bool streams) {
     evaluate<E, Out, In...>(*static_cast<const E*>(expression), data, mask, columns, streams, std::index_sequence_for<In...>{});
   }
 
   template <class E, class Out, class... In, std::size_t... I>
-  static HWY_INLINE void evaluate(const E& expression, char* const* data, const std::size_t* mask, std::size_t columns, bool streams, std::index_sequence<I...>) {
+  static HWY_INLINE void evaluate(const E& expression, char* const* data, const std::size_t* mask, std::size_t columns, bool streams,
+                                  std::index_sequence<I...>) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d), rest = columns % lanes;
     // The last elements, fewer than the lanes, pass through buffers: nothing outside an operand is ever read or written.

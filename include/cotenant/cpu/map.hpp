@@ -93,7 +93,8 @@ template <std::size_t Count> void map_tiles(const void* context, std::size_t beg
     for (std::size_t i = 0; i < Count; ++i)
       data[i] += (outer.offset(i) + static_cast<std::ptrdiff_t>(row) * plan.iteration.stride[i][rank - 2] +
                   static_cast<std::ptrdiff_t>(column) * plan.iteration.stride[i][rank - 1]) * static_cast<std::ptrdiff_t>(plan.element_size[i]);
-    map_tile(plan, data, std::min(plan.tile_rows, plan.iteration.extent[rank - 2] - row), std::min(plan.tile_columns, plan.iteration.extent[rank - 1] - column));
+    map_tile(plan, data, std::min(plan.tile_rows, plan.iteration.extent[rank - 2] - row),
+             std::min(plan.tile_columns, plan.iteration.extent[rank - 1] - column));
     if (++column_tile != plan.column_tiles) continue;
     column_tile = 0;
     if (++row_tile != plan.row_tiles) continue;
