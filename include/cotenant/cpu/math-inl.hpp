@@ -60,7 +60,7 @@ HWY_INLINE FloatVector exp_minus_1(FloatTag d, FloatVector r) {
 // exp(r) for |r| <= 0.36, as above.
 HWY_INLINE FloatVector short_exp(FloatTag d, FloatVector r) { return hn::Add(exp_minus_1(d, r), constant(d, 1.0f)); }
 
-// Within 1 ULP. exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln 2 / 2.
+// Within 1.1 ULP. exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln 2 / 2.
 HWY_INLINE FloatVector vector_exp(FloatTag d, FloatVector x) {
   const hn::RebindToSigned<FloatTag> integer;
   const auto shifted = hn::MulAdd(x, constant(d, log2_e), constant(d, rounding_shift));
