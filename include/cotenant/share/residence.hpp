@@ -42,7 +42,8 @@ inline std::vector<Registry::Victim> Registry::victims(TimePoint now, bool tidy,
     double priority = 0;
     bool unused = true, idle = true;
     for (const Entry* entry : record.entries) {
-      unused = unused && is_unused(*entry, last_used);
+      // A past version's last lease may end at any moment, without the lock: drop_past() takes it off, nobody sends it away.
+      unused = unused && !entry->past && is_unused(*entry, last_used);
       idle = idle && unused && (entry->grants.empty() || now - last_used >= grace_period_);
       priority = std::max(priority, entry->priority);
     }

@@ -36,6 +36,7 @@ struct Entry : std::enable_shared_from_this<Entry> {
   std::size_t version = 1;  // write leases that ended, and one
   double priority = 1;
   std::string writer;       // the model whose write lease is under way
+  bool past = false;        // a write has replaced it; it is kept for the Lease objects that look at it
   mutable std::atomic<std::size_t> sample{0};  // a hash of a few of its bytes, once somebody needed it
 
   Entry() = default;

@@ -172,6 +172,7 @@ inline void Registry::replace(const std::shared_ptr<Entry>& old, const std::shar
     if (tenancy->counts().objects == 0) unlist(*tenancy, doomed);
   }
   if (!old->tenancies.empty()) {
+    old->past = true;
     past_.push_back(old);
     return;
   }
