@@ -15,23 +15,28 @@
 #include <clocale>
 #include <cmath>
 #include <concepts>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <deque>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <initializer_list>
 #include <iterator>
 #include <limits>
+#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <numeric>
 #include <optional>
+#include <random>
 #include <set>
 #include <span>
 #include <stdexcept>
@@ -62,6 +67,9 @@
 #endif
 
 // COTENANT_SERIAL: no thread pool; kernels run on the calling thread and oneTBB is not needed.
+
+// COTENANT_ZSTD: stores may compress tensors that are rarely used; the program is linked with libzstd. The same in every
+// translation unit of a program.
 
 // Whether errors are thrown. Without exceptions the error handler is called and the program ends.
 #ifndef COTENANT_EXCEPTIONS
@@ -116,6 +124,7 @@ enum class ErrorCode {
   unsupported,        // valid, but not something this build, device or model code does
   out_of_memory,      // an allocation failed
   budget_exceeded,    // the memory budget has no room and nothing can be evicted
+  timed_out,          // what was waited for did not come in time
 };
 
 // The name of a code as it is spelt above.
@@ -132,6 +141,7 @@ inline const char* to_string(ErrorCode code) {
     case ErrorCode::unsupported: return "unsupported";
     case ErrorCode::out_of_memory: return "out_of_memory";
     case ErrorCode::budget_exceeded: return "budget_exceeded";
+    case ErrorCode::timed_out: return "timed_out";
   }
   return "unknown";
 }
@@ -163,6 +173,7 @@ using IoError = ErrorOf<ErrorCode::io>;
 using Unsupported = ErrorOf<ErrorCode::unsupported>;
 using OutOfMemory = ErrorOf<ErrorCode::out_of_memory>;
 using BudgetExceeded = ErrorOf<ErrorCode::budget_exceeded>;
+using TimedOut = ErrorOf<ErrorCode::timed_out>;
 
 // Called with the error before the program ends, where exceptions are compiled out.
 using ErrorHandler = void (*)(const Error&);
@@ -1007,6 +1018,14 @@ inline Layout check_bounds(Layout layout, std::size_t available) {
   return layout;
 }
 
+namespace detail {
+// offset + index * stride. Where that overflows, another axis has no index: nothing lies there, and 0 is as good an offset.
+inline std::ptrdiff_t offset_at(std::ptrdiff_t offset, std::ptrdiff_t index, std::ptrdiff_t stride) {
+  std::ptrdiff_t reach = 0;
+  return __builtin_mul_overflow(index, stride, &reach) || __builtin_add_overflow(offset, reach, &reach) ? 0 : reach;
+}
+}  // namespace detail
+
 // The indices first, first + step, … before last along one axis; a negative step runs backwards from first to after last.
 // first and last must lie in [0, extent] for a positive step; for a negative one first < extent and last >= -1.
 inline Layout slice(Layout layout, std::ptrdiff_t axis, std::ptrdiff_t first, std::ptrdiff_t last, std::ptrdiff_t step = 1) {
@@ -1020,10 +1039,10 @@ inline Layout slice(Layout layout, std::ptrdiff_t axis, std::ptrdiff_t first, st
   // -step overflows for the most negative value; unsigned negation does not.
   const std::size_t stride = step > 0 ? static_cast<std::size_t>(step) : std::size_t{0} - static_cast<std::size_t>(step);
   const std::size_t count = distance == 0 ? 0 : (distance - 1) / stride + 1;
-  if (count > 0) layout.offset += first * layout.strides[a];
+  if (count > 0) layout.offset = detail::offset_at(layout.offset, first, layout.strides[a]);
   layout.shape[a] = count;
   // One element or none needs no stride, and the product might overflow.
-  layout.strides[a] = count > 1 ? layout.strides[a] * step : 1;
+  layout.strides[a] = count > 1 ? detail::offset_at(0, step, layout.strides[a]) : 1;
   return layout;
 }
 
@@ -1036,7 +1055,7 @@ inline Layout slice(Layout layout, const Shape& starts, const Shape& sizes) {
     const std::size_t extent = layout.shape[axis];
     if (starts[axis] > extent || sizes[axis] > extent - starts[axis])
       raise<ShapeError>("a slice from " + to_string(starts) + " of sizes " + to_string(sizes) + " does not fit shape " + to_string(layout.shape));
-    if (sizes[axis] > 0) layout.offset += static_cast<std::ptrdiff_t>(starts[axis]) * layout.strides[axis];
+    if (sizes[axis] > 0) layout.offset = detail::offset_at(layout.offset, static_cast<std::ptrdiff_t>(starts[axis]), layout.strides[axis]);
     layout.shape[axis] = sizes[axis];
   }
   return layout;
@@ -1046,9 +1065,10 @@ inline Layout slice(Layout layout, const Shape& starts, const Shape& sizes) {
 inline Layout select(Layout layout, std::ptrdiff_t axis, std::ptrdiff_t index) {
   const std::size_t a = normalize_axis(axis, layout.shape.rank());
   const auto extent = static_cast<std::ptrdiff_t>(layout.shape[a]);
-  if (index < -extent || index >= extent)
+  // Negative where an axis beside an empty one has more indices than any address.
+  if (extent < 0 || index < -extent || index >= extent)
     raise<ShapeError>("index " + std::to_string(index) + " is out of range for dimension " + std::to_string(a) + " of shape " + to_string(layout.shape));
-  layout.offset += (index < 0 ? index + extent : index) * layout.strides[a];
+  layout.offset = detail::offset_at(layout.offset, index < 0 ? index + extent : index, layout.strides[a]);
   layout.shape.erase(a);
   layout.strides.erase(a);
   return layout;
@@ -1088,7 +1108,9 @@ inline Layout broadcast_to(const Layout& layout, const Shape& shape) {
     const std::size_t from = rank - back, to = shape.rank() - back;
     if (layout.shape[from] == shape[to]) result.strides[to] = layout.strides[from];
   }
-  static_cast<void>(element_count(shape));
+  // Repeating takes no memory, so that nothing else bounds the number of elements: an index must be able to count them.
+  if (element_count(shape) > static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max()))
+    raise<ShapeError>("shape " + to_string(shape) + " has more elements than an address can count");
   return result;
 }
 
@@ -1290,6 +1312,119 @@ template <Storage S> using backend_of = typename backend_for<typename S::backend
 
 #endif
 
+// ---- cotenant/share/derived.hpp ----
+// Derived: what was computed from a block's bytes and is kept with them, such as weights packed for a kernel.
+#ifndef COTENANT_SHARE_DERIVED_HPP
+#define COTENANT_SHARE_DERIVED_HPP
+
+namespace cotenant {
+
+// One artefact. Its maker derives from this and knows, by the key it asked for, what it gets back.
+class Derived {
+ public:
+  virtual ~Derived() = default;
+  // Bytes really taken, padding included.
+  virtual std::size_t bytes() const noexcept = 0;
+  // Whether someone outside holds on to what it keeps, so that dropping it would free nothing.
+  virtual bool in_use() const noexcept { return false; }
+};
+
+// What an artefact was made from, and for whom: two keys are equal where the artefacts would be.
+struct DerivedKey {
+  const void* maker = nullptr;  // the address of an object that only this kind of artefact has, one for each kernel and CPU target
+  const void* data = nullptr;   // the first element, inside the block
+  std::size_t rows = 0, columns = 0;
+  std::ptrdiff_t row_stride = 0, column_stride = 0;  // in elements
+  friend bool operator==(const DerivedKey&, const DerivedKey&) = default;
+};
+
+// The artefacts of one block. They are found by whoever needs them next and freed with the block. Safe from any number of threads.
+class DerivedSet {
+ public:
+  DerivedSet() = default;
+  DerivedSet(const DerivedSet&) = delete;
+  DerivedSet& operator=(const DerivedSet&) = delete;
+
+  // The artefact, or null where nobody has made it yet.
+  std::shared_ptr<const Derived> find(const DerivedKey& key) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = slots_.find(key);
+    return found == slots_.end() ? nullptr : found->second->artefact;
+  }
+
+  // The artefact; the first to ask makes it by make(), which returns a std::shared_ptr<const Derived>, while others that
+  // ask for the same wait. Where make() throws, nothing is kept and the next one tries again.
+  template <class Make> std::shared_ptr<const Derived> find_or_make(const DerivedKey& key, const Make& make) {
+    std::shared_ptr<Slot> slot;
+    {
+      const std::lock_guard lock(mutex_);
+      std::shared_ptr<Slot>& place = slots_[key];
+      if (!place) place = std::make_shared<Slot>();
+      if (place->artefact) return place->artefact;
+      slot = place;
+    }
+    const std::lock_guard making(slot->making);
+    {
+      const std::lock_guard lock(mutex_);
+      if (slot->artefact) return slot->artefact;
+    }
+    std::shared_ptr<const Derived> made = make();
+    const std::lock_guard lock(mutex_);
+    slot->artefact = made;
+    return made;
+  }
+
+  // Bytes of all artefacts, or of those made from elements in [first, last). Counted when asked: an artefact may have grown artefacts of its own.
+  std::size_t bytes() const {
+    std::size_t total = 0;
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, slot] : slots_) if (slot->artefact) total += slot->artefact->bytes();
+    return total;
+  }
+  std::size_t bytes(const void* first, const void* last) const {
+    const std::less<const void*> before;
+    std::size_t total = 0;
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, slot] : slots_)
+      if (slot->artefact && !before(key.data, first) && before(key.data, last)) total += slot->artefact->bytes();
+    return total;
+  }
+
+  // Takes out the artefacts that nobody holds and appends them to `unused`, to be freed by the caller. Returns their bytes.
+  std::size_t take_unused(std::vector<std::shared_ptr<const Derived>>& unused) {
+    std::size_t total = 0;
+    const std::lock_guard lock(mutex_);
+    for (auto& [key, slot] : slots_) {
+      // A count of one, seen under the lock, is the slot's own: every other reference is taken under it.
+      if (!slot->artefact || slot->artefact.use_count() != 1 || slot->artefact->in_use()) continue;
+      total += slot->artefact->bytes();
+      unused.push_back(std::move(slot->artefact));
+      slot->artefact = nullptr;
+    }
+    return total;
+  }
+
+ private:
+  struct Slot {
+    std::mutex making;  // held while make() runs
+    std::shared_ptr<const Derived> artefact;
+  };
+  struct Hash {
+    std::size_t operator()(const DerivedKey& key) const noexcept {
+      // Tensors of one block differ in the address; the rest tells few keys apart. An odd multiplier, 2^64 / golden ratio, spreads.
+      const std::size_t mixed = reinterpret_cast<std::size_t>(key.data) ^ (reinterpret_cast<std::size_t>(key.maker) << 1) ^ (key.rows << 7) ^
+                                static_cast<std::size_t>(key.row_stride);
+      return mixed * static_cast<std::size_t>(0x9E3779B97F4A7C15ull);
+    }
+  };
+  mutable std::mutex mutex_;
+  std::unordered_map<DerivedKey, std::shared_ptr<Slot>, Hash> slots_;
+};
+
+}  // namespace cotenant
+
+#endif
+
 // ---- cotenant/share/block.hpp ----
 // Block: one allocation of a storage and the atomic count of the tensors that lie in it.
 #ifndef COTENANT_SHARE_BLOCK_HPP
@@ -1323,6 +1458,9 @@ class Block {
   // A block is private until a manager publishes it: from then on others may be reading, and nobody writes in place.
   bool published() const noexcept { return !writable_ || published_.load(std::memory_order_acquire); }
   void publish() noexcept { published_.store(true, std::memory_order_release); }
+  // Whether a kernel may keep these bytes once more in the order that it reads them in. Not where they are another process's, and were
+  // asked for so that this one has none of its own.
+  bool keeps_packed() const noexcept { return keeps_packed_; }
 
   // Returns once the bytes may be read by the host.
   void wait() const {
@@ -1336,13 +1474,62 @@ class Block {
     pending_.store(true, std::memory_order_release);
   }
 
+  // What was computed from these bytes and is kept with them. For a published block only: its bytes stay as they are.
+  DerivedSet& derived() const {
+    COTENANT_ASSERT(published());
+    DerivedSet* set = derived_.load(std::memory_order_acquire);
+    if (set != nullptr) return *set;
+    auto fresh = std::make_unique<DerivedSet>();
+    if (derived_.compare_exchange_strong(set, fresh.get(), std::memory_order_acq_rel)) return *fresh.release();
+    return *set;  // another thread's
+  }
+  // The same where there is one, else null.
+  const DerivedSet* derived_if_any() const noexcept { return derived_.load(std::memory_order_acquire); }
+  // Elements in [data, data + bytes) will hardly be read again: where the storage can fetch them anew, their memory may go.
+  virtual void drop_pages(const void* data, std::size_t bytes) const noexcept = 0;
+
+  // Whether the bytes have come in: wait() would return at once.
+  bool ready() const noexcept { return !pending_.load(std::memory_order_acquire); }
+
+  // What follows is for a manager that sends a block away and brings it back, while no handle but the manager's exists
+  // and nobody can get one.
+  // Whether drop_pages() gives the memory back and a later read fetches the same bytes from the file behind it.
+  virtual bool droppable() const noexcept = 0;
+  // Whether the bytes may be copied out, their memory freed (take) and other memory put in its place (install).
+  virtual bool restorable() const noexcept = 0;
+  // The same for blocks that are parts of one whole, such as a file.
+  virtual const void* origin() const noexcept = 0;
+  // All artefacts, for whoever frees them.
+  std::unique_ptr<DerivedSet> take_artefacts() noexcept { return std::unique_ptr<DerivedSet>(derived_.exchange(nullptr, std::memory_order_acq_rel)); }
+  // The memory, for give_back(). Artefacts must go first: they are found by its addresses.
+  Allocation take() noexcept { return {std::exchange(allocation_.data, nullptr), allocation_.bytes}; }
+  void install(Allocation allocation) noexcept { allocation_.data = allocation.data; }
+  // Memory for install(): bytes() of the block's own storage. Errors: OutOfMemory.
+  virtual Allocation room_again() = 0;
+  virtual void give_back(Allocation allocation) noexcept = 0;
+  // Takes publish() back, for a writer. What was made from the bytes will not be true any more, so the artefacts go too.
+  std::unique_ptr<DerivedSet> make_private() noexcept {
+    published_.store(false, std::memory_order_release);
+    return take_artefacts();
+  }
+  // Artefacts that nobody uses at this moment, appended to `unused`; they are made again when they are wanted. Their bytes.
+  std::size_t take_unused_artefacts(std::vector<std::shared_ptr<const Derived>>& unused) const {
+    DerivedSet* const set = derived_.load(std::memory_order_acquire);
+    return set == nullptr ? 0 : set->take_unused(unused);
+  }
+
   // The storage instance that these bytes came from. S must be the policy they were made with.
   template <Storage S> const S& storage() const;
 
  protected:
-  Block(Allocation allocation, std::string_view storage_name, const void* identity, bool host_accessible, bool writable)
-      : allocation_(allocation), storage_name_(storage_name), storage_identity_(identity), host_accessible_(host_accessible), writable_(writable) {}
-  virtual ~Block() = default;
+  Block(Allocation allocation, std::string_view storage_name, const void* identity, bool host_accessible, bool writable, bool keeps_packed)
+      : allocation_(allocation),
+        storage_name_(storage_name),
+        storage_identity_(identity),
+        host_accessible_(host_accessible),
+        writable_(writable),
+        keeps_packed_(keeps_packed) {}
+  virtual ~Block() { delete derived_.load(std::memory_order_acquire); }
 
   Allocation allocation_;
 
@@ -1353,8 +1540,10 @@ class Block {
   const void* storage_identity_;
   bool host_accessible_;
   bool writable_;
+  bool keeps_packed_;
   std::atomic<bool> published_{false};
   mutable std::atomic<bool> pending_{false};
+  mutable std::atomic<DerivedSet*> derived_{nullptr};
   std::shared_ptr<Completion> completion_;
 };
 
@@ -1364,11 +1553,41 @@ template <class S> inline constexpr char storage_identity_of = 0;
 template <Storage S> class StoredBlock final : public Block {
  public:
   StoredBlock(S storage, Allocation allocation)
-      : Block(allocation, S::name(), &storage_identity_of<S>, S::host_accessible, S::writable), storage_(std::move(storage)) {}
-  ~StoredBlock() override { storage_.deallocate(allocation_); }
+      : Block(allocation, S::name(), &storage_identity_of<S>, S::host_accessible, S::writable, keeps_packed(storage)), storage_(std::move(storage)) {}
+  ~StoredBlock() override {
+    if (allocation_.data != nullptr || allocation_.bytes == 0) storage_.deallocate(allocation_);  // else it is away
+  }
+  void drop_pages(const void* data, std::size_t bytes) const noexcept override {
+    if constexpr (requires { storage_.drop_pages(data, bytes); }) storage_.drop_pages(data, bytes);
+    else static_cast<void>(data), static_cast<void>(bytes);
+  }
+  bool droppable() const noexcept override {
+    if constexpr (requires { { storage_.droppable() } -> std::same_as<bool>; }) return storage_.droppable();
+    else return false;
+  }
+  const void* origin() const noexcept override {
+    if constexpr (requires { { storage_.origin() } -> std::same_as<const void*>; }) {
+      if (const void* whole = storage_.origin()) return whole;
+    }
+    return this;
+  }
+  bool restorable() const noexcept override { return AllocatingStorage<S> && S::host_accessible; }
+  Allocation room_again() override {
+    if constexpr (AllocatingStorage<S>) {
+      const Allocation room = storage_.allocate(allocation_.bytes);
+      if (room.bytes == allocation_.bytes) return room;
+      storage_.deallocate(room);
+    }
+    raise<OutOfMemory>("storage '" + std::string(S::name()) + "' cannot give " + std::to_string(allocation_.bytes) + " bytes as it did before");
+  }
+  void give_back(Allocation allocation) noexcept override { storage_.deallocate(allocation); }
   const S& storage() const noexcept { return storage_; }
 
  private:
+  static bool keeps_packed(const S& storage) noexcept {
+    if constexpr (requires { { storage.keeps_packed } -> std::convertible_to<bool>; }) return storage.keeps_packed;
+    else return static_cast<void>(storage), true;
+  }
   [[no_unique_address]] S storage_;
 };
 }  // namespace detail
@@ -1660,6 +1879,13 @@ template <Element T, Storage S = Heap> class SharedTensor {
   // For backends: the address and shape without waiting, on whichever device it lies.
   View<T> unchecked_view() const { return View<T>::unchecked(block_ ? static_cast<T*>(block_->data()) : nullptr, layout_); }
 
+  // Nobody writes to these bytes any more, as after registering them: mutable_view() refuses, and kernels may keep what
+  // they make of them, such as packed weights, for the next call.
+  const SharedTensor& freeze() const {
+    if (block_) block_->publish();
+    return *this;
+  }
+
   // Refuses what mutable_view() refuses. Errors: ReadOnly.
   void check_writable() const {
     if (!block_) raise<ReadOnly>("an empty tensor has nothing to write to: make one with empty(), zeros() or full()");
@@ -1787,19 +2013,34 @@ struct Mapped {
   static constexpr std::string_view name() { return "mapped"; }
   Heap result_storage() const { return {}; }
 
-  // The whole file, read-only. Zero bytes give a null address.
+  bool from_file = true;  // false where the pages are anonymous()
+  // Where these bytes are a part of another mapping: what keeps that. The part is not unmapped by itself.
+  std::shared_ptr<const void> whole = {};
+  const void* origin() const noexcept { return whole.get(); }
+
+  // Where the pages come from: how to open the file once more, and to see that it is still the same one.
+  struct File {
+    std::filesystem::path path;  // absolute
+    std::size_t device = 0, inode = 0;
+    const void* data = nullptr;  // where its first byte is mapped
+    std::size_t bytes = 0;
+  };
+  std::shared_ptr<const File> file = {};  // null where that is not known
+
+  // The whole file, read-only. Zero bytes give a null address. Fills in `file` where one is given and the system knows.
   // The file must not be truncated while it is mapped: the system answers such a read with a signal.
   // Errors: NotFound, IoError.
-  static Allocation map(const std::filesystem::path& path) {
+  static Allocation map(const std::filesystem::path& path, std::shared_ptr<const File>* file = nullptr) {
 #if defined(_WIN32)
     // Without a port of mmap the file is read once into page-aligned memory.
-    std::ifstream file(path, std::ios::binary | std::ios::ate);
-    if (!file) raise<NotFound>("cannot open '" + path.string() + "'");
-    const auto bytes = static_cast<std::size_t>(file.tellg());
+    static_cast<void>(file);
+    std::ifstream stream(path, std::ios::binary | std::ios::ate);
+    if (!stream) raise<NotFound>("cannot open '" + path.string() + "'");
+    const auto bytes = static_cast<std::size_t>(stream.tellg());
     if (bytes == 0) return {};
     const Allocation allocation = heap_cache().allocate(bytes);
-    file.seekg(0);
-    if (!file.read(static_cast<char*>(allocation.data), static_cast<std::streamsize>(bytes))) {
+    stream.seekg(0);
+    if (!stream.read(static_cast<char*>(allocation.data), static_cast<std::streamsize>(bytes))) {
       heap_cache().deallocate(allocation);
       raise<IoError>("cannot read '" + path.string() + "'");
     }
@@ -1823,6 +2064,12 @@ struct Mapped {
     }
     ::close(descriptor);  // the mapping keeps the file
     if (reason != 0) raise<IoError>("cannot map '" + path.string() + "': " + std::strerror(reason));
+    if (file != nullptr) {
+      std::error_code error;
+      const std::filesystem::path absolute = std::filesystem::absolute(path, error);
+      const auto device = static_cast<std::size_t>(status.st_dev), inode = static_cast<std::size_t>(status.st_ino);
+      if (!error) *file = std::make_shared<const File>(File{absolute, device, inode, data, static_cast<std::size_t>(status.st_size)});
+    }
     return {data, static_cast<std::size_t>(status.st_size)};
 #endif
   }
@@ -1842,8 +2089,30 @@ struct Mapped {
 #endif
   }
 
+  // Whether drop_pages() gives memory back and a later read finds the same bytes.
+  bool droppable() const noexcept {
+#if defined(_WIN32)
+    return false;
+#else
+    return from_file;
+#endif
+  }
+  // The whole pages inside [data, data + bytes) leave this process; a later read fetches them from the file.
+  void drop_pages(const void* data, std::size_t bytes) const noexcept {
+#if defined(_WIN32)
+    static_cast<void>(data), static_cast<void>(bytes);
+#else
+    if (!from_file) return;  // these bytes are nowhere else
+    const long size = ::sysconf(_SC_PAGESIZE);
+    if (size <= 0) return;
+    const auto page = static_cast<std::size_t>(size), address = reinterpret_cast<std::size_t>(data);
+    const std::size_t first = (address + page - 1) / page * page, last = (address + bytes) / page * page;
+    if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+#endif
+  }
+
   void deallocate(Allocation allocation) noexcept {
-    if (allocation.data == nullptr) return;
+    if (allocation.data == nullptr || whole) return;
 #if defined(_WIN32)
     heap_cache().deallocate({allocation.data, HeapCache::padded(allocation.bytes)});
 #else
@@ -1889,8 +2158,9 @@ class SafetensorsFile {
   // Errors: NotFound, IoError; BadFile where anything in the file contradicts the format or itself (the message names
   // the file and the tensor); Unsupported for more than eight dimensions.
   static SafetensorsFile open(const std::filesystem::path& path) {
-    const Allocation mapping = Mapped::map(path);
-    SafetensorsFile file(path.string(), BlockRef::adopt(Mapped{}, mapping));
+    Mapped storage;
+    const Allocation mapping = Mapped::map(path, &storage.file);
+    SafetensorsFile file(path.string(), BlockRef::adopt(std::move(storage), mapping));
     file.read_header();
     file.align();
     return file;
@@ -2086,7 +2356,7 @@ class SafetensorsFile {
       info.position = position;
       position += (info.end - info.begin + line - 1) / line * line;
     }
-    block_ = BlockRef::adopt(Mapped{}, room);
+    block_ = BlockRef::adopt(Mapped{.from_file = false}, room);
     copied_ = true;
   }
 
@@ -2123,6 +2393,165 @@ inline std::optional<std::string> read_text_file_if_there(const std::filesystem:
   return read_text_file(path);
 }
 
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/share/attempt.hpp ----
+// attempt(): runs code that may throw and keeps the error, so that what was begun can be undone before it goes on.
+#ifndef COTENANT_SHARE_ATTEMPT_HPP
+#define COTENANT_SHARE_ATTEMPT_HPP
+
+namespace cotenant::detail {
+
+// Runs user code that may throw, so that what was begun can be undone before the error goes on. True where it did not throw.
+template <class F> bool attempt(std::exception_ptr& failure, const F& f) {
+#if COTENANT_EXCEPTIONS
+  try {
+    f();
+    return true;
+  } catch (...) {
+    failure = std::current_exception();
+    return false;
+  }
+#else
+  static_cast<void>(failure);
+  f();
+  return true;
+#endif
+}
+
+inline void throw_again(const std::exception_ptr& failure) {
+#if COTENANT_EXCEPTIONS
+  if (failure) std::rethrow_exception(failure);
+#else
+  static_cast<void>(failure);
+#endif
+}
+
+}  // namespace cotenant::detail
+
+#endif
+
+// ---- cotenant/share/events.hpp ----
+// EventLog: the last things that happened to tensors, each with its time, thread and bytes, and a callback that hears of them.
+#ifndef COTENANT_SHARE_EVENTS_HPP
+#define COTENANT_SHARE_EVENTS_HPP
+
+namespace cotenant {
+
+enum class EventKind {
+  registered,  // a name came
+  forgotten,   // a name went for good
+  lease,
+  release,
+  evict,   // its memory was given back; it returns with the next lease
+  spill,   // its bytes were written to the spill target first
+  reload,  // its bytes came back
+  dedup,   // it was found to equal another tensor and lies on that one's bytes
+  derive,  // an artefact was made from it
+  write,   // a write lease ended: there is a new version
+};
+inline constexpr std::size_t event_kinds = 10;
+
+constexpr const char* to_string(EventKind kind) {
+  constexpr const char* names[event_kinds] = {"registered", "forgotten", "lease", "release", "evict", "spill", "reload", "dedup", "derive", "write"};
+  return static_cast<std::size_t>(kind) < event_kinds ? names[static_cast<std::size_t>(kind)] : "unknown";
+}
+
+struct Event {
+  double seconds = 0;   // since the manager was made
+  double duration = 0;  // seconds, of what takes time: spill, reload, dedup, derive, write
+  EventKind kind = EventKind::registered;
+  std::string tensor;
+  std::string model;  // empty where none is concerned
+  std::size_t bytes = 0;
+  std::size_t thread = 0;  // the process's threads, numbered as they first appear here
+};
+
+struct EventCounts {
+  std::array<std::size_t, event_kinds> events{};
+  std::array<std::size_t, event_kinds> bytes{};
+  std::size_t operator[](EventKind kind) const { return events[static_cast<std::size_t>(kind)]; }
+};
+
+namespace detail {
+
+// Safe from any number of threads; record() is a leaf that calls nothing outside.
+class EventLog {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  EventLog(std::size_t capacity, std::function<void(const Event&)> callback) : capacity_(std::max<std::size_t>(capacity, 1)), callback_(std::move(callback)) {}
+
+  void record(EventKind kind, std::string_view tensor, std::string_view model, std::size_t bytes, Clock::duration duration = {}) {
+    const Clock::time_point now = Clock::now();
+    const std::size_t thread = thread_number();
+    const std::lock_guard lock(mutex_);
+    ++counts_.events[static_cast<std::size_t>(kind)];
+    counts_.bytes[static_cast<std::size_t>(kind)] += bytes;
+    if (ring_.size() < capacity_) ring_.emplace_back();
+    Event& event = ring_[next_];  // the strings of the oldest are used again
+    next_ = (next_ + 1) % capacity_;
+    event.duration = std::chrono::duration<double>(duration).count();
+    event.seconds = std::chrono::duration<double>(now - duration - start_).count();
+    event.kind = kind;
+    event.tensor = tensor;
+    event.model = model;
+    event.bytes = bytes;
+    event.thread = thread;
+    if (callback_) pending_.push_back(event);
+  }
+
+  bool has_callback() const { return static_cast<bool>(callback_); }
+  // Calls the callback with what was recorded since, in order, one at a time. Not under any lock.
+  void deliver() {
+    std::unique_lock lock(mutex_);
+    if (delivering_) return;  // whoever delivers will find these too
+    delivering_ = true;
+    while (!pending_.empty()) {
+      const Event event = std::move(pending_.front());
+      pending_.pop_front();
+      lock.unlock();
+      callback_(event);
+      lock.lock();
+    }
+    delivering_ = false;
+  }
+
+  // Oldest first.
+  std::vector<Event> events() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<Event> result;
+    result.reserve(ring_.size());
+    for (std::size_t i = 0; i < ring_.size(); ++i) result.push_back(ring_[(ring_.size() < capacity_ ? i : next_ + i) % ring_.size()]);
+    return result;
+  }
+  // Since the beginning, those that the ring has lost included.
+  EventCounts counts() const {
+    const std::lock_guard lock(mutex_);
+    return counts_;
+  }
+
+ private:
+  static std::size_t thread_number() {
+    static std::atomic<std::size_t> next{0};
+    thread_local const std::size_t number = next.fetch_add(1, std::memory_order_relaxed);
+    return number;
+  }
+
+  const std::size_t capacity_;
+  const std::function<void(const Event&)> callback_;
+  const Clock::time_point start_ = Clock::now();
+  mutable std::mutex mutex_;
+  std::vector<Event> ring_;
+  std::size_t next_ = 0;
+  EventCounts counts_;
+  std::deque<Event> pending_;
+  bool delivering_ = false;
+};
+
+}  // namespace detail
 }  // namespace cotenant
 
 #endif
@@ -2202,12 +2631,47 @@ inline std::size_t union_bytes(ByteRanges ranges) {
 
 #endif
 
+// ---- cotenant/share/spill.hpp ----
+// SpillTarget: the contract of a place where a manager puts the bytes of tensors that nobody uses, to read them back later.
+#ifndef COTENANT_SHARE_SPILL_HPP
+#define COTENANT_SHARE_SPILL_HPP
+
+namespace cotenant {
+
+// What the bytes are, for a target that keeps them where people look. The bytes are those of a whole block: padding, and
+// elements of other tensors on the same block, may follow or surround the described ones.
+struct SpillInfo {
+  std::string tensor;  // the name of the first tensor on the block
+  DType dtype = DType::f32;
+  Shape shape;
+};
+
+// Keys are made by the manager: letters, digits and '-', a new one for every content, never used again, different for
+// every manager and process. All functions are called without any lock, from any thread, several at once for different keys,
+// and must not call the manager.
+class SpillTarget {
+ public:
+  virtual ~SpillTarget() = default;
+  // Keeps the bytes until erase(). Where it throws (a full disk: IoError), the tensor stays in memory and nothing is lost.
+  virtual void save(const std::string& key, const void* data, std::size_t bytes, const SpillInfo& info) = 0;
+  // Puts the bytes of a key that was saved to `data`. Where it throws, whoever asked for the tensor gets the error.
+  virtual void load(const std::string& key, void* data, std::size_t bytes) = 0;
+  // The bytes of a key will not be asked for any more.
+  virtual void erase(const std::string& key) noexcept = 0;
+};
+
+}  // namespace cotenant
+
+#endif
+
 // ---- cotenant/share/options.hpp ----
 // What a TensorSharingManager is told: its budget, its clock, and how a tensor enters it; and the units to say it in.
 #ifndef COTENANT_SHARE_OPTIONS_HPP
 #define COTENANT_SHARE_OPTIONS_HPP
 
 namespace cotenant {
+
+struct Event;
 
 // 512_KiB, 64_MiB, 2_GiB: sizes in bytes.
 inline namespace literals {
@@ -2224,6 +2688,17 @@ constexpr std::size_t operator""_GiB(unsigned long long count) {
 
 using TimePoint = std::chrono::steady_clock::time_point;
 
+// What a manager gives up first when memory is short, and how much optimize_memory() takes.
+enum class MemoryMode {
+  // Reading and computing again cost most: what can come back is sent away only when it has not been used for the grace
+  // period, artefacts such as packed weights go last, and recycled heap memory is kept for the next allocation.
+  speed,
+  // What nobody leases and no fresh grant waits for goes; recycled heap memory is given back. For room, unused artefacts go before tensors.
+  balanced,
+  // Everything that is not in use at this moment goes: also what fresh grants wait for, where it can come back, and unused artefacts.
+  memory,
+};
+
 struct ManagerOptions {
   static constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
 
@@ -2237,6 +2712,25 @@ struct ManagerOptions {
   // Keeps the last timeline_events changes of who holds what, for report_html() and timeline().
   bool record_timeline = false;
   std::size_t timeline_events = 4096;
+
+  // A budget for one kind of storage by its name ("heap", "mapped"), within max_memory.
+  std::map<std::string, std::size_t> max_memory_of = {};
+  // Where tensors go whose memory is needed and that nobody leases; the next lease brings them back. Null: such
+  // tensors are freed for good once no grant waits for them. Tensors on files come back from their files either way.
+  std::shared_ptr<SpillTarget> spill = nullptr;
+  MemoryMode mode = MemoryMode::balanced;
+  // How often a thread of the manager's calls optimize_memory() by itself; 0: never, and there is no thread.
+  std::chrono::steady_clock::duration sweep_interval = {};
+  // A tensor of at least deduplicate_from bytes whose elements equal those of a registered one in element type, shape,
+  // storage and every byte takes that one's place in memory. Below 64 KiB there is little
+  // to win. find_duplicates() leaves out what is smaller, too.
+  bool deduplicate = true;
+  std::size_t deduplicate_from = std::size_t{64} << 10;
+  // Keeps the last event_capacity events: events(), chrome_trace(). on_event hears of each after it has happened, from the
+  // thread that did it and outside of every lock; it may call the manager and must not throw.
+  bool record_events = false;
+  std::size_t event_capacity = 8192;
+  std::function<void(const Event&)> on_event = {};
 };
 
 struct TensorOptions {
@@ -2246,6 +2740,8 @@ struct TensorOptions {
   std::vector<std::string> consumers = {};
   // A pinned tensor is never freed.
   bool pinned = false;
+  // How dear the tensor is when room is needed: one of priority 2 goes as late as one that costs twice as much to bring back.
+  double priority = 1;
 };
 
 // What became of share().
@@ -2423,10 +2919,10 @@ class Timeline {
 
 #endif
 
-// ---- cotenant/share/tenancy.hpp ----
-// Tenancy: one model's holding of one tensor, its lease count and the Lease objects that stand for it.
-#ifndef COTENANT_SHARE_TENANCY_HPP
-#define COTENANT_SHARE_TENANCY_HPP
+// ---- cotenant/share/recorder.hpp ----
+// Recorder: the clock, the timeline and the events of a manager, which its leases need after it is gone; and a spin lock.
+#ifndef COTENANT_SHARE_RECORDER_HPP
+#define COTENANT_SHARE_RECORDER_HPP
 
 namespace cotenant::detail {
 
@@ -2449,12 +2945,33 @@ class SpinLock {
 struct Recorder {
   Clock clock;
   std::unique_ptr<Timeline> timeline;  // null: not recorded
+  std::unique_ptr<EventLog> events = nullptr;
+
+  bool watched() const { return timeline || events; }
+  void note(EventKind kind, std::string_view tensor, std::string_view model, std::size_t bytes, EventLog::Clock::duration duration = {}) const {
+    if (events) events->record(kind, tensor, model, bytes, duration);
+  }
+  // Outside of every lock.
+  void deliver() const {
+    if (events && events->has_callback()) events->deliver();
+  }
 };
+
+}  // namespace cotenant::detail
+
+#endif
+
+// ---- cotenant/share/tenancy.hpp ----
+// Tenancy: one model's holding of one tensor, its lease count and the Lease objects that stand for it.
+#ifndef COTENANT_SHARE_TENANCY_HPP
+#define COTENANT_SHARE_TENANCY_HPP
+
+namespace cotenant::detail {
 
 class Tenancy;
 
 // A registered name. The first group is fixed at registration; the second belongs to the registry's mutex.
-struct Entry {
+struct Entry : std::enable_shared_from_this<Entry> {
   std::string name;
   std::string producer;
   std::string source;  // a view made by create_view: the name it was cut from
@@ -2468,11 +2985,19 @@ struct Entry {
   TimePoint fresh_since{};  // registration, latest grant, or latest release by a model that is not listed any more
   std::vector<Tenancy*> tenancies;
   std::size_t order = 0;  // of registration
+  std::size_t version = 1;  // write leases that ended, and one
+  double priority = 1;
+  std::string writer;       // the model whose write lease is under way
+  bool past = false;        // a write has replaced it; it is kept for the Lease objects that look at it
+  mutable std::atomic<std::size_t> sample{0};  // a hash of a few of its bytes, once somebody needed it
 
   Entry() = default;
   Entry(const Entry&) = delete;
   Entry& operator=(const Entry&) = delete;
   virtual ~Entry() = default;
+  // The same name on another block.
+  virtual std::shared_ptr<Entry> on(const BlockRef& other, const Layout& there) const = 0;
+  std::size_t element_bytes() const { return element_count(layout.shape) * size_of(dtype); }
 };
 
 template <Element T, Storage S> struct TypedEntry final : Entry {
@@ -2482,6 +3007,11 @@ template <Element T, Storage S> struct TypedEntry final : Entry {
     layout = tensor.layout();
     block = tensor.block().get();
     ranges = std::make_shared<const ByteRanges>(byte_ranges(block, layout, sizeof(T)));
+  }
+  std::shared_ptr<Entry> on(const BlockRef& other, const Layout& there) const override {
+    auto entry = std::make_shared<TypedEntry>(name, SharedTensor<T, S>(other, there));
+    entry->source = source;
+    return entry;
   }
   const SharedTensor<T, S> tensor;
 };
@@ -2572,6 +3102,7 @@ class Tenancy {
     link(node);
     ++counts_.objects;
     ++counts_.held;
+    if (recorder_->events) recorder_->note(EventKind::lease, entry_->name, model_->name, entry_->element_bytes());
     return true;
   }
   bool is_linked(const LeaseNode& node) const {
@@ -2603,6 +3134,37 @@ class Tenancy {
     const std::lock_guard lock(lock_);
     closed_ = false;
   }
+  // As close(), for a writer: a lease without an object looks at nothing, so it may stay.
+  bool close_to_readers() {
+    const std::lock_guard lock(lock_);
+    if (counts_.objects > 0) return false;
+    closed_ = true;
+    return true;
+  }
+  // What the tenancy of the tensor's next version goes on with.
+  struct Legacy {
+    std::size_t hits = 0;
+    bool touched = false, holds = false;
+    TimePoint last_release{};
+  };
+  // No lease begins here any more; those with objects go on until their objects end.
+  Legacy retire(TimePoint now) {
+    const std::lock_guard lock(lock_);
+    closed_ = true;
+    const Legacy legacy{std::exchange(counts_.hits, 0), counts_.touched, anonymous_ > 0, counts_.last_release};
+    for (; anonymous_ > 0; --anonymous_) finish(now);
+    return legacy;
+  }
+  void inherit(const Legacy& legacy, TimePoint now) {
+    const std::lock_guard lock(lock_);
+    counts_.hits += legacy.hits;
+    counts_.last_release = std::max(counts_.last_release, legacy.last_release);
+    if (legacy.holds) {
+      ++anonymous_;
+      begin(now);
+    }
+    counts_.touched = counts_.touched || legacy.touched;
+  }
   // The registry lists it no longer. True where the caller must delete it, outside of every lock.
   bool unlist() {
     const std::lock_guard lock(lock_);
@@ -2627,11 +3189,17 @@ class Tenancy {
   }
   void begin(TimePoint now) {
     counts_.touched = true;
-    if (counts_.held++ == 0 && recorder_->timeline) recorder_->timeline->holding_changed(now, model_->name, entry_->name, entry_->ranges, true);
+    const bool first = counts_.held++ == 0;
+    if (recorder_->watched()) record(now, first, true);
   }
   void finish(TimePoint now) {
     counts_.last_release = std::max(counts_.last_release, now);
-    if (--counts_.held == 0 && recorder_->timeline) recorder_->timeline->holding_changed(now, model_->name, entry_->name, entry_->ranges, false);
+    const bool last = --counts_.held == 0;
+    if (recorder_->watched()) record(now, last, false);
+  }
+  void record(TimePoint now, bool changed, bool held) const {
+    if (changed && recorder_->timeline) recorder_->timeline->holding_changed(now, model_->name, entry_->name, entry_->ranges, held);
+    recorder_->note(held ? EventKind::lease : EventKind::release, entry_->name, model_->name, entry_->element_bytes());
   }
   std::size_t end(std::size_t most, TimePoint now) {
     std::size_t ended = 0;
@@ -2658,6 +3226,8 @@ inline bool LeaseNode::release() noexcept {
   if (tenancy_ == nullptr) return false;
   Tenancy* const tenancy = std::exchange(tenancy_, nullptr);
   const TimePoint now = tenancy->recorder_->clock.now();
+  // The tenancy may be gone when the callback is called.
+  const std::shared_ptr<Recorder> told = tenancy->recorder_->events ? tenancy->recorder_ : nullptr;
   bool ended = false, last = false;
   {
     const std::lock_guard lock(tenancy->lock_);
@@ -2669,6 +3239,7 @@ inline bool LeaseNode::release() noexcept {
     last = --tenancy->counts_.objects == 0 && !tenancy->listed_;
   }
   if (last) delete tenancy;
+  if (told) told->deliver();
   return ended;
 }
 
@@ -2694,48 +3265,108 @@ inline void LeaseNode::take(LeaseNode& other) noexcept {
 
 namespace cotenant::detail {
 
-// The registered blocks, each counted once however many names lie on it, against a maximum.
-// Not safe by itself: the registry's mutex guards it.
+// Where the bytes of a registered block are. Only resident ones can be leased; the others are waited for or brought back.
+enum class Residence {
+  resident,
+  leaving,    // being spilled; still counted
+  away,       // spilled or dropped; not counted
+  returning,  // being read back; counted
+  written,    // by a write lease, in place; counted
+};
+
+// What the registry knows of one block.
+struct BlockRecord {
+  std::vector<Entry*> entries;  // the names on it, oldest first
+  Residence residence = Residence::resident;
+  std::string spilled;          // the key under which the spill target has these bytes; empty where it has not
+};
+
+// What is missing before some bytes fit: in all, and of their storage's own budget.
+struct Missing {
+  std::size_t total = 0;
+  std::size_t kind = 0;
+  explicit operator bool() const { return total > 0 || kind > 0; }
+};
+
+// The registered blocks, each counted once however many names lie on it, against the maxima: of all of them together and
+// of each kind of storage. Not safe by itself: the registry's mutex guards it.
 class BlockTable {
  public:
-  explicit BlockTable(std::size_t max_bytes) : max_bytes_(max_bytes) {}
+  explicit BlockTable(std::size_t max_bytes, const std::map<std::string, std::size_t>& max_by_storage = {}) : max_bytes_(max_bytes) {
+    for (const auto& [storage, most] : max_by_storage) kinds_[storage].max = most;
+  }
 
   std::size_t bytes() const { return bytes_; }
   std::size_t peak() const { return peak_; }
   std::size_t max_bytes() const { return max_bytes_; }
-  // What is missing before the block fits: 0 where it does, or is counted already.
-  std::size_t missing_for(const Block& block) const {
-    if (blocks_.contains(&block)) return 0;
-    const std::size_t room = max_bytes_ - bytes_;
-    return block.bytes() > room ? block.bytes() - room : 0;
+  struct Kind {
+    std::size_t bytes = 0;
+    std::size_t max = static_cast<std::size_t>(-1);
+  };
+  const std::map<std::string, Kind, std::less<>>& kinds() const { return kinds_; }
+  bool is_limited() const {
+    return max_bytes_ != static_cast<std::size_t>(-1) || std::any_of(kinds_.begin(), kinds_.end(), [](const auto& kind) { return kind.second.max != static_cast<std::size_t>(-1); });
+  }
+
+  // What is missing before `bytes` more of a storage fit; `beside` bytes count too that are in no block.
+  Missing missing_for(std::string_view storage, std::size_t bytes, std::size_t beside = 0) const {
+    const auto lacking = [&](std::size_t most, std::size_t taken) {
+      const std::size_t room = most - std::min(most, taken);
+      return bytes > room ? bytes - room + (taken > most ? taken - most : 0) : 0;
+    };
+    const auto kind = kinds_.find(storage);
+    return {max_bytes_ == static_cast<std::size_t>(-1) ? 0 : lacking(max_bytes_, bytes_ + beside), kind == kinds_.end() ? 0 : lacking(kind->second.max, kind->second.bytes)};
+  }
+  // The same for a block; nothing is missing where it is registered already.
+  Missing missing_for(const Block& block, std::size_t beside = 0) const {
+    return blocks_.contains(&block) ? Missing{} : missing_for(block.storage_name(), block.bytes(), beside);
+  }
+  // Counts bytes that are about to come, or gives them back.
+  void count(std::string_view storage, std::size_t bytes) {
+    bytes_ += bytes;
+    kind(storage).bytes += bytes;
+    peak_ = std::max(peak_, bytes_);
+  }
+  void uncount(std::string_view storage, std::size_t bytes) {
+    bytes_ -= bytes;
+    kind(storage).bytes -= bytes;
   }
   // Whether the entry's block is new, which changes bytes().
   bool add(Entry& entry) {
-    std::vector<Entry*>& entries = blocks_[entry.block];
+    std::vector<Entry*>& entries = blocks_[entry.block].entries;
     entries.push_back(&entry);
     if (entries.size() > 1) return false;
-    bytes_ += entry.block->bytes();
-    peak_ = std::max(peak_, bytes_);
+    count(entry.block->storage_name(), entry.block->bytes());
     return true;
   }
-  // Whether it was the last entry on its block, which changes bytes().
+  // Whether it was the last entry on its block, which is not known any more then.
   bool remove(Entry& entry) {
     const auto found = blocks_.find(entry.block);
-    std::erase(found->second, &entry);
-    if (!found->second.empty()) return false;
-    bytes_ -= entry.block->bytes();
+    std::erase(found->second.entries, &entry);
+    if (!found->second.entries.empty()) return false;
+    if (found->second.residence != Residence::away) uncount(entry.block->storage_name(), entry.block->bytes());
     blocks_.erase(found);
     return true;
   }
+  BlockRecord& record(const Block* block) { return blocks_.find(block)->second; }
+  const BlockRecord& record(const Block* block) const { return blocks_.find(block)->second; }
   // The entries on one block, oldest first.
-  const std::vector<Entry*>& on(const Block* block) const { return blocks_.find(block)->second; }
-  const std::unordered_map<const Block*, std::vector<Entry*>>& all() const { return blocks_; }
+  const std::vector<Entry*>& on(const Block* block) const { return record(block).entries; }
+  bool contains(const Block* block) const { return blocks_.contains(block); }
+  std::unordered_map<const Block*, BlockRecord>& all() { return blocks_; }
+  const std::unordered_map<const Block*, BlockRecord>& all() const { return blocks_; }
 
  private:
+  Kind& kind(std::string_view storage) {
+    const auto found = kinds_.find(storage);
+    return found != kinds_.end() ? found->second : kinds_[std::string(storage)];
+  }
+
   const std::size_t max_bytes_;
   std::size_t bytes_ = 0;
   std::size_t peak_ = 0;
-  std::unordered_map<const Block*, std::vector<Entry*>> blocks_;
+  std::map<std::string, Kind, std::less<>> kinds_;
+  std::unordered_map<const Block*, BlockRecord> blocks_;
 };
 
 // A range of bytes that a model, named by an index, holds.
@@ -2910,6 +3541,7 @@ struct TensorUsage {
   std::string name;
   std::size_t bytes = 0;        // what its elements would need on their own
   std::size_t extra_bytes = 0;  // what it adds to the true bytes: its whole block, or 0 where an earlier name lies on the same block
+  std::size_t derived_bytes = 0;  // artefacts made from its elements and kept with them, such as packed weights
   Shape shape;
   DType dtype = DType::f32;
   std::string storage;
@@ -2921,6 +3553,9 @@ struct TensorUsage {
   std::string source;           // for a view made by create_view: the name it was cut from
   bool pinned = false;
   bool can_be_freed = false;
+  bool resident = true;          // false: its memory was given back, and the next lease brings it back
+  std::size_t version = 1;       // one more with every write lease that ends
+  std::string writer;            // the model that is writing it; empty: none
 };
 
 // One model. Bytes are those of the ranges of its tensors, overlapping views counted once, except total_bytes.
@@ -2939,12 +3574,19 @@ struct SharingStats {
   std::size_t total_tensors = 0;
   std::size_t total_models = 0;    // active ones: named since their last release_model
   std::size_t true_bytes = 0;      // sum of Block::bytes() over distinct registered blocks
+  std::size_t derived_bytes = 0;   // artefacts kept with the registered blocks, such as packed weights; not part of true_bytes
   std::size_t peak_bytes = 0;      // the largest true_bytes so far
   std::size_t max_memory = 0;      // the budget; ManagerOptions::unlimited for none
   std::size_t separate_bytes = 0;  // what it would be if each model had its own copy of the bytes it holds
   std::size_t saved_bytes = 0;     // separate_bytes - true_bytes: (k - 1) times each byte that k models hold
   std::size_t hits = 0;
   std::size_t misses = 0;
+  std::size_t away_bytes = 0;        // blocks that were evicted and return with the next lease; not part of true_bytes
+  std::size_t evictions = 0;
+  std::size_t reloads = 0;
+  std::size_t deduplicated = 0;      // registrations that found their content in memory already
+  std::size_t deduplicated_bytes = 0;
+  std::map<std::string, std::size_t> storage_bytes;  // true_bytes by kind of storage
   double hit_rate = 0;             // hits / (hits + misses); 0 before the first get
   std::map<std::string, TensorUsage, std::less<>> tensors;
   std::map<std::string, ModelUsage, std::less<>> models;
@@ -2965,16 +3607,26 @@ struct OptimizationResult {
   std::size_t freed_tensors = 0;
   double percentage = 0;              // freed_bytes of initial_bytes, 0 to 100
   std::size_t remaining_tensors = 0;
+  std::size_t freed_derived_bytes = 0;  // unused artefacts that were dropped; not part of freed_bytes
   std::size_t trimmed_bytes = 0;      // recycled heap memory given back to the system as well
   std::vector<std::string> freed_names;
+  std::vector<std::string> evicted_names;  // those of the freed tensors that stay registered: the next lease brings them back
+};
+
+// Registered tensors on different bytes that hold the same: measured, not guessed.
+struct MeasuredDuplicate {
+  std::vector<std::string> tensors;  // the first one's bytes would do for all
+  bool equal_shapes = true;          // false: the others equal the beginning of the first along one axis, as padded or cut tables do
+  std::size_t saved_bytes = 0;       // what registering them as one tensor, or as views of the first, saves
 };
 
 struct OptimizationRecommendations {
   std::vector<TensorUsage> largest_tensors;        // by extra_bytes, at most ten
   std::vector<TensorUsage> low_reference_tensors;  // not pinned and held by at most one model
   std::vector<SharingOpportunity> opportunities;
+  std::vector<MeasuredDuplicate> duplicates;
   std::size_t idle_bytes = 0;                      // blocks with no lease and no pin: optimize_memory's, now or after the grace period
-  std::size_t potential_savings = 0;               // idle_bytes + every opportunity's potential_bytes
+  std::size_t potential_savings = 0;               // idle_bytes + every opportunity's potential_bytes + what duplicates would save
   std::vector<std::string> advice;                 // the same as sentences
 };
 
@@ -2989,16 +3641,23 @@ struct OptimizationRecommendations {
 
 namespace cotenant::detail {
 
-// The members that are only declared here are defined in registry_changes.hpp and inventory.hpp.
+// The members that are only declared here are defined in registry_changes.hpp (names, grants), residence.hpp (the budget,
+// sending away and bringing back), writing.hpp (write leases), duplicates.hpp and inventory.hpp.
 //
 // Locks, always taken in this order: mutex_ (names, blocks, models, grants, pins: whatever changes rarely), a shard's
 // (finding a tenancy), a tenancy's (its counts). get and release of a known (tensor, model) pair take only
-// the last two. No lock is held while user code runs: deleters and storages (Doomed), the clock, error handlers.
+// the last two. No lock is held while user code runs: deleters and storages (Doomed), spill targets, the clock, error handlers.
+//
+// Only a resident block has open tenancies. Whoever finds one closed takes mutex_ and looks at the block's residence: it
+// waits (changed_) while another thread works on the block, and brings it back where it is away.
 class Registry {
  public:
   explicit Registry(const ManagerOptions& options)
-      : grace_period_(options.grace_period), blocks_(options.max_memory), recorder_(std::make_shared<Recorder>(Recorder{Clock(options.clock), nullptr})) {
+      : grace_period_(options.grace_period), mode_(options.mode), spill_(options.spill), deduplicate_(options.deduplicate),
+        deduplicate_from_(options.deduplicate_from), blocks_(options.max_memory, options.max_memory_of),
+        recorder_(std::make_shared<Recorder>(Recorder{Clock(options.clock), nullptr})) {
     if (options.record_timeline) recorder_->timeline = std::make_unique<Timeline>(options.timeline_events);
+    if (options.record_events || options.on_event) recorder_->events = std::make_unique<EventLog>(options.event_capacity, options.on_event);
   }
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
@@ -3008,13 +3667,22 @@ class Registry {
     const std::lock_guard lock(mutex_);
     for (const auto& [name, entry] : names_)
       for (Tenancy* tenancy : entry->tenancies) if (tenancy->unlist()) doomed.tenancies.push_back(tenancy);
+    for (const auto& entry : past_)
+      for (Tenancy* tenancy : entry->tenancies) if (tenancy->unlist()) doomed.tenancies.push_back(tenancy);
+    if (spill_) for (const auto& [block, record] : blocks_.all()) if (!record.spilled.empty()) doomed.spilled.push_back(record.spilled);
+    doomed.target = spill_.get();
   }
 
   enum class Same { shape_and_type, elements };
+  // An entry, resident as long as `hold` is.
+  struct Admitted {
+    std::shared_ptr<Entry> entry;
+    BlockRef hold;
+  };
   // Registers `candidate` or finds the tensor of that name that is the same; then gives the producer, the consumers and
   // the owner of `node` what they asked for, all at once.
-  // Errors: AlreadyRegistered, BudgetExceeded.
-  inline std::shared_ptr<Entry> admit(std::shared_ptr<Entry> candidate, Same same, const TensorOptions& options, LeaseNode* node = nullptr,
+  // Errors: AlreadyRegistered, BudgetExceeded; what the spill target raises.
+  inline Admitted admit(std::shared_ptr<Entry> candidate, Same same, const TensorOptions& options, LeaseNode* node = nullptr,
                                       std::string_view model = {});
 
   enum class Found { yes, no, other_type };
@@ -3032,17 +3700,10 @@ class Registry {
         if (found->second->attach(node, true, now)) return Found::yes;
       }
     }
-    const std::lock_guard lock(mutex_);
-    const auto found = names_.find(name);
-    if (found == names_.end()) {
-      misses_.fetch_add(1, std::memory_order_relaxed);
-      return Found::no;
-    }
-    const Entry& entry = *found->second;
-    if (entry.dtype != dtype || entry.block->storage_identity() != storage_identity) return Found::other_type;
-    static_cast<void>(tenancy_of(found->second, model).attach(node, true, now));
-    return Found::yes;
+    return acquire_slowly(node, name, model, dtype, storage_identity);
   }
+  // Nothing where there is no such name. Errors: BudgetExceeded and the spill target's, where it has to be brought back.
+  inline Admitted find_resident(std::string_view name);
 
   std::shared_ptr<Entry> find(std::string_view name) const {
     const std::lock_guard lock(mutex_);
@@ -3053,10 +3714,17 @@ class Registry {
   bool release(std::string_view name, std::string_view model) {
     const TimePoint now = recorder_->clock.now();
     const Pair pair(name, model);
-    Shard& shard = shard_of(pair);
-    const std::lock_guard lock(shard.lock);
-    const auto found = shard.tenancies.find(pair);
-    return found != shard.tenancies.end() && found->second->end_one(now);
+    {
+      Shard& shard = shard_of(pair);
+      const std::lock_guard lock(shard.lock);
+      const auto found = shard.tenancies.find(pair);
+      if (found != shard.tenancies.end() && found->second->end_one(now)) return true;
+    }
+    const std::lock_guard lock(mutex_);
+    for (const auto& entry : past_)
+      if (entry->name == name)
+        for (Tenancy* tenancy : entry->tenancies) if (tenancy->model()->name == model && tenancy->end_one(now)) return true;
+    return false;
   }
 
   inline std::size_t release_model(std::string_view model);
@@ -3077,11 +3745,30 @@ class Registry {
     const TimePoint now = recorder_->clock.now();
     const std::lock_guard lock(mutex_);
     const auto found = names_.find(name);
-    return found != names_.end() && (block_is_free(blocks_.on(found->second->block), now) || view_is_spare(*found->second, now));
+    if (found == names_.end()) return false;
+    const BlockRecord& record = blocks_.record(found->second->block);
+    return (record.residence == Residence::resident && block_is_free(record.entries, now)) || view_is_spare(*found->second, now);
   }
 
   inline bool forget(std::string_view name);
-  inline OptimizationResult optimize();
+  inline OptimizationResult optimize(MemoryMode mode);
+  MemoryMode mode() const { return mode_; }
+
+  // A write lease under way.
+  struct Writing {
+    std::shared_ptr<Entry> entry;  // the version that is being replaced
+    BlockRef hold;                 // its bytes; empty where they are written in place
+    std::size_t reserved = 0;      // bytes that the private copy was promised
+    bool in_place = false;
+    std::string model;
+    std::chrono::steady_clock::time_point began{};
+  };
+  // Waits for its turn and prepares; taken_for says what the storage takes for a number of bytes. Errors: ReadOnly (a broadcast
+  // view), TimedOut, BudgetExceeded, the spill target's, InvalidArgument where this thread is writing it already.
+  inline Found begin_write(Writing& writing, std::string_view name, std::string_view model, DType dtype, const void* storage_identity,
+                           std::chrono::steady_clock::duration timeout, std::size_t (*taken_for)(std::size_t));
+  // Publishes what was written: `next` is the entry of the private copy, null where it was written in place or `failed`.
+  inline void end_write(Writing& writing, std::shared_ptr<Entry> next, bool failed = false);
 
   void add_pattern(const std::string& tensor_kind, const std::vector<std::string>& families) {
     const std::lock_guard lock(mutex_);
@@ -3095,12 +3782,20 @@ class Registry {
     std::vector<std::pair<std::string, ByteRange>> holdings;
     SharingPatterns patterns;
     std::size_t idle_bytes = 0;
-    std::size_t true_bytes = 0, peak_bytes = 0, max_memory = 0, hits = 0, misses = 0, active_models = 0;
+    std::size_t true_bytes = 0, derived_bytes = 0, peak_bytes = 0, max_memory = 0, hits = 0, misses = 0, active_models = 0;
+    std::size_t away_bytes = 0, evictions = 0, reloads = 0, deduplicated = 0, deduplicated_bytes = 0;
+    std::map<std::string, std::size_t> storage_bytes;
   };
   inline Inventory inventory() const;
   std::vector<TimelineSample> timeline() const {
     return recorder_->timeline ? recorder_->timeline->samples(recorder_->clock.now()) : std::vector<TimelineSample>();
   }
+
+  std::vector<Event> events() const { return recorder_->events ? recorder_->events->events() : std::vector<Event>(); }
+  EventCounts event_counts() const { return recorder_->events ? recorder_->events->counts() : EventCounts(); }
+  void deliver() const { recorder_->deliver(); }
+  // The registered contents that are equal, or where one is the beginning of the other, compared byte by byte.
+  inline std::vector<MeasuredDuplicate> duplicates();
 
   // Up to three registered names that `name` may have been meant to be: " Did you mean 'x'?", or nothing.
   inline std::string suggestion(std::string_view name) const;
@@ -3110,10 +3805,19 @@ class Registry {
   struct Doomed {
     std::vector<std::shared_ptr<Entry>> entries;
     std::vector<Tenancy*> tenancies;
+    std::vector<std::shared_ptr<const Derived>> artefacts;
+    std::unique_ptr<DerivedSet> set;
+    std::vector<BlockRef> holds;
+    std::vector<std::string> spilled;  // keys that nobody will load any more
+    SpillTarget* target = nullptr;
     Doomed() = default;
     Doomed(const Doomed&) = delete;
-    ~Doomed() { for (Tenancy* tenancy : tenancies) delete tenancy; }
+    ~Doomed() {
+      for (Tenancy* tenancy : tenancies) delete tenancy;
+      if (target != nullptr) for (const std::string& key : spilled) target->erase(key);
+    }
   };
+  using Lock = std::unique_lock<std::mutex>;
 
   // A (tensor, model) pair as a key. Both views point into the tenancy's entry and model once it is listed.
   struct Pair {
@@ -3171,14 +3875,19 @@ class Registry {
 
   // Not pinned, no lease, no Lease object, no grant or only stale ones.
   bool is_idle(const Entry& entry, TimePoint now) const {
-    if (entry.pinned) return false;
-    TimePoint fresh_since = entry.fresh_since;
+    TimePoint last_used{};
+    return is_unused(entry, last_used) && (entry.grants.empty() || now - last_used >= grace_period_);
+  }
+  // Not pinned, no lease, no Lease object, no writer. last_used becomes the time of its last release, grant or registration where that is later.
+  static bool is_unused(const Entry& entry, TimePoint& last_used) {
+    if (entry.pinned || !entry.writer.empty()) return false;
+    last_used = std::max(last_used, entry.fresh_since);
     for (const Tenancy* tenancy : entry.tenancies) {
       const Tenancy::Counts counts = tenancy->counts();
       if (counts.held > 0 || counts.objects > 0) return false;
-      fresh_since = std::max(fresh_since, counts.last_release);
+      last_used = std::max(last_used, counts.last_release);
     }
-    return entry.grants.empty() || now - fresh_since >= grace_period_;
+    return true;
   }
   // Whether freeing the names on a block frees its bytes: all are idle and nobody else has a handle.
   bool block_is_free(const std::vector<Entry*>& entries, TimePoint now) const {
@@ -3214,14 +3923,54 @@ class Registry {
     return false;
   }
   inline void unlist(Tenancy& tenancy, Doomed& doomed);
+  inline bool take_off(Entry& entry, TimePoint now, Doomed& doomed);
   // Takes a closed entry out. Says whether its block went too.
   inline bool remove(Entry& entry, TimePoint now, Doomed& doomed);
-  inline bool make_room(std::size_t missing, TimePoint now, Doomed& doomed, std::size_t& available);
   inline std::string holders_text(TimePoint now) const;
+  inline void drop_past(TimePoint now, Doomed& doomed);
+  inline void replace(const std::shared_ptr<Entry>& old, const std::shared_ptr<Entry>& next, TimePoint now, Doomed& doomed);
+
+  // Steps that may have to give the lock back. `again`: they did, so whatever the caller knows may have changed.
+  enum class Step { ready, again };
+  struct Victim {
+    Block* block;
+    bool for_good;  // it cannot come back: its names go
+    double score;
+  };
+  inline Found acquire_slowly(LeaseNode& node, std::string_view name, std::string_view model, DType dtype, const void* storage_identity);
+  inline Step make_room(Lock& lock, std::string_view storage, std::size_t bytes, const std::string& name, TimePoint now, Doomed& doomed);
+  inline Step make_resident(Lock& lock, const Entry& entry, TimePoint now, Doomed& doomed);
+  inline std::vector<Victim> victims(TimePoint now, bool tidy, MemoryMode mode);
+  inline void send_away(Lock& lock, const std::vector<Victim>& chosen, TimePoint now, Doomed& doomed, OptimizationResult* result = nullptr);
+  inline std::size_t derived_bytes() const;
+  inline std::size_t drop_artefacts(std::size_t wanted, Doomed& doomed);
+  bool comes_back(const Block& block) const { return block.droppable() || (spill_ && block.restorable()); }
+  inline bool may_equal_another(const Entry& entry) const;
+  inline std::size_t content_key(const Entry& entry) const;
+  inline std::shared_ptr<Entry> twin_of(Lock& lock, const Entry& entry);
+  inline std::string next_key();
+  void blocks_changed(TimePoint now) {
+    if (recorder_->timeline) recorder_->timeline->blocks_changed(now, blocks_.bytes());
+  }
 
   const std::chrono::steady_clock::duration grace_period_;
+  const MemoryMode mode_;
+  const std::shared_ptr<SpillTarget> spill_;
+  const bool deduplicate_;
+  const std::size_t deduplicate_from_;
   mutable std::mutex mutex_;
+  std::condition_variable changed_;  // a block's residence, a writer's turn
+  std::size_t in_transit_ = 0;       // blocks on the way out or in, and comparisons that hold on to one
   std::unordered_map<std::string_view, std::shared_ptr<Entry>> names_;
+  std::vector<std::shared_ptr<Entry>> past_;  // versions that were replaced while Lease objects held them
+  struct Turns {                              // of the writers of one name
+    std::deque<std::size_t> waiting;
+    bool taken = false;
+    std::thread::id owner;
+  };
+  std::map<std::string, Turns, std::less<>> turns_;
+  std::size_t next_turn_ = 0, evictions_ = 0, reloads_ = 0, deduplicated_ = 0, deduplicated_bytes_ = 0;
+  std::unordered_multimap<std::size_t, Entry*> contents_;  // what may be compared, by type, shape and storage
   std::unordered_map<std::string_view, std::shared_ptr<Model>> models_;
   BlockTable blocks_;
   SharingPatterns patterns_;
@@ -3231,6 +3980,712 @@ class Registry {
   std::array<Shard, shard_count> shards_;
   const std::shared_ptr<Recorder> recorder_;
 };
+
+}  // namespace cotenant::detail
+
+#endif
+
+// ---- cotenant/share/registry_changes.hpp ----
+// Registry, continued: what changes the set of names. Admission within the budget, freeing, grants, release of a model.
+#ifndef COTENANT_SHARE_REGISTRY_CHANGES_HPP
+#define COTENANT_SHARE_REGISTRY_CHANGES_HPP
+
+namespace cotenant::detail {
+
+// "[1, 384] f32 in heap"
+inline std::string describe(const Entry& entry) {
+  return to_string(entry.layout.shape) + " " + std::string(to_string(entry.dtype)) + " in " + std::string(entry.block->storage_name());
+}
+
+inline Registry::Admitted Registry::admit(std::shared_ptr<Entry> candidate, Same same, const TensorOptions& options, LeaseNode* node, std::string_view model) {
+  const TimePoint now = recorder_->clock.now();
+  bool compared = same == Same::elements || !may_equal_another(*candidate);
+  Doomed doomed;
+  doomed.target = spill_.get();
+  Lock lock(mutex_);
+  for (;;) {
+    const auto found = names_.find(candidate->name);
+    if (found != names_.end()) {
+      const std::shared_ptr<Entry> existing = found->second;
+      const bool is_same = existing->dtype == candidate->dtype && existing->block->storage_identity() == candidate->block->storage_identity() &&
+                           (same == Same::elements ? existing->block == candidate->block && existing->layout == candidate->layout
+                                                   : existing->layout.shape == candidate->layout.shape);
+      if (!is_same) {
+        const std::string taken = describe(*existing) + (same == Same::elements && existing->layout.shape == candidate->layout.shape ? ", of other elements" : "");
+        doomed.entries.push_back(existing);
+        lock.unlock();
+        raise<AlreadyRegistered>("cannot register '" + candidate->name + "' as " + describe(*candidate) + ": the name is taken by " + taken +
+                                 ". Use another name, or release and forget() that tensor first");
+      }
+      if (make_resident(lock, *existing, now, doomed) == Step::again) {
+        doomed.entries.push_back(existing);
+        continue;
+      }
+      doomed.entries.push_back(std::exchange(candidate, existing));
+    } else {
+      if (!std::exchange(compared, true)) {
+        const auto begin = EventLog::Clock::now();
+        if (std::shared_ptr<Entry> twin = twin_of(lock, *candidate)) {
+          ++deduplicated_;
+          deduplicated_bytes_ += candidate->element_bytes();
+          recorder_->note(EventKind::dedup, candidate->name, options.producer, candidate->element_bytes(), EventLog::Clock::now() - begin);
+          doomed.entries.push_back(std::exchange(candidate, std::move(twin)));
+        }
+        continue;  // the lock was given back
+      }
+      if (!blocks_.contains(candidate->block) &&
+          make_room(lock, candidate->block->storage_name(), candidate->block->bytes(), candidate->name, now, doomed) == Step::again)
+        continue;
+      candidate->producer = options.producer;
+      candidate->fresh_since = now;
+      candidate->order = next_order_++;
+      names_.emplace(candidate->name, candidate);
+      if (blocks_.add(*candidate)) blocks_changed(now);
+      if (may_equal_another(*candidate)) contents_.emplace(content_key(*candidate), candidate.get());
+      candidate->block->publish();
+      recorder_->note(EventKind::registered, candidate->name, options.producer, candidate->element_bytes());
+    }
+    break;
+  }
+  if (options.pinned) candidate->pinned = true;
+  if (options.priority > 0 && options.priority != 1) candidate->priority = options.priority;
+  for (const std::string& consumer : options.consumers) {
+    if (candidate->grants.insert(consumer).second) candidate->fresh_since = std::max(candidate->fresh_since, now);
+    model_of(consumer)->active = true;
+  }
+  if (!options.producer.empty()) {
+    model_of(options.producer)->active = true;
+    tenancy_of(candidate, options.producer).hold(now);
+  }
+  if (node != nullptr) static_cast<void>(tenancy_of(candidate, model).attach(*node, false, now));
+  BlockRef hold(candidate->block);
+  return {std::move(candidate), std::move(hold)};
+}
+
+inline void Registry::unlist(Tenancy& tenancy, Doomed& doomed) {
+  const Pair pair(tenancy.entry()->name, tenancy.model()->name);
+  {
+    Shard& shard = shard_of(pair);
+    const std::lock_guard lock(shard.lock);
+    const auto found = shard.tenancies.find(pair);  // may be the tenancy of the tensor's next version
+    if (found != shard.tenancies.end() && found->second == &tenancy) shard.tenancies.erase(found);
+  }
+  std::erase(tenancy.entry()->tenancies, &tenancy);
+  std::erase(tenancy.model()->tenancies, &tenancy);
+  const Tenancy::Counts counts = tenancy.counts();
+  retired_hits_ += counts.hits;
+  // The entry may live on without this tenancy: its grace period still counts from the last release.
+  tenancy.entry()->fresh_since = std::max(tenancy.entry()->fresh_since, counts.last_release);
+  if (tenancy.unlist()) doomed.tenancies.push_back(&tenancy);
+}
+
+// Takes an entry off its block. Says whether it was the last one there.
+inline bool Registry::take_off(Entry& entry, TimePoint now, Doomed& doomed) {
+  const auto [first, last] = contents_.equal_range(content_key(entry));
+  for (auto at = first; at != last; ++at)
+    if (at->second == &entry) {
+      contents_.erase(at);
+      break;
+    }
+  std::string spilled = blocks_.record(entry.block).spilled;
+  if (!blocks_.remove(entry)) return false;
+  if (!spilled.empty()) doomed.spilled.push_back(std::move(spilled));
+  blocks_changed(now);
+  return true;
+}
+
+inline bool Registry::remove(Entry& entry, TimePoint now, Doomed& doomed) {
+  while (!entry.tenancies.empty()) unlist(*entry.tenancies.back(), doomed);
+  const bool was_last = take_off(entry, now, doomed);
+  recorder_->note(EventKind::forgotten, entry.name, {}, was_last ? entry.block->bytes() : 0);
+  const auto found = names_.find(entry.name);
+  doomed.entries.push_back(found->second);  // the key lies in the entry: it must outlive the erase
+  names_.erase(found);
+  return was_last;
+}
+
+// Versions that were replaced while Lease objects held them go when the last of those has ended.
+inline void Registry::drop_past(TimePoint now, Doomed& doomed) {
+  for (std::size_t index = past_.size(); index-- > 0;) {
+    const std::shared_ptr<Entry> entry = past_[index];
+    const std::vector<Tenancy*> tenancies = entry->tenancies;
+    for (Tenancy* tenancy : tenancies) if (tenancy->counts().objects == 0) unlist(*tenancy, doomed);
+    if (!entry->tenancies.empty()) continue;
+    take_off(*entry, now, doomed);
+    doomed.entries.push_back(entry);
+    past_.erase(past_.begin() + static_cast<std::ptrdiff_t>(index));
+  }
+}
+
+// "'text_embedding' 1.5 MiB (leased by t5-base ×2), 'weights' 90.0 MiB (pinned)": the largest blocks.
+inline std::string Registry::holders_text(TimePoint now) const {
+  constexpr std::size_t most = 8;
+  std::vector<const std::vector<Entry*>*> blocks;
+  for (const auto& [block, record] : blocks_.all()) if (record.residence != Residence::away) blocks.push_back(&record.entries);
+  std::sort(blocks.begin(), blocks.end(), [](const auto* a, const auto* b) { return a->front()->block->bytes() > b->front()->block->bytes(); });
+  std::string text;
+  for (std::size_t index = 0; index < blocks.size() && index < most; ++index) {
+    std::string reasons, grants;
+    const auto because = [&](const std::string& reason) { reasons += (reasons.empty() ? "" : ", ") + reason; };
+    for (const Entry* entry : *blocks[index]) {
+      const std::string view = entry == blocks[index]->front() ? "" : " through '" + entry->name + "'";
+      if (entry->pinned) because("pinned" + view);
+      if (!entry->writer.empty()) because("being written by " + entry->writer + view);
+      for (const Tenancy* tenancy : entry->tenancies) {
+        const std::size_t held = tenancy->counts().held;
+        if (held > 0) because("leased by " + tenancy->model()->name + (held > 1 ? " ×" + std::to_string(held) : "") + view);
+      }
+      if (!entry->grants.empty() && !is_idle(*entry, now))
+        grants = "granted to " + std::to_string(entry->grants.size()) + (entry->grants.size() == 1 ? " model" : " models") + " and fresh";
+    }
+    if (reasons.empty() && !grants.empty()) because(grants);
+    if (reasons.empty()) because(block_is_free(*blocks[index], now) ? "can be freed" : "in use by tensors outside the manager");
+    const Entry& first = *blocks[index]->front();
+    text += (text.empty() ? "'" : ", '") + first.name + "' " + format_bytes(first.block->bytes()) + " (" + reasons + ")";
+  }
+  if (blocks.size() > most) text += " and " + std::to_string(blocks.size() - most) + " more";
+  return text.empty() ? "nothing" : text;
+}
+
+inline std::size_t Registry::release_model(std::string_view model_name) {
+  const TimePoint now = recorder_->clock.now();
+  Doomed doomed;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [name, entry] : names_) {
+    const auto grant = entry->grants.find(model_name);
+    if (grant != entry->grants.end()) entry->grants.erase(grant);
+  }
+  const auto found = models_.find(model_name);
+  if (found == models_.end()) return 0;
+  const std::shared_ptr<Model> model = found->second;
+  model->active = false;
+  std::size_t released = 0;
+  const std::vector<Tenancy*> tenancies = model->tenancies;
+  for (Tenancy* tenancy : tenancies) {
+    released += tenancy->end_all(now);
+    // Models come and go: what nobody points to any more is not kept.
+    if (tenancy->close()) unlist(*tenancy, doomed);
+  }
+  if (model->tenancies.empty()) models_.erase(found);
+  return released;
+}
+
+inline ShareResult Registry::share(std::string_view name, std::string_view producer, const std::vector<std::string>& consumers) {
+  if (name.empty() || producer.empty() || std::any_of(consumers.begin(), consumers.end(), [](const std::string& consumer) { return consumer.empty(); }))
+    return {ShareStatus::invalid_name};
+  const TimePoint now = recorder_->clock.now();
+  const std::lock_guard lock(mutex_);
+  const auto found = names_.find(name);
+  if (found == names_.end()) return {ShareStatus::not_found};
+  Entry& entry = *found->second;
+  const auto holds = [&](const Tenancy* tenancy) { return tenancy->model()->name == producer && tenancy->counts().held > 0; };
+  if (!entry.producer.empty() && entry.producer != producer && std::none_of(entry.tenancies.begin(), entry.tenancies.end(), holds))
+    return {ShareStatus::not_allowed};
+  ShareResult result;
+  model_of(producer)->active = true;
+  for (const std::string& consumer : consumers) {
+    if (entry.grants.insert(consumer).second) ++result.granted;
+    model_of(consumer)->active = true;
+  }
+  if (!consumers.empty()) entry.fresh_since = std::max(entry.fresh_since, now);
+  return result;
+}
+
+// Drops a name that nobody leases, pins or writes, whatever its grants. Handles and views of its bytes stay valid.
+inline bool Registry::forget(std::string_view name) {
+  const TimePoint now = recorder_->clock.now();
+  Doomed doomed;
+  doomed.target = spill_.get();
+  Lock lock(mutex_);
+  for (;;) {
+    const auto found = names_.find(name);
+    if (found == names_.end() || found->second->pinned || !found->second->writer.empty()) return false;
+    const Residence residence = blocks_.record(found->second->block).residence;
+    if (residence == Residence::leaving || residence == Residence::returning) {
+      changed_.wait(lock);
+      continue;
+    }
+    if (!close(*found->second, true)) return false;
+    remove(*found->second, now, doomed);
+    changed_.notify_all();
+    return true;
+  }
+}
+
+inline OptimizationResult Registry::optimize(MemoryMode mode) {
+  const TimePoint now = recorder_->clock.now();
+  OptimizationResult result;
+  Doomed doomed;
+  doomed.target = spill_.get();
+  Lock lock(mutex_);
+  result.initial_bytes = blocks_.bytes();
+  drop_past(now, doomed);
+  result.freed_bytes = result.initial_bytes - blocks_.bytes();
+  send_away(lock, victims(now, true, mode), now, doomed, &result);
+  std::vector<Entry*> spare_views;
+  for (const auto& [name, entry] : names_) if (view_is_spare(*entry, now)) spare_views.push_back(entry.get());
+  // A view of a view may lose its source's name in this loop.
+  for (Entry* entry : spare_views)
+    if (view_is_spare(*entry, now) && close(*entry)) {
+      result.freed_names.push_back(entry->name);
+      remove(*entry, now, doomed);
+    }
+  // Pairs of models that were released while they still had Lease objects.
+  for (const auto& [name, entry] : names_) {
+    const std::vector<Tenancy*> tenancies = entry->tenancies;
+    for (Tenancy* tenancy : tenancies) if (!tenancy->counts().touched && tenancy->close()) unlist(*tenancy, doomed);
+  }
+  if (mode == MemoryMode::memory) result.freed_derived_bytes += drop_artefacts(static_cast<std::size_t>(-1), doomed);
+  std::sort(result.freed_names.begin(), result.freed_names.end());
+  std::sort(result.evicted_names.begin(), result.evicted_names.end());
+  result.current_bytes = blocks_.bytes();
+  result.freed_tensors = result.freed_names.size();
+  result.percentage = result.initial_bytes == 0 ? 0 : 100.0 * static_cast<double>(result.freed_bytes) / static_cast<double>(result.initial_bytes);
+  result.remaining_tensors = names_.size();
+  return result;
+}
+
+}  // namespace cotenant::detail
+
+#endif
+
+// ---- cotenant/share/residence.hpp ----
+// Registry, continued: the budget. Which blocks leave memory when room is needed, and how they come back for the next lease.
+#ifndef COTENANT_SHARE_RESIDENCE_HPP
+#define COTENANT_SHARE_RESIDENCE_HPP
+
+namespace cotenant::detail {
+
+// About how long the bytes take to be there again, for choosing between victims only. Rates are those of one disk of a
+// usual machine with a page cache: a mapping is read by faults at some 4 GB/s, a spilled block is read at 2 GB/s, one that
+// is not spilled yet must be written first, at 1 GB/s, and what cannot come back has to be computed: at some 0.1 GB/s.
+inline double reload_seconds(std::size_t bytes, bool droppable, bool spilled, bool for_good) {
+  const auto size = static_cast<double>(bytes);
+  if (for_good) return 1e-3 + size / 1e8;
+  if (droppable) return 1e-5 + size / 4e9;
+  return 1e-4 + size / 2e9 + (spilled ? 0 : size / 1e9);
+}
+
+// Blocks that nobody uses, their tenancies closed; the caller sends them away or reopens them. Score: bytes × age ÷ reload
+// cost, the cost times the user's priority; the highest goes first. With `tidy` only what optimize_memory() takes.
+inline std::vector<Registry::Victim> Registry::victims(TimePoint now, bool tidy, MemoryMode mode) {
+  std::vector<Victim> result;
+  for (auto& [key, record] : blocks_.all()) {
+    if (record.residence != Residence::resident) continue;
+    Block* const block = record.entries.front()->block;
+    // Without a spill target, tidying up forgets mappings too: nothing but names and addresses would be left of them.
+    bool back = comes_back(*block) && !(tidy && !spill_ && mode != MemoryMode::memory);
+    TimePoint last_used{};
+    double priority = 0;
+    bool unused = true, idle = true;
+    for (const Entry* entry : record.entries) {
+      // A past version's last lease may end at any moment, without the lock: drop_past() takes it off, nobody sends it away.
+      unused = unused && !entry->past && is_unused(*entry, last_used);
+      idle = idle && unused && (entry->grants.empty() || now - last_used >= grace_period_);
+      priority = std::max(priority, entry->priority);
+    }
+    if (!unused) continue;
+    if (back && tidy && mode == MemoryMode::speed && now - last_used < grace_period_) continue;
+    if (!idle && (!back || (tidy && mode != MemoryMode::memory))) continue;
+    if (tidy && !spill_ && idle) back = false;
+    if (!close_block(record.entries)) continue;
+    // One second more than its age, so that among fresh ones the largest goes first.
+    const double age = 1 + std::chrono::duration<double>(now - last_used).count();
+    result.push_back({block, !back, static_cast<double>(block->bytes()) * age / (priority * reload_seconds(block->bytes(), block->droppable(), !record.spilled.empty(), !back))});
+  }
+  std::sort(result.begin(), result.end(), [](const Victim& a, const Victim& b) { return a.score > b.score; });
+  return result;
+}
+
+// Takes closed blocks out of memory. Gives the lock back while bytes are written and freed; nobody leases them meanwhile.
+inline void Registry::send_away(Lock& lock, const std::vector<Victim>& chosen, TimePoint now, Doomed& doomed, OptimizationResult* result) {
+  struct Leaving {
+    Block* block;
+    std::string key;  // empty: its bytes are in a file already
+    SpillInfo info;
+    bool gone = false;
+    EventLog::Clock::duration took{};
+  };
+  std::vector<Leaving> leaving;
+  for (const Victim& victim : chosen) {
+    BlockRecord& record = blocks_.record(victim.block);
+    if (result != nullptr)
+      for (const Entry* entry : record.entries) {
+        result->freed_names.push_back(entry->name);
+        if (!victim.for_good) result->evicted_names.push_back(entry->name);
+      }
+    if (result != nullptr) result->freed_bytes += victim.block->bytes();
+    if (victim.for_good) {
+      const std::vector<Entry*> entries = record.entries;
+      for (Entry* entry : entries) remove(*entry, now, doomed);
+      continue;
+    }
+    record.residence = Residence::leaving;
+    ++in_transit_;
+    const Entry& first = *record.entries.front();
+    const bool save = !victim.block->droppable() && record.spilled.empty();
+    leaving.push_back({victim.block, save ? next_key() : std::string(), {first.name, first.dtype, first.layout.shape}});
+  }
+  if (leaving.empty()) return;
+  lock.unlock();
+  std::exception_ptr failure;
+  for (Leaving& one : leaving) {
+    if (failure) break;
+    const auto begin = EventLog::Clock::now();
+    if (!one.key.empty() && !attempt(failure, [&] {
+          one.block->wait();
+          spill_->save(one.key, one.block->data(), one.block->bytes(), one.info);
+        }))
+      break;
+    static_cast<void>(one.block->take_artefacts());
+    if (one.block->droppable()) one.block->drop_pages(one.block->data(), one.block->bytes());
+    else one.block->give_back(one.block->take());
+    one.gone = true;
+    one.took = EventLog::Clock::now() - begin;
+  }
+  lock.lock();
+  in_transit_ -= leaving.size();
+  for (Leaving& one : leaving) {
+    BlockRecord& record = blocks_.record(one.block);
+    record.residence = one.gone ? Residence::away : Residence::resident;
+    if (!one.gone) {
+      for (const Entry* entry : record.entries) reopen(*entry);
+      continue;
+    }
+    blocks_.uncount(one.block->storage_name(), one.block->bytes());
+    ++evictions_;
+    if (!one.key.empty()) {
+      record.spilled = one.key;
+      recorder_->note(EventKind::spill, one.info.tensor, {}, one.block->bytes(), one.took);
+    }
+    recorder_->note(EventKind::evict, one.info.tensor, {}, one.block->bytes());
+  }
+  blocks_changed(now);
+  changed_.notify_all();
+  if (failure) {
+    lock.unlock();
+    throw_again(failure);
+  }
+}
+
+inline std::size_t Registry::derived_bytes() const {
+  if (!blocks_.is_limited()) return 0;
+  std::size_t total = 0;
+  for (const auto& [block, record] : blocks_.all())
+    if (record.residence == Residence::resident)
+      if (const DerivedSet* derived = block->derived_if_any()) total += derived->bytes();
+  return total;
+}
+
+// Drops artefacts that nobody uses until `wanted` bytes of them are gone; they are made again when they are asked for. How many went.
+inline std::size_t Registry::drop_artefacts(std::size_t wanted, Doomed& doomed) {
+  std::size_t total = 0;
+  for (const auto& [block, record] : blocks_.all())
+    if (total < wanted && record.residence == Residence::resident) total += block->take_unused_artefacts(doomed.artefacts);
+  return total;
+}
+
+// Room for `bytes` more of a storage. Errors: BudgetExceeded, nothing is lost then; the spill target's.
+inline Registry::Step Registry::make_room(Lock& lock, std::string_view storage, std::size_t bytes, const std::string& name, TimePoint now, Doomed& doomed) {
+  if (!past_.empty()) drop_past(now, doomed);
+  if (!blocks_.is_limited()) return Step::ready;
+  Missing missing = blocks_.missing_for(storage, bytes, derived_bytes());
+  if (!missing) return Step::ready;
+  if (mode_ != MemoryMode::speed && missing.total > 0 && drop_artefacts(missing.total, doomed) > 0) {
+    missing = blocks_.missing_for(storage, bytes, derived_bytes());
+    if (!missing) return Step::ready;
+  }
+  std::vector<Victim> candidates = victims(now, false, mode_);
+  std::size_t available = 0, available_kind = 0;
+  for (const Victim& victim : candidates) {
+    available += victim.block->bytes();
+    if (victim.block->storage_name() == storage) available_kind += victim.block->bytes();
+  }
+  const bool enough = available >= missing.total && available_kind >= missing.kind;
+  std::vector<Victim> chosen;
+  std::size_t freed = 0, freed_kind = 0;
+  const auto choose = [&](bool of_kind) {
+    for (Victim& victim : candidates) {
+      if (victim.block == nullptr) continue;
+      const bool is_kind = victim.block->storage_name() == storage;
+      if (of_kind ? freed_kind >= missing.kind || !is_kind : freed >= missing.total) continue;
+      freed += victim.block->bytes();
+      if (is_kind) freed_kind += victim.block->bytes();
+      chosen.push_back(victim);
+      victim.block = nullptr;
+    }
+  };
+  if (enough) {
+    choose(true);
+    choose(false);
+  }
+  for (const Victim& victim : candidates)
+    if (victim.block != nullptr) for (const Entry* entry : blocks_.on(victim.block)) reopen(*entry);
+  if (enough) {
+    send_away(lock, chosen, now, doomed);
+    return Step::again;
+  }
+  // Others are bringing blocks in or out, or hold on to one while they compare it: that may be what is missing.
+  if (in_transit_ > 0) {
+    changed_.wait(lock);
+    return Step::again;
+  }
+  if (mode_ == MemoryMode::speed && drop_artefacts(missing.total, doomed) > 0) return Step::again;
+  std::string refused = "no room for '" + name + "' (" + format_bytes(bytes) + "): " + format_bytes(blocks_.bytes());
+  if (blocks_.max_bytes() != ManagerOptions::unlimited) refused += " of " + format_bytes(blocks_.max_bytes());
+  refused += " are taken and " + format_bytes(available) + " of them can be freed now";
+  const auto kind = blocks_.kinds().find(storage);
+  if (kind != blocks_.kinds().end() && missing.kind > 0)
+    refused += "; storage '" + std::string(storage) + "' has taken " + format_bytes(kind->second.bytes) + " of its " + format_bytes(kind->second.max);
+  if (const std::size_t derived = derived_bytes(); derived > 0) refused += "; " + format_bytes(derived) + " more are artefacts in use";
+  refused += ". Holding on: " + holders_text(now) + ". Release or unpin some of these, or raise max_memory";
+  lock.unlock();
+  raise<BudgetExceeded>(refused);
+}
+
+// Waits for whoever works on the entry's block, and brings it back where it is away. Errors: BudgetExceeded, OutOfMemory,
+// the spill target's; InvalidArgument where this thread itself is writing the tensor in place.
+inline Registry::Step Registry::make_resident(Lock& lock, const Entry& entry, TimePoint now, Doomed& doomed) {
+  Block* const block = entry.block;
+  BlockRecord& record = blocks_.record(block);
+  if (record.residence == Residence::resident) return Step::ready;
+  if (record.residence != Residence::away) {
+    if (record.residence == Residence::written) {
+      const auto turns = turns_.find(entry.name);
+      if (turns != turns_.end() && turns->second.taken && turns->second.owner == std::this_thread::get_id()) {
+        const std::string name = entry.name;
+        lock.unlock();
+        raise<InvalidArgument>("'" + name + "' is being written by this thread: end its WriteLease first, or read through that");
+      }
+    }
+    changed_.wait(lock);
+    return Step::again;
+  }
+  if (make_room(lock, block->storage_name(), block->bytes(), entry.name, now, doomed) == Step::again) return Step::again;
+  blocks_.count(block->storage_name(), block->bytes());
+  ++reloads_;
+  const auto begin = EventLog::Clock::now();
+  std::exception_ptr failure;
+  if (!block->droppable()) {
+    record.residence = Residence::returning;  // so nobody takes the entries away
+    ++in_transit_;
+    const std::string key = record.spilled;
+    lock.unlock();
+    doomed.artefacts.clear();
+    Allocation room{};
+    const bool allocated = attempt(failure, [&] { room = block->room_again(); });
+    const bool loaded = allocated && attempt(failure, [&] { spill_->load(key, room.data, room.bytes); });
+    if (allocated && !loaded) block->give_back(room);
+    lock.lock();
+    --in_transit_;
+    if (loaded) block->install(room);
+    if (!loaded) {
+      record.residence = Residence::away;
+      blocks_.uncount(block->storage_name(), block->bytes());
+      --reloads_;
+    }
+    changed_.notify_all();
+  }
+  if (failure) {
+    lock.unlock();
+    throw_again(failure);
+  }
+  record.residence = Residence::resident;
+  for (const Entry* each : record.entries) reopen(*each);
+  recorder_->note(EventKind::reload, entry.name, {}, block->bytes(), EventLog::Clock::now() - begin);
+  blocks_changed(now);
+  // The names may have changed while the lock was given back; the block stays while it is held from here on.
+  return block->droppable() ? Step::ready : Step::again;
+}
+
+inline Registry::Found Registry::acquire_slowly(LeaseNode& node, std::string_view name, std::string_view model, DType dtype, const void* storage_identity) {
+  const TimePoint now = recorder_->clock.now();
+  Doomed doomed;
+  doomed.target = spill_.get();
+  Lock lock(mutex_);
+  for (;;) {
+    const auto found = names_.find(name);
+    if (found == names_.end()) {
+      misses_.fetch_add(1, std::memory_order_relaxed);
+      return Found::no;
+    }
+    const std::shared_ptr<Entry> entry = found->second;
+    if (entry->dtype != dtype || entry->block->storage_identity() != storage_identity) return Found::other_type;
+    if (make_resident(lock, *entry, now, doomed) == Step::ready && tenancy_of(entry, model).attach(node, true, now)) return Found::yes;
+    doomed.entries.push_back(entry);  // it may have been forgotten meanwhile: its deleter must not run under the lock
+  }
+}
+
+inline Registry::Admitted Registry::find_resident(std::string_view name) {
+  const TimePoint now = recorder_->clock.now();
+  Doomed doomed;
+  doomed.target = spill_.get();
+  Lock lock(mutex_);
+  for (;;) {
+    const auto found = names_.find(name);
+    if (found == names_.end()) return {};
+    std::shared_ptr<Entry> entry = found->second;
+    if (make_resident(lock, *entry, now, doomed) == Step::ready) {
+      BlockRef hold(entry->block);
+      return {std::move(entry), std::move(hold)};
+    }
+    doomed.entries.push_back(std::move(entry));
+  }
+}
+
+// "k8f3a…-17": no other manager or process uses the same.
+inline std::string Registry::next_key() {
+  static const std::string process = [] {
+    std::random_device random;
+    std::string text = "k";
+    for (int word = 0; word < 3; ++word) text += std::to_string(random());
+    return text;
+  }();
+  static std::atomic<std::size_t> next{0};
+  return process + "-" + std::to_string(next.fetch_add(1, std::memory_order_relaxed));
+}
+
+}  // namespace cotenant::detail
+
+#endif
+
+// ---- cotenant/share/duplicates.hpp ----
+// Registry, continued: equal content. Found when a tensor is registered, so that it takes no second place; and measured on demand.
+#ifndef COTENANT_SHARE_DUPLICATES_HPP
+#define COTENANT_SHARE_DUPLICATES_HPP
+
+namespace cotenant::detail {
+
+// A hash of three short samples, never 0 (FNV-1a, by bytes: http://www.isthe.com/chongo/tech/comp/fnv). They tell nearly all
+// tensors of one shape apart without touching more than three pages of each.
+inline std::size_t sample_of(const char* data, std::size_t bytes) {
+  constexpr std::size_t length = 64;
+  std::uint64_t hash = 14695981039346656037u;
+  const auto add = [&](std::size_t from) {
+    for (std::size_t i = from; i < std::min(from + length, bytes); ++i) hash = (hash ^ static_cast<unsigned char>(data[i])) * 1099511628211u;
+  };
+  add(0);
+  add(bytes / 2);
+  add(bytes > length ? bytes - length : 0);
+  return static_cast<std::size_t>(hash | 1);
+}
+inline bool equal_bytes(const char* a, const char* b, std::size_t bytes) { return bytes == 0 || std::memcmp(a, b, bytes) == 0; }
+
+inline const char* first_byte(const Block& block, const Layout& layout, DType dtype) {
+  return static_cast<const char*>(block.data()) + static_cast<std::size_t>(layout.offset) * size_of(dtype);
+}
+
+// A view keeps its bytes as they are, and work that is under way need not be waited for.
+inline bool Registry::may_equal_another(const Entry& entry) const {
+  return deduplicate_ && entry.source.empty() && entry.element_bytes() >= deduplicate_from_ && entry.block->host_accessible() && entry.block->ready() &&
+         is_contiguous(entry.layout.shape, entry.layout.strides);
+}
+
+inline std::size_t Registry::content_key(const Entry& entry) const {
+  std::size_t key = static_cast<std::size_t>(entry.dtype) + reinterpret_cast<std::uintptr_t>(entry.block->storage_identity());
+  for (std::size_t extent : entry.layout.shape) key = (key ^ extent) * static_cast<std::size_t>(0x9E3779B97F4A7C15ull);
+  return key;
+}
+
+// The candidate on the block of a registered tensor that equals it byte for byte, or null. Gives the lock back meanwhile.
+// Nothing is read until a tensor of the same type, shape and storage from elsewhere is registered: a first checkpoint costs no read.
+inline std::shared_ptr<Entry> Registry::twin_of(Lock& lock, const Entry& entry) {
+  const std::size_t key = content_key(entry);
+  const void* const origin = entry.block->origin();
+  const auto may_equal = [&](const Entry& other) {
+    return other.block->origin() != origin && other.dtype == entry.dtype && other.layout.shape == entry.layout.shape &&
+           other.block->storage_identity() == entry.block->storage_identity() && blocks_.record(other.block).residence == Residence::resident;
+  };
+  {
+    const auto [first, last] = contents_.equal_range(key);
+    if (std::none_of(first, last, [&](const auto& item) { return may_equal(*item.second); })) return nullptr;
+  }
+  lock.unlock();
+  const char* const data = first_byte(*entry.block, entry.layout, entry.dtype);
+  const std::size_t sample = sample_of(data, entry.element_bytes());
+  entry.sample.store(sample, std::memory_order_relaxed);
+  lock.lock();
+  std::vector<std::pair<std::shared_ptr<const Entry>, BlockRef>> others;
+  const auto [first, last] = contents_.equal_range(key);
+  for (auto at = first; at != last; ++at) {
+    const std::size_t known = at->second->sample.load(std::memory_order_relaxed);
+    if ((known == 0 || known == sample) && may_equal(*at->second)) others.emplace_back(at->second->shared_from_this(), BlockRef(at->second->block));
+  }
+  ++in_transit_;  // these handles keep blocks from leaving: whoever needs room waits
+  lock.unlock();
+  std::shared_ptr<Entry> twin;
+  for (const auto& [other, block] : others) {
+    block->wait();
+    const char* const there = first_byte(*block, other->layout, entry.dtype);
+    std::size_t known = other->sample.load(std::memory_order_relaxed);
+    if (known == 0) other->sample.store(known = sample_of(there, entry.element_bytes()), std::memory_order_relaxed);
+    if (twin || known != sample || !equal_bytes(data, there, entry.element_bytes())) continue;
+    twin = entry.on(block, other->layout);
+    twin->sample.store(sample, std::memory_order_relaxed);
+    entry.block->drop_pages(data, entry.element_bytes());  // never read again, where they are a file's
+  }
+  others.clear();
+  lock.lock();
+  --in_transit_;
+  changed_.notify_all();
+  return twin;
+}
+
+inline std::vector<MeasuredDuplicate> Registry::duplicates() {
+  struct Content {
+    std::string name;
+    DType dtype;
+    Layout layout;
+    BlockRef block;
+    const char* data;
+    std::size_t bytes;
+    bool taken = false;
+  };
+  std::vector<Content> contents;
+  {
+    Lock lock(mutex_);
+    for (const auto& [name, entry] : names_)
+      if (entry->element_bytes() >= deduplicate_from_ && entry->source.empty() && entry->block->host_accessible() && entry->block->ready() &&
+          blocks_.record(entry->block).residence == Residence::resident && is_contiguous(entry->layout.shape, entry->layout.strides))
+        contents.push_back({entry->name, entry->dtype, entry->layout, BlockRef(entry->block), first_byte(*entry->block, entry->layout, entry->dtype), entry->element_bytes()});
+    ++in_transit_;
+  }
+  // Large ones first: the others are looked for in them.
+  std::sort(contents.begin(), contents.end(), [](const Content& a, const Content& b) { return a.bytes != b.bytes ? a.bytes > b.bytes : a.name < b.name; });
+  std::vector<MeasuredDuplicate> result;
+  for (std::size_t i = 0; i < contents.size(); ++i) {
+    const Content& whole = contents[i];
+    if (whole.taken) continue;
+    MeasuredDuplicate equal{{whole.name}, true, 0}, part{{whole.name}, false, 0};
+    for (std::size_t j = i + 1; j < contents.size(); ++j) {
+      Content& other = contents[j];
+      const std::size_t rank = whole.layout.shape.rank();
+      if (other.taken || other.dtype != whole.dtype || other.layout.shape.rank() != rank || other.data == whole.data) continue;
+      // The one axis along which they differ; rows of the smaller one are beginnings of the larger one's.
+      std::size_t axis = rank, differing = 0;
+      for (std::size_t k = 0; k < rank; ++k) if (other.layout.shape[k] != whole.layout.shape[k]) axis = k, ++differing;
+      if (differing > 1 || (differing == 1 && other.layout.shape[axis] > whole.layout.shape[axis])) continue;
+      std::size_t runs = 1;
+      for (std::size_t k = 0; k < axis && differing == 1; ++k) runs *= other.layout.shape[k];
+      const std::size_t long_run = whole.bytes / runs, short_run = other.bytes / runs;
+      bool same = true;
+      for (std::size_t run = 0; same && run < runs; ++run) same = equal_bytes(whole.data + run * long_run, other.data + run * short_run, short_run);
+      if (!same) continue;
+      other.taken = true;
+      MeasuredDuplicate& found = differing == 0 ? equal : part;
+      found.tensors.push_back(other.name);
+      found.saved_bytes += other.bytes;
+    }
+    for (MeasuredDuplicate* found : {&equal, &part}) if (found->tensors.size() > 1) result.push_back(std::move(*found));
+  }
+  contents.clear();
+  Lock lock(mutex_);
+  --in_transit_;
+  changed_.notify_all();
+  lock.unlock();
+  std::stable_sort(result.begin(), result.end(), [](const MeasuredDuplicate& a, const MeasuredDuplicate& b) { return a.saved_bytes > b.saved_bytes; });
+  return result;
+}
 
 }  // namespace cotenant::detail
 
@@ -3249,14 +4704,22 @@ inline Registry::Inventory Registry::inventory() const {
   const std::lock_guard lock(mutex_);
   std::vector<const Entry*> entries;
   for (const auto& [name, entry] : names_) entries.push_back(entry.get());
+  const std::size_t present = entries.size();
   std::sort(entries.begin(), entries.end(), [](const Entry* a, const Entry* b) { return a->order < b->order; });
+  for (const auto& entry : past_) entries.push_back(entry.get());
   std::unordered_map<const Block*, bool> free_blocks;
-  for (const auto& [block, on_block] : blocks_.all()) {
-    free_blocks[block] = block_is_free(on_block, now);
-    const bool idle = std::none_of(on_block.begin(), on_block.end(), [](const Entry* entry) {
+  for (const auto& [block, record] : blocks_.all()) {
+    if (record.residence == Residence::away) {
+      result.away_bytes += block->bytes();
+      continue;
+    }
+    if (record.residence != Residence::resident) continue;
+    free_blocks[block] = block_is_free(record.entries, now);
+    const bool idle = std::none_of(record.entries.begin(), record.entries.end(), [](const Entry* entry) {
       return entry->pinned || std::any_of(entry->tenancies.begin(), entry->tenancies.end(), [](const Tenancy* tenancy) { return tenancy->counts().held > 0; });
     });
     if (idle) result.idle_bytes += block->bytes();
+    if (const DerivedSet* derived = block->derived_if_any()) result.derived_bytes += derived->bytes();
   }
   for (const auto& [name, model] : models_) {
     const bool active =
@@ -3265,11 +4728,28 @@ inline Registry::Inventory Registry::inventory() const {
     ++result.active_models;
     result.models[model->name].name = model->name;
   }
-  for (const Entry* entry : entries) {
+  std::set<std::string> past_names;
+  for (std::size_t index = 0; index < entries.size(); ++index) {
+    const Entry* const entry = entries[index];
+    const BlockRecord& record = blocks_.record(entry->block);
+    const bool resident = record.residence == Residence::resident;
     TensorUsage usage;
     usage.name = entry->name;
-    usage.bytes = element_count(entry->layout.shape) * size_of(entry->dtype);
-    usage.extra_bytes = blocks_.on(entry->block).front() == entry ? entry->block->bytes() : 0;
+    // A version that was replaced while someone held it is listed as long as it is held. The name may have been forgotten
+    // and registered again, so that two past versions have one number.
+    if (index >= present) {
+      usage.name += "@" + std::to_string(entry->version);
+      while (names_.contains(usage.name) || !past_names.insert(usage.name).second) usage.name += "'";
+    }
+    usage.version = entry->version;
+    usage.writer = entry->writer;
+    usage.resident = record.residence != Residence::away;
+    usage.bytes = entry->element_bytes();
+    usage.extra_bytes = usage.resident && record.entries.front() == entry ? entry->block->bytes() : 0;
+    if (const DerivedSet* derived = resident ? entry->block->derived_if_any() : nullptr) {
+      const char* const data = static_cast<const char*>(entry->block->data());
+      for (const ByteRange& range : *entry->ranges) usage.derived_bytes += derived->bytes(data + range.first, data + range.last);
+    }
     usage.shape = entry->layout.shape;
     usage.dtype = entry->dtype;
     usage.storage = entry->block->storage_name();
@@ -3291,7 +4771,7 @@ inline Registry::Inventory Registry::inventory() const {
       model.name = model_name;
       model.total_bytes += usage.bytes;
       model.leases += counts.held;
-      model.tensors.push_back(entry->name);
+      model.tensors.push_back(usage.name);
       for (const ByteRange& range : *entry->ranges) result.holdings.emplace_back(model_name, range);
     }
     result.tensors.push_back(std::move(usage));
@@ -3300,6 +4780,11 @@ inline Registry::Inventory Registry::inventory() const {
   result.true_bytes = blocks_.bytes();
   result.peak_bytes = blocks_.peak();
   result.max_memory = blocks_.max_bytes();
+  result.evictions = evictions_;
+  result.reloads = reloads_;
+  result.deduplicated = deduplicated_;
+  result.deduplicated_bytes = deduplicated_bytes_;
+  for (const auto& [storage, kind] : blocks_.kinds()) if (kind.bytes > 0) result.storage_bytes.emplace(storage, kind.bytes);
   result.hits += retired_hits_;
   result.misses = misses_.load(std::memory_order_relaxed);
   return result;
@@ -3353,10 +4838,17 @@ inline SharingStats statistics(Registry::Inventory inventory) {
   stats.total_tensors = inventory.tensors.size();
   stats.total_models = inventory.active_models;
   stats.true_bytes = inventory.true_bytes;
+  stats.derived_bytes = inventory.derived_bytes;
   stats.peak_bytes = inventory.peak_bytes;
   stats.max_memory = inventory.max_memory;
   stats.saved_bytes = shares.saved_bytes;
   stats.separate_bytes = stats.true_bytes + stats.saved_bytes;
+  stats.away_bytes = inventory.away_bytes;
+  stats.evictions = inventory.evictions;
+  stats.reloads = inventory.reloads;
+  stats.deduplicated = inventory.deduplicated;
+  stats.deduplicated_bytes = inventory.deduplicated_bytes;
+  stats.storage_bytes = inventory.storage_bytes;
   stats.hits = inventory.hits;
   stats.misses = inventory.misses;
   const std::size_t asked = stats.hits + stats.misses;
@@ -3393,8 +4885,9 @@ inline std::vector<SharingOpportunity> opportunities(const Registry::Inventory& 
   return result;
 }
 
-inline OptimizationRecommendations recommendations(const Registry::Inventory& inventory) {
+inline OptimizationRecommendations recommendations(const Registry::Inventory& inventory, std::vector<MeasuredDuplicate> duplicates = {}) {
   OptimizationRecommendations result;
+  result.duplicates = std::move(duplicates);
   result.opportunities = opportunities(inventory);
   result.idle_bytes = inventory.idle_bytes;
   result.largest_tensors = inventory.tensors;
@@ -3408,6 +4901,14 @@ inline OptimizationRecommendations recommendations(const Registry::Inventory& in
     result.advice.push_back(
         format_bytes(result.idle_bytes) +
         " lie in tensors that no model leases: optimize_memory() frees those whose grants are stale and that no tensor outside the manager uses.");
+  for (const MeasuredDuplicate& duplicate : result.duplicates) {
+    result.potential_savings += duplicate.saved_bytes;
+    std::string others;
+    for (std::size_t index = 1; index < duplicate.tensors.size() && index < 4; ++index) others += (others.empty() ? "'" : ", '") + duplicate.tensors[index] + "'";
+    if (duplicate.tensors.size() > 4) others += " and " + std::to_string(duplicate.tensors.size() - 4) + " more";
+    result.advice.push_back(others + (duplicate.equal_shapes ? " hold the same as '" : " hold the beginning of '") + duplicate.tensors.front() + "': " +
+                            format_bytes(duplicate.saved_bytes) + (duplicate.equal_shapes ? " less as one tensor." : " less as views of it (create_view)."));
+  }
   for (const SharingOpportunity& opportunity : result.opportunities) {
     result.potential_savings += opportunity.potential_bytes;
     std::string models;
@@ -3492,249 +4993,6 @@ template <Element T, Storage S> const SharedTensor<T, S>& as_tensor(const Lease<
 static_assert(TensorLike<Lease<float>>);
 
 }  // namespace cotenant
-
-#endif
-
-// ---- cotenant/share/registry_changes.hpp ----
-// Registry, continued: what changes the set of names. Admission within the budget, freeing, grants, release of a model.
-#ifndef COTENANT_SHARE_REGISTRY_CHANGES_HPP
-#define COTENANT_SHARE_REGISTRY_CHANGES_HPP
-
-namespace cotenant::detail {
-
-// "[1, 384] f32 in heap"
-inline std::string describe(const Entry& entry) {
-  return to_string(entry.layout.shape) + " " + std::string(to_string(entry.dtype)) + " in " + std::string(entry.block->storage_name());
-}
-
-inline std::shared_ptr<Entry> Registry::admit(std::shared_ptr<Entry> candidate, Same same, const TensorOptions& options, LeaseNode* node,
-                                              std::string_view model) {
-  const TimePoint now = recorder_->clock.now();
-  std::string taken, refused;
-  Doomed doomed;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = names_.find(candidate->name);
-    if (found != names_.end()) {
-      const Entry& existing = *found->second;
-      const bool is_same = existing.dtype == candidate->dtype && existing.block->storage_identity() == candidate->block->storage_identity() &&
-                           (same == Same::elements ? existing.block == candidate->block && existing.layout == candidate->layout
-                                                   : existing.layout.shape == candidate->layout.shape);
-      if (is_same) doomed.entries.push_back(std::exchange(candidate, found->second));
-      else taken = describe(existing) + (same == Same::elements && existing.layout.shape == candidate->layout.shape ? ", of other elements" : "");
-    } else if (const std::size_t missing = blocks_.missing_for(*candidate->block); missing > 0) {
-      std::size_t available = 0;
-      if (!make_room(missing, now, doomed, available))
-        refused = format_bytes(blocks_.bytes()) + " of " + format_bytes(blocks_.max_bytes()) + " are taken and " + format_bytes(available) +
-                  " of them can be freed now. Holding on: " + holders_text(now);
-    }
-    if (taken.empty() && refused.empty()) {
-      if (names_.find(candidate->name) == names_.end()) {
-        candidate->producer = options.producer;
-        candidate->fresh_since = now;
-        candidate->order = next_order_++;
-        names_.emplace(candidate->name, candidate);
-        if (blocks_.add(*candidate) && recorder_->timeline) recorder_->timeline->blocks_changed(now, blocks_.bytes());
-        candidate->block->publish();
-      }
-      if (options.pinned) candidate->pinned = true;
-      for (const std::string& consumer : options.consumers) {
-        if (candidate->grants.insert(consumer).second) candidate->fresh_since = std::max(candidate->fresh_since, now);
-        model_of(consumer)->active = true;
-      }
-      if (!options.producer.empty()) {
-        model_of(options.producer)->active = true;
-        tenancy_of(candidate, options.producer).hold(now);
-      }
-      if (node != nullptr) static_cast<void>(tenancy_of(candidate, model).attach(*node, false, now));
-    }
-  }
-  if (!taken.empty())
-    raise<AlreadyRegistered>("cannot register '" + candidate->name + "' as " + describe(*candidate) + ": the name is taken by " + taken +
-                             ". Use another name, or release and forget() that tensor first");
-  if (!refused.empty())
-    raise<BudgetExceeded>("no room for '" + candidate->name + "' (" + format_bytes(candidate->block->bytes()) + "): " + refused +
-                          ". Release or unpin some of these, or raise max_memory");
-  return candidate;
-}
-
-inline void Registry::unlist(Tenancy& tenancy, Doomed& doomed) {
-  const Pair pair(tenancy.entry()->name, tenancy.model()->name);
-  {
-    Shard& shard = shard_of(pair);
-    const std::lock_guard lock(shard.lock);
-    shard.tenancies.erase(pair);
-  }
-  std::erase(tenancy.entry()->tenancies, &tenancy);
-  std::erase(tenancy.model()->tenancies, &tenancy);
-  const Tenancy::Counts counts = tenancy.counts();
-  retired_hits_ += counts.hits;
-  // The entry may live on without this tenancy: its grace period still counts from the last release.
-  tenancy.entry()->fresh_since = std::max(tenancy.entry()->fresh_since, counts.last_release);
-  if (tenancy.unlist()) doomed.tenancies.push_back(&tenancy);
-}
-
-inline bool Registry::remove(Entry& entry, TimePoint now, Doomed& doomed) {
-  while (!entry.tenancies.empty()) unlist(*entry.tenancies.back(), doomed);
-  const bool was_last = blocks_.remove(entry);
-  if (was_last && recorder_->timeline) recorder_->timeline->blocks_changed(now, blocks_.bytes());
-  const auto found = names_.find(entry.name);
-  doomed.entries.push_back(found->second);  // the key lies in the entry: it must outlive the erase
-  names_.erase(found);
-  return was_last;
-}
-
-// Frees the blocks that can be freed, the largest and longest idle first, until `missing` more bytes are free.
-// Where all of them together are too few, frees nothing, says so and how much `available` was.
-inline bool Registry::make_room(std::size_t missing, TimePoint now, Doomed& doomed, std::size_t& available) {
-  struct Victim {
-    std::vector<Entry*> entries;
-    std::size_t bytes;
-    double cost;
-  };
-  std::vector<Victim> victims;
-  for (const auto& [block, entries] : blocks_.all()) {
-    if (!block_is_free(entries, now) || !close_block(entries)) continue;
-    TimePoint last_used{};
-    for (const Entry* entry : entries) {
-      last_used = std::max(last_used, entry->fresh_since);
-      for (const Tenancy* tenancy : entry->tenancies) last_used = std::max(last_used, tenancy->counts().last_release);
-    }
-    // One second more than its age, so that among fresh ones the largest goes first.
-    victims.push_back({entries, block->bytes(), static_cast<double>(block->bytes()) * (1 + std::chrono::duration<double>(now - last_used).count())});
-    available += block->bytes();
-  }
-  std::sort(victims.begin(), victims.end(), [](const Victim& a, const Victim& b) { return a.cost > b.cost; });
-  const bool enough = available >= missing;
-  std::size_t freed = 0;
-  for (const Victim& victim : victims) {
-    const bool goes = enough && freed < missing;
-    if (goes) freed += victim.bytes;
-    for (Entry* entry : victim.entries) {
-      if (goes) remove(*entry, now, doomed);
-      else reopen(*entry);
-    }
-  }
-  return enough;
-}
-
-// "'text_embedding' 1.5 MiB (leased by t5-base ×2), 'weights' 90.0 MiB (pinned)": the largest blocks.
-inline std::string Registry::holders_text(TimePoint now) const {
-  constexpr std::size_t most = 8;
-  std::vector<const std::vector<Entry*>*> blocks;
-  for (const auto& [block, entries] : blocks_.all()) blocks.push_back(&entries);
-  std::sort(blocks.begin(), blocks.end(), [](const auto* a, const auto* b) { return a->front()->block->bytes() > b->front()->block->bytes(); });
-  std::string text;
-  for (std::size_t index = 0; index < blocks.size() && index < most; ++index) {
-    std::string reasons, grants;
-    const auto because = [&](const std::string& reason) { reasons += (reasons.empty() ? "" : ", ") + reason; };
-    for (const Entry* entry : *blocks[index]) {
-      const std::string view = entry == blocks[index]->front() ? "" : " through '" + entry->name + "'";
-      if (entry->pinned) because("pinned" + view);
-      for (const Tenancy* tenancy : entry->tenancies) {
-        const std::size_t held = tenancy->counts().held;
-        if (held > 0) because("leased by " + tenancy->model()->name + (held > 1 ? " ×" + std::to_string(held) : "") + view);
-      }
-      if (!entry->grants.empty() && !is_idle(*entry, now))
-        grants = "granted to " + std::to_string(entry->grants.size()) + (entry->grants.size() == 1 ? " model" : " models") + " and fresh";
-    }
-    if (reasons.empty() && !grants.empty()) because(grants);
-    if (reasons.empty()) because(block_is_free(*blocks[index], now) ? "can be freed" : "in use by tensors outside the manager");
-    const Entry& first = *blocks[index]->front();
-    text += (text.empty() ? "'" : ", '") + first.name + "' " + format_bytes(first.block->bytes()) + " (" + reasons + ")";
-  }
-  if (blocks.size() > most) text += " and " + std::to_string(blocks.size() - most) + " more";
-  return text.empty() ? "nothing" : text;
-}
-
-inline std::size_t Registry::release_model(std::string_view model_name) {
-  const TimePoint now = recorder_->clock.now();
-  Doomed doomed;
-  const std::lock_guard lock(mutex_);
-  for (const auto& [name, entry] : names_) {
-    const auto grant = entry->grants.find(model_name);
-    if (grant != entry->grants.end()) entry->grants.erase(grant);
-  }
-  const auto found = models_.find(model_name);
-  if (found == models_.end()) return 0;
-  const std::shared_ptr<Model> model = found->second;
-  model->active = false;
-  std::size_t released = 0;
-  const std::vector<Tenancy*> tenancies = model->tenancies;
-  for (Tenancy* tenancy : tenancies) {
-    released += tenancy->end_all(now);
-    // Models come and go: what nobody points to any more is not kept.
-    if (tenancy->close()) unlist(*tenancy, doomed);
-  }
-  if (model->tenancies.empty()) models_.erase(found);
-  return released;
-}
-
-inline ShareResult Registry::share(std::string_view name, std::string_view producer, const std::vector<std::string>& consumers) {
-  if (name.empty() || producer.empty() || std::any_of(consumers.begin(), consumers.end(), [](const std::string& consumer) { return consumer.empty(); }))
-    return {ShareStatus::invalid_name};
-  const TimePoint now = recorder_->clock.now();
-  const std::lock_guard lock(mutex_);
-  const auto found = names_.find(name);
-  if (found == names_.end()) return {ShareStatus::not_found};
-  Entry& entry = *found->second;
-  const auto holds = [&](const Tenancy* tenancy) { return tenancy->model()->name == producer && tenancy->counts().held > 0; };
-  if (!entry.producer.empty() && entry.producer != producer && std::none_of(entry.tenancies.begin(), entry.tenancies.end(), holds))
-    return {ShareStatus::not_allowed};
-  ShareResult result;
-  model_of(producer)->active = true;
-  for (const std::string& consumer : consumers) {
-    if (entry.grants.insert(consumer).second) ++result.granted;
-    model_of(consumer)->active = true;
-  }
-  if (!consumers.empty()) entry.fresh_since = std::max(entry.fresh_since, now);
-  return result;
-}
-
-// Drops a name that nobody leases or pins, whatever its grants. Handles and views of its bytes stay valid.
-inline bool Registry::forget(std::string_view name) {
-  const TimePoint now = recorder_->clock.now();
-  Doomed doomed;
-  const std::lock_guard lock(mutex_);
-  const auto found = names_.find(name);
-  if (found == names_.end() || found->second->pinned || !close(*found->second, true)) return false;
-  remove(*found->second, now, doomed);
-  return true;
-}
-
-inline OptimizationResult Registry::optimize() {
-  const TimePoint now = recorder_->clock.now();
-  OptimizationResult result;
-  Doomed doomed;
-  const std::lock_guard lock(mutex_);
-  result.initial_bytes = blocks_.bytes();
-  const auto take = [&](Entry& entry) {
-    result.freed_names.push_back(entry.name);
-    remove(entry, now, doomed);
-  };
-  std::vector<std::vector<Entry*>> free_blocks;
-  for (const auto& [block, entries] : blocks_.all()) if (block_is_free(entries, now)) free_blocks.push_back(entries);
-  for (const auto& entries : free_blocks)
-    if (close_block(entries)) for (Entry* entry : entries) take(*entry);
-  std::vector<Entry*> spare_views;
-  for (const auto& [name, entry] : names_) if (view_is_spare(*entry, now)) spare_views.push_back(entry.get());
-  // A view of a view may lose its source's name in this loop.
-  for (Entry* entry : spare_views) if (view_is_spare(*entry, now) && close(*entry)) take(*entry);
-  // Pairs of models that were released while they still had Lease objects.
-  for (const auto& [name, entry] : names_) {
-    const std::vector<Tenancy*> tenancies = entry->tenancies;
-    for (Tenancy* tenancy : tenancies) if (!tenancy->counts().touched && tenancy->close()) unlist(*tenancy, doomed);
-  }
-  std::sort(result.freed_names.begin(), result.freed_names.end());
-  result.current_bytes = blocks_.bytes();
-  result.freed_bytes = result.initial_bytes - result.current_bytes;
-  result.freed_tensors = result.freed_names.size();
-  result.percentage = result.initial_bytes == 0 ? 0 : 100.0 * static_cast<double>(result.freed_bytes) / static_cast<double>(result.initial_bytes);
-  result.remaining_tensors = names_.size();
-  return result;
-}
-
-}  // namespace cotenant::detail
 
 #endif
 
@@ -3830,6 +5088,10 @@ inline std::string report(const SharingStats& stats) {
   text += "  memory    " + format_bytes(stats.true_bytes);
   if (stats.max_memory != ManagerOptions::unlimited) text += " of " + format_bytes(stats.max_memory);
   text += " (peak " + format_bytes(stats.peak_bytes) + ")\n";
+  if (stats.derived_bytes > 0) text += "  derived   " + format_bytes(stats.derived_bytes) + " made from them and kept beside them, such as packed weights\n";
+  if (stats.away_bytes > 0 || stats.evictions > 0)
+    text += "  away      " + format_bytes(stats.away_bytes) + " evicted, back with the next lease (" + count(stats.evictions, "eviction") + ", " + count(stats.reloads, "reload") + ")\n";
+  if (stats.deduplicated > 0) text += "  joined    " + format_bytes(stats.deduplicated_bytes) + " of " + count(stats.deduplicated, "tensor") + " that equalled others\n";
   text += "  separate  " + format_bytes(stats.separate_bytes) + " if every model had its own copy of what it holds\n";
   text += "  saved     " + format_bytes(stats.saved_bytes);
   if (stats.separate_bytes > 0) text += " (" + detail::percent(static_cast<double>(stats.saved_bytes) / static_cast<double>(stats.separate_bytes)) + ")";
@@ -3858,6 +5120,8 @@ inline std::string report(const SharingStats& stats) {
       for (const auto& [model, leases] : tensor.holders)
         holders += (holders.empty() ? "" : ", ") + printable(model) + (leases > 1 && group.size() == 1 ? " ×" + std::to_string(leases) : "");
       if (tensor.pinned) holders += holders.empty() ? "pinned" : " (pinned)";
+      if (!tensor.writer.empty()) holders += (holders.empty() ? "written by " : ", written by ") + printable(tensor.writer);
+      if (!tensor.resident) holders += holders.empty() ? "evicted" : " (evicted)";
       if (holders.empty()) holders = tensor.can_be_freed ? "nobody: can be freed" : tensor.grants.empty() ? "nobody" : "nobody yet: granted";
       const bool alone = group.size() == 1;
       line.cells = {alone ? printable(tensor.name) : printable(tensor.name) + " and " + std::to_string(group.size() - 1) + " more",
@@ -3882,6 +5146,362 @@ inline std::string report(const SharingStats& stats) {
 
 #endif
 
+// ---- cotenant/share/sweeper.hpp ----
+// Sweeper: a thread that calls a function at an interval until it is destroyed.
+#ifndef COTENANT_SHARE_SWEEPER_HPP
+#define COTENANT_SHARE_SWEEPER_HPP
+
+namespace cotenant::detail {
+
+class Sweeper {
+ public:
+  // What `work` throws is dropped: there is nobody to tell.
+  Sweeper(std::chrono::steady_clock::duration interval, std::function<void()> work) : interval_(interval), work_(std::move(work)), thread_([this] { run(); }) {}
+  Sweeper(const Sweeper&) = delete;
+  Sweeper& operator=(const Sweeper&) = delete;
+  ~Sweeper() {
+    {
+      const std::lock_guard lock(mutex_);
+      ended_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+
+ private:
+  void run() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      const auto next = std::chrono::steady_clock::now() + interval_;
+      while (!ended_) {
+        const auto left = next - std::chrono::steady_clock::now();
+        if (left <= std::chrono::steady_clock::duration::zero()) break;
+        // The system's clock: g++ 12's ThreadSanitizer does not see a wait on the steady one.
+        constexpr std::chrono::steady_clock::duration longest = std::chrono::hours(1);
+        changed_.wait_until(lock, std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::system_clock::duration>(std::min(left, longest)));
+      }
+      if (ended_) return;
+      lock.unlock();
+#if COTENANT_EXCEPTIONS
+      try {
+        work_();
+      } catch (...) {
+      }
+#else
+      work_();
+#endif
+      lock.lock();
+    }
+  }
+
+  const std::chrono::steady_clock::duration interval_;
+  const std::function<void()> work_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool ended_ = false;
+  std::thread thread_;  // last: it uses all of the above
+};
+
+}  // namespace cotenant::detail
+
+#endif
+
+// ---- cotenant/share/writing.hpp ----
+// Registry, continued: write leases. One writer at a time per tensor, in the order they came; readers keep the version they hold.
+#ifndef COTENANT_SHARE_WRITING_HPP
+#define COTENANT_SHARE_WRITING_HPP
+
+namespace cotenant::detail {
+
+inline Registry::Found Registry::begin_write(Writing& writing, std::string_view name, std::string_view model, DType dtype, const void* storage_identity,
+                                             std::chrono::steady_clock::duration timeout, std::size_t (*taken_for)(std::size_t)) {
+  using Steady = std::chrono::steady_clock;
+  const TimePoint now = recorder_->clock.now();
+  const Steady::time_point begin = Steady::now();
+  Doomed doomed;
+  doomed.target = spill_.get();
+  Lock lock(mutex_);
+  if (names_.find(name) == names_.end()) return Found::no;
+  Turns& turns = turns_[std::string(name)];
+  if (turns.taken && turns.owner == std::this_thread::get_id()) {
+    lock.unlock();
+    raise<InvalidArgument>("this thread is writing '" + std::string(name) + "' already: end that WriteLease first");
+  }
+  const std::size_t turn = next_turn_++;
+  turns.waiting.push_back(turn);
+  // Leaves the queue, however this function ends.
+  struct Place {
+    Registry& registry;
+    Lock& lock;
+    Turns& turns;
+    std::string_view name;
+    std::size_t turn;
+    ~Place() {
+      if (!lock.owns_lock()) lock.lock();
+      std::erase(turns.waiting, turn);
+      if (turns.waiting.empty() && !turns.taken) registry.turns_.erase(registry.turns_.find(name));
+      registry.changed_.notify_all();
+    }
+  } place{*this, lock, turns, name, turn};
+  while (turns.taken || turns.waiting.front() != turn) {
+    const Steady::duration waited = Steady::now() - begin;
+    if (waited >= timeout) {
+      const auto held = names_.find(name);
+      const std::string writer = held == names_.end() ? std::string() : held->second->writer;
+      lock.unlock();
+      raise<TimedOut>("'" + std::string(name) + "' could not be written by '" + std::string(model) + "' in " +
+                      std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(timeout).count()) + " ms" +
+                      (writer.empty() ? ": others were before it" : ": '" + writer + "' is writing it") + ". Wait longer, or end that lease");
+    }
+    // The system's clock, because waiting on the steady one is invisible to g++ 12's ThreadSanitizer; a jump of it only costs another turn of this loop.
+    constexpr Steady::duration longest = std::chrono::hours(1);
+    changed_.wait_until(lock, std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::system_clock::duration>(std::min(timeout - waited, longest)));
+  }
+  for (;;) {
+    const auto found = names_.find(name);
+    if (found == names_.end()) return Found::no;
+    const std::shared_ptr<Entry> entry = found->second;
+    if (entry->dtype != dtype || entry->block->storage_identity() != storage_identity) return Found::other_type;
+    if (is_broadcast(entry->layout.shape, entry->layout.strides)) {
+      lock.unlock();
+      raise<ReadOnly>("'" + std::string(name) + "' repeats elements (stride 0), so it cannot be written: register a contiguous() copy");
+    }
+    if (make_resident(lock, *entry, now, doomed) == Step::again) {
+      doomed.entries.push_back(entry);
+      continue;
+    }
+    BlockRecord& record = blocks_.record(entry->block);
+    // In place where the manager's handle on the bytes is the only one and no reader has an object.
+    bool alone = record.entries.size() == 1 && entry->block->references() == 1;
+    for (std::size_t index = 0; alone && index < entry->tenancies.size(); ++index)
+      if (!entry->tenancies[index]->close_to_readers()) {
+        while (index-- > 0) entry->tenancies[index]->reopen();
+        alone = false;
+      }
+    if (alone && entry->block->references() != 1) {  // a lease that began and ended since may have left a copy
+      reopen(*entry);
+      alone = false;
+    }
+    if (alone) {
+      record.residence = Residence::written;
+      doomed.set = entry->block->make_private();
+      if (!record.spilled.empty()) doomed.spilled.push_back(std::exchange(record.spilled, {}));
+      writing.in_place = true;
+    } else {
+      const ElementRange cover = element_range(entry->layout);
+      const std::size_t bytes = taken_for(static_cast<std::size_t>(cover.last - cover.first) * size_of(entry->dtype));
+      const BlockRef stays(entry->block);  // it must not make room for its own copy
+      if (make_room(lock, entry->block->storage_name(), bytes, entry->name, now, doomed) == Step::again) {
+        doomed.entries.push_back(entry);
+        continue;
+      }
+      blocks_.count(entry->block->storage_name(), bytes);
+      writing.reserved = bytes;
+      writing.hold = BlockRef(entry->block);
+    }
+    entry->writer = model;
+    model_of(model)->active = true;
+    writing.entry = entry;
+    writing.model = model;
+    writing.began = Steady::now();
+    turns.taken = true;
+    turns.owner = std::this_thread::get_id();
+    return Found::yes;
+  }
+}
+
+inline void Registry::end_write(Writing& writing, std::shared_ptr<Entry> next, bool failed) {
+  const TimePoint now = recorder_->clock.now();
+  {
+    Doomed doomed;
+    doomed.target = spill_.get();
+    doomed.entries.push_back(std::move(writing.entry));
+    doomed.holds.push_back(std::move(writing.hold));
+    const std::shared_ptr<Entry> old = doomed.entries.back();
+    const Lock lock(mutex_);
+    old->writer.clear();
+    if (writing.in_place) {
+      old->block->publish();
+      old->fresh_since = now;
+      ++old->version;
+      old->sample.store(0, std::memory_order_relaxed);
+      blocks_.record(old->block).residence = Residence::resident;
+      reopen(*old);
+    } else {
+      blocks_.uncount(old->block->storage_name(), writing.reserved);
+      if (next && !failed) replace(old, next, now, doomed);
+    }
+    if (!failed) recorder_->note(EventKind::write, old->name, writing.model, old->element_bytes(), EventLog::Clock::now() - writing.began);
+    const auto turns = turns_.find(old->name);
+    turns->second.taken = false;
+    if (turns->second.waiting.empty()) turns_.erase(turns);
+    changed_.notify_all();
+  }
+  deliver();
+}
+
+// `next` takes over the name. Lease objects keep the old version, and while there are any its bytes are counted.
+inline void Registry::replace(const std::shared_ptr<Entry>& old, const std::shared_ptr<Entry>& next, TimePoint now, Doomed& doomed) {
+  next->producer = old->producer;
+  next->pinned = old->pinned;
+  next->grants = std::exchange(old->grants, {});
+  next->order = old->order;
+  next->priority = old->priority;
+  next->version = old->version + 1;
+  next->fresh_since = now;
+  old->pinned = false;
+  names_.erase(old->name);
+  names_.emplace(next->name, next);
+  blocks_.add(*next);
+  next->block->publish();
+  if (may_equal_another(*next)) contents_.emplace(content_key(*next), next.get());
+  blocks_changed(now);
+  const std::vector<Tenancy*> tenancies = old->tenancies;
+  for (Tenancy* tenancy : tenancies) {
+    const Tenancy::Legacy legacy = tenancy->retire(now);
+    const Pair pair(old->name, tenancy->model()->name);
+    {
+      Shard& shard = shard_of(pair);
+      const std::lock_guard lock(shard.lock);
+      shard.tenancies.erase(pair);
+    }
+    if (legacy.touched || legacy.hits > 0) tenancy_of(next, tenancy->model()->name).inherit(legacy, now);
+    if (tenancy->counts().objects == 0) unlist(*tenancy, doomed);
+  }
+  if (!old->tenancies.empty()) {
+    old->past = true;
+    past_.push_back(old);
+    return;
+  }
+  take_off(*old, now, doomed);
+}
+
+}  // namespace cotenant::detail
+
+#endif
+
+// ---- cotenant/share/write_lease.hpp ----
+// WriteLease: a model's exclusive hold on a registered tensor, to give it new elements and with them a new version.
+#ifndef COTENANT_SHARE_WRITE_LEASE_HPP
+#define COTENANT_SHARE_WRITE_LEASE_HPP
+
+namespace cotenant {
+
+class TensorSharingManager;
+
+// Made by TensorSharingManager::write. Move-only; may outlive the manager. It ends with commit() or its destruction.
+//
+// It begins with the elements of the present version. Where anybody else holds those bytes (a lease, a view under
+// another name, an equal tensor, a handle outside the manager) they are copied first: readers keep the version that they hold,
+// get() gives the old one until the write ends, and everybody who leases the tensor afterwards gets the new one. Where
+// nobody does, the bytes are written in place, and get() of this name waits until the write has ended.
+// Artefacts such as packed weights belong to the bytes that they were made of. A private copy begins without any; bytes
+// that are written in place lose theirs before the write begins. So nobody is ever served one of another version.
+template <Element T, AllocatingStorage S = Heap> class WriteLease {
+ public:
+  WriteLease() = default;
+  WriteLease(WriteLease&& other) noexcept
+      : registry_(std::exchange(other.registry_, nullptr)), writing_(std::move(other.writing_)), tensor_(std::move(other.tensor_)), next_(std::move(other.next_)) {}
+  WriteLease& operator=(WriteLease&& other) noexcept {
+    if (this != &other) {
+      commit();
+      registry_ = std::exchange(other.registry_, nullptr);
+      writing_ = std::move(other.writing_);
+      tensor_ = std::move(other.tensor_);
+      next_ = std::move(other.next_);
+    }
+    return *this;
+  }
+  ~WriteLease() { commit(); }
+
+  explicit operator bool() const noexcept { return registry_ != nullptr; }
+  // The tensor being written, for ops that write into one. No handle on it may be written through after the lease has ended.
+  // Errors of all: InvalidArgument on a lease that has ended.
+  const SharedTensor<T, S>& operator*() const {
+    require();
+    return tensor_;
+  }
+  const SharedTensor<T, S>* operator->() const { return &**this; }
+  View<T> view() {
+    require();
+    return tensor_.mutable_view();
+  }
+  const std::string& name() const {
+    require();
+    return writing_.entry->name;
+  }
+  const std::string& model() const {
+    require();
+    return writing_.model;
+  }
+  // Whether the tensor's own bytes are written, because nobody else held them.
+  bool in_place() const {
+    require();
+    return writing_.in_place;
+  }
+  // The version that the tensor will have.
+  std::size_t version() const {
+    require();
+    return writing_.entry->version + 1;
+  }
+
+  // Publishes the new version and lets the next writer in. Nothing where it has ended.
+  void commit() noexcept { end(false); }
+  // Gives up what was written. False, and nothing happens, where it was written in place: then there is no old version left.
+  bool discard() noexcept {
+    if (registry_ == nullptr || writing_.in_place) return false;
+    end(true);
+    return true;
+  }
+
+ private:
+  friend class TensorSharingManager;
+
+  // For the manager, after begin_write. Errors: OutOfMemory; the write is given up then.
+  WriteLease(std::shared_ptr<detail::Registry> registry, detail::Registry::Writing writing) : registry_(std::move(registry)), writing_(std::move(writing)) {
+    const auto& entry = static_cast<const detail::TypedEntry<T, S>&>(*writing_.entry);
+    if (writing_.in_place) {
+      tensor_ = entry.tensor;
+      return;
+    }
+    std::exception_ptr failure;
+    if (!detail::attempt(failure, [&] { copy(entry); })) {
+      end(true);
+      detail::throw_again(failure);
+    }
+  }
+  void copy(const detail::TypedEntry<T, S>& entry) {
+    const Layout& from = entry.tensor.layout();
+    const ElementRange cover = element_range(from);
+    const std::size_t count = static_cast<std::size_t>(cover.last - cover.first);
+    Layout layout = from;
+    layout.offset -= cover.first;
+    entry.tensor.block()->wait();
+    BlockRef block = BlockRef::allocate(entry.tensor.block()->template storage<S>(), count * sizeof(T));
+    if (count != 0) std::memcpy(block->data(), static_cast<const T*>(entry.tensor.block()->data()) + cover.first, count * sizeof(T));
+    tensor_ = SharedTensor<T, S>(std::move(block), layout);
+    next_ = std::make_shared<detail::TypedEntry<T, S>>(entry.name, tensor_);
+  }
+  void end(bool failed) noexcept {
+    if (registry_ == nullptr) return;
+    const std::shared_ptr<detail::Registry> registry = std::exchange(registry_, nullptr);
+    tensor_ = {};
+    registry->end_write(writing_, std::move(next_), failed);
+  }
+  void require() const {
+    if (registry_ == nullptr) raise<InvalidArgument>("this write lease has ended: it was committed, discarded or moved from. Call write() for a new one");
+  }
+
+  std::shared_ptr<detail::Registry> registry_;
+  detail::Registry::Writing writing_;
+  SharedTensor<T, S> tensor_;
+  std::shared_ptr<detail::Entry> next_;
+};
+
+}  // namespace cotenant
+
+#endif
+
 // ---- cotenant/share/manager.hpp ----
 // TensorSharingManager: tensors by name, leased to models by name, within one memory budget.
 #ifndef COTENANT_SHARE_MANAGER_HPP
@@ -3889,23 +5509,33 @@ inline std::string report(const SharingStats& stats) {
 
 namespace cotenant {
 
+namespace detail {
+struct ManagerAccess;
+}
+
 // A tensor is registered once and leased by name. A *lease* ("t5 is using this") and a pin keep it; a *grant* ("t5 may
 // use this") keeps it only for the grace period after the last release, registration or grant. A tensor that
 // nothing keeps stays available until optimize_memory(), or a registration that needs its room, frees it; and only if
 // that gives bytes back: while a view, or any handle outside the manager, uses its block, the name stays too.
+// With a spill target (ManagerOptions::spill) such a tensor is *evicted* instead: it keeps its name, and the next lease brings
+// its bytes back. So is, for room, a tensor on a mapped file, whose pages are just dropped; and one that only a fresh grant waits for.
 // Leases are counted per (tensor, model): twice acquired is twice released.
 //
 // Every function may be called from any number of threads at once. Tensors and leases may outlive the manager.
 class TensorSharingManager {
  public:
-  explicit TensorSharingManager(const ManagerOptions& options = {}) : registry_(options) {}
+  explicit TensorSharingManager(const ManagerOptions& options = {}) : registry_(std::make_shared<detail::Registry>(options)) {
+    if (options.sweep_interval > std::chrono::steady_clock::duration::zero())
+      sweeper_.emplace(options.sweep_interval, [this] { static_cast<void>(optimize_memory()); });
+  }
   TensorSharingManager(const TensorSharingManager&) = delete;
   TensorSharingManager& operator=(const TensorSharingManager&) = delete;
 
   // Registers a tensor and returns it; from then on nobody writes to its block in place. Where the name exists with the
   // same shape, element type and storage, returns the existing tensor. Either way a named producer holds a
   // lease afterwards (one more only if it held none), until release() or release_model(); consumers have grants.
-  // A tensor on a block that is registered already adds no bytes.
+  // A tensor on a block that is registered already adds no bytes; nor does a large one that equals a registered tensor in
+  // type, shape, storage and every byte: it becomes another name of that one's bytes (ManagerOptions::deduplicate).
   // Errors: AlreadyRegistered (same name, another shape, type or storage); BudgetExceeded (too large, also after freeing
   // what can be freed; says who holds what, and nothing is lost); InvalidArgument (empty name or tensor).
   template <Element T, Storage S> SharedTensor<T, S> register_tensor(std::string name, SharedTensor<T, S> tensor, const TensorOptions& options = {}) {
@@ -3913,7 +5543,9 @@ class TensorSharingManager {
     for (const std::string& consumer : options.consumers) require_name(consumer, "a consumer");
     if (!tensor) raise<InvalidArgument>("cannot register '" + name + "': the tensor is empty (default-constructed or moved from)");
     auto candidate = std::make_shared<detail::TypedEntry<T, S>>(std::move(name), std::move(tensor));
-    return typed<T, S>(*registry_.admit(std::move(candidate), detail::Registry::Same::shape_and_type, options)).tensor;
+    const detail::Registry::Admitted admitted = registry_->admit(std::move(candidate), detail::Registry::Same::shape_and_type, options);
+    registry_->deliver();
+    return typed<T, S>(*admitted.entry).tensor;
   }
 
   // A lease on a tensor; counts a hit. The lease ends when the object is destroyed.
@@ -3921,9 +5553,10 @@ class TensorSharingManager {
   template <Element T, Storage S = Heap> [[nodiscard]] Lease<T, S> get(std::string_view name, std::string_view model) {
     require_name(model, "a model");
     return Lease<T, S>([&](detail::LeaseNode& node) {
-      const auto found = registry_.acquire(node, name, model, dtype_of<T>, &detail::storage_identity_of<S>);
+      const auto found = registry_->acquire(node, name, model, dtype_of<T>, &detail::storage_identity_of<S>);
       if (found == detail::Registry::Found::no) raise_not_found(name);
       if (found == detail::Registry::Found::other_type) raise_other_type<T, S>(name);
+      registry_->deliver();
     });
   }
   // The same, or nothing (a miss) where there is no tensor of that name. Errors: TypeError, InvalidArgument.
@@ -3931,8 +5564,9 @@ class TensorSharingManager {
     require_name(model, "a model");
     std::optional<Lease<T, S>> lease;
     Lease<T, S> found([&](detail::LeaseNode& node) {
-      if (registry_.acquire(node, name, model, dtype_of<T>, &detail::storage_identity_of<S>) == detail::Registry::Found::other_type)
+      if (registry_->acquire(node, name, model, dtype_of<T>, &detail::storage_identity_of<S>) == detail::Registry::Found::other_type)
         raise_other_type<T, S>(name);
+      registry_->deliver();
     });
     if (found) lease = std::move(found);
     return lease;
@@ -3946,68 +5580,100 @@ class TensorSharingManager {
   [[nodiscard]] Lease<T, S> create_view(std::string_view source_name, std::string new_name, const Shape& offsets, const Shape& sizes, std::string_view model) {
     require_name(new_name, "a view");
     require_name(model, "a model");
-    const std::shared_ptr<detail::Entry> source = registry_.find(source_name);
-    if (!source) raise_not_found(source_name);
-    if (!is_typed<T, S>(*source)) raise_other_type<T, S>(source_name);
-    auto candidate = std::make_shared<detail::TypedEntry<T, S>>(std::move(new_name), typed<T, S>(*source).tensor.slice(offsets, sizes));
-    candidate->source = source->name;
-    return Lease<T, S>([&](detail::LeaseNode& node) { registry_.admit(std::move(candidate), detail::Registry::Same::elements, {}, &node, model); });
+    const detail::Registry::Admitted source = registry_->find_resident(source_name);
+    if (!source.entry) raise_not_found(source_name);
+    if (!is_typed<T, S>(*source.entry)) raise_other_type<T, S>(source_name);
+    auto candidate = std::make_shared<detail::TypedEntry<T, S>>(std::move(new_name), typed<T, S>(*source.entry).tensor.slice(offsets, sizes));
+    candidate->source = source.entry->name;
+    return Lease<T, S>([&](detail::LeaseNode& node) {
+      static_cast<void>(registry_->admit(std::move(candidate), detail::Registry::Same::elements, {}, &node, model));
+      registry_->deliver();
+    });
+  }
+
+  // The exclusive right to write a tensor: waits for writers that came before, in their order, and begins with the present
+  // elements. When the lease ends the tensor has a new version; who holds the old one keeps it. See WriteLease.
+  // Errors: TimedOut (others were still writing after `timeout`), NotFound, TypeError, ReadOnly (a view that repeats
+  // elements), BudgetExceeded (no room for the private copy that is made where others hold the bytes), InvalidArgument (empty
+  // model, or this thread is writing the tensor already).
+  template <Element T, AllocatingStorage S = Heap>
+  [[nodiscard]] WriteLease<T, S> write(std::string_view name, std::string_view model, std::chrono::steady_clock::duration timeout = std::chrono::hours(24 * 365)) {
+    require_name(model, "a model");
+    detail::Registry::Writing writing;
+    const auto found = registry_->begin_write(writing, name, model, dtype_of<T>, &detail::storage_identity_of<S>, timeout, [](std::size_t bytes) {
+      if constexpr (std::same_as<S, Heap>) return HeapCache::padded(bytes);
+      else return bytes;
+    });
+    if (found == detail::Registry::Found::no) raise_not_found(name);
+    if (found == detail::Registry::Found::other_type) raise_other_type<T, S>(name);
+    return WriteLease<T, S>(registry_, std::move(writing));
   }
 
   // Grants a tensor to consumers: each may use it, and it waits for them for the grace period. May be called in the name
   // of its producer or of a model that holds it. Never throws for what is not there: see ShareStatus.
   ShareResult share(std::string_view name, std::string_view producer, const std::vector<std::string>& consumers) {
-    return registry_.share(name, producer, consumers);
+    return registry_->share(name, producer, consumers);
   }
 
   // Ends one lease of a model on a tensor: one without a Lease object first (a producer's), then the oldest.
   // False where it holds none.
-  bool release(std::string_view name, std::string_view model) { return registry_.release(name, model); }
+  bool release(std::string_view name, std::string_view model) { return registry_->release(name, model); }
   // Ends every lease of a model, withdraws its grants and forgets that it was active. Returns how many leases ended; a
   // second call returns 0.
-  std::size_t release_model(std::string_view model) { return registry_.release_model(model); }
+  std::size_t release_model(std::string_view model) { return registry_->release_model(model); }
 
-  // A pinned tensor is never freed. False where there is no such tensor.
-  bool pin(std::string_view name) { return registry_.set_pinned(name, true).has_value(); }
+  // A pinned tensor is never freed or evicted; one that is away already stays away until the next lease. False where there is no such tensor.
+  bool pin(std::string_view name) { return registry_->set_pinned(name, true).has_value(); }
   // False where there is no such tensor or it was not pinned.
-  bool unpin(std::string_view name) { return registry_.set_pinned(name, false).value_or(false); }
+  bool unpin(std::string_view name) { return registry_->set_pinned(name, false).value_or(false); }
 
   // Whether optimize_memory() would free the tensor now: no pin, no lease, no fresh grant, on it or on any other name on
   // the same block, and no handle outside the manager; or it is an unused view whose source is registered.
-  bool can_be_freed(std::string_view name) const { return registry_.can_be_freed(name); }
-  // Frees every tensor that can be freed, and gives recycled heap memory back to the system.
-  OptimizationResult optimize_memory() {
-    OptimizationResult result = registry_.optimize();
-    result.trimmed_bytes = heap_cache().trim();
+  bool can_be_freed(std::string_view name) const { return registry_->can_be_freed(name); }
+  // Frees every tensor that can be freed, as far as the mode goes (see MemoryMode; the manager's own by default). With a
+  // spill target such tensors are evicted and come back with the next lease. Errors: the spill target's; nothing is lost then.
+  OptimizationResult optimize_memory() { return optimize_memory(registry_->mode()); }
+  OptimizationResult optimize_memory(MemoryMode mode) {
+    OptimizationResult result = registry_->optimize(mode);
+    if (mode != MemoryMode::speed) result.trimmed_bytes = heap_cache().trim();
+    registry_->deliver();
     return result;
   }
   // Drops a name at once that nobody leases or pins, also if it has fresh grants. Handles and views keep the bytes.
   // False where there is no such tensor or it is held.
-  bool forget(std::string_view name) { return registry_.forget(name); }
+  bool forget(std::string_view name) { return registry_->forget(name); }
 
-  bool contains(std::string_view name) const { return registry_.find(name) != nullptr; }
+  bool contains(std::string_view name) const { return registry_->find(name) != nullptr; }
 
   // Makes a model known that has not touched a tensor yet.
   // Errors: InvalidArgument (empty name).
   void register_model(std::string_view model) {
     require_name(model, "a model");
-    registry_.register_model(model);
+    registry_->register_model(model);
   }
   // Families whose models share tensors of a kind, beside the default table. Errors: InvalidArgument.
-  void add_sharing_pattern(const std::string& tensor_kind, const std::vector<std::string>& families) { registry_.add_pattern(tensor_kind, families); }
+  void add_sharing_pattern(const std::string& tensor_kind, const std::vector<std::string>& families) { registry_->add_pattern(tensor_kind, families); }
   // Kinds of tensor that two or more active models work on. A model is active from the first call that names it to its release_model().
-  std::vector<SharingOpportunity> analyze_sharing_opportunities() const { return detail::opportunities(registry_.inventory()); }
+  std::vector<SharingOpportunity> analyze_sharing_opportunities() const { return detail::opportunities(registry_->inventory()); }
 
   std::map<std::string, TensorUsage, std::less<>> tensor_memory_usage() const { return stats().tensors; }
   std::map<std::string, ModelUsage, std::less<>> model_memory_usage() const { return stats().models; }
-  OptimizationRecommendations optimization_recommendations() const { return detail::recommendations(registry_.inventory()); }
-  SharingStats stats() const { return detail::statistics(registry_.inventory()); }
+  OptimizationRecommendations optimization_recommendations() const { return detail::recommendations(registry_->inventory(), find_duplicates()); }
+  // Tensors on different bytes that hold the same, or the beginning of another along one axis: compared byte by byte, which
+  // reads every candidate whose samples agree. The largest saving first.
+  std::vector<MeasuredDuplicate> find_duplicates() const { return registry_->duplicates(); }
+  SharingStats stats() const { return detail::statistics(registry_->inventory()); }
   // Who holds what and what it saved, as a table for people.
   std::string report() const { return cotenant::report(stats()); }
   // Memory over time; empty unless ManagerOptions::record_timeline.
-  std::vector<TimelineSample> timeline() const { return registry_.timeline(); }
+  std::vector<TimelineSample> timeline() const { return registry_->timeline(); }
+  // The last events, oldest first; empty unless ManagerOptions::record_events or on_event. See events_export.hpp for pictures of them.
+  std::vector<Event> events() const { return registry_->events(); }
+  // How many events of each kind there were since the beginning, and their bytes.
+  EventCounts event_counts() const { return registry_->event_counts(); }
 
  private:
+  friend struct detail::ManagerAccess;  // ipc/managed.hpp
   static void require_name(std::string_view name, const char* what) {
     if (name.empty()) raise<InvalidArgument>(std::string(what) + " needs a name, but an empty one was given");
   }
@@ -4019,11 +5685,11 @@ class TensorSharingManager {
   }
 
   [[noreturn]] void raise_not_found(std::string_view name) const {
-    raise<NotFound>("no tensor is registered as '" + std::string(name) + "'." + registry_.suggestion(name) +
+    raise<NotFound>("no tensor is registered as '" + std::string(name) + "'." + registry_->suggestion(name) +
                     " Register it first, or use try_get() where it may be absent");
   }
   template <Element T, Storage S> [[noreturn]] void raise_other_type(std::string_view name) const {
-    const std::shared_ptr<detail::Entry> entry = registry_.find(name);
+    const std::shared_ptr<detail::Entry> entry = registry_->find(name);
     const std::string asked = std::string(to_string(dtype_of<T>)) + " in storage '" + std::string(S::name()) + "'";
     if (!entry) raise<TypeError>("tensor '" + std::string(name) + "' was not " + asked);  // freed since
     const std::string there(to_string(entry->dtype)), storage(entry->block->storage_name());
@@ -4031,7 +5697,9 @@ class TensorSharingManager {
                      " in storage '" + storage + "': name that element type and storage, or convert a copy");
   }
 
-  detail::Registry registry_;
+  // Leases of writers share it: they may outlive the manager.
+  std::shared_ptr<detail::Registry> registry_;
+  std::optional<detail::Sweeper> sweeper_;  // ends before the registry
 };
 
 }  // namespace cotenant
@@ -4047,11 +5715,14 @@ namespace cotenant {
 
 // A directory with model.safetensors, or with model.safetensors.index.json and the files that it names.
 //
-// Opened with a manager, every tensor is registered as "<checkpoint>/<tensor name>": it adds its mapping's bytes once,
-// and every model that opens the same checkpoint leases the same tensors. Names belong to nobody: what no
-// model leases may be evicted from the manager, and a later lease() registers it again.
+// Opened with a manager, every tensor is registered as "<checkpoint>/<tensor name>" and counted once, and every model that
+// opens the same checkpoint leases the same tensors; so do models that open another one for the tensors that are equal. Names
+// belong to nobody: what no model leases may be evicted, one tensor at a time, and the next lease finds its bytes in the file
+// again. So a checkpoint may be larger than the budget, as long as what is leased together fits.
 class Checkpoint {
  public:
+  using storage_type = Mapped;
+
   // Errors: NotFound (no such directory or file), IoError, BadFile, Unsupported.
   static Checkpoint open(const std::filesystem::path& folder) { return Checkpoint(folder, nullptr, {}); }
   // The manager must outlive this object. `name` stands before every tensor's name; by default the directory's.
@@ -4073,6 +5744,9 @@ class Checkpoint {
   bool contains(std::string_view tensor) const { return index_.find(tensor) != index_.end(); }
   // Errors: NotFound, with the nearest names.
   const SafetensorsInfo& info(std::string_view tensor) const { return file_of(tensor).info(tensor); }
+  const Shape& shape(std::string_view tensor) const { return info(tensor).shape; }
+  // How messages name it.
+  std::string source() const { return "checkpoint '" + folder_.string() + "'"; }
   // "<checkpoint>/<tensor name>"
   std::string registered_name(std::string_view tensor) const { return name_ + "/" + std::string(tensor); }
 
@@ -4129,23 +5803,53 @@ class Checkpoint {
   }
 
   void register_all() {
+    // What this call registered, forgotten again where it cannot finish.
+    struct Undo {
+      TensorSharingManager& manager;
+      std::vector<std::string> names;
+      ~Undo() { for (const std::string& name : names) manager.forget(name); }
+    } undo{*manager_, {}};
     for (SafetensorsFile& file : files_) {
-      BlockRef shared;
+      std::vector<std::shared_ptr<const void>> wholes;
+      std::shared_ptr<const void> own;
       for (const SafetensorsInfo& info : file.tensors()) {
         if (!info.dtype) continue;
-        with_element(*info.dtype, [&]<class T>(std::type_identity<T>) { shared = registered(info.name, file.template tensor<T>(info.name)).block(); });
+        with_element(*info.dtype, [&]<class T>(std::type_identity<T>) {
+          const std::string name = registered_name(info.name);
+          const bool is_new = !manager_->contains(name);
+          const SharedTensor<T, Mapped> tensor = registered(info.name, file.template tensor<T>(info.name), &own);
+          if (is_new) undo.names.push_back(name);
+          wholes.push_back(tensor.block()->template storage<Mapped>().whole);
+        });
       }
-      // Someone opened this file before: one mapping is enough.
-      file.use_mapping(shared);
+      // Someone opened this file before: one mapping is enough. Where only some tensors are another file's, both are needed.
+      if (!wholes.empty() && wholes.front() && std::all_of(wholes.begin(), wholes.end(), [&](const auto& whole) { return whole && mapping(whole) == mapping(wholes.front()); }))
+        file.use_mapping(mapping(wholes.front()));
     }
+    undo.names.clear();
+  }
+  static const BlockRef& mapping(const std::shared_ptr<const void>& whole) { return *static_cast<const BlockRef*>(whole.get()); }
+
+  // The tensor on a block of its own inside the mapping, so that a manager counts it, drops its pages and finds its equal in another
+  // file without the rest. `whole` keeps the mapping: one object for all parts of a file that are made together. A copied data
+  // section stays one block: its parts could not leave memory alone.
+  template <Element T> static SharedTensor<T, Mapped> part(const SharedTensor<T, Mapped>& view, std::shared_ptr<const void>& whole) {
+    if (!view.block()->droppable()) return view;
+    if (!whole) whole = std::make_shared<const BlockRef>(view.block());
+    Mapped storage = view.block()->template storage<Mapped>();  // with the file that other processes may be given
+    storage.whole = whole;
+    const Allocation bytes{const_cast<T*>(static_cast<const T*>(view.unchecked_view().data())), view.bytes()};
+    return SharedTensor<T, Mapped>(BlockRef::adopt(std::move(storage), bytes), contiguous_layout(view.shape()));
   }
 
-  template <Element T> SharedTensor<T, Mapped> registered(std::string_view name, SharedTensor<T, Mapped> view) const {
-    SharedTensor<T, Mapped> tensor = manager_->register_tensor(registered_name(name), view);
+  template <Element T>
+  SharedTensor<T, Mapped> registered(std::string_view name, const SharedTensor<T, Mapped>& view, std::shared_ptr<const void>* whole = nullptr) const {
+    std::shared_ptr<const void> own;
+    SharedTensor<T, Mapped> tensor = manager_->register_tensor(registered_name(name), part(view, whole != nullptr ? *whole : own));
     // Two checkpoints of one shape may have one name by accident. Comparing a page of each tensor tells different
     // weights apart at a cost that does not grow with the file.
     constexpr std::size_t compared = 4096;
-    if (!(tensor.block() == view.block()) && view.bytes() != 0 &&
+    if (tensor.unchecked_view().data() != view.unchecked_view().data() && view.bytes() != 0 &&
         std::memcmp(tensor.unchecked_view().data(), view.unchecked_view().data(), std::min(compared, view.bytes())) != 0)
       raise<AlreadyRegistered>("'" + registered_name(name) + "' is registered with other values than '" + folder_.string() +
                                "' holds: two checkpoints have the name '" + name_ + "'. Open one of them under another name");
@@ -4166,6 +5870,512 @@ class Checkpoint {
   std::vector<SafetensorsFile> files_;
   std::map<std::string, std::size_t, std::less<>> index_;
 };
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/files/atomic_file.hpp ----
+// AtomicFile: a file that appears under its name complete, or not at all.
+#ifndef COTENANT_FILES_ATOMIC_FILE_HPP
+#define COTENANT_FILES_ATOMIC_FILE_HPP
+
+#if !defined(_WIN32)
+#include <fcntl.h>
+#include <unistd.h>
+#endif
+
+namespace cotenant {
+
+// Writes to a temporary file in the same folder; commit() makes its bytes durable and renames it. Without commit(), or
+// where that fails, the temporary file is removed and whatever lay under the name before stays as it was.
+// A process that is killed meanwhile leaves a file whose name goes on with ".tmp".
+class AtomicFile {
+ public:
+  // What a power failure right after commit() may cost. not_durable: the file may then be missing or damaged, for files
+  // that nobody needs after the system has stopped; a killed process costs nothing either way.
+  enum class Durability { durable, not_durable };
+
+  // Errors: IoError.
+  explicit AtomicFile(std::filesystem::path path, Durability durability = Durability::durable) : path_(std::move(path)), durability_(durability) {
+    static std::atomic<unsigned long> serial{0};
+    for (;;) {
+      temporary_ = path_;
+#if defined(_WIN32)
+      temporary_ += ".tmp" + std::to_string(serial.fetch_add(1));
+      file_ = std::fopen(temporary_.string().c_str(), "wb");
+      if (file_ == nullptr) fail("create");
+      return;
+#else
+      temporary_ += ".tmp" + std::to_string(::getpid()) + "-" + std::to_string(serial.fetch_add(1));
+      // Exclusively: another process may have this one's number, long ago or in another container.
+      file_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+      if (file_ >= 0) return;
+      if (errno != EEXIST) fail("create");
+#endif
+    }
+  }
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  ~AtomicFile() {
+    static_cast<void>(close());
+    std::error_code ignored;
+    if (!committed_) std::filesystem::remove(temporary_, ignored);
+  }
+
+  // Appends. Errors: IoError (a full disk, for one).
+  void write(const void* data, std::size_t bytes) {
+    const auto* at = static_cast<const char*>(data);
+    if (bytes >= buffer_bytes - held_) {
+      drain();
+      if (bytes >= buffer_bytes) return write_through(at, bytes);
+    }
+    if (bytes == 0) return;
+    if (!buffer_) buffer_ = std::make_unique<char[]>(buffer_bytes);
+    std::memcpy(buffer_.get() + held_, at, bytes);
+    held_ += bytes;
+  }
+  void write(std::string_view text) { write(text.data(), text.size()); }
+
+  // Errors: IoError; the file under the name is then the old one.
+  void commit() {
+    drain();
+    flush();
+    if (!close()) fail("close");
+#if defined(_WIN32)
+    rename();
+#else
+    const std::filesystem::path folder = path_.has_parent_path() ? path_.parent_path() : std::filesystem::path(".");
+    // The rename itself is durable only once the folder is. A system that cannot open or flush a folder has nothing better.
+    const int descriptor = durability_ == Durability::durable ? ::open(folder.c_str(), O_RDONLY | O_CLOEXEC) : -1;
+    if (descriptor < 0) return rename();
+    // Flushing may fail after the rename: then the old file comes back, from a second name that it has meanwhile.
+    std::filesystem::path old = temporary_;
+    old += ".old";
+    ::unlink(old.c_str());
+    const bool saved = ::link(path_.c_str(), old.c_str()) == 0;
+    const bool was_absent = !saved && errno == ENOENT;
+    const bool renamed = try_rename();
+    int reason = errno;
+    bool flushed = renamed;
+    if (renamed && ::fsync(descriptor) != 0 && errno != EINVAL && errno != EROFS) {
+      reason = errno;
+      flushed = false;
+      if (saved) ::rename(old.c_str(), path_.c_str());
+      else if (was_absent) ::unlink(path_.c_str());
+    }
+    if (saved) ::unlink(old.c_str());  // gone already where it came back
+    ::close(descriptor);
+    errno = reason;
+    if (!renamed) fail_rename();
+    if (!flushed) fail("flush the folder of");
+    committed_ = true;
+#endif
+  }
+
+ private:
+  static constexpr std::size_t buffer_bytes = std::size_t{64} << 10;
+
+  bool try_rename() {
+#if defined(_WIN32)
+    std::error_code error;
+    std::filesystem::rename(temporary_, path_, error);
+    return !error;
+#else
+    return ::rename(temporary_.c_str(), path_.c_str()) == 0;
+#endif
+  }
+  void rename() {
+    if (!try_rename()) fail_rename();
+    committed_ = true;
+  }
+  void drain() {
+    if (held_ != 0) write_through(buffer_.get(), std::exchange(held_, 0));
+  }
+#if defined(_WIN32)
+  void write_through(const char* data, std::size_t bytes) {
+    if (std::fwrite(data, 1, bytes, file_) != bytes) fail("write");
+  }
+  void flush() {
+    if (std::fflush(file_) != 0) fail("flush");
+  }
+  bool close() { return file_ == nullptr || std::fclose(std::exchange(file_, nullptr)) == 0; }
+  std::FILE* file_ = nullptr;
+#else
+  void write_through(const char* data, std::size_t bytes) {
+    while (bytes != 0) {
+      // Some systems refuse more than 2 GiB at once.
+      const auto written = ::write(file_, data, std::min(bytes, std::size_t{1} << 30));
+      if (written < 0 && errno == EINTR) continue;
+      if (written == 0) errno = ENOSPC;
+      if (written <= 0) fail("write");
+      data += written;
+      bytes -= static_cast<std::size_t>(written);
+    }
+  }
+  void flush() {
+    if (durability_ == Durability::not_durable) return;
+    int status = 0;
+    do status = ::fsync(file_);
+    while (status != 0 && errno == EINTR);
+    if (status != 0) fail("flush");
+  }
+  // Not repeated after an interruption: Linux has closed it by then, and another thread may have the number.
+  bool close() { return file_ < 0 || ::close(std::exchange(file_, -1)) == 0 || errno == EINTR; }
+  int file_ = -1;
+#endif
+
+  [[noreturn]] void fail(const char* action) const {
+    const int reason = errno;
+    raise<IoError>("cannot " + std::string(action) + " '" + temporary_.string() + "': " + std::strerror(reason));
+  }
+  [[noreturn]] void fail_rename() const {
+    const int reason = errno;
+    raise<IoError>("cannot rename '" + temporary_.string() + "' to '" + path_.string() + "': " + std::strerror(reason));
+  }
+
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;
+  Durability durability_;
+  std::unique_ptr<char[]> buffer_;
+  std::size_t held_ = 0;
+  bool committed_ = false;
+};
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/files/npy_header.hpp ----
+// NpyHeader: what the first bytes of a NumPy .npy file say about the array behind them.
+#ifndef COTENANT_FILES_NPY_HEADER_HPP
+#define COTENANT_FILES_NPY_HEADER_HPP
+
+namespace cotenant {
+
+// Format: "\x93NUMPY", two bytes of version, the header's length (2 bytes in version 1, else 4, little-endian), and a Python
+// dictionary with the keys descr, fortran_order and shape
+// (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html).
+struct NpyHeader {
+  static constexpr std::string_view magic = "\x93NUMPY";
+
+  std::string descr;           // as written: "<f4", "|b1", "<V2", …
+  std::optional<DType> dtype;  // nothing where cotenant has no such element type, or in this byte order
+  bool fortran_order = false;  // the first axis is the dense one
+  Shape shape;
+  std::size_t data_offset = 0; // where the elements begin
+
+  // `bytes` is the whole file or its beginning, `name` begins every error message.
+  // Errors: BadFile; Unsupported for records, for more than eight dimensions and for a later version of the format.
+  static NpyHeader parse(std::string_view bytes, const std::string& name);
+
+  // The name that NumPy has for an element type, empty where it has none. NumPy itself knows no bfloat16: the package
+  // ml_dtypes writes it as raw records of two bytes, "<V2".
+  static constexpr std::string_view descr_of(DType dtype) {
+    constexpr std::array<std::string_view, dtype_count> names = {"<f4", "<f2", "<V2", "|i1", "|u1", "<i4", "<i8", "|b1", ""};
+    return names[static_cast<std::size_t>(dtype)];
+  }
+  // The element type of a name; the byte order does not matter for single bytes.
+  static std::optional<DType> dtype_of_descr(std::string_view descr) {
+    if (descr.empty()) return std::nullopt;
+    const std::string_view type = descr.substr(std::string_view("<>|=").find(descr.front()) == std::string_view::npos ? 0 : 1);
+    if (descr.front() == '>' && type.substr(type.size() - (type.empty() ? 0 : 1)) != "1") return std::nullopt;
+    for (std::size_t i = 0; i < dtype_count; ++i) {
+      const std::string_view known = descr_of(static_cast<DType>(i));
+      if (!known.empty() && known.substr(1) == type) return static_cast<DType>(i);
+    }
+    return std::nullopt;
+  }
+  // The bytes of a file before its elements, which begin at a multiple of 64.
+  static std::string text(DType dtype, bool fortran_order, const Shape& shape) {
+    std::string dictionary = "{'descr': '" + std::string(descr_of(dtype)) + "', 'fortran_order': " + (fortran_order ? "True" : "False") + ", 'shape': (";
+    for (std::size_t axis = 0; axis < shape.rank(); ++axis) dictionary += (axis ? ", " : "") + std::to_string(shape[axis]);
+    dictionary += shape.rank() == 1 ? ",), }" : "), }";
+    const std::size_t begin = magic.size() + 4;  // version and length
+    dictionary.resize((begin + dictionary.size() + 1 + 63) / 64 * 64 - begin, ' ');
+    dictionary.back() = '\n';
+    std::string result(magic);
+    result += '\1';
+    result += '\0';
+    // At most eight dimensions: far below the 65535 of version 1.
+    result += static_cast<char>(static_cast<unsigned char>(dictionary.size() & 255));
+    result += static_cast<char>(static_cast<unsigned char>(dictionary.size() >> 8));
+    return result + dictionary;
+  }
+};
+
+namespace detail {
+// The part of Python's literals that occurs in such a header.
+class NpyDictionary {
+ public:
+  NpyDictionary(std::string_view text, const std::string& name) : text_(text), name_(name) {}
+
+  void parse(NpyHeader& header) {
+    bool seen[3] = {};
+    expect('{');
+    while (!accept('}')) {
+      const std::string_view key = string("a key");
+      const int index = key == "descr" ? 0 : key == "fortran_order" ? 1 : key == "shape" ? 2 : -1;
+      if (index < 0) bad("has an unknown key '" + std::string(key) + "'");
+      if (std::exchange(seen[index], true)) bad("has the key '" + std::string(key) + "' twice");
+      expect(':');
+      if (index == 0) {
+        if (peek() == '[') raise<Unsupported>("'" + name_ + "' holds records of several fields: store each field as an array of its own");
+        header.descr = string("descr");
+      } else if (index == 1) {
+        header.fortran_order = boolean();
+      } else {
+        header.shape = tuple();
+      }
+      if (!accept(',')) {
+        expect('}');
+        break;
+      }
+    }
+    skip_space();
+    if (at_ != text_.size()) bad("goes on after its header's dictionary");
+    for (int i = 0; i < 3; ++i)
+      if (!seen[i]) bad(std::string("has no ") + (i == 0 ? "descr" : i == 1 ? "fortran_order" : "shape"));
+  }
+
+ private:
+  [[noreturn]] void bad(const std::string& problem) const { raise<BadFile>("'" + name_ + "' is not a valid npy file: it " + problem); }
+  void skip_space() {
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r')) ++at_;
+  }
+  char peek() {
+    skip_space();
+    return at_ < text_.size() ? text_[at_] : '\0';
+  }
+  bool accept(char wanted) {
+    if (peek() != wanted || at_ >= text_.size()) return false;
+    ++at_;
+    return true;
+  }
+  void expect(char wanted) {
+    if (!accept(wanted)) bad(std::string("has no '") + wanted + "' at byte " + std::to_string(at_) + " of its header");
+  }
+  std::string_view string(const char* what) {
+    const char quote = peek();
+    if (quote != '\'' && quote != '"') bad(std::string("has no string for ") + what);
+    const std::size_t begin = ++at_;
+    while (at_ < text_.size() && text_[at_] != quote && text_[at_] != '\\' && static_cast<unsigned char>(text_[at_]) >= 0x20) ++at_;
+    if (at_ >= text_.size() || text_[at_] != quote) bad(std::string("has no plain string for ") + what);
+    return text_.substr(begin, at_++ - begin);
+  }
+  bool boolean() {
+    skip_space();
+    for (const std::string_view word : {std::string_view("True"), std::string_view("False")})
+      if (text_.substr(at_, word.size()) == word) {
+        at_ += word.size();
+        return word == "True";
+      }
+    bad("has a fortran_order that is neither True nor False");
+  }
+  Shape tuple() {
+    Shape shape;
+    std::size_t count = 0;
+    expect('(');
+    bool comma = true;
+    while (!accept(')')) {
+      if (!comma) bad("has a shape that is no tuple of numbers");
+      const std::size_t extent = number();
+      if (++count > max_rank)
+        raise<Unsupported>("'" + name_ + "' has more dimensions than the " + std::to_string(max_rank) + " that cotenant's tensors have at most");
+      shape.append(extent);
+      comma = accept(',');
+    }
+    if (count == 1 && !comma) bad("has a shape that is a number, not a tuple");
+    return shape;
+  }
+  std::size_t number() {
+    skip_space();
+    const std::size_t begin = at_;
+    std::size_t value = 0;
+    bool fits = true;
+    for (; at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9'; ++at_)
+      fits = fits && !__builtin_mul_overflow(value, std::size_t{10}, &value) && !__builtin_add_overflow(value, static_cast<std::size_t>(text_[at_] - '0'), &value);
+    if (at_ == begin) bad("has a shape that is no tuple of numbers");
+    if (!fits) bad("has a dimension that no address can count");
+    if (at_ < text_.size() && text_[at_] == 'L') ++at_;  // Python 2 wrote long integers so
+    return value;
+  }
+
+  std::string_view text_;
+  const std::string& name_;
+  std::size_t at_ = 0;
+};
+}  // namespace detail
+
+inline NpyHeader NpyHeader::parse(std::string_view bytes, const std::string& name) {
+  const auto byte = [&](std::size_t i) { return static_cast<std::size_t>(static_cast<unsigned char>(bytes[i])); };
+  if (bytes.substr(0, magic.size()) != magic) raise<BadFile>("'" + name + "' is not an npy file: it does not begin with \\x93NUMPY");
+  if (bytes.size() < 8) raise<BadFile>("'" + name + "' is not a valid npy file: it ends before its version");
+  const std::size_t major = byte(6), minor = byte(7);
+  if (major < 1 || major > 3 || minor != 0)
+    raise<Unsupported>("'" + name + "' is an npy file of version " + std::to_string(major) + "." + std::to_string(minor) + "; cotenant reads 1.0, 2.0 and 3.0");
+  const std::size_t begin = major == 1 ? 10 : 12;
+  if (bytes.size() < begin) raise<BadFile>("'" + name + "' is not a valid npy file: it ends before its header");
+  std::size_t length = 0;
+  for (std::size_t i = begin; i-- > 8;) length = (length << 8) | byte(i);
+  if (length > bytes.size() - begin)
+    raise<BadFile>("'" + name + "' is truncated: its header claims " + std::to_string(length) + " bytes, but only " + std::to_string(bytes.size() - begin) + " follow");
+  NpyHeader header;
+  header.data_offset = begin + length;
+  detail::NpyDictionary(bytes.substr(begin, length), name).parse(header);
+  header.dtype = dtype_of_descr(header.descr);
+  return header;
+}
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/files/row_major.hpp ----
+// write_row_major: the elements of a view of any layout, as the bytes that a file holds.
+#ifndef COTENANT_FILES_ROW_MAJOR_HPP
+#define COTENANT_FILES_ROW_MAJOR_HPP
+
+namespace cotenant {
+
+// Calls out.write(data, bytes) with the elements in row-major order, as few times as the layout allows.
+template <class Output, class T> void write_row_major(Output& out, const View<const T>& view) {
+  if (view.size() == 0) return;
+  if (view.contiguous()) return out.write(view.data(), view.size() * sizeof(T));
+  // An innermost axis of one element would make every element a piece of its own.
+  if (view.rank() > 1 && view.shape(view.rank() - 1) == 1) return write_row_major(out, view.with(squeeze(view.layout(), -1)));
+  if (view.rank() > 1) {
+    for (std::size_t i = 0; i < view.shape(0); ++i) write_row_major(out, view.with(select(view.layout(), 0, static_cast<std::ptrdiff_t>(i))));
+    return;
+  }
+  T gathered[256];
+  for (std::size_t i = 0; i < view.shape(0);) {
+    const std::size_t count = std::min(std::size(gathered), view.shape(0) - i);
+    for (std::size_t k = 0; k < count; ++k, ++i) gathered[k] = view(i);
+    out.write(gathered, count * sizeof(T));
+  }
+}
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/files/npy.hpp ----
+// NumPy's .npy files: an array as a view of the mapped file, and a tensor of any layout written as one.
+#ifndef COTENANT_FILES_NPY_HPP
+#define COTENANT_FILES_NPY_HPP
+
+namespace cotenant {
+
+// Element types: f4 f2 i1 u1 i4 i8 b1, little-endian, and two-byte records (V2) as bf16. Fortran order becomes strides: no
+// element moves. Only where the elements do not lie at a multiple of their size, which NumPy before 1.14 left to chance,
+// are they copied once. What follows the array in the file is left alone.
+class NpyFile {
+ public:
+  // Errors: NotFound, IoError; BadFile where the header contradicts the format or the file's length; Unsupported for
+  // records of several fields, more than eight dimensions, or a later version of the format.
+  static NpyFile open(const std::filesystem::path& path) {
+    NpyFile file(path.string(), BlockRef::adopt(Mapped{}, Mapped::map(path)));
+    const std::string_view bytes(static_cast<const char*>(file.block_->data()), file.block_->bytes());
+    file.header_ = NpyHeader::parse(bytes, file.path_);
+    file.check_length();
+    file.align();
+    return file;
+  }
+
+  const std::string& path() const { return path_; }
+  const NpyHeader& header() const { return header_; }
+  const Shape& shape() const { return header_.shape; }
+  // Whether the elements had to be copied to be aligned.
+  bool copied() const { return copied_; }
+
+  // A view of the file; the mapping lives as long as any tensor on it.
+  // Errors: Unsupported where cotenant has no such element type (or not in this byte order); TypeError where it holds
+  // another than T; BadFile for a bool that is neither 0 nor 1.
+  template <Element T> SharedTensor<T, Mapped> tensor() const {
+    if (!header_.dtype)
+      raise<Unsupported>("'" + path_ + "' holds elements of type '" + header_.descr +
+                         "', which cotenant does not have: convert it with NumPy, e.g. array.astype('<f4')");
+    if (*header_.dtype != dtype_of<T>)
+      raise<TypeError>("'" + path_ + "' holds " + std::string(to_string(*header_.dtype)) + " ('" + header_.descr + "'), not " + std::string(to_string(dtype_of<T>)) +
+                       ": ask for " + std::string(to_string(*header_.dtype)));
+    Layout layout{header_.shape, contiguous_strides(header_.shape), static_cast<std::ptrdiff_t>(position_ / sizeof(T))};
+    if (header_.fortran_order) {
+      std::size_t step = 1;
+      for (std::size_t axis = 0; axis < header_.shape.rank(); ++axis) {
+        layout.strides[axis] = static_cast<std::ptrdiff_t>(step);
+        if (header_.shape[axis] > 1) step *= header_.shape[axis];  // fits: the file has that many elements, or none are reached
+      }
+    }
+    if constexpr (std::is_same_v<T, bool>) {
+      // Reading any other byte as a bool would be undefined.
+      const auto* bytes = static_cast<const unsigned char*>(block_->data()) + position_;
+      if (std::any_of(bytes, bytes + element_count(header_.shape), [](unsigned char byte) { return byte > 1; }))
+        raise<BadFile>("'" + path_ + "' holds bools, but has a byte that is neither 0 nor 1");
+    }
+    return SharedTensor<T, Mapped>(block_, layout);
+  }
+
+ private:
+  NpyFile(std::string path, BlockRef block) : path_(std::move(path)), block_(std::move(block)) {}
+
+  void check_length() {
+    // Every dimension is multiplied, so a zero beside huge ones still has to fit.
+    std::size_t bytes = header_.dtype ? size_of(*header_.dtype) : 1;
+    bool fits = true;
+    for (std::size_t extent : header_.shape) fits = fits && !__builtin_mul_overflow(bytes, extent, &bytes);
+    // A zero may come after an overflow, or hide what the other dimensions would need as strides.
+    std::size_t reach = 1;
+    for (std::size_t extent : header_.shape) fits = fits && !__builtin_mul_overflow(reach, std::max(extent, std::size_t{1}), &reach);
+    if (!fits || reach > static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max()))
+      raise<BadFile>("'" + path_ + "' is not a valid npy file: its shape " + to_string(header_.shape) + " overflows");
+    const std::size_t there = block_->bytes() - header_.data_offset;
+    if (header_.dtype && bytes > there)
+      raise<BadFile>("'" + path_ + "' is truncated: its shape " + to_string(header_.shape) + " needs " + std::to_string(bytes) + " bytes, but only " +
+                     std::to_string(there) + " follow the header");
+  }
+
+  void align() {
+    position_ = header_.data_offset;
+    if (!header_.dtype || position_ % size_of(*header_.dtype) == 0) return;
+    const std::size_t bytes = element_count(header_.shape) * size_of(*header_.dtype);
+    const Allocation room = Mapped::anonymous(bytes);
+    if (bytes != 0) std::memcpy(room.data, static_cast<const char*>(block_->data()) + position_, bytes);
+    block_ = BlockRef::adopt(Mapped{.from_file = false}, room);
+    position_ = 0;
+    copied_ = true;
+  }
+
+  std::string path_;
+  BlockRef block_;
+  NpyHeader header_;
+  std::size_t position_ = 0;
+  bool copied_ = false;
+};
+
+// The file appears complete or not at all. A tensor whose first axis is the dense one is written in Fortran order as it lies,
+// any other layout in row-major order; bf16 as "<V2" (see NpyHeader::descr_of).
+// Errors: IoError; InvalidArgument for an empty tensor.
+template <TensorLike X> void write_npy(const std::filesystem::path& path, const X& like) {
+  const auto& tensor = as_tensor(like);
+  using T = element_type_of<X>;
+  static_assert(storage_type_of<X>::host_accessible, "cotenant: only host tensors can be written to a file: copy_to<Heap>() it first");
+  static_assert(ScalarElement<T>, "cotenant: npy has no type for packed 4-bit pairs: write the bytes as u8");
+  if (!tensor) raise<InvalidArgument>("cannot write '" + path.string() + "': the tensor is an empty handle");
+  View<const T> view = tensor.view();
+  Layout reversed = view.layout();
+  const std::size_t rank = view.rank();
+  for (std::size_t axis = 0; axis < rank; ++axis) {
+    reversed.shape[axis] = view.shape(rank - 1 - axis);
+    reversed.strides[axis] = view.stride(rank - 1 - axis);
+  }
+  const bool fortran_order = !view.contiguous() && is_contiguous(reversed.shape, reversed.strides);
+  AtomicFile file(path);
+  file.write(NpyHeader::text(dtype_of<T>, fortran_order, tensor.shape()));
+  if (fortran_order) view = view.with(reversed);
+  write_row_major(file, view);
+  file.commit();
+}
 
 }  // namespace cotenant
 
@@ -4212,6 +6422,7 @@ inline void append_json_escaped(std::string& out, std::string_view text) {
 // The shortest of three lengths that reads back as the same value; "null" for NaN and infinities, which JSON lacks.
 template <std::floating_point T> std::string json_number(T value) {
   if (!std::isfinite(value)) return "null";
+  if (value == 0 && std::signbit(value)) return "-0.0";  // "-0" would be read as the integer 0
   // digits10 always survive a round trip through text, max_digits10 always identify a value.
   char text[64];
   for (int digits = std::numeric_limits<T>::digits10; digits <= std::numeric_limits<T>::max_digits10; ++digits) {
@@ -4342,79 +6553,696 @@ class JsonWriter {
 
 #endif
 
-// ---- cotenant/files/atomic_file.hpp ----
-// AtomicFile: a file that appears under its name complete, or not at all.
-#ifndef COTENANT_FILES_ATOMIC_FILE_HPP
-#define COTENANT_FILES_ATOMIC_FILE_HPP
+// ---- cotenant/files/checksum.hpp ----
+// Checksums of stored bytes: XXH64, and one per chunk of a tensor, so that its first rows are known good before the last are read.
+#ifndef COTENANT_FILES_CHECKSUM_HPP
+#define COTENANT_FILES_CHECKSUM_HPP
+
+namespace cotenant {
+
+// XXH64 with seed 0 (https://github.com/Cyan4973/xxHash, doc/xxhash_spec.md): finds damage, not malice. Four lanes of one
+// 64-bit multiplication each keep it at memory speed in plain C++.
+class Xxh64 {
+ public:
+  void update(const void* data, std::size_t bytes) noexcept {
+    if (bytes == 0) return;
+    const auto* at = static_cast<const unsigned char*>(data);
+    total_ += bytes;
+    if (held_ != 0) {
+      const std::size_t taken = std::min(bytes, sizeof rest_ - held_);
+      std::memcpy(rest_ + held_, at, taken);
+      held_ += taken, at += taken, bytes -= taken;
+      if (held_ < sizeof rest_) return;
+      stripe(rest_);
+      held_ = 0;
+    }
+    std::array<std::uint64_t, 4> lanes = lanes_;  // a local copy stays in registers
+    for (; bytes >= sizeof rest_; at += sizeof rest_, bytes -= sizeof rest_)
+      for (std::size_t lane = 0; lane < 4; ++lane) lanes[lane] = round(lanes[lane], read<std::uint64_t>(at + 8 * lane));
+    lanes_ = lanes;
+    std::memcpy(rest_, at, bytes);
+    held_ = bytes;
+  }
+
+  // The checksum of everything so far; more may follow.
+  std::uint64_t digest() const noexcept {
+    std::uint64_t sum = prime5;
+    if (total_ >= sizeof rest_) {
+      sum = rotate(lanes_[0], 1) + rotate(lanes_[1], 7) + rotate(lanes_[2], 12) + rotate(lanes_[3], 18);
+      for (std::uint64_t lane : lanes_) sum = (sum ^ round(0, lane)) * prime1 + prime4;
+    }
+    sum += total_;
+    std::size_t at = 0;
+    for (; at + 8 <= held_; at += 8) sum = rotate(sum ^ round(0, read<std::uint64_t>(rest_ + at)), 27) * prime1 + prime4;
+    if (at + 4 <= held_) {
+      sum = rotate(sum ^ (read<std::uint32_t>(rest_ + at) * prime1), 23) * prime2 + prime3;
+      at += 4;
+    }
+    for (; at < held_; ++at) sum = rotate(sum ^ (rest_[at] * prime5), 11) * prime1;
+    sum = (sum ^ (sum >> 33)) * prime2;
+    sum = (sum ^ (sum >> 29)) * prime3;
+    return sum ^ (sum >> 32);
+  }
+
+ private:
+  static constexpr std::uint64_t prime1 = 0x9E3779B185EBCA87u, prime2 = 0xC2B2AE3D27D4EB4Fu, prime3 = 0x165667B19E3779F9u,
+                                 prime4 = 0x85EBCA77C2B2AE63u, prime5 = 0x27D4EB2F165667C5u;
+
+  static std::uint64_t rotate(std::uint64_t value, int by) noexcept { return (value << by) | (value >> (64 - by)); }
+  static std::uint64_t round(std::uint64_t lane, std::uint64_t input) noexcept { return rotate(lane + input * prime2, 31) * prime1; }
+  // Little-endian, as the specification reads; every system that cotenant builds for is.
+  template <class T> static T read(const unsigned char* at) noexcept {
+    T value;
+    std::memcpy(&value, at, sizeof value);
+    return value;
+  }
+  void stripe(const unsigned char* at) noexcept {
+    for (std::size_t lane = 0; lane < 4; ++lane) lanes_[lane] = round(lanes_[lane], read<std::uint64_t>(at + 8 * lane));
+  }
+
+  // Wraps around by definition: prime1 + prime2, prime2, 0, -prime1.
+  std::array<std::uint64_t, 4> lanes_{prime1 + prime2, prime2, 0, std::uint64_t{0} - prime1};
+  unsigned char rest_[32];
+  std::size_t held_ = 0;
+  std::uint64_t total_ = 0;
+};
+
+inline std::uint64_t xxh64(const void* data, std::size_t bytes) noexcept {
+  Xxh64 sum;
+  sum.update(data, bytes);
+  return sum.digest();
+}
+
+// One checksum per chunk_bytes; the last chunk may be shorter, and no bytes have no checksum.
+class ChunkedChecksum {
+ public:
+  // Small enough that the first rows of a large tensor are usable at once (about 1 ms), large enough that the sums of a
+  // 100 GB tensor fill half a megabyte.
+  static constexpr std::size_t chunk_bytes = std::size_t{4} << 20;
+  static constexpr std::size_t chunks(std::size_t bytes) { return bytes / chunk_bytes + (bytes % chunk_bytes != 0); }
+
+  void update(const void* data, std::size_t bytes) {
+    const auto* at = static_cast<const unsigned char*>(data);
+    while (bytes != 0) {
+      const std::size_t taken = std::min(bytes, chunk_bytes - in_chunk_);
+      current_.update(at, taken);
+      at += taken, bytes -= taken, in_chunk_ += taken;
+      if (in_chunk_ == chunk_bytes) close();
+    }
+  }
+  // The checksums of everything since the last take().
+  std::vector<std::uint64_t> take() {
+    if (in_chunk_ != 0) close();
+    return std::exchange(sums_, {});
+  }
+
+ private:
+  void close() {
+    sums_.push_back(current_.digest());
+    current_ = Xxh64();
+    in_chunk_ = 0;
+  }
+  Xxh64 current_;
+  std::size_t in_chunk_ = 0;
+  std::vector<std::uint64_t> sums_;
+};
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/files/manifest.hpp ----
+// Manifest: which tensors a TensorStore holds, in which file each lies, and the checksums that prove it.
+#ifndef COTENANT_FILES_MANIFEST_HPP
+#define COTENANT_FILES_MANIFEST_HPP
+
+namespace cotenant {
+
+enum class StoredEncoding { raw, zstd };
+
+// One tensor of a store. Its elements lie in row-major order.
+struct StoredTensor {
+  DType dtype = DType::f32;
+  Shape shape;
+  std::size_t bytes = 0;                 // of its elements
+  std::string file;                      // inside the store's folder
+  std::size_t position = 0;              // bytes from the start of that file
+  std::size_t stored_bytes = 0;          // what it takes there
+  StoredEncoding encoding = StoredEncoding::raw;
+  std::vector<std::uint64_t> checksums;  // of its elements: ChunkedChecksum
+};
+
+// The text is one JSON object, {"cotenant_store":1,"xxh64":"<16 digits>","content":{…}}: the checksum is that of the
+// content's text, so a manifest that is damaged, or was edited by hand, is refused instead of believed.
+struct Manifest {
+  static constexpr std::string_view file_name = "manifest.json";
+  static constexpr std::string_view file_prefix = "tensors-", file_suffix = ".safetensors";
+
+  std::uint64_t generation = 0;  // counts the commits
+  std::map<std::string, std::size_t, std::less<>> files;  // their sizes in bytes
+  std::map<std::string, StoredTensor, std::less<>> tensors;
+
+  // What all files take together; the largest number where that overflows.
+  std::size_t file_bytes() const {
+    std::size_t total = 0;
+    for (const auto& [name, bytes] : files)
+      if (__builtin_add_overflow(total, bytes, &total)) return std::numeric_limits<std::size_t>::max();
+    return total;
+  }
+  // Forgets files in which no tensor lies any more.
+  void drop_unused_files() {
+    std::map<std::string, std::size_t, std::less<>> used;
+    for (const auto& [name, tensor] : tensors)
+      if (const auto file = files.find(tensor.file); file != files.end()) used.insert(*file);
+    files = std::move(used);
+  }
+
+  std::string text() const {
+    const std::string content = content_text();
+    return head(xxh64(content.data(), content.size())) + content + "}\n";
+  }
+  // The first bytes of text(), which differ where the content does.
+  static constexpr std::size_t head_bytes = 64;
+
+  // `name` (the file's) begins every error message. Errors: BadFile where anything contradicts the format or itself;
+  // Unsupported for a later version of the format.
+  static Manifest parse(std::string_view text, const std::string& name) {
+    const std::size_t prefix = head(0).size();
+    constexpr std::string_view version = "{\"cotenant_store\":";
+    if (text.substr(0, version.size()) != version) raise<BadFile>("'" + name + "' is not the manifest of a tensor store: it does not begin with " + std::string(version));
+    if (text.substr(version.size(), 2) != "1,")
+      raise<Unsupported>("'" + name + "' is a manifest of another version than 1, the only one that this version of cotenant reads");
+    if (text.size() < prefix + 2 || text.substr(text.size() - 2) != "}\n") raise<BadFile>("'" + name + "' is truncated: it has " + std::to_string(text.size()) + " bytes and no end");
+    const std::string_view content = text.substr(prefix, text.size() - prefix - 2);
+    if (text.substr(0, prefix) != head(xxh64(content.data(), content.size())))
+      raise<BadFile>("'" + name + "' is damaged: its checksum is not that of its content. Restore it from a copy; the tensors lie beside it in safetensors files, to be copied away before a new store is begun here");
+    return parse_content(content, name);
+  }
+  // The same of what stands under "content".
+  static Manifest parse_content(std::string_view content, const std::string& name) {
+    const json::Value value = json::parse(content, "'" + name + "'");
+    const json::Field root(value, "'" + name + "'");
+    Manifest manifest;
+    manifest.generation = root["generation"].size(0, max_size);
+    const json::Field files = root["files"], tensors = root["tensors"];
+    for (const json::Member& member : files.object().members()) {
+      if (!is_file_name(member.key)) raise<BadFile>("'" + name + "' names the file '" + member.key + "', which no store makes");
+      manifest.files.emplace(member.key, json::Field(member.value, files.path() + "." + member.key).size(0, max_size));
+    }
+    for (const json::Member& member : tensors.object().members())
+      manifest.tensors.emplace(member.key, manifest.parse_tensor(json::Field(member.value, tensors.path() + "." + member.key)));
+    return manifest;
+  }
+
+  // Names with a folder in them could point anywhere on the machine.
+  static bool is_file_name(std::string_view name) {
+    return name.size() > file_prefix.size() + file_suffix.size() && name.substr(0, file_prefix.size()) == file_prefix &&
+           name.substr(name.size() - file_suffix.size()) == file_suffix && name.find_first_of("/\\:") == std::string_view::npos &&
+           name.find('\0') == std::string_view::npos;
+  }
+
+ private:
+  static constexpr std::size_t max_size = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max());
+
+  static std::string digits(std::uint64_t value) {
+    char text[17];
+    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
+    return text;
+  }
+  static std::string head(std::uint64_t checksum) { return "{\"cotenant_store\":1,\"xxh64\":\"" + digits(checksum) + "\",\"content\":"; }
+
+  std::string content_text() const {
+    JsonWriter json;
+    json.begin_object().member("generation", generation).key("files").begin_object();
+    for (const auto& [name, bytes] : files) json.member(name, bytes);
+    json.end_object().key("tensors").begin_object();
+    for (const auto& [name, tensor] : tensors) {
+      json.key(name).begin_object().member("dtype", to_string(tensor.dtype)).key("shape").begin_array();
+      for (std::size_t extent : tensor.shape) json.value(extent);
+      json.end_array().member("file", tensor.file).member("position", tensor.position);
+      if (tensor.encoding == StoredEncoding::zstd) json.member("zstd_bytes", tensor.stored_bytes);
+      json.key("xxh64").begin_array();
+      for (std::uint64_t sum : tensor.checksums) json.value(digits(sum));
+      json.end_array().end_object();
+    }
+    return json.end_object().end_object().take();
+  }
+
+  StoredTensor parse_tensor(const json::Field& field) const {
+    StoredTensor tensor;
+    const std::string& type = field["dtype"].string();
+    std::size_t index = 0;
+    while (index < dtype_count && to_string(static_cast<DType>(index)) != type) ++index;
+    if (index == dtype_count) raise<BadFile>(field.path() + ".dtype is '" + type + "', which is no element type");
+    tensor.dtype = static_cast<DType>(index);
+    const json::Field shape = field["shape"];
+    if (shape.array().size() > max_rank) raise<BadFile>(shape.path() + " has more than " + std::to_string(max_rank) + " dimensions");
+    std::size_t bytes = size_of(tensor.dtype);
+    bool fits = true;
+    for (const json::Value& extent : shape.array()) {
+      tensor.shape.append(json::Field(extent, shape.path()).size(0, max_size));
+      fits = fits && !__builtin_mul_overflow(bytes, tensor.shape.back(), &bytes);
+    }
+    // Every dimension is multiplied, so a zero beside huge ones still has to fit.
+    if (!fits || bytes > max_size) raise<BadFile>(shape.path() + " is " + to_string(tensor.shape) + ", whose size overflows");
+    tensor.bytes = tensor.stored_bytes = bytes;
+    tensor.file = field["file"].string();
+    const auto file = files.find(tensor.file);
+    if (file == files.end()) raise<BadFile>(field.path() + " lies in '" + tensor.file + "', which is not among the files");
+    tensor.position = field["position"].size(0, max_size);
+    if (const json::Field packed = field["zstd_bytes"]) {
+      tensor.encoding = StoredEncoding::zstd;
+      tensor.stored_bytes = packed.size(0, max_size);
+    } else if (tensor.position % size_of(tensor.dtype) != 0) {
+      raise<BadFile>(field.path() + ".position is " + std::to_string(tensor.position) + ", no multiple of the element size");
+    }
+    if (tensor.position > file->second || tensor.stored_bytes > file->second - tensor.position)
+      raise<BadFile>(field.path() + " ends beyond its file of " + std::to_string(file->second) + " bytes");
+    const json::Field sums = field["xxh64"];
+    if (sums.array().size() != ChunkedChecksum::chunks(tensor.bytes))
+      raise<BadFile>(sums.path() + " has " + std::to_string(sums.array().size()) + " checksums, but " + std::to_string(tensor.bytes) + " bytes need " +
+                     std::to_string(ChunkedChecksum::chunks(tensor.bytes)));
+    for (const json::Value& sum : sums.array()) tensor.checksums.push_back(parse_digits(json::Field(sum, sums.path())));
+    return tensor;
+  }
+  static std::uint64_t parse_digits(const json::Field& field) {
+    const std::string& text = field.string();
+    std::uint64_t value = 0;
+    bool good = text.size() == 16;
+    for (char c : text) {
+      const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+      good = good && digit >= 0;
+      value = value * 16 + static_cast<std::uint64_t>(digit & 15);
+    }
+    if (!good) raise<BadFile>(field.path() + " holds '" + text + "', which is not 16 hexadecimal digits");
+    return value;
+  }
+};
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/files/stored_file.hpp ----
+// StoredFile: a file opened for reading, of which a part may be mapped or read; and when it was last used.
+#ifndef COTENANT_FILES_STORED_FILE_HPP
+#define COTENANT_FILES_STORED_FILE_HPP
 
 #if !defined(_WIN32)
 #include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #endif
 
 namespace cotenant {
 
-// Writes to a temporary file in the same folder; commit() makes its bytes durable and renames it. Without commit()
-// the temporary file is removed and whatever lay under the name before stays as it was.
-class AtomicFile {
+class StoredFile {
  public:
-  // Errors: IoError.
-  explicit AtomicFile(std::filesystem::path path) : path_(std::move(path)), temporary_(path_) {
-    static std::atomic<unsigned long> serial{0};
+  using Time = std::chrono::system_clock::time_point;
+
+  StoredFile(StoredFile&& other) noexcept
+      : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)), bytes_(other.bytes_), last_used_(other.last_used_) {}
+  StoredFile& operator=(StoredFile&&) = delete;
+  ~StoredFile() {
+#if !defined(_WIN32)
+    if (descriptor_ >= 0) ::close(descriptor_);
+#endif
+  }
+
+  // Nothing where there is no such file. Errors: IoError; Unsupported on Windows.
+  static std::optional<StoredFile> open(std::filesystem::path path) {
 #if defined(_WIN32)
-    temporary_ += ".tmp" + std::to_string(serial.fetch_add(1));
+    raise<Unsupported>("a tensor store needs POSIX files, which this system lacks: '" + path.string() + "'");
 #else
-    temporary_ += ".tmp" + std::to_string(::getpid()) + "-" + std::to_string(serial.fetch_add(1));
-#endif
-    file_ = std::fopen(temporary_.string().c_str(), "wb");
-    if (file_ == nullptr) fail("create");
-  }
-  AtomicFile(const AtomicFile&) = delete;
-  AtomicFile& operator=(const AtomicFile&) = delete;
-  ~AtomicFile() {
-    if (file_ != nullptr) std::fclose(file_);
-    std::error_code ignored;
-    if (!committed_) std::filesystem::remove(temporary_, ignored);
-  }
-
-  // Appends. Errors: IoError (a full disk, for one).
-  void write(const void* data, std::size_t bytes) {
-    if (bytes != 0 && std::fwrite(data, 1, bytes, file_) != bytes) fail("write");
-  }
-  void write(std::string_view text) { write(text.data(), text.size()); }
-
-  // Errors: IoError; the file under the name is then the old one.
-  void commit() {
-    if (std::fflush(file_) != 0) fail("write");
-#if !defined(_WIN32)
-    if (::fsync(::fileno(file_)) != 0) fail("flush");
-#endif
-    if (std::fclose(std::exchange(file_, nullptr)) != 0) fail("close");
-    std::error_code error;
-    std::filesystem::rename(temporary_, path_, error);
-    if (error) raise<IoError>("cannot rename '" + temporary_.string() + "' to '" + path_.string() + "': " + error.message());
-    committed_ = true;
-#if !defined(_WIN32)
-    // The rename itself is durable only once the folder is. A system that cannot flush a folder has nothing better.
-    const std::filesystem::path folder = path_.has_parent_path() ? path_.parent_path() : std::filesystem::path(".");
-    const int descriptor = ::open(folder.c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor >= 0) {
-      static_cast<void>(::fsync(descriptor));
-      ::close(descriptor);
+    StoredFile file(std::move(path));
+    file.descriptor_ = ::open(file.path_.c_str(), O_RDONLY | O_CLOEXEC);
+    if (file.descriptor_ < 0) {
+      if (errno == ENOENT) return std::nullopt;
+      file.fail("open");
     }
+    struct ::stat status {};
+    if (::fstat(file.descriptor_, &status) != 0) file.fail("look at");
+    if (!S_ISREG(status.st_mode)) {
+      errno = EINVAL;
+      file.fail("read");
+    }
+    file.bytes_ = static_cast<std::size_t>(status.st_size);
+#if defined(__APPLE__)
+    const auto& modified = status.st_mtimespec;
+#else
+    const auto& modified = status.st_mtim;
+#endif
+    file.last_used_ = Time(std::chrono::duration_cast<Time::duration>(std::chrono::seconds(modified.tv_sec) + std::chrono::nanoseconds(modified.tv_nsec)));
+    return file;
+#endif
+  }
+
+  const std::filesystem::path& path() const { return path_; }
+  std::size_t bytes() const { return bytes_; }
+  // The time of last modification: a file of a store is never modified, so that the field is free to say this.
+  Time last_used() const { return last_used_; }
+  // Says so; does nothing where the folder may not be written to.
+  void set_last_used(Time time) const noexcept {
+#if defined(_WIN32)
+    static_cast<void>(time);
+#else
+    const auto since = time.time_since_epoch();
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since);
+    struct ::timespec times[2] {};
+    times[0].tv_nsec = UTIME_OMIT;
+    times[1].tv_sec = static_cast<std::time_t>(seconds.count());
+    times[1].tv_nsec = static_cast<long>(std::chrono::duration_cast<std::chrono::nanoseconds>(since - seconds).count());
+    static_cast<void>(::futimens(descriptor_, times));
+#endif
+  }
+
+  // Bytes [first, first + bytes), fewer where the file ends before; returns how many. Errors: IoError.
+  std::size_t read(void* to, std::size_t bytes, std::size_t first) const {
+    std::size_t done = 0;
+#if defined(_WIN32)
+    static_cast<void>(to), static_cast<void>(bytes), static_cast<void>(first);
+#else
+    while (done < bytes) {
+      const auto got = ::pread(descriptor_, static_cast<char*>(to) + done, std::min(bytes - done, std::size_t{1} << 30), static_cast<off_t>(first + done));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) fail("read");
+      if (got == 0) break;
+      done += static_cast<std::size_t>(got);
+    }
+#endif
+    return done;
+  }
+
+  // Bytes [first, first + bytes), which must lie inside the file, as a block of the pages that hold them.
+  struct Part {
+    BlockRef block;
+    std::size_t offset = 0;  // bytes from the block's beginning
+    const void* data() const { return block->data() == nullptr ? nullptr : static_cast<const char*>(block->data()) + offset; }
+  };
+  // Errors: IoError.
+  Part map(std::size_t first, std::size_t bytes) const {
+    COTENANT_ASSERT(first <= bytes_ && bytes <= bytes_ - first);
+    if (bytes == 0) return {BlockRef::adopt(Mapped{}, {}), 0};
+#if defined(_WIN32)
+    fail("map");
+#else
+    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const std::size_t offset = first % page, length = offset + bytes;
+    void* data = ::mmap(nullptr, length, PROT_READ, MAP_PRIVATE, descriptor_, static_cast<off_t>(first - offset));
+    if (data == MAP_FAILED) fail("map");
+    // Faults bring in 64 KiB each: MADV_POPULATE_READ for all that will be read took as long (6 ms per 100 MB).
+    return {BlockRef::adopt(Mapped{}, {data, length}), offset};
 #endif
   }
 
  private:
+  explicit StoredFile(std::filesystem::path path) : path_(std::move(path)) {}
   [[noreturn]] void fail(const char* action) const {
     const int reason = errno;
-    raise<IoError>("cannot " + std::string(action) + " '" + temporary_.string() + "': " + std::strerror(reason));
+    raise<IoError>("cannot " + std::string(action) + " '" + path_.string() + "': " + std::strerror(reason));
   }
 
   std::filesystem::path path_;
-  std::filesystem::path temporary_;
-  std::FILE* file_ = nullptr;
-  bool committed_ = false;
+  int descriptor_ = -1;
+  std::size_t bytes_ = 0;
+  Time last_used_{};
+};
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/files/store_folder.hpp ----
+// StoreFolder: the reading side of a TensorStore: the manifest as it is now, and the file in which a tensor lies.
+#ifndef COTENANT_FILES_STORE_FOLDER_HPP
+#define COTENANT_FILES_STORE_FOLDER_HPP
+
+namespace cotenant::detail {
+
+// Never waits for a writer: the manifest is replaced as a whole, and a file that it names stays readable for who has it
+// open. Safe from any number of threads.
+class StoreFolder {
+ public:
+  struct OpenTensor {
+    StoredTensor entry;
+    StoredFile file;
+  };
+
+  explicit StoreFolder(std::filesystem::path path) : path_(std::move(path)) {}
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path manifest_path() const { return path_ / Manifest::file_name; }
+
+  // The last committed state; that of an empty store where there is none. Reads 64 bytes where nothing has changed.
+  // Errors: BadFile, IoError, Unsupported.
+  std::shared_ptr<const Manifest> manifest() {
+    const std::optional<StoredFile> file = StoredFile::open(manifest_path());
+    std::string head(file ? std::min(file->bytes(), Manifest::head_bytes) : 0, '\0');
+    if (file) head.resize(file->read(head.data(), head.size(), 0));
+    {
+      const std::lock_guard lock(mutex_);
+      if (manifest_ && head == head_) return manifest_;
+    }
+    if (!file) return set({}, {});
+    std::string text(file->bytes(), '\0');
+    text.resize(file->read(text.data(), text.size(), 0));
+    return set(Manifest::parse(text, file->path().string()), text);
+  }
+  // What a writer has just committed.
+  std::shared_ptr<const Manifest> set(Manifest manifest, std::string_view text) {
+    auto fresh = std::make_shared<const Manifest>(std::move(manifest));
+    const std::lock_guard lock(mutex_);
+    manifest_ = fresh;
+    head_ = text.substr(0, Manifest::head_bytes);
+    for (auto at = verified_.begin(); at != verified_.end();) at = fresh->files.count(at->first) != 0 ? std::next(at) : verified_.erase(at);
+    return fresh;
+  }
+
+  // Errors: NotFound, with the nearest names; BadFile where its file is gone or too short; IoError.
+  OpenTensor open(std::string_view name) {
+    for (;;) {
+      const std::shared_ptr<const Manifest> now = manifest();
+      const auto found = now->tensors.find(name);
+      if (found == now->tensors.end()) {
+        std::vector<std::string_view> names;
+        for (const auto& [other, entry] : now->tensors) names.push_back(other);
+        raise<NotFound>("store '" + path_.string() + "' has no tensor '" + std::string(name) + "'; the nearest of its " + std::to_string(names.size()) +
+                        " names are " + nearest_names(name, names));
+      }
+      const StoredTensor& entry = found->second;
+      std::optional<StoredFile> file = StoredFile::open(path_ / entry.file);
+      if (file && file->bytes() >= entry.position && file->bytes() - entry.position >= entry.stored_bytes) return {entry, std::move(*file)};
+      if (file) bad(name, entry, "is truncated: it has " + std::to_string(file->bytes()) + " bytes, and the tensor ends at " + std::to_string(entry.position + entry.stored_bytes));
+      // A writer may have replaced the tensor since we read the manifest.
+      if (manifest() == now) bad(name, entry, "is missing");
+    }
+  }
+
+  [[noreturn]] void bad(std::string_view name, const StoredTensor& entry, const std::string& problem) const {
+    raise<BadFile>("tensor '" + std::string(name) + "' cannot be loaded from '" + (path_ / entry.file).string() + "': the file " + problem);
+  }
+
+  // Whether these bytes were found good before. Files are never changed, so that once is enough.
+  bool verified(const StoredTensor& entry) {
+    const std::lock_guard lock(mutex_);
+    return verified_.count({entry.file, entry.position}) != 0;
+  }
+  void set_verified(const StoredTensor& entry) {
+    const std::lock_guard lock(mutex_);
+    verified_.emplace(entry.file, entry.position);
+  }
+
+ private:
+  std::filesystem::path path_;
+  std::mutex mutex_;
+  std::shared_ptr<const Manifest> manifest_;
+  std::string head_;
+  std::set<std::pair<std::string, std::size_t>> verified_;
+};
+
+}  // namespace cotenant::detail
+
+#endif
+
+// ---- cotenant/files/zstd.hpp ----
+// Zstandard frames, one per chunk of a tensor; only where COTENANT_ZSTD is defined, and the program is linked with libzstd.
+#ifndef COTENANT_FILES_ZSTD_HPP
+#define COTENANT_FILES_ZSTD_HPP
+
+// Without it compressed tensors are an Unsupported error, and all others work.
+#if defined(COTENANT_ZSTD)
+#if !__has_include(<zstd.h>)
+#error "COTENANT_ZSTD is defined, but there is no <zstd.h> (Debian: libzstd-dev)"
+#endif
+#include <zstd.h>
+#endif
+
+namespace cotenant {
+
+struct Zstd {
+#if defined(COTENANT_ZSTD)
+  static constexpr bool available = true;
+  // The most bytes that a frame of so many bytes takes.
+  static std::size_t bound(std::size_t bytes) { return ZSTD_compressBound(bytes); }
+  // Writes one frame and returns its length. Errors: OutOfMemory.
+  static std::size_t compress(void* to, std::size_t capacity, const void* from, std::size_t bytes) {
+    // Level 3, zstd's own default: float weights gain little from higher ones.
+    const std::size_t length = ZSTD_compress(to, capacity, from, bytes, 3);
+    if (ZSTD_isError(length)) raise<OutOfMemory>(std::string("zstd cannot compress: ") + ZSTD_getErrorName(length));
+    return length;
+  }
+  // Reads the frame at `from`, which must hold exactly `wanted` bytes, and returns its length; 0 where it is no such frame.
+  static std::size_t decompress(void* to, std::size_t wanted, const void* from, std::size_t available_bytes) {
+    const std::size_t length = ZSTD_findFrameCompressedSize(from, available_bytes);
+    if (ZSTD_isError(length)) return 0;
+    const std::size_t written = ZSTD_decompress(to, wanted, from, length);
+    return !ZSTD_isError(written) && written == wanted ? length : 0;
+  }
+#else
+  static constexpr bool available = false;
+  static std::size_t bound(std::size_t) { refuse(); }
+  static std::size_t compress(void*, std::size_t, const void*, std::size_t) { refuse(); }
+  static std::size_t decompress(void*, std::size_t, const void*, std::size_t) { refuse(); }
+  [[noreturn]] static void refuse() {
+    raise<Unsupported>("this program was built without zstd: define COTENANT_ZSTD and link libzstd to read and write compressed tensors");
+  }
+#endif
+};
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/files/progressive_load.hpp ----
+// ProgressiveLoad<T>: a tensor of a store whose first rows may be used while the others are still being read.
+#ifndef COTENANT_FILES_PROGRESSIVE_LOAD_HPP
+#define COTENANT_FILES_PROGRESSIVE_LOAD_HPP
+
+namespace cotenant {
+
+namespace detail {
+// Reads a stored tensor in order, one chunk per call; each is checked before the caller may use it.
+class ChunkReader {
+ public:
+  ChunkReader(StoreFolder& folder, std::string name, StoreFolder::OpenTensor opened, bool verify)
+      : folder_(folder), name_(std::move(name)), entry_(std::move(opened.entry)), file_(std::move(opened.file)), verify_(verify && !folder.verified(entry_)) {
+    if (entry_.encoding == StoredEncoding::zstd) {
+      if (!Zstd::available)
+        raise<Unsupported>("tensor '" + name_ + "' in '" + file_.path().string() + "' is compressed, and this program was built without zstd: define COTENANT_ZSTD and link libzstd");
+      packed_ = file_.map(entry_.position, entry_.stored_bytes);
+    }
+  }
+
+  const StoredTensor& entry() const { return entry_; }
+  std::size_t done() const { return done_; }
+
+  // The whole tensor as a view of the file, not checked yet. Not for compressed ones.
+  StoredFile::Part map() const { return file_.map(entry_.position, entry_.bytes); }
+  // Checks the next chunk of map()'s bytes where they lie. Errors: BadFile.
+  void check_next(const unsigned char* bytes) { accept(bytes + done_, next_bytes()); }
+
+  // Puts the next chunk at to + done(). Errors: BadFile, IoError.
+  void read_next(unsigned char* to) {
+    const std::size_t wanted = next_bytes();
+    if (entry_.encoding == StoredEncoding::zstd) {
+      const auto* from = static_cast<const unsigned char*>(packed_.data());
+      const std::size_t taken = Zstd::decompress(to + done_, wanted, from + unpacked_, entry_.stored_bytes - unpacked_);
+      if (taken == 0) damaged("is damaged: it holds no zstd frame of " + std::to_string(wanted) + " bytes for them");
+      unpacked_ += taken;
+    } else if (file_.read(to + done_, wanted, entry_.position + done_) != wanted) {
+      damaged("was truncated meanwhile");
+    }
+    accept(to + done_, wanted);
+  }
+
+ private:
+  std::size_t next_bytes() const { return std::min(entry_.bytes - done_, ChunkedChecksum::chunk_bytes); }
+  [[noreturn]] void damaged(const std::string& problem) const {
+    folder_.bad(name_, entry_, problem + " (bytes " + std::to_string(done_) + " to " + std::to_string(done_ + next_bytes()) + " of the tensor)");
+  }
+  void accept(const unsigned char* bytes, std::size_t count) {
+    if (verify_ && xxh64(bytes, count) != entry_.checksums[done_ / ChunkedChecksum::chunk_bytes]) damaged("is damaged: the checksum does not match");
+    // Reading any other byte as a bool would be undefined, and a checksum does not tell who wrote it.
+    if (entry_.dtype == DType::boolean && std::any_of(bytes, bytes + count, [](unsigned char byte) { return byte > 1; }))
+      damaged("holds a bool that is neither 0 nor 1");
+    done_ += count;
+    if (done_ == entry_.bytes) folder_.set_verified(entry_);
+  }
+
+  StoreFolder& folder_;
+  std::string name_;
+  StoredTensor entry_;
+  StoredFile file_;
+  StoredFile::Part packed_;
+  std::size_t unpacked_ = 0;
+  std::size_t done_ = 0;
+  bool verify_;
+};
+}  // namespace detail
+
+// One thread calls advance(), finish() or run(); any other may meanwhile use rows(). Destroying it before the end cancels
+// the rest. The store must outlive it; the tensors need neither.
+template <Element T> class ProgressiveLoad {
+ public:
+  explicit ProgressiveLoad(detail::ChunkReader reader) : reader_(std::move(reader)), total_(reader_.entry().bytes) {
+    Layout layout = contiguous_layout(reader_.entry().shape);
+    BlockRef block;
+    if (reader_.entry().encoding == StoredEncoding::raw) {
+      StoredFile::Part part = reader_.map();
+      layout.offset = static_cast<std::ptrdiff_t>(part.offset / sizeof(T));
+      bytes_ = static_cast<const unsigned char*>(part.data());
+      block = std::move(part.block);
+    } else {
+      const Allocation room = Mapped::anonymous(total_);
+      bytes_ = unpacked_ = static_cast<unsigned char*>(room.data);
+      block = BlockRef::adopt(Mapped{.from_file = false}, room);
+    }
+    tensor_ = SharedTensor<T, Mapped>(std::move(block), layout);
+    row_bytes_ = tensor_.rank() == 0 || tensor_.shape()[0] == 0 ? 0 : total_ / tensor_.shape()[0];
+  }
+
+  const Shape& shape() const { return tensor_.shape(); }
+  std::size_t total_bytes() const { return total_; }
+  // Bytes that have been read and found good.
+  std::size_t done_bytes() const { return done_.load(std::memory_order_acquire); }
+  // How many indices of the first axis are there with all their elements.
+  std::size_t ready_rows() const {
+    if (tensor_.rank() == 0) return 0;
+    return row_bytes_ == 0 ? tensor_.shape()[0] : done_bytes() / row_bytes_;
+  }
+  // Those, as a tensor. Errors: ShapeError where the tensor has no axis.
+  SharedTensor<T, Mapped> rows() const { return tensor_.slice(0, 0, static_cast<std::ptrdiff_t>(ready_rows())); }
+
+  // Reads the next chunk (ChunkedChecksum::chunk_bytes). False, and nothing done, at the end.
+  // Errors: BadFile where its checksum does not match: rows() stay as they were. IoError.
+  bool advance() {
+    if (reader_.done() == total_) return false;
+    if (unpacked_ == nullptr) reader_.check_next(bytes_);
+    else reader_.read_next(unpacked_);
+    done_.store(reader_.done(), std::memory_order_release);
+    return true;
+  }
+  // Reads the rest and returns the whole tensor. Errors: BadFile, IoError.
+  SharedTensor<T, Mapped> finish() {
+    while (advance()) continue;
+    return tensor_;
+  }
+  // The same, calling progress(*this) after each chunk; where that returns false it stops, and returns nothing.
+  // A later call goes on. Errors: BadFile, IoError.
+  template <class Progress> std::optional<SharedTensor<T, Mapped>> run(Progress&& progress) {
+    while (advance())
+      if (!progress(static_cast<const ProgressiveLoad&>(*this))) return std::nullopt;
+    return tensor_;
+  }
+
+ private:
+  detail::ChunkReader reader_;
+  std::size_t total_;
+  std::size_t row_bytes_ = 0;
+  SharedTensor<T, Mapped> tensor_;
+  const unsigned char* bytes_ = nullptr;
+  unsigned char* unpacked_ = nullptr;
+  std::atomic<std::size_t> done_{0};
 };
 
 }  // namespace cotenant
@@ -4427,6 +7255,14 @@ class AtomicFile {
 #define COTENANT_FILES_SAFETENSORS_WRITER_HPP
 
 namespace cotenant {
+
+// Where write() put one tensor.
+struct WrittenTensor {
+  std::string name;
+  std::size_t position = 0;              // bytes from the start of the file
+  std::size_t bytes = 0;
+  std::vector<std::uint64_t> checksums;  // as ChunkedChecksum makes them
+};
 
 // Holds handles until write(): no element is copied before. Element sizes fall along the file, so every tensor lies at
 // a multiple of its element size; the data section begins at a multiple of a cache line.
@@ -4445,7 +7281,7 @@ class SafetensorsWriter {
     for (const Entry& entry : entries_)
       if (entry.name == name) raise<AlreadyRegistered>("a tensor '" + name + "' is in this file already");
     entries_.push_back({std::move(name), type_name(dtype_of<T>), sizeof(T), tensor.shape(), tensor.bytes(),
-                        [tensor](AtomicFile& file) { write_elements(file, tensor.view()); }});
+                        [tensor](Output& out) { write_row_major(out, tensor.view()); }});
   }
   // Errors: InvalidArgument where one is not UTF-8.
   void set_metadata(std::string key, std::string value) {
@@ -4454,35 +7290,56 @@ class SafetensorsWriter {
     metadata_.insert_or_assign(std::move(key), std::move(value));
   }
 
-  // The file appears complete or not at all. Errors: IoError; InvalidArgument where the header would be too long.
-  void write(const std::filesystem::path& path) const {
-    std::vector<const Entry*> order;
-    for (const Entry& entry : entries_) order.push_back(&entry);
-    std::sort(order.begin(), order.end(),
-              [](const Entry* a, const Entry* b) { return a->element_bytes != b->element_bytes ? a->element_bytes > b->element_bytes : a->name < b->name; });
-    std::string header = make_header(order);
-    // Spaces after the JSON are the format's own padding.
-    constexpr std::size_t line = HeapCache::alignment;
-    header.resize((8 + header.size() + line - 1) / line * line - 8, ' ');
-    if (header.size() > SafetensorsFile::max_header_bytes)
-      raise<InvalidArgument>("the names of these tensors need " + std::to_string(header.size()) + " bytes, more than a header may have");
-    AtomicFile file(path);
+  // The file appears complete or not at all; says where in it each tensor lies, in that order.
+  // Errors: IoError; InvalidArgument where the header would be too long.
+  std::vector<WrittenTensor> write(const std::filesystem::path& path, AtomicFile::Durability durability = AtomicFile::Durability::durable) const {
+    const std::vector<const Entry*> order = file_order();
+    const std::string header = make_header(order);
+    AtomicFile file(path, durability);
     unsigned char length[8];
     for (int i = 0; i < 8; ++i) length[i] = static_cast<unsigned char>(static_cast<std::uint64_t>(header.size()) >> (8 * i));
     file.write(length, sizeof length);
     file.write(header);
-    for (const Entry* entry : order) entry->write(file);
+    std::vector<WrittenTensor> written;
+    std::size_t position = sizeof length + header.size();
+    Output out{file, {}};
+    for (const Entry* entry : order) {
+      entry->write(out);
+      written.push_back({entry->name, position, entry->bytes, out.checksum.take()});
+      position += entry->bytes;
+    }
     file.commit();
+    return written;
+  }
+  // The size of the file that write() would make now.
+  std::size_t file_bytes() const {
+    std::size_t bytes = 8 + make_header(file_order()).size();
+    for (const Entry& entry : entries_) bytes = checked_add(bytes, entry.bytes, "the size of the file");
+    return bytes;
   }
 
  private:
+  struct Output {
+    AtomicFile& file;
+    ChunkedChecksum checksum;
+    void write(const void* data, std::size_t bytes) {
+      // In pieces that are still in a core's cache when they are read the second time.
+      constexpr std::size_t piece = std::size_t{256} << 10;
+      for (const auto* at = static_cast<const char*>(data); bytes != 0;) {
+        const std::size_t taken = std::min(bytes, piece);
+        checksum.update(at, taken);
+        file.write(at, taken);
+        at += taken, bytes -= taken;
+      }
+    }
+  };
   struct Entry {
     std::string name;
     std::string_view type;
     std::size_t element_bytes;
     Shape shape;
     std::size_t bytes;
-    std::function<void(AtomicFile&)> write;
+    std::function<void(Output&)> write;
   };
 
   static std::string_view type_name(DType dtype) {
@@ -4495,6 +7352,13 @@ class SafetensorsWriter {
       if (!decoded.valid) raise<InvalidArgument>("a name or metadata of a safetensors file must be UTF-8, but byte " + std::to_string(at) + " of it is not");
       at += decoded.length;
     }
+  }
+  std::vector<const Entry*> file_order() const {
+    std::vector<const Entry*> order;
+    for (const Entry& entry : entries_) order.push_back(&entry);
+    std::sort(order.begin(), order.end(),
+              [](const Entry* a, const Entry* b) { return a->element_bytes != b->element_bytes ? a->element_bytes > b->element_bytes : a->name < b->name; });
+    return order;
   }
   std::string make_header(const std::vector<const Entry*>& order) const {
     JsonWriter json;
@@ -4511,21 +7375,2299 @@ class SafetensorsWriter {
       json.end_array().key("data_offsets").begin_array().value(at).value(at + entry->bytes).end_array().end_object();
       at += entry->bytes;
     }
-    return json.end_object().take();
-  }
-
-  template <class T> static void write_elements(AtomicFile& file, const View<const T>& view) {
-    if (view.size() == 0) return;
-    if (view.contiguous()) return file.write(view.data(), view.size() * sizeof(T));
-    if (view.rank() > 1) {
-      for (std::size_t i = 0; i < view.shape(0); ++i) write_elements(file, view.with(select(view.layout(), 0, static_cast<std::ptrdiff_t>(i))));
-      return;
-    }
-    for (std::size_t i = 0; i < view.shape(0); ++i) file.write(&view(i), sizeof(T));
+    std::string header = json.end_object().take();
+    // Spaces after the JSON are the format's own padding.
+    constexpr std::size_t line = HeapCache::alignment;
+    header.resize((8 + header.size() + line - 1) / line * line - 8, ' ');
+    if (header.size() > SafetensorsFile::max_header_bytes)
+      raise<InvalidArgument>("the names of these tensors need " + std::to_string(header.size()) + " bytes, more than a header may have");
+    return header;
   }
 
   std::vector<Entry> entries_;
   std::map<std::string, std::string> metadata_;
+};
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/files/store_options.hpp ----
+// What a TensorStore is told: how large it may become, how durable a commit is; and what commits and sweeps answer.
+#ifndef COTENANT_FILES_STORE_OPTIONS_HPP
+#define COTENANT_FILES_STORE_OPTIONS_HPP
+
+namespace cotenant {
+
+// What a commit does that would make the files take more than StoreOptions::max_bytes.
+enum class WhenFull {
+  refuse,        // BudgetExceeded; nothing changes
+  sweep_oldest,  // removes the files that were used longest ago, until it fits; BudgetExceeded where it fits not even alone
+};
+
+struct StoreOptions {
+  static constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
+
+  // What the files of tensors may take together, as every process that writes says for itself.
+  std::size_t max_bytes = unlimited;
+  WhenFull when_full = WhenFull::refuse;
+  // What sweep() removes.
+  std::chrono::seconds unused_for = std::chrono::hours(7 * 24);
+  // False: a commit is complete or absent after a crash of the process, but a power failure may damage it. For what
+  // is only moved out of memory while the program runs; saves four waits for the disk per commit.
+  bool durable = true;
+  // False: load() believes that the disk gives back what was written, and reads nothing before it is used.
+  bool verify = true;
+  // The time of last use; the system's clock where empty. Called from any thread; must not throw.
+  std::function<std::chrono::system_clock::time_point()> clock = {};
+
+  std::chrono::system_clock::time_point now() const { return clock ? clock() : std::chrono::system_clock::now(); }
+};
+
+struct CommitResult {
+  std::size_t tensors = 0;         // stored by this commit
+  std::size_t bytes = 0;           // of the file that it wrote
+  std::vector<std::string> swept;  // names that had to make room: WhenFull::sweep_oldest
+};
+
+struct SweepResult {
+  std::vector<std::string> removed;
+  std::size_t freed_bytes = 0;  // of files, those that a dead process left included
+};
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/files/store_lock.hpp ----
+// StoreLock: one writer of a folder at a time, among threads and processes; a process that dies gives it up.
+#ifndef COTENANT_FILES_STORE_LOCK_HPP
+#define COTENANT_FILES_STORE_LOCK_HPP
+
+#if !defined(_WIN32)
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#endif
+
+namespace cotenant {
+
+// Holds an exclusive flock() on the file "lock" in a folder; others wait for it. The system ends it with the process.
+class StoreLock {
+ public:
+  // Waits until the lock is free. Errors: IoError (a folder that cannot be written to, for one); Unsupported on Windows.
+  explicit StoreLock(const std::filesystem::path& folder) {
+#if defined(_WIN32)
+    raise<Unsupported>("a tensor store needs POSIX file locks, which this system lacks: '" + folder.string() + "'");
+#else
+    const std::filesystem::path path = folder / "lock";
+    for (;;) {
+      descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+      if (descriptor_ < 0) fail("open", path);
+      int status = 0;
+      do status = ::flock(descriptor_, LOCK_EX);
+      while (status != 0 && errno == EINTR);
+      if (status != 0) fail("lock", path);
+      // Someone may have removed the file while we waited: then its lock excludes nobody.
+      struct ::stat held {}, named {};
+      if (::fstat(descriptor_, &held) == 0 && ::stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino && held.st_dev == named.st_dev) break;
+      ::close(descriptor_);
+    }
+    char mark = 0;
+    previous_died_ = ::pread(descriptor_, &mark, 1, 0) == 1 && mark == busy;
+    set(busy);
+#endif
+  }
+  StoreLock(const StoreLock&) = delete;
+  StoreLock& operator=(const StoreLock&) = delete;
+  ~StoreLock() {
+#if !defined(_WIN32)
+    set(idle);
+    ::close(descriptor_);
+#endif
+  }
+
+  // Whether the process that held it last ended without giving it up: it may have left files that nobody needs.
+  bool previous_died() const { return previous_died_; }
+
+ private:
+  static constexpr char busy = '1', idle = '0';
+#if !defined(_WIN32)
+  // A mark that could not be written costs nothing but a later search for such files.
+  void set(char mark) const {
+    if (::pwrite(descriptor_, &mark, 1, 0) != 1) return;
+  }
+  [[noreturn]] void fail(const char* action, const std::filesystem::path& path) const {
+    const int reason = errno;
+    if (descriptor_ >= 0) ::close(descriptor_);
+    raise<IoError>("cannot " + std::string(action) + " '" + path.string() + "': " + std::strerror(reason));
+  }
+  int descriptor_ = -1;
+#endif
+  bool previous_died_ = false;
+};
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/files/store_writer.hpp ----
+// StoreWriter: the writing side of a TensorStore: one commit at a time, all of it or nothing.
+#ifndef COTENANT_FILES_STORE_WRITER_HPP
+#define COTENANT_FILES_STORE_WRITER_HPP
+
+#if !defined(_WIN32)
+#include <fcntl.h>
+#include <unistd.h>
+#endif
+
+namespace cotenant::detail {
+
+class StoreWriter {
+ public:
+  // A tensor of any type on its way to the disk.
+  struct Item {
+    DType dtype;
+    Shape shape;
+    std::function<void(SafetensorsWriter&)> add;
+  };
+  using Batch = std::map<std::string, Item>;
+
+  // Errors: InvalidArgument where it cannot be stored under this name.
+  template <Element T, Storage S> static Item item(const std::string& name, const SharedTensor<T, S>& tensor) {
+    Item made{dtype_of<T>, tensor.shape(), {}};
+    if constexpr (std::same_as<T, i4x2>) {
+      // Safetensors has no type for packed pairs; the manifest says what the bytes are.
+      if (!tensor) raise<InvalidArgument>("cannot store '" + name + "': it is an empty handle");
+      made.add = [name, bytes = SharedTensor<std::uint8_t, S>(tensor.block(), tensor.layout())](SafetensorsWriter& writer) { writer.add(name, bytes); };
+    } else {
+      made.add = [name, tensor](SafetensorsWriter& writer) { writer.add(name, tensor); };
+    }
+    SafetensorsWriter trial;
+    made.add(trial);
+    return made;
+  }
+
+  StoreWriter(StoreFolder& folder, const StoreOptions& options) : folder_(folder), options_(options) {}
+
+  CommitResult store(const Batch& batch) {
+    CommitResult result;
+    change([&](Manifest& next, NewFiles& files) {
+      SafetensorsWriter writer;
+      for (const auto& [name, item] : batch) {
+        item.add(writer);
+        next.tensors.erase(name);
+      }
+      next.drop_unused_files();
+      result.swept = make_room(next, writer.file_bytes());
+      const std::string file = files.write(next, writer, options_.now());
+      for (WrittenTensor& written : files.written) {
+        const Item& item = batch.at(written.name);
+        next.tensors[written.name] = {item.dtype, item.shape, written.bytes, file, written.position, written.bytes, StoredEncoding::raw, std::move(written.checksums)};
+      }
+      result.tensors = batch.size();
+      result.bytes = next.files.at(file);
+      return true;
+    });
+    return result;
+  }
+
+  std::vector<std::string> remove(const std::vector<std::string>& names) {
+    std::vector<std::string> removed;
+    const auto present = folder_.manifest();
+    if (std::none_of(names.begin(), names.end(), [&](const std::string& name) { return present->tensors.count(name) != 0; })) return removed;
+    change([&](Manifest& next, NewFiles&) {
+      for (const std::string& name : names)
+        if (next.tensors.erase(name) != 0) removed.push_back(name);
+      return !removed.empty();
+    });
+    return removed;
+  }
+
+  SweepResult sweep(std::chrono::seconds unused_for) {
+    SweepResult result;
+    std::error_code error;
+    if (!std::filesystem::exists(folder_.path(), error)) return result;
+    result.freed_bytes = change([&](Manifest& next, NewFiles&) {
+      const StoredFile::Time now = options_.now();
+      for (const auto& [file, bytes] : next.files)
+        if (now - last_used(file) > unused_for) erase_file(next, file, result.removed);
+      return !result.removed.empty();
+    }, true);
+    return result;
+  }
+
+  std::vector<std::string> compress(std::chrono::seconds unused_for) {
+    if (!Zstd::available) raise<Unsupported>("this program was built without zstd: define COTENANT_ZSTD and link libzstd to compress a store");
+    std::vector<std::string> compressed;
+    // A commit per file: a large store needs room for one of them, and what is done is done.
+    const auto present = folder_.manifest();
+    for (const auto& entry : present->files) {
+      const StoredFile::Time used = last_used(entry.first);
+      if (options_.now() - used <= unused_for) continue;
+      change([&](Manifest& next, NewFiles& files) { return compress_file(next, files, entry.first, used, compressed); });
+    }
+    return compressed;
+  }
+
+ private:
+  // Files of a commit that is not complete yet: removed again unless keep() says that it is.
+  struct NewFiles {
+    const StoreWriter& owner;
+    std::vector<std::filesystem::path> paths;
+    std::vector<WrittenTensor> written;
+
+    ~NewFiles() {
+      std::error_code ignored;
+      for (const std::filesystem::path& path : paths) std::filesystem::remove(path, ignored);
+    }
+    void keep() { paths.clear(); }
+
+    // Writes a file of its own, and enters it with its size. Returns its name.
+    std::string write(Manifest& next, const SafetensorsWriter& writer, StoredFile::Time used) {
+      // The number never comes again in one manifest; chance tells apart what two lives of a folder called alike.
+      std::random_device chance;
+      char name[64];
+      std::snprintf(name, sizeof name, "tensors-%08llx-%08x.safetensors", static_cast<unsigned long long>(next.generation + 1), static_cast<unsigned>(chance()));
+      const std::filesystem::path path = owner.folder_.path() / name;
+      paths.push_back(path);
+      written = writer.write(path, owner.durability());
+      if (const auto file = StoredFile::open(path)) file->set_last_used(used);
+      next.files[name] = writer.file_bytes();
+      return name;
+    }
+  };
+
+  AtomicFile::Durability durability() const { return options_.durable ? AtomicFile::Durability::durable : AtomicFile::Durability::not_durable; }
+
+  // Runs edit(next manifest, new files) as the only writer; commits where it returns true. Returns the bytes of the files
+  // that were removed.
+  template <class Edit> std::size_t change(Edit edit, bool search_strays = false) {
+    const std::lock_guard writer(mutex_);
+    make_folder(folder_.path());
+    const StoreLock lock(folder_.path());
+    const std::shared_ptr<const Manifest> before = folder_.manifest();
+    std::size_t freed = 0;
+    if (search_strays || !searched_ || lock.previous_died()) freed += remove_strays(*before);
+    searched_ = true;
+    Manifest next = *before;
+    NewFiles files{*this, {}, {}};
+    if (!edit(next, files)) return freed;
+    next.drop_unused_files();
+    ++next.generation;
+    const std::string text = next.text();
+    AtomicFile file(folder_.manifest_path(), durability());
+    file.write(text);
+    file.commit();
+    files.keep();
+    const std::shared_ptr<const Manifest> after = folder_.set(std::move(next), text);
+    std::error_code ignored;
+    for (const auto& [name, bytes] : before->files)
+      if (after->files.count(name) == 0 && std::filesystem::remove(folder_.path() / name, ignored)) freed += bytes;
+    return freed;
+  }
+
+  // Every level that is missing, each made durable in the one above.
+  void make_folder(const std::filesystem::path& path) const {
+    std::error_code error, ignored;
+    if (path.empty() || std::filesystem::is_directory(path, ignored)) return;
+    const std::filesystem::path above = path.parent_path();
+    if (above != path) make_folder(above);
+    std::filesystem::create_directory(path, error);
+    if (error && !std::filesystem::is_directory(path, ignored)) raise<IoError>("cannot make the folder '" + path.string() + "' of a tensor store: " + error.message());
+#if !defined(_WIN32)
+    const int descriptor = options_.durable ? ::open(above.empty() ? "." : above.c_str(), O_RDONLY | O_CLOEXEC) : -1;
+    if (descriptor < 0) return;
+    static_cast<void>(::fsync(descriptor));
+    ::close(descriptor);
+#endif
+  }
+
+  // Under the lock nobody else writes: a temporary file, or one that no manifest names, is what a dead process left.
+  std::size_t remove_strays(const Manifest& manifest) const {
+    std::size_t freed = 0;
+    std::error_code error;
+    std::vector<std::filesystem::path> strays;
+    for (std::filesystem::directory_iterator at(folder_.path(), error), end; !error && at != end; at.increment(error)) {
+      const std::string name = at->path().filename().string();
+      const bool temporary = name.find(".tmp") != std::string::npos &&
+                             (name.rfind(Manifest::file_prefix, 0) == 0 || name.rfind(std::string(Manifest::file_name) + ".tmp", 0) == 0);
+      if (temporary || (Manifest::is_file_name(name) && manifest.files.count(name) == 0)) strays.push_back(at->path());
+    }
+    for (const std::filesystem::path& path : strays) {
+      const auto bytes = std::filesystem::file_size(path, error);
+      if (const bool known = !error; std::filesystem::remove(path, error) && known) freed += static_cast<std::size_t>(bytes);
+    }
+    return freed;
+  }
+
+  // The distant past where the file is gone.
+  StoredFile::Time last_used(const std::string& file) const {
+    const auto opened = StoredFile::open(folder_.path() / file);
+    return opened ? opened->last_used() : StoredFile::Time{};
+  }
+  static void erase_file(Manifest& manifest, const std::string& file, std::vector<std::string>& names) {
+    for (auto at = manifest.tensors.begin(); at != manifest.tensors.end();) {
+      if (at->second.file == file) {
+        names.push_back(at->first);
+        at = manifest.tensors.erase(at);
+      } else {
+        ++at;
+      }
+    }
+  }
+
+  // Returns the names that had to go. Errors: BudgetExceeded.
+  std::vector<std::string> make_room(Manifest& next, std::size_t wanted) const {
+    std::vector<std::string> swept;
+    std::size_t taken = next.file_bytes();
+    const auto fits = [&] { return wanted <= options_.max_bytes && taken <= options_.max_bytes - wanted; };
+    if (fits()) return swept;
+    if (wanted > options_.max_bytes || options_.when_full == WhenFull::refuse)
+      raise<BudgetExceeded>("the store '" + folder_.path().string() + "' may take " + std::to_string(options_.max_bytes) + " bytes and holds " + std::to_string(taken) +
+                            ", so " + std::to_string(wanted) + " more do not fit. Remove tensors, raise max_bytes, or let WhenFull::sweep_oldest make room");
+    std::vector<std::pair<StoredFile::Time, std::string>> oldest;
+    for (const auto& [file, bytes] : next.files) oldest.emplace_back(last_used(file), file);
+    std::sort(oldest.begin(), oldest.end());
+    for (auto at = oldest.begin(); at != oldest.end() && !fits(); ++at) {
+      erase_file(next, at->second, swept);
+      taken -= next.files.at(at->second);
+    }
+    next.drop_unused_files();
+    return swept;
+  }
+
+  // Moves the tensors of a file that become smaller into a compressed one. False where none does.
+  bool compress_file(Manifest& next, NewFiles& files, const std::string& file, StoredFile::Time used, std::vector<std::string>& compressed) {
+    SafetensorsWriter writer;
+    std::vector<std::string> names;
+    const std::optional<StoredFile> opened = StoredFile::open(folder_.path() / file);
+    if (!opened) return false;
+    for (const auto& [name, entry] : next.tensors) {
+      if (entry.file != file || entry.encoding != StoredEncoding::raw || entry.bytes == 0) continue;
+      if (opened->bytes() < entry.position || opened->bytes() - entry.position < entry.bytes) continue;  // load() reports it
+      const StoredFile::Part part = opened->map(entry.position, entry.bytes);
+      if (const auto packed = pack(entry, static_cast<const unsigned char*>(part.data()))) {
+        writer.add(name, *packed);
+        names.push_back(name);
+      }
+    }
+    if (names.empty()) return false;
+    const std::string fresh = files.write(next, writer, used);
+    for (WrittenTensor& written : files.written) {
+      StoredTensor& entry = next.tensors.at(written.name);
+      entry.file = fresh;
+      entry.position = written.position;
+      entry.stored_bytes = written.bytes;
+      entry.encoding = StoredEncoding::zstd;
+    }
+    compressed.insert(compressed.end(), names.begin(), names.end());
+    return true;
+  }
+  // One frame per chunk; nothing where that gains less than an eighth, or the bytes are not those that were stored.
+  static std::optional<SharedTensor<std::uint8_t>> pack(const StoredTensor& entry, const unsigned char* from) {
+    std::vector<unsigned char> packed;
+    for (std::size_t at = 0; at < entry.bytes; at += ChunkedChecksum::chunk_bytes) {
+      const std::size_t count = std::min(ChunkedChecksum::chunk_bytes, entry.bytes - at), begin = packed.size();
+      if (xxh64(from + at, count) != entry.checksums[at / ChunkedChecksum::chunk_bytes]) return std::nullopt;
+      packed.resize(begin + Zstd::bound(count));
+      packed.resize(begin + Zstd::compress(packed.data() + begin, packed.size() - begin, from + at, count));
+      if (packed.size() > entry.bytes - entry.bytes / 8) return std::nullopt;
+    }
+    return cotenant::from(packed, {packed.size()});
+  }
+
+  StoreFolder& folder_;
+  const StoreOptions& options_;
+  std::mutex mutex_;
+  bool searched_ = false;
+};
+
+}  // namespace cotenant::detail
+
+#endif
+
+// ---- cotenant/files/store.hpp ----
+// TensorStore: a folder of tensors by name that survives crashes, damage and full disks, and that processes may share.
+#ifndef COTENANT_FILES_STORE_HPP
+#define COTENANT_FILES_STORE_HPP
+
+namespace cotenant {
+
+// Each commit writes one safetensors file with the tensors that it was given, then replaces manifest.json: whoever opens
+// the folder, also after a crash at any moment, finds either all of them or the state before. Readers never wait;
+// writers, of any process, wait for each other. A tensor that is replaced or removed keeps its bytes for who has loaded
+// it. One damaged file costs its own tensors only.
+//
+// Every function may be called from any number of threads at once.
+class TensorStore {
+ public:
+  // Touches nothing: the folder is made by the first commit, and one that may only be read can be loaded from.
+  explicit TensorStore(std::filesystem::path folder, StoreOptions options = {})
+      : options_(std::move(options)), folder_(std::move(folder)), writer_(folder_, options_) {}
+  TensorStore(const TensorStore&) = delete;
+  TensorStore& operator=(const TensorStore&) = delete;
+
+  const std::filesystem::path& folder() const { return folder_.path(); }
+
+  // ---- Writing. Errors of each: IoError (a full disk, a folder that may not be written to), BadFile (the manifest is
+  // ---- damaged); the store is then as it was.
+
+  // Stores one tensor of any layout, in row-major order, in place of any of that name; durable on return.
+  // Errors: also InvalidArgument (an empty tensor, a name that is reserved or not UTF-8); BudgetExceeded, see StoreOptions.
+  template <TensorLike X> CommitResult save(const std::string& name, const X& tensor) {
+    StoreWriter::Batch batch;
+    batch.emplace(name, StoreWriter::item(name, as_tensor(tensor)));
+    return writer_.store(batch);
+  }
+  // Holds a handle on the tensor until synchronize() stores it with others in one commit. Until then it is not part
+  // of the store, and its elements must not change. Errors: InvalidArgument.
+  template <TensorLike X> void put(const std::string& name, const X& tensor) {
+    auto item = StoreWriter::item(name, as_tensor(tensor));
+    const std::lock_guard lock(mutex_);
+    pending_.insert_or_assign(name, std::move(item));
+  }
+  // Tensors that were put() and wait for synchronize().
+  std::size_t pending() const {
+    const std::lock_guard lock(mutex_);
+    return pending_.size();
+  }
+  // All that was put(), in one commit: durable on return. After an error they wait on. Errors: also BudgetExceeded.
+  CommitResult synchronize() {
+    Returning batch{*this, {}};
+    {
+      const std::lock_guard lock(mutex_);
+      batch.items.swap(pending_);
+    }
+    if (batch.items.empty()) return {};
+    const CommitResult result = writer_.store(batch.items);
+    batch.items.clear();
+    return result;
+  }
+  // False where there is no such tensor.
+  bool remove(std::string_view name) { return !writer_.remove({std::string(name)}).empty(); }
+  // Returns the names that were there.
+  std::vector<std::string> remove(const std::vector<std::string>& names) { return writer_.remove(names); }
+  // Removes tensors that nobody has loaded or saved for so long, and files that a dead process left. Last use is known
+  // per file: tensors of one commit age together.
+  SweepResult sweep(std::chrono::seconds unused_for) { return writer_.sweep(unused_for); }
+  SweepResult sweep() { return sweep(options_.unused_for); }
+  // Compresses tensors that nobody has loaded or saved for so long, where that makes them smaller, and returns their names.
+  // Loading them copies and takes longer. Errors: also Unsupported without COTENANT_ZSTD.
+  std::vector<std::string> compress(std::chrono::seconds unused_for) { return writer_.compress(unused_for); }
+
+  // ---- Reading. Errors of each: BadFile, IoError, Unsupported where the manifest or a tensor cannot be read.
+
+  bool contains(std::string_view name) { return find(name).has_value(); }
+  std::vector<std::string> names() {
+    const auto manifest = folder_.manifest();
+    std::vector<std::string> result;
+    for (const auto& [name, entry] : manifest->tensors) result.push_back(name);
+    return result;
+  }
+  // What is known without reading the tensor; nothing where there is none.
+  std::optional<StoredTensor> find(std::string_view name) {
+    const auto manifest = folder_.manifest();
+    const auto found = manifest->tensors.find(name);
+    return found == manifest->tensors.end() ? std::nullopt : std::optional(found->second);
+  }
+  // The same. Errors: NotFound, with the nearest names.
+  StoredTensor info(std::string_view name) {
+    if (auto found = find(name)) return *std::move(found);
+    return folder_.open(name).entry;
+  }
+  // What the files take together.
+  std::size_t bytes() { return folder_.manifest()->file_bytes(); }
+
+  // The tensor as a view of its file, without a copy; only compressed ones are unpacked into memory. The first load of a
+  // tensor reads it all and checks it. Errors: NotFound, TypeError; BadFile (names the file and the tensor).
+  template <Element T> SharedTensor<T, Mapped> load(std::string_view name) {
+    detail::StoreFolder::OpenTensor opened = open<T>(name);
+    if (opened.entry.encoding != StoredEncoding::raw) return ProgressiveLoad<T>(chunks(name, std::move(opened))).finish();
+    const bool known = !options_.verify || folder_.verified(opened.entry);
+    if (!known || std::is_same_v<T, bool>) return ProgressiveLoad<T>(chunks(name, std::move(opened))).finish();
+    Layout layout = contiguous_layout(opened.entry.shape);
+    StoredFile::Part part = opened.file.map(opened.entry.position, opened.entry.bytes);
+    layout.offset = static_cast<std::ptrdiff_t>(part.offset / sizeof(T));
+    return SharedTensor<T, Mapped>(std::move(part.block), layout);
+  }
+  // A copy in new memory, checked on the way where it was not yet. Errors: as load(); OutOfMemory.
+  template <Element T, AllocatingStorage S = Heap> requires(S::host_accessible) SharedTensor<T, S> read(std::string_view name, S storage = {}) {
+    detail::ChunkReader reader = chunks(name, open<T>(name));
+    SharedTensor<T, S> tensor = empty<T>(reader.entry().shape, std::move(storage));
+    auto* to = reinterpret_cast<unsigned char*>(tensor.unchecked_view().data());
+    while (reader.done() != reader.entry().bytes) reader.read_next(to);
+    return tensor;
+  }
+  // The bytes of its elements, of whichever type, to memory that has room for exactly them.
+  // Errors: as load(); InvalidArgument where `bytes` is not their number.
+  void read_bytes(std::string_view name, void* to, std::size_t bytes) {
+    detail::ChunkReader reader = chunks(name, open_any(name));
+    if (bytes != reader.entry().bytes)
+      raise<InvalidArgument>("tensor '" + std::string(name) + "' in store '" + folder().string() + "' has " + std::to_string(reader.entry().bytes) + " bytes, but room was given for " +
+                             std::to_string(bytes));
+    while (reader.done() != bytes) reader.read_next(static_cast<unsigned char*>(to));
+  }
+  // The tensor piece by piece, its first rows usable before the last are read. Errors: as load().
+  template <Element T> ProgressiveLoad<T> load_progressively(std::string_view name) { return ProgressiveLoad<T>(chunks(name, open<T>(name))); }
+
+  // Reads and checks every tensor, and says which are damaged, each with the sentence that load() would raise.
+  // Needs exceptions: without them the first damaged one ends the program.
+  std::map<std::string, std::string> damaged() {
+    std::map<std::string, std::string> result;
+    for (const std::string& name : names()) {
+#if COTENANT_EXCEPTIONS
+      try {
+        check(name);
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::not_found) result.emplace(name, error.what());  // removed meanwhile
+      }
+#else
+      check(name);
+#endif
+    }
+    return result;
+  }
+
+ private:
+  using StoreWriter = detail::StoreWriter;
+  // Gives back what could not be stored, unless a newer tensor of that name was put meanwhile.
+  struct Returning {
+    TensorStore& store;
+    StoreWriter::Batch items;
+    ~Returning() {
+      if (items.empty()) return;
+      const std::lock_guard lock(store.mutex_);
+      store.pending_.merge(items);
+    }
+  };
+
+  detail::ChunkReader chunks(std::string_view name, detail::StoreFolder::OpenTensor opened) {
+    return detail::ChunkReader(folder_, std::string(name), std::move(opened), options_.verify);
+  }
+  template <Element T> detail::StoreFolder::OpenTensor open(std::string_view name) {
+    detail::StoreFolder::OpenTensor opened = open_any(name);
+    if (opened.entry.dtype != dtype_of<T>)
+      raise<TypeError>("tensor '" + std::string(name) + "' in store '" + folder().string() + "' holds " + std::string(to_string(opened.entry.dtype)) + ", not " +
+                       std::string(to_string(dtype_of<T>)) + ": ask for " + std::string(to_string(opened.entry.dtype)));
+    return opened;
+  }
+  detail::StoreFolder::OpenTensor open_any(std::string_view name) {
+    detail::StoreFolder::OpenTensor opened = folder_.open(name);
+    // Being read is not a write each time: once an hour is enough to tell days apart.
+    const StoredFile::Time now = options_.now();
+    if (now - opened.file.last_used() > std::chrono::hours(1)) opened.file.set_last_used(now);
+    return opened;
+  }
+  void check(const std::string& name) {
+    detail::ChunkReader reader(folder_, name, folder_.open(name), true);
+    std::vector<unsigned char> room;
+    StoredFile::Part part;
+    const bool raw = reader.entry().encoding == StoredEncoding::raw;
+    if (raw) part = reader.map();
+    else room.resize(reader.entry().bytes);
+    while (reader.done() != reader.entry().bytes) raw ? reader.check_next(static_cast<const unsigned char*>(part.data())) : reader.read_next(room.data());
+  }
+
+  StoreOptions options_;
+  detail::StoreFolder folder_;
+  StoreWriter writer_;
+  mutable std::mutex mutex_;
+  StoreWriter::Batch pending_;
+};
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/files/store_spill.hpp ----
+// StoreSpill: a manager's tensors that nobody uses, kept in a TensorStore until somebody does.
+#ifndef COTENANT_FILES_STORE_SPILL_HPP
+#define COTENANT_FILES_STORE_SPILL_HPP
+
+namespace cotenant {
+
+// Several managers and processes may use one folder: their keys differ. Each content is a file of its own under its key,
+// of the tensor's element type and shape where the bytes are those of one tensor, else plain bytes. What a process left
+// that died is removed once nobody has touched it for StoreOptions::unused_for, by the next one that begins.
+class StoreSpill final : public SpillTarget {
+ public:
+  // What is moved out of memory need not survive a power failure.
+  static StoreOptions default_options() {
+    StoreOptions options;
+    options.durable = false;
+    return options;
+  }
+  // A store that is full refuses, whatever the options say: what it holds is nowhere else. Errors: IoError, BadFile.
+  explicit StoreSpill(std::filesystem::path folder, StoreOptions options = default_options()) : store_(std::move(folder), refusing(std::move(options))) { store_.sweep(); }
+
+  TensorStore& store() { return store_; }
+
+  void save(const std::string& key, const void* data, std::size_t bytes, const SpillInfo& info) override {
+    // Nothing is written through them: a tensor of borrowed memory is how the store takes bytes.
+    auto* from = static_cast<unsigned char*>(const_cast<void*>(data));
+    // A bool would be checked for values that no bool has, and padding may hold any.
+    if (info.dtype != DType::boolean && checked_multiply(element_count(info.shape), size_of(info.dtype), "the number of bytes") == bytes) {
+      with_element(info.dtype, [&]<class T>(std::type_identity<T>) {
+        store_.save(key, borrow(std::span<T>(reinterpret_cast<T*>(from), bytes / sizeof(T)), info.shape));
+      });
+    } else {
+      store_.save(key, borrow(std::span<std::uint8_t>(from, bytes), {bytes}));
+    }
+  }
+  void load(const std::string& key, void* data, std::size_t bytes) override { store_.read_bytes(key, data, bytes); }
+  void erase(const std::string& key) noexcept override {
+#if COTENANT_EXCEPTIONS
+    try {
+      store_.remove(key);
+    } catch (const std::exception&) {
+      // It stays on the disk until it is swept.
+    }
+#else
+    store_.remove(key);
+#endif
+  }
+
+ private:
+  static StoreOptions refusing(StoreOptions options) {
+    options.when_full = WhenFull::refuse;
+    return options;
+  }
+  TensorStore store_;
+};
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/ipc/arena_manifest.hpp ----
+// ArenaManifest: which tensors lie where in memory that another process made, as text in that memory; nothing in it is trusted.
+#ifndef COTENANT_IPC_ARENA_MANIFEST_HPP
+#define COTENANT_IPC_ARENA_MANIFEST_HPP
+
+namespace cotenant {
+
+// One tensor as the manifest describes it. The layout's offset counts elements from the beginning of its part.
+struct ArenaTensor {
+  std::string name;
+  DType dtype = DType::f32;
+  Layout layout;
+  std::size_t part = 0;
+
+  // What the elements would need on their own.
+  std::size_t bytes() const { return element_count(layout.shape) * size_of(dtype); }
+};
+
+// Part 0 is the arena that the manifest itself lies in; parts 1, 2, … are files whose descriptors came with it.
+struct ArenaManifest {
+  std::vector<std::size_t> part_bytes;
+  std::vector<ArenaTensor> tensors;             // names are unique
+  std::map<std::string, std::string> metadata;  // what the producer wants to say beside: a configuration, a vocabulary
+};
+
+namespace detail {
+
+// An arena is a header of one cache line, the tensors, the manifest. The header, little-endian:
+//   0  "cotenant"    8  version    16  first byte of the manifest    24  bytes of the manifest    then zeros
+inline constexpr std::size_t arena_header_bytes = 64;
+inline constexpr std::uint32_t arena_version = 1;
+inline constexpr std::string_view arena_magic = "cotenant";
+
+// A model of a thousand tensors needs 200 KiB, and a tokenizer may come as metadata; beyond this it is an attack or garbage.
+inline constexpr std::size_t max_manifest_bytes = std::size_t{64} << 20;
+// Descriptors that one message may carry (SCM_MAX_FD of Linux).
+inline constexpr std::size_t max_parts = 253;
+inline constexpr std::size_t max_name_bytes = 4096;
+
+inline void put_little_endian(unsigned char* to, std::uint64_t value, std::size_t bytes) {
+  for (std::size_t i = 0; i < bytes; ++i) to[i] = static_cast<unsigned char>(value >> (8 * i));
+}
+inline std::uint64_t get_little_endian(const unsigned char* from, std::size_t bytes) {
+  std::uint64_t value = 0;
+  for (std::size_t i = bytes; i-- > 0;) value = value << 8 | from[i];
+  return value;
+}
+
+struct ArenaHeader {
+  std::size_t manifest_first = arena_header_bytes;
+  std::size_t manifest_bytes = 0;
+};
+
+inline void write_arena_header(unsigned char* to, const ArenaHeader& header) {
+  std::memset(to + arena_magic.size(), 0, arena_header_bytes - arena_magic.size());
+  put_little_endian(to + 8, arena_version, 4);
+  put_little_endian(to + 16, header.manifest_first, 8);
+  put_little_endian(to + 24, header.manifest_bytes, 8);
+  std::memcpy(to, arena_magic.data(), arena_magic.size());
+}
+
+// Errors: BadFile; Unsupported for another version. `source` begins every message.
+inline ArenaHeader read_arena_header(std::string_view arena, const std::string& source) {
+  const auto bad = [&](const std::string& problem) { raise<BadFile>(source + " is not a valid arena: " + problem); };
+  if (arena.size() < arena_header_bytes) bad("it has " + std::to_string(arena.size()) + " bytes, fewer than the 64 of its header");
+  if (arena.substr(0, arena_magic.size()) != arena_magic) bad("it does not begin with 'cotenant'");
+  unsigned char bytes[arena_header_bytes];
+  std::memcpy(bytes, arena.data(), arena_header_bytes);
+  const std::uint64_t version = get_little_endian(bytes + 8, 4), first = get_little_endian(bytes + 16, 8), size = get_little_endian(bytes + 24, 8);
+  if (version != arena_version)
+    raise<Unsupported>(source + " has format " + std::to_string(version) + ", but this program reads format " + std::to_string(arena_version) +
+                       ": build both with the same cotenant");
+  if (size > max_manifest_bytes)
+    bad("its manifest claims " + std::to_string(size) + " bytes, more than the " + std::to_string(max_manifest_bytes) + " allowed");
+  if (first < arena_header_bytes || first > arena.size() || size > arena.size() - first)
+    bad("its manifest of " + std::to_string(size) + " bytes from byte " + std::to_string(first) + " does not lie inside its " + std::to_string(arena.size()));
+  return {static_cast<std::size_t>(first), static_cast<std::size_t>(size)};
+}
+
+inline std::optional<DType> find_dtype(std::string_view name) {
+  for (std::size_t i = 0; i < dtype_count; ++i)
+    if (to_string(static_cast<DType>(i)) == name) return static_cast<DType>(i);
+  return std::nullopt;
+}
+
+inline std::string write_manifest(const ArenaManifest& manifest) {
+  JsonWriter json;
+  json.begin_object().key("files").begin_array();
+  for (std::size_t i = 1; i < manifest.part_bytes.size(); ++i) json.value(manifest.part_bytes[i]);
+  json.end_array().key("tensors").begin_array();
+  for (const ArenaTensor& tensor : manifest.tensors) {
+    json.begin_object().member("name", tensor.name).member("dtype", to_string(tensor.dtype)).key("shape").begin_array();
+    for (const std::size_t extent : tensor.layout.shape) json.value(extent);
+    json.end_array().key("strides").begin_array();
+    for (const std::ptrdiff_t stride : tensor.layout.strides) json.value(stride);
+    json.end_array().member("part", tensor.part).member("offset", tensor.layout.offset).member("bytes", tensor.bytes()).end_object();
+  }
+  json.end_array().key("metadata").begin_object();
+  for (const auto& [key, text] : manifest.metadata) json.member(key, text);
+  return json.end_object().end_object().take();
+}
+
+// One tensor of a manifest; `part_bytes` is how much room each part has.
+// Errors: BadFile, ShapeError where the layout reaches outside its part.
+inline ArenaTensor read_arena_tensor(const json::Value& value, const std::string& path, const std::vector<std::size_t>& part_bytes) {
+  constexpr auto most = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max());
+  const json::Field field(value, path);
+  ArenaTensor tensor;
+  tensor.name = field["name"].string();
+  if (tensor.name.empty() || tensor.name.size() > max_name_bytes)
+    raise<BadFile>(field["name"].path() + " has " + std::to_string(tensor.name.size()) + " bytes, but must have 1 to " + std::to_string(max_name_bytes));
+  const json::Field named(value, path + " '" + tensor.name + "'");
+  const auto dtype = find_dtype(named["dtype"].string());
+  if (!dtype) raise<BadFile>(named["dtype"].path() + " is '" + named["dtype"].string() + "', which is no element type of cotenant's");
+  tensor.dtype = *dtype;
+  const json::Array &shape = named["shape"].array(), &strides = named["strides"].array();
+  if (shape.size() > max_rank || strides.size() != shape.size())
+    raise<BadFile>(named.path() + " has " + std::to_string(shape.size()) + " dimensions and " + std::to_string(strides.size()) +
+                   " strides, but should have as many of both, at most " + std::to_string(max_rank));
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    tensor.layout.shape.append(json::Field(shape[axis], named["shape"].path()).size(0, most));
+    const std::int64_t stride = json::Field(strides[axis], named["strides"].path()).integer();
+    if (static_cast<std::ptrdiff_t>(stride) != stride) raise<BadFile>(named["strides"].path() + " has a stride beyond any address");
+    tensor.layout.strides.append(static_cast<std::ptrdiff_t>(stride));
+  }
+  tensor.part = named["part"].size(0, part_bytes.size() - 1);
+  tensor.layout.offset = static_cast<std::ptrdiff_t>(named["offset"].size(0, most));
+  // No product of dimensions may overflow, whatever comes later; the limits of the part are those of the tensor that is made of this.
+  const std::size_t bytes = checked_multiply(element_count(tensor.layout.shape), size_of(tensor.dtype), "the number of bytes");
+  tensor.layout = check_bounds(tensor.layout, part_bytes[tensor.part] / size_of(tensor.dtype));
+  if (named["bytes"].size(0, most) != bytes)
+    raise<BadFile>(named.path() + " of " + std::string(to_string(tensor.dtype)) + " and shape " + to_string(tensor.layout.shape) + " needs " +
+                   std::to_string(bytes) + " bytes, but says " + std::to_string(named["bytes"].size(0, most)));
+  return tensor;
+}
+
+// The manifest of an arena, read from text that is this process's own; `data_bytes` is where the arena's tensors must end.
+// Errors: BadFile; ShapeError where a tensor reaches outside its part.
+inline ArenaManifest read_manifest(std::string_view text, std::size_t data_bytes, const std::string& source) {
+  const json::Value value = json::parse(text, source);
+  const json::Field root(value, source);
+  ArenaManifest manifest;
+  manifest.part_bytes.push_back(data_bytes);
+  const json::Array& files = root["files"].array();
+  if (files.size() >= max_parts) raise<BadFile>(root["files"].path() + " names " + std::to_string(files.size()) + " files, more than a message can carry");
+  for (const json::Value& bytes : files)
+    manifest.part_bytes.push_back(json::Field(bytes, root["files"].path()).size(0, static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max())));
+  std::vector<std::string_view> names;
+  const json::Array& tensors = root["tensors"].array();
+  manifest.tensors.reserve(tensors.size());  // names point into them
+  const std::string path = source + ": tensor";
+  for (const json::Value& tensor : tensors) {
+    manifest.tensors.push_back(read_arena_tensor(tensor, path, manifest.part_bytes));
+    names.push_back(manifest.tensors.back().name);
+  }
+  std::sort(names.begin(), names.end());
+  const auto twice = std::adjacent_find(names.begin(), names.end());
+  if (twice != names.end()) raise<BadFile>(source + " names the tensor '" + std::string(*twice) + "' twice");
+  for (const json::Member& member : root["metadata"].object().members())
+    manifest.metadata.emplace(member.key, json::Field(member.value, root["metadata"].path() + "." + member.key).string());
+  return manifest;
+}
+
+// The same, from the whole arena. The text is copied first: whoever can write to an unsealed arena cannot change what was checked.
+inline ArenaManifest read_arena(std::string_view arena, const std::string& source) {
+  const ArenaHeader header = read_arena_header(arena, source);
+  const std::string text(arena.substr(header.manifest_first, header.manifest_bytes));
+  return read_manifest(text, header.manifest_first, "the manifest of " + source);
+}
+
+}  // namespace detail
+}  // namespace cotenant
+
+#endif
+#if ((defined(__linux__)))
+
+// ---- cotenant/ipc/handshake.hpp ----
+// The two messages that a consumer and a producer of shared tensors exchange: who I am, and here is the memory.
+#ifndef COTENANT_IPC_HANDSHAKE_HPP
+#define COTENANT_IPC_HANDSHAKE_HPP
+
+namespace cotenant::detail {
+
+// A message is one packet: "cotenant", then little-endian words of 32 bits (version, and what follows), then text that fills the
+// rest. Both sides say their version first, so that programs of different versions part with a sentence, not with garbage.
+inline constexpr std::uint32_t handshake_version = 1;
+inline constexpr std::size_t max_message_bytes = 1024;
+// What a message's text is cut to, so that it stays below the limit with room for later words.
+inline constexpr std::size_t max_message_text = 512;
+
+// consumer -> producer: version, text = the name of the model that attaches.
+struct Hello {
+  std::uint32_t version = handshake_version;
+  std::string model;
+};
+// producer -> consumer: version, status, number of descriptors that come with it, text = why not.
+struct Welcome {
+  std::uint32_t version = handshake_version;
+  bool accepted = true;
+  std::uint32_t descriptors = 0;
+  std::string reason;
+};
+
+// Text of a peer that may be printed: at most max_message_text bytes of UTF-8, no control characters.
+inline std::string printable(std::string_view text) {
+  std::string result;
+  for (std::size_t at = 0; at < text.size();) {
+    const DecodedCodePoint decoded = decode_utf8(text, at);
+    std::string letter;
+    append_utf8(letter, decoded.code_point < 0x20 || decoded.code_point == 0x7F ? replacement_character : decoded.code_point);
+    if (result.size() + letter.size() > max_message_text) break;
+    result += letter;
+    at += decoded.length;
+  }
+  return result;
+}
+
+template <std::size_t Words> std::string write_message(const std::uint32_t (&words)[Words], std::string_view text) {
+  std::string message(arena_magic);
+  for (const std::uint32_t word : words)
+    for (int byte = 0; byte < 4; ++byte) message.push_back(static_cast<char>(static_cast<unsigned char>(word >> (8 * byte))));
+  return message.append(printable(text));
+}
+inline std::string write_hello(const Hello& hello) { return write_message({hello.version}, hello.model); }
+inline std::string write_welcome(const Welcome& welcome) {
+  return write_message({welcome.version, welcome.accepted ? 0u : 1u, welcome.descriptors}, welcome.reason);
+}
+
+// The words and the text of a message; nothing where it is none.
+template <std::size_t Words> std::optional<std::string_view> read_message(std::string_view message, std::uint32_t (&words)[Words]) {
+  constexpr std::size_t begin = arena_magic.size();
+  if (message.size() > max_message_bytes || message.size() < begin + 4 * Words || message.substr(0, begin) != arena_magic) return std::nullopt;
+  unsigned char bytes[4 * Words];
+  std::memcpy(bytes, message.data() + begin, sizeof bytes);
+  for (std::size_t i = 0; i < Words; ++i) words[i] = static_cast<std::uint32_t>(get_little_endian(bytes + 4 * i, 4));
+  return message.substr(begin + sizeof bytes);
+}
+
+// Nothing where it is no hello. A producer has nobody to tell, so this is no error.
+inline std::optional<Hello> read_hello(std::string_view message) {
+  std::uint32_t words[1];
+  const auto text = read_message(message, words);
+  if (!text) return std::nullopt;
+  return Hello{words[0], printable(*text)};
+}
+
+// Errors: BadFile where it is no welcome; Unsupported for another version.
+inline Welcome read_welcome(std::string_view message, const std::string& source) {
+  std::uint32_t version[1];
+  const bool any = read_message(message, version).has_value();
+  if (any && version[0] != handshake_version)
+    raise<Unsupported>(source + " speaks version " + std::to_string(version[0]) + " of the handshake, but this program speaks version " +
+                       std::to_string(handshake_version) + ": build both with the same cotenant");
+  std::uint32_t words[3];
+  const auto text = read_message(message, words);
+  if (!text || words[1] > 1 || words[2] > max_parts || (words[1] == 1 && words[2] != 0))
+    raise<BadFile>(source + " answered with " + std::to_string(message.size()) + " bytes that are no welcome: no cotenant producer listens there");
+  return {words[0], words[1] == 0, words[2], printable(*text)};
+}
+
+}  // namespace cotenant::detail
+
+#endif
+#endif
+
+// ---- cotenant/storage/descriptor.hpp ----
+// Descriptor: an open file, socket or shared memory of this process, closed with the object that owns it.
+#ifndef COTENANT_STORAGE_DESCRIPTOR_HPP
+#define COTENANT_STORAGE_DESCRIPTOR_HPP
+
+#if !defined(_WIN32)
+#include <unistd.h>
+#endif
+
+namespace cotenant {
+
+class Descriptor {
+ public:
+  Descriptor() = default;
+  // Takes a number that the system gave; a negative one, its sign of failure, owns nothing.
+  explicit Descriptor(int number) noexcept : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    if (this != &other) {
+      close();
+      number_ = std::exchange(other.number_, -1);
+    }
+    return *this;
+  }
+  ~Descriptor() { close(); }
+
+  int number() const noexcept { return number_; }
+  explicit operator bool() const noexcept { return number_ >= 0; }
+  // Leaves the closing to the caller.
+  int release() noexcept { return std::exchange(number_, -1); }
+  void close() noexcept {
+#if !defined(_WIN32)
+    if (number_ >= 0) ::close(number_);
+#endif
+    number_ = -1;
+  }
+
+ private:
+  int number_ = -1;
+};
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/ipc/unix_socket.hpp ----
+// Packets with descriptors over Unix sockets: what a producer of shared tensors and its consumers talk through. Linux only.
+#ifndef COTENANT_IPC_UNIX_SOCKET_HPP
+#define COTENANT_IPC_UNIX_SOCKET_HPP
+#if defined(__linux__)
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/types.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstring>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace cotenant::detail {
+
+using Deadline = std::chrono::steady_clock::time_point;
+
+// What poll() takes: rounded up, so that it does not return just before the deadline again and again.
+inline int milliseconds_until(Deadline deadline) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+  return static_cast<int>(std::clamp<long long>(left, 0, 1 << 30));
+}
+
+// Errors: InvalidArgument where the path is empty or longer than such an address may be.
+inline ::sockaddr_un socket_address(const std::filesystem::path& path) {
+  ::sockaddr_un address{};
+  const std::string& text = path.native();
+  if (text.empty() || text.find('\0') != text.npos || text.size() >= sizeof address.sun_path)
+    raise<InvalidArgument>("a Unix socket's path must have 1 to " + std::to_string(sizeof address.sun_path - 1) + " bytes, but '" + text + "' has " +
+                           std::to_string(text.size()));
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, text.data(), text.size());
+  return address;
+}
+
+// SOCK_SEQPACKET keeps a message whole: there are no partial reads, and one that is too long is seen to be.
+inline Descriptor make_socket(int flags = 0) {
+  Descriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0));
+  if (!socket) raise<IoError>(std::string("cannot make a Unix socket: ") + std::strerror(errno));
+  return socket;
+}
+
+// Tries once; 0 or the system's reason.
+inline int try_connect(const Descriptor& socket, const ::sockaddr_un& address) {
+  int result = 0;
+  do result = ::connect(socket.number(), reinterpret_cast<const ::sockaddr*>(&address), sizeof address);
+  while (result != 0 && errno == EINTR);
+  return result == 0 ? 0 : errno;
+}
+
+// A connection to whoever listens at `path`; `wait` for somebody to until the deadline.
+// Errors: NotFound (nobody listens), IoError (timed out, not allowed), InvalidArgument.
+inline Descriptor connect_to(const std::filesystem::path& path, Deadline deadline, bool wait) {
+  const ::sockaddr_un address = socket_address(path);
+  for (;;) {
+    Descriptor socket = make_socket();
+    // A producer with a full queue makes connect() wait, for as long as this says.
+    const int left = std::max(1, milliseconds_until(deadline));
+    const ::timeval limit{left / 1000, left % 1000 * 1000};
+    ::setsockopt(socket.number(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    const int reason = try_connect(socket, address);
+    if (reason == 0) return socket;
+    const bool nobody = reason == ENOENT || reason == ECONNREFUSED;
+    if (nobody && wait && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      continue;
+    }
+    if (nobody) raise<NotFound>("no producer of shared tensors listens at '" + path.string() + "' (" + std::strerror(reason) + "): start it first");
+    if (reason == EAGAIN) raise<IoError>("timed out while connecting to '" + path.string() + "': its producer accepts nobody");
+    raise<IoError>("cannot connect to '" + path.string() + "': " + std::strerror(reason));
+  }
+}
+
+// Who is at the other end, by the system's word.
+struct Peer {
+  ::pid_t process = 0;
+  ::uid_t user = ::uid_t(-1);
+};
+inline Peer peer_of(const Descriptor& socket) {
+  ::ucred credentials{};
+  ::socklen_t bytes = sizeof credentials;
+  if (::getsockopt(socket.number(), SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) != 0) return {};
+  return {credentials.pid, credentials.uid};
+}
+
+// Sends one message, whole or not at all, without waiting: false where the peer is gone or does not read.
+inline bool send_message(const Descriptor& socket, std::string_view message, const std::vector<int>& descriptors = {}) noexcept {
+  alignas(::cmsghdr) unsigned char control[CMSG_SPACE(sizeof(int) * max_parts)] = {};
+  ::iovec part{const_cast<char*>(message.data()), message.size()};
+  ::msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  if (descriptors.size() > max_parts) return false;
+  if (!descriptors.empty()) {
+    const std::size_t bytes = sizeof(int) * descriptors.size();
+    header.msg_control = control;
+    header.msg_controllen = CMSG_SPACE(bytes);
+    ::cmsghdr* const rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(bytes);
+    std::memcpy(CMSG_DATA(rights), descriptors.data(), bytes);
+  }
+  ::ssize_t sent = 0;
+  do sent = ::sendmsg(socket.number(), &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+  while (sent < 0 && errno == EINTR);
+  return sent == static_cast<::ssize_t>(message.size());
+}
+
+struct Received {
+  enum class Outcome { message, nothing_yet, closed } outcome = Outcome::closed;
+  std::string message;
+  std::vector<Descriptor> descriptors;
+  bool truncated = false;  // longer than a message may be, or with more descriptors than this process may open
+};
+
+// One message where there is one. Descriptors that come along are owned at once; where they are not `wanted` the system closes them.
+inline Received receive_message(const Descriptor& socket, bool wanted) {
+  Received result;
+  char bytes[max_message_bytes];
+  alignas(::cmsghdr) unsigned char control[CMSG_SPACE(sizeof(int) * max_parts)];
+  ::iovec part{bytes, sizeof bytes};
+  ::msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = wanted ? control : nullptr;
+  header.msg_controllen = wanted ? sizeof control : 0;
+  ::ssize_t got = 0;
+  do got = ::recvmsg(socket.number(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  while (got < 0 && errno == EINTR);
+  if (got < 0) {
+    if (errno == EAGAIN || errno == EWOULDBLOCK) result.outcome = Received::Outcome::nothing_yet;
+    return result;
+  }
+  for (::cmsghdr* item = CMSG_FIRSTHDR(&header); wanted && item != nullptr; item = CMSG_NXTHDR(&header, item)) {
+    if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS) continue;
+    for (std::size_t at = 0; CMSG_LEN(at + sizeof(int)) <= item->cmsg_len; at += sizeof(int)) {
+      int number = -1;
+      std::memcpy(&number, CMSG_DATA(item) + at, sizeof number);
+      result.descriptors.emplace_back(number);
+    }
+  }
+  // An empty packet and the end of the connection look alike; neither is a message.
+  if (got == 0 && result.descriptors.empty()) return result;
+  result.outcome = Received::Outcome::message;
+  result.truncated = (header.msg_flags & (MSG_TRUNC | (wanted ? MSG_CTRUNC : 0))) != 0;
+  result.message.assign(bytes, static_cast<std::size_t>(got));
+  return result;
+}
+
+// Waits for one message until the deadline.
+inline Received receive_message(const Descriptor& socket, Deadline deadline) {
+  for (;;) {
+    Received received = receive_message(socket, true);
+    if (received.outcome != Received::Outcome::nothing_yet || std::chrono::steady_clock::now() >= deadline) return received;
+    ::pollfd ready{socket.number(), POLLIN, 0};
+    ::poll(&ready, 1, milliseconds_until(deadline));
+  }
+}
+
+// Whether the other end still has the connection open.
+inline bool is_connected(const Descriptor& socket) {
+  ::pollfd state{socket.number(), 0, 0};
+  return ::poll(&state, 1, 0) == 0 || (state.revents & (POLLHUP | POLLERR | POLLNVAL)) == 0;
+}
+
+}  // namespace cotenant::detail
+
+#endif
+#endif
+
+// ---- cotenant/storage/shared_memory.hpp ----
+// SharedMemory: bytes that several processes map read-only and none of them copies.
+#ifndef COTENANT_STORAGE_SHARED_MEMORY_HPP
+#define COTENANT_STORAGE_SHARED_MEMORY_HPP
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace cotenant {
+
+namespace detail {
+// What every entry point into memory between processes answers where it is not to be had.
+[[noreturn]] inline void raise_only_on_linux(const char* what) {
+  raise<Unsupported>(std::string(what) + " needs Linux (memfd_create, sealing, descriptors over Unix sockets): copy the tensors, or open the same file");
+}
+}  // namespace detail
+
+// Where tensors lie that another process made: a sealed arena, or a file whose descriptor was passed on. The system frees the
+// memory when the last process has unmapped it, in whichever order they end.
+struct SharedMemory {
+  using backend = HostBackend;
+  using result = Heap;
+  static constexpr bool host_accessible = true;
+  static constexpr bool writable = false;
+  static constexpr std::string_view name() { return "shared_memory"; }
+  Heap result_storage() const { return {}; }
+
+  // Lives as long as any tensor on these bytes: the connection by which their producer knows that someone is attached.
+  std::shared_ptr<const void> connection = {};
+  // Whether kernels may keep the weights once more in their own order, as they do with a process's own: fast, but then there is a copy.
+  bool keeps_packed = true;
+
+  // `bytes` from the beginning of what the descriptor stands for, read-only; the mapping keeps them when the descriptor is closed.
+  // MAP_PRIVATE, because systems before Linux 6.7 refuse a shared mapping of a sealed descriptor that was opened for writing;
+  // pages that nobody writes are the same physical pages either way.
+  // Errors: IoError; Unsupported where this is not Linux.
+  static Allocation map(const Descriptor& descriptor, std::size_t bytes) {
+#if defined(__linux__)
+    if (bytes == 0) return {};
+    void* data = ::mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, descriptor.number(), 0);
+    if (data == MAP_FAILED) raise<IoError>("cannot map " + std::to_string(bytes) + " bytes of shared memory: " + std::strerror(errno));
+    return {data, bytes};
+#else
+    static_cast<void>(descriptor), static_cast<void>(bytes);
+    detail::raise_only_on_linux("shared memory");
+#endif
+  }
+
+  // Another process, or a file, has the bytes: this process's share of the memory can be given back.
+  bool droppable() const noexcept { return true; }
+  // The whole pages inside [data, data + bytes) no longer count as this process's; a later read finds them where they are shared.
+  void drop_pages(const void* data, std::size_t bytes) const noexcept { Mapped{}.drop_pages(data, bytes); }
+
+  void deallocate(Allocation allocation) noexcept {
+#if defined(__linux__)
+    if (allocation.data != nullptr) ::munmap(allocation.data, allocation.bytes);
+#else
+    static_cast<void>(allocation);
+#endif
+  }
+};
+static_assert(Storage<SharedMemory> && !AllocatingStorage<SharedMemory>);
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/storage/shared_arena.hpp ----
+// SharedArena: memory for many tensors that is filled once and from then on can only be read, by any number of processes.
+#ifndef COTENANT_STORAGE_SHARED_ARENA_HPP
+#define COTENANT_STORAGE_SHARED_ARENA_HPP
+
+#if defined(__linux__)
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#endif
+
+namespace cotenant {
+
+// Two kinds. create() makes memory without a name: its descriptor is passed on, seals forbid everybody to write, shrink or
+// grow it, and it is gone with its last user. create_named() makes a POSIX shared-memory object that others open by its name: the
+// system knows no seals for it, so its readers trust its owner, and it stays until the object that made it is
+// destroyed; one that a killed process left behind is replaced by the next arena of that name.
+class SharedArena {
+ public:
+  // Zeroed bytes for writing. `label` appears in /proc/<pid>/maps. Errors: IoError, OutOfMemory; Unsupported where this is not Linux.
+  static SharedArena create(std::size_t bytes, const std::string& label = "cotenant");
+  // The same under a name such as "/weights", for the user who makes it and for nobody else.
+  // Errors: also InvalidArgument (a name that is empty, too long or has another slash); AlreadyRegistered (a living process has it).
+  static SharedArena create_named(const std::string& name, std::size_t bytes);
+  // Opens a named arena of this user for reading; `any_user` accepts anybody's.
+  // Errors: NotFound; IoError (another user's, or not allowed); Unsupported.
+  static Descriptor open_named(const std::string& name, bool any_user = false);
+
+  SharedArena() = default;
+  SharedArena(SharedArena&& other) noexcept
+      : descriptor_(std::move(other.descriptor_)), name_(std::exchange(other.name_, {})), data_(std::exchange(other.data_, nullptr)), bytes_(other.bytes_) {}
+  SharedArena& operator=(SharedArena&& other) noexcept {
+    if (this != &other) {
+      end();
+      descriptor_ = std::move(other.descriptor_);
+      name_ = std::exchange(other.name_, {});
+      data_ = std::exchange(other.data_, nullptr);
+      bytes_ = other.bytes_;
+    }
+    return *this;
+  }
+  ~SharedArena() { end(); }
+
+  explicit operator bool() const noexcept { return static_cast<bool>(descriptor_); }
+  std::size_t bytes() const noexcept { return bytes_; }
+  bool named() const noexcept { return !name_.empty(); }
+  bool sealed() const noexcept { return data_ == nullptr; }
+  // For writing; empty once sealed.
+  std::span<std::byte> writable() const noexcept { return {static_cast<std::byte*>(data_), data_ == nullptr ? 0 : bytes_}; }
+  const Descriptor& descriptor() const noexcept { return descriptor_; }
+  // Nobody writes from now on: addresses from writable() are no longer valid. Errors: IoError.
+  inline void seal();
+
+ private:
+  SharedArena(Descriptor descriptor, std::string name, std::size_t bytes) : descriptor_(std::move(descriptor)), name_(std::move(name)), bytes_(bytes) {}
+  inline void map_for_writing();
+  inline void end() noexcept;
+  static inline void check_name(const std::string& name);
+
+  Descriptor descriptor_;
+  std::string name_;  // empty for memory without one
+  void* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+namespace detail {
+#if defined(__linux__)
+#if !defined(MFD_NOEXEC_SEAL)
+inline constexpr unsigned memory_not_executable = 0x0008u;  // MFD_NOEXEC_SEAL, in Linux since 6.3
+#else
+inline constexpr unsigned memory_not_executable = MFD_NOEXEC_SEAL;
+#endif
+inline constexpr int all_seals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+
+inline bool same_file(const struct ::stat& a, const struct ::stat& b) { return a.st_dev == b.st_dev && a.st_ino == b.st_ino; }
+#endif
+
+// Whether nobody, its maker included, can change or shorten this memory any more.
+inline bool is_sealed(const Descriptor& descriptor) {
+#if defined(__linux__)
+  const int seals = ::fcntl(descriptor.number(), F_GET_SEALS);
+  constexpr int needed = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
+  return seals >= 0 && (seals & needed) == needed;
+#else
+  static_cast<void>(descriptor);
+  return false;
+#endif
+}
+}  // namespace detail
+
+inline SharedArena SharedArena::create(std::size_t bytes, const std::string& label) {
+#if defined(__linux__)
+  // Where the administrator forbids executable memory only the first call works; older systems know only the second.
+  int number = ::memfd_create(label.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING | detail::memory_not_executable);
+  if (number < 0 && errno == EINVAL) number = ::memfd_create(label.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  SharedArena arena(Descriptor(number), {}, bytes);
+  if (number < 0) raise<IoError>("cannot make shared memory labelled '" + label + "': " + std::strerror(errno));
+  if (::ftruncate(number, static_cast<::off_t>(bytes)) != 0)
+    raise<OutOfMemory>("cannot make shared memory of " + std::to_string(bytes) + " bytes: " + std::strerror(errno));
+  arena.map_for_writing();
+  return arena;
+#else
+  static_cast<void>(bytes), static_cast<void>(label);
+  detail::raise_only_on_linux("a shared arena");
+#endif
+}
+
+inline void SharedArena::check_name(const std::string& name) {
+  // 255: NAME_MAX of the file system that these names lie in.
+  if (name.size() < 2 || name.size() > 255 || name[0] != '/' || name.find('/', 1) != name.npos || name.find('\0') != name.npos || name == "/." || name == "/..")
+    raise<InvalidArgument>("a named arena is called '/' and up to 254 other characters without a slash, but '" + name + "' was given");
+}
+
+inline SharedArena SharedArena::create_named(const std::string& name, std::size_t bytes) {
+#if defined(__linux__)
+  check_name(name);
+  // Whoever holds the lock on the object that has the name owns the name; the system ends the lock with its process. Taking a lock
+  // and finding the name on another object means that someone was faster: look again.
+  for (;;) {
+    int number = ::shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    const bool fresh = number >= 0;
+    if (!fresh && errno == EEXIST) number = ::shm_open(name.c_str(), O_RDONLY | O_CLOEXEC, 0);
+    if (number < 0) {
+      if (errno == ENOENT) continue;  // removed since
+      raise<IoError>("cannot make the shared arena '" + name + "': " + std::strerror(errno));
+    }
+    Descriptor descriptor(number);
+    if (::flock(number, LOCK_EX | LOCK_NB) != 0) {
+      if (fresh) continue;
+      raise<AlreadyRegistered>("the shared arena '" + name + "' belongs to a process that is alive: choose another name, or end that one");
+    }
+    struct ::stat mine {}, there {};
+    const Descriptor again(::shm_open(name.c_str(), O_RDONLY | O_CLOEXEC, 0));
+    if (::fstat(number, &mine) != 0 || !again || ::fstat(again.number(), &there) != 0 || !detail::same_file(mine, there)) continue;
+    if (!fresh) {
+      if (mine.st_uid != ::geteuid()) raise<IoError>("the shared arena '" + name + "' was left behind by another user: choose another name");
+      ::shm_unlink(name.c_str());
+      continue;
+    }
+    SharedArena arena(std::move(descriptor), name, bytes);
+    // Reserved now: this file system has a limit, and reaching it later would be a signal.
+    const int reason = bytes == 0 ? 0 : ::posix_fallocate(number, 0, static_cast<::off_t>(bytes));
+    if (reason != 0) raise<OutOfMemory>("cannot reserve " + std::to_string(bytes) + " bytes for the shared arena '" + name + "': " + std::strerror(reason));
+    arena.map_for_writing();
+    return arena;
+  }
+#else
+  static_cast<void>(name), static_cast<void>(bytes);
+  detail::raise_only_on_linux("a named shared arena");
+#endif
+}
+
+inline Descriptor SharedArena::open_named(const std::string& name, bool any_user) {
+#if defined(__linux__)
+  check_name(name);
+  Descriptor descriptor(::shm_open(name.c_str(), O_RDONLY | O_CLOEXEC, 0));
+  if (!descriptor) {
+    const int reason = errno;
+    const std::string message = "cannot open the shared arena '" + name + "': " + std::strerror(reason);
+    if (reason == ENOENT) raise<NotFound>(message);
+    raise<IoError>(message);
+  }
+  struct ::stat status {};
+  if (::fstat(descriptor.number(), &status) != 0) raise<IoError>("cannot examine the shared arena '" + name + "': " + std::strerror(errno));
+  if (!any_user && status.st_uid != ::geteuid())
+    raise<IoError>("the shared arena '" + name + "' belongs to user " + std::to_string(status.st_uid) + ", not to this one: say so if that is wanted");
+  return descriptor;
+#else
+  static_cast<void>(name), static_cast<void>(any_user);
+  detail::raise_only_on_linux("a named shared arena");
+#endif
+}
+
+inline void SharedArena::map_for_writing() {
+#if defined(__linux__)
+  if (bytes_ == 0) return;
+  void* data = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor_.number(), 0);
+  if (data == MAP_FAILED) raise<OutOfMemory>("cannot map shared memory of " + std::to_string(bytes_) + " bytes: " + std::strerror(errno));
+  data_ = data;
+#endif
+}
+
+inline void SharedArena::seal() {
+#if defined(__linux__)
+  if (!descriptor_) raise<InvalidArgument>("there is no shared arena to seal: it was moved from");
+  // The system refuses to seal what anybody could still write through a mapping.
+  if (data_ != nullptr) ::munmap(std::exchange(data_, nullptr), bytes_);
+  if (named()) {
+    if (::fchmod(descriptor_.number(), S_IRUSR) != 0) raise<IoError>("cannot make the shared arena '" + name_ + "' read-only: " + std::strerror(errno));
+  } else if (::fcntl(descriptor_.number(), F_ADD_SEALS, detail::all_seals) != 0 && !detail::is_sealed(descriptor_)) {
+    raise<IoError>(std::string("cannot seal shared memory: ") + std::strerror(errno));
+  }
+#endif
+}
+
+inline void SharedArena::end() noexcept {
+#if defined(__linux__)
+  if (data_ != nullptr) ::munmap(std::exchange(data_, nullptr), bytes_);
+  if (!name_.empty()) ::shm_unlink(name_.c_str());  // ours: we hold its lock
+  name_.clear();
+#endif
+  descriptor_.close();
+}
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/ipc/attached_tensors.hpp ----
+// AttachedTensors: the tensors that another process exports, by name, on the memory that it filled; none of them is copied.
+#ifndef COTENANT_IPC_ATTACHED_TENSORS_HPP
+#define COTENANT_IPC_ATTACHED_TENSORS_HPP
+
+namespace cotenant {
+
+struct AttachOptions {
+  // Who attaches: the producer lists its consumers by this name.
+  std::string model = {};
+  // How long connecting and the producer's answer may take together.
+  std::chrono::milliseconds timeout = std::chrono::seconds(5);
+  // Where nobody listens yet: try again until the timeout.
+  bool wait_for_producer = false;
+  // Accepts a producer, or a named arena, of another user.
+  bool other_users = false;
+  // Accepts tensors that lie in files. Such bytes are as safe as a file that one opens oneself: they change when somebody writes the
+  // file, and reading them is a fatal signal (SIGBUS) once it was cut short. Sealed memory knows neither.
+  bool files = true;
+  // Whether kernels may keep attached weights once more in the order that they read them in, which is memory of this process's own. False:
+  // products read the shared bytes each time, and take longer with many rows.
+  bool keep_packed = true;
+};
+
+namespace detail {
+
+// The end of a consumer: its producer sees it closed when the last tensor is gone.
+struct Connection {
+  Descriptor socket;
+  long process = 0;  // the producer's
+};
+
+// A bool that is neither 0 nor 1 must not be read as one. Looks at each byte once, however often a stride of 0 repeats it.
+inline bool are_bools(const unsigned char* part, const Layout& layout) {
+  const ElementRange range = element_range(layout);
+  return std::all_of(part + range.first, part + range.last, [](unsigned char byte) { return byte <= 1; });
+}
+
+}  // namespace detail
+
+// A handle on everything that was attached; cheap to copy. The tensors taken from it keep their memory and the connection for
+// themselves: they stay valid when this object is gone, and when the producer is. Safe to read from any number of threads.
+class AttachedTensors {
+ public:
+  using storage_type = SharedMemory;
+
+  // In the order of their names.
+  const std::vector<ArenaTensor>& tensors() const noexcept { return content_->manifest.tensors; }
+  std::vector<std::string_view> names() const {
+    std::vector<std::string_view> result;
+    for (const ArenaTensor& tensor : tensors()) result.push_back(tensor.name);
+    return result;
+  }
+  bool contains(std::string_view name) const noexcept { return find(name) != nullptr; }
+  // Errors: NotFound, with the nearest names.
+  const ArenaTensor& info(std::string_view name) const {
+    const ArenaTensor* const found = find(name);
+    if (found == nullptr)
+      raise<NotFound>(content_->source + " exports no tensor '" + std::string(name) + "'; the nearest of its " + std::to_string(tensors().size()) +
+                      " names are " + nearest_names(name, names()));
+    return *found;
+  }
+  const Shape& shape(std::string_view name) const { return info(name).layout.shape; }
+  DType dtype(std::string_view name) const { return info(name).dtype; }
+  // What the producer said beside the tensors.
+  const std::map<std::string, std::string>& metadata() const noexcept { return content_->manifest.metadata; }
+  // Who exports them, as messages name it.
+  const std::string& source() const noexcept { return content_->source; }
+
+  // Errors: NotFound; TypeError where it holds another element type; BadFile for a bool that is neither 0 nor 1.
+  template <Element T> SharedTensor<T, SharedMemory> tensor(std::string_view name) const {
+    const ArenaTensor& found = info(name);
+    if (found.dtype != dtype_of<T>)
+      raise<TypeError>("tensor '" + found.name + "' of " + content_->source + " holds " + std::string(to_string(found.dtype)) + ", not " +
+                       std::string(to_string(dtype_of<T>)) + ": ask for " + std::string(to_string(found.dtype)));
+    const BlockRef& part = content_->parts[found.part];
+    if constexpr (std::is_same_v<T, bool>)
+      if (!detail::are_bools(static_cast<const unsigned char*>(part->data()), found.layout))
+        raise<BadFile>("tensor '" + found.name + "' of " + content_->source + " is bool, but has a byte that is neither 0 nor 1");
+    return SharedTensor<T, SharedMemory>(part, found.layout);
+  }
+
+  // The producer's process; 0 where it is not known (a named arena). It may have ended since.
+  long producer_process() const noexcept { return content_->connection ? content_->connection->process : 0; }
+  // Whether the producer still holds its end of the connection. The tensors are valid either way.
+  bool producer_is_alive() const {
+#if defined(__linux__)
+    return content_->connection && detail::is_connected(content_->connection->socket);
+#else
+    return false;
+#endif
+  }
+
+ private:
+  friend class ArenaOpener;
+  struct Content {
+    std::string source;
+    ArenaManifest manifest;
+    std::vector<BlockRef> parts;
+    std::shared_ptr<const detail::Connection> connection;
+  };
+  explicit AttachedTensors(std::shared_ptr<const Content> content) : content_(std::move(content)) {}
+
+  const ArenaTensor* find(std::string_view name) const noexcept {
+    const auto before = [](const ArenaTensor& tensor, std::string_view wanted) { return tensor.name < wanted; };
+    const auto found = std::lower_bound(tensors().begin(), tensors().end(), name, before);
+    return found != tensors().end() && found->name == name ? &*found : nullptr;
+  }
+
+  std::shared_ptr<const Content> content_;
+};
+
+// For those who have the descriptors of an arena and of its files: checks them, maps them, and reads the manifest.
+class ArenaOpener {
+ public:
+  bool need_seals = true;  // refuse an arena that anybody could still write or shorten
+  bool files = true;
+  bool keep_packed = true;
+
+  // Parts in the order of the manifest. They are closed in every case: a mapping does not need them.
+  // Errors: BadFile (what was sent contradicts itself or is not sealed), ShapeError (a tensor outside its part), Unsupported (another
+  // format; not Linux), IoError.
+  AttachedTensors open(std::vector<Descriptor> parts, std::string source, std::shared_ptr<const detail::Connection> connection = nullptr) const;
+};
+
+inline AttachedTensors ArenaOpener::open(std::vector<Descriptor> parts, std::string source, std::shared_ptr<const detail::Connection> connection) const {
+#if defined(__linux__)
+  const auto bad = [&](const std::string& problem) { raise<BadFile>(source + " sent what cannot be used: " + problem); };
+  const auto size_of_regular = [&](const Descriptor& descriptor, const std::string& what) {
+    struct ::stat status {};
+    if (!descriptor || ::fstat(descriptor.number(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_size < 0)
+      bad(what + " is neither a file nor shared memory");
+    return static_cast<std::size_t>(status.st_size);
+  };
+  const auto map = [&](const Descriptor& descriptor, std::size_t bytes) {
+    return BlockRef::adopt(SharedMemory{connection, keep_packed}, SharedMemory::map(descriptor, bytes));
+  };
+  if (parts.empty()) bad("no descriptor");
+  auto content = std::make_shared<AttachedTensors::Content>();
+  // Sealed first, measured then: afterwards nobody can change the size.
+  if (need_seals && !detail::is_sealed(parts[0])) bad("memory that is not sealed. Reading it would be a fatal signal once its owner shortens it");
+  const std::size_t arena_bytes = size_of_regular(parts[0], "the arena");
+  if (arena_bytes < detail::arena_header_bytes) bad("an arena of " + std::to_string(arena_bytes) + " bytes, fewer than the 64 of its header");
+  content->parts.push_back(map(parts[0], arena_bytes));
+  // Whoever sees the beginning of a named arena sees all that was written before it.
+  static_cast<void>(__atomic_load_n(static_cast<const std::uint64_t*>(content->parts[0]->data()), __ATOMIC_ACQUIRE));
+  content->manifest = detail::read_arena({static_cast<const char*>(content->parts[0]->data()), arena_bytes}, source);
+  const std::vector<std::size_t>& sizes = content->manifest.part_bytes;
+  if (sizes.size() != parts.size()) bad(std::to_string(parts.size() - 1) + " files, but its manifest names " + std::to_string(sizes.size() - 1));
+  for (std::size_t i = 1; i < parts.size(); ++i) {
+    const std::string what = "file " + std::to_string(i);
+    if (!files) bad("a file, and this program accepts only sealed memory: let the producer copy its files' tensors");
+    if ((::fcntl(parts[i].number(), F_GETFL) & O_ACCMODE) == O_WRONLY) bad(what + " cannot be read");
+    const std::size_t bytes = size_of_regular(parts[i], what);
+    if (bytes != sizes[i]) bad(what + " has " + std::to_string(bytes) + " bytes, but its manifest says " + std::to_string(sizes[i]));
+    content->parts.push_back(map(parts[i], bytes));
+  }
+  std::sort(content->manifest.tensors.begin(), content->manifest.tensors.end(), [](const ArenaTensor& a, const ArenaTensor& b) { return a.name < b.name; });
+  content->source = std::move(source);
+  content->connection = std::move(connection);
+  return AttachedTensors(std::move(content));
+#else
+  static_cast<void>(parts), static_cast<void>(source), static_cast<void>(connection);
+  detail::raise_only_on_linux("attaching tensors of another process");
+#endif
+}
+
+// The tensors that a process exports at a Unix socket (ipc/tensor_exporter.hpp). Takes about as long as reading the manifest: no tensor
+// is read or copied. The producer knows this consumer until the last of its tensors is gone.
+// Errors: NotFound (nobody listens there); IoError (refused, with the producer's reason; timed out; another user's); those of ArenaOpener::open.
+inline AttachedTensors attach(const std::filesystem::path& path, const AttachOptions& options = {}) {
+#if defined(__linux__)
+  const detail::Deadline deadline = std::chrono::steady_clock::now() + options.timeout;
+  const std::string source = "the producer at '" + path.string() + "'";
+  auto connection = std::make_shared<detail::Connection>();
+  connection->socket = detail::connect_to(path, deadline, options.wait_for_producer);
+  const detail::Peer peer = detail::peer_of(connection->socket);
+  if (!options.other_users && peer.user != ::geteuid())
+    raise<IoError>(source + " belongs to user " + std::to_string(peer.user) + ", not to this one: set other_users where that is wanted");
+  connection->process = peer.process;
+  if (!detail::send_message(connection->socket, detail::write_hello({detail::handshake_version, options.model})))
+    raise<IoError>(source + " closed the connection before it was greeted");
+  detail::Received answer = detail::receive_message(connection->socket, deadline);
+  if (answer.outcome == detail::Received::Outcome::nothing_yet)
+    raise<IoError>("timed out: " + source + " did not answer within " + std::to_string(options.timeout.count()) + " ms");
+  if (answer.outcome == detail::Received::Outcome::closed) raise<IoError>(source + " closed the connection without an answer");
+  if (answer.truncated)
+    raise<BadFile>(source + " sent a message that is too long, or more descriptors than this process may open (" + std::to_string(answer.descriptors.size()) +
+                   " came, and are closed)");
+  const detail::Welcome welcome = detail::read_welcome(answer.message, source);
+  if (!welcome.accepted) raise<IoError>(source + " refused: " + welcome.reason);
+  if (welcome.descriptors != answer.descriptors.size())
+    raise<BadFile>(source + " announced " + std::to_string(welcome.descriptors) + " descriptors and sent " + std::to_string(answer.descriptors.size()));
+  return ArenaOpener{true, options.files, options.keep_packed}.open(std::move(answer.descriptors), source, std::move(connection));
+#else
+  static_cast<void>(path), static_cast<void>(options);
+  detail::raise_only_on_linux("attaching tensors of another process");
+#endif
+}
+
+// The tensors of a named arena (ipc/named_arena.hpp). There is no connection: its producer does not know who is attached. Nor are
+// there seals: who owns the arena could write or shorten it while it is read, so only this user's are accepted unless options say otherwise.
+// Errors: NotFound (no such arena, or it is not filled yet), IoError, those of ArenaOpener::open.
+inline AttachedTensors attach_named(const std::string& name, const AttachOptions& options = {}) {
+  std::vector<Descriptor> parts;
+  parts.push_back(SharedArena::open_named(name, options.other_users));
+  return ArenaOpener{false, false, options.keep_packed}.open(std::move(parts), "the shared arena '" + name + "'");
+}
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/ipc/listening_socket.hpp ----
+// ListeningSocket: a Unix socket at a path that is this process's alone; what a dead process left there is replaced safely.
+#ifndef COTENANT_IPC_LISTENING_SOCKET_HPP
+#define COTENANT_IPC_LISTENING_SOCKET_HPP
+#if defined(__linux__)
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+namespace cotenant::detail {
+
+// While it lives the file "<path>.lock" is locked; both files are removed with it. The lock decides who may replace a
+// socket that is already there: the system ends it with its process, and its file is removed only by who holds it.
+class ListeningSocket {
+ public:
+  // Errors: AlreadyRegistered (a living process listens there, or it is no socket), IoError, InvalidArgument.
+  ListeningSocket(const std::filesystem::path& path, bool other_users) : path_(absolute(path)), lock_path_(path_) {
+    const ::sockaddr_un address = socket_address(path_);
+    lock_path_ += ".lock";
+    take_lock();
+    remove_stale(address);
+    socket_ = make_socket(SOCK_NONBLOCK);
+    // Set before the name exists, so that there is no moment at which others could connect.
+    const ::mode_t mode = other_users ? 0666 : 0600;
+    if (::fchmod(socket_.number(), mode) != 0 || ::bind(socket_.number(), reinterpret_cast<const ::sockaddr*>(&address), sizeof address) != 0)
+      fail("make the socket");
+    if (other_users) ::chmod(path_.c_str(), mode);  // what the umask took
+    if (::lstat(path_.c_str(), &place_) != 0) fail("examine the socket");
+    bound_ = true;
+    // The queue of those who are not accepted yet; the system cuts it to its own limit.
+    if (::listen(socket_.number(), 4096) != 0) fail("listen at");
+  }
+  ListeningSocket(const ListeningSocket&) = delete;
+  ListeningSocket& operator=(const ListeningSocket&) = delete;
+  ~ListeningSocket() { end(); }
+
+  const Descriptor& descriptor() const noexcept { return socket_; }
+  const std::filesystem::path& path() const noexcept { return path_; }
+
+ private:
+  static std::filesystem::path absolute(const std::filesystem::path& path) {
+    std::error_code error;
+    const std::filesystem::path result = std::filesystem::absolute(path, error);
+    return error ? path : result;
+  }
+  [[noreturn]] void fail(const char* action) {
+    const int reason = errno;
+    end();
+    raise<IoError>(std::string("cannot ") + action + " '" + path_.string() + "': " + std::strerror(reason));
+  }
+
+  void take_lock() {
+    for (;;) {
+      lock_ = Descriptor(::open(lock_path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR));
+      if (!lock_) raise<IoError>("cannot open '" + lock_path_.string() + "': " + std::strerror(errno));
+      if (::flock(lock_.number(), LOCK_EX | LOCK_NB) != 0) {
+        lock_.close();
+        raise<AlreadyRegistered>("another process exports tensors at '" + path_.string() + "': choose another path, or end that process");
+      }
+      struct ::stat mine {}, there {};
+      if (::fstat(lock_.number(), &mine) == 0 && ::lstat(lock_path_.c_str(), &there) == 0 && mine.st_dev == there.st_dev && mine.st_ino == there.st_ino) return;
+      // Its holder removed it between our opening and our locking: look again.
+    }
+  }
+
+  void remove_stale(const ::sockaddr_un& address) {
+    struct ::stat there {};
+    if (::lstat(path_.c_str(), &there) != 0) return;
+    if (!S_ISSOCK(there.st_mode)) {
+      end();
+      raise<AlreadyRegistered>("'" + path_.string() + "' is there and is no socket: it is not replaced. Choose another path");
+    }
+    // A socket of another program has no lock of ours. Only one that refuses has nobody behind it.
+    const int reason = try_connect(make_socket(SOCK_NONBLOCK), address);
+    if (reason != ECONNREFUSED) {
+      end();
+      raise<AlreadyRegistered>("'" + path_.string() + "' is the socket of a living process: choose another path");
+    }
+    ::unlink(path_.c_str());
+  }
+
+  void end() noexcept {
+    struct ::stat there {};
+    // Somebody may have put something else there since.
+    if (bound_ && ::lstat(path_.c_str(), &there) == 0 && there.st_dev == place_.st_dev && there.st_ino == place_.st_ino) ::unlink(path_.c_str());
+    bound_ = false;
+    socket_.close();
+    if (lock_) ::unlink(lock_path_.c_str());
+    lock_.close();
+  }
+
+  std::filesystem::path path_, lock_path_;
+  Descriptor lock_, socket_;
+  struct ::stat place_ {};
+  bool bound_ = false;
+};
+
+}  // namespace cotenant::detail
+
+#endif
+#endif
+
+// ---- cotenant/ipc/tensor_arena.hpp ----
+// TensorArena: tensors by name laid out in one sealed arena, each copied at most once; those in files stay there.
+#ifndef COTENANT_IPC_TENSOR_ARENA_HPP
+#define COTENANT_IPC_TENSOR_ARENA_HPP
+
+#if defined(__linux__)
+#include <fcntl.h>
+#include <sys/stat.h>
+#endif
+
+namespace cotenant {
+
+// A tensor, or a lease, of any element type and host storage, under the name that others find it by.
+struct NamedTensor {
+  // Errors: InvalidArgument for an empty tensor.
+  template <TensorLike X> requires(storage_type_of<X>::host_accessible) NamedTensor(std::string tensor_name, const X& tensor)
+      : name(std::move(tensor_name)), dtype(dtype_of<element_type_of<X>>), block(as_tensor(tensor).block()), layout(as_tensor(tensor).layout()) {
+    if (!block) raise<InvalidArgument>("cannot export '" + name + "': the tensor is empty (default-constructed or moved from)");
+  }
+  // For those who know the type at run time only: a layout inside a block that the host may read.
+  NamedTensor(std::string tensor_name, DType type, BlockRef bytes, const Layout& where)
+      : name(std::move(tensor_name)), dtype(type), block(std::move(bytes)), layout(where) {}
+
+  std::string name;
+  DType dtype;
+  BlockRef block;
+  Layout layout;
+};
+
+// Where tensors stay that lie in a mapped file.
+enum class FileTensors {
+  pass_on,  // the file's descriptor goes to the consumers: no copy, but they can read all of that file, and whoever may write it can cut it short
+  copy,     // into the arena
+};
+
+struct TensorArena {
+  SharedArena memory;
+  std::vector<Descriptor> files;  // parts 1, 2, …
+  ArenaManifest manifest;
+};
+
+namespace detail {
+
+// The elements of any layout, in row-major order; there is at least one. `from` is where element offset 0 lies.
+inline void gather_elements(std::byte* to, const std::byte* from, const Layout& layout, std::size_t element_bytes) {
+  const std::size_t rank = layout.shape.rank();
+  const auto element = static_cast<std::ptrdiff_t>(element_bytes);
+  Shape index = Shape::filled(rank, 0);
+  std::ptrdiff_t position = layout.offset * element;
+  for (;;) {
+    std::memcpy(to, from + position, element_bytes);
+    to += element_bytes;
+    std::size_t axis = rank;
+    for (; axis > 0; --axis) {  // the next index, the last axis first
+      const std::size_t last = axis - 1;
+      position += layout.strides[last] * element;
+      if (++index[last] < layout.shape[last]) break;
+      position -= layout.strides[last] * element * static_cast<std::ptrdiff_t>(layout.shape[last]);
+      index[last] = 0;
+    }
+    if (axis == 0) return;
+  }
+}
+
+// Lays tensors out. Names on the same bytes stay on the same bytes; a view with gaps that nothing else shares is made dense.
+class ArenaPlan {
+ public:
+  ArenaPlan(const std::vector<NamedTensor>& tensors, FileTensors file_tensors) : tensors_(tensors) {
+    arena_.manifest.part_bytes.push_back(0);
+    for (const NamedTensor& tensor : tensors) add(tensor, file_tensors);
+    check_names();
+    place();
+  }
+
+  // Errors: those of SharedArena::create or create_named.
+  TensorArena write(const std::string& name, const std::string& label, std::map<std::string, std::string> metadata) && {
+    arena_.manifest.metadata = std::move(metadata);
+    arena_.manifest.part_bytes[0] = end_;
+    const std::string text = write_manifest(arena_.manifest);
+    if (text.size() > max_manifest_bytes)
+      raise<InvalidArgument>("the names and the metadata of these tensors take " + std::to_string(text.size()) + " bytes, more than the " +
+                             std::to_string(max_manifest_bytes) + " that consumers accept");
+    const std::size_t bytes = checked_add(end_, text.size(), "the size of an arena");
+    arena_.memory = name.empty() ? SharedArena::create(bytes, label) : SharedArena::create_named(name, bytes);
+    std::byte* const to = arena_.memory.writable().data();
+    for (const Piece& piece : pieces_) {
+      const NamedTensor& tensor = tensors_[piece.tensor];
+      const auto* const from = static_cast<const std::byte*>(tensor.block->data());
+      if (piece.dense) gather_elements(to + piece.to, from, tensor.layout, size_of(tensor.dtype));
+      else std::memcpy(to + piece.to, from + piece.first, piece.last - piece.first);
+    }
+    std::memcpy(to + end_, text.data(), text.size());
+    // A named arena may be opened at any moment: it is one when its first eight bytes, the last to be written, say so.
+    alignas(8) unsigned char header[arena_header_bytes] = {};
+    write_arena_header(header, {end_, text.size()});
+    std::memcpy(to + 8, header + 8, sizeof header - 8);
+    std::uint64_t magic = 0;
+    std::memcpy(&magic, header, sizeof magic);
+    __atomic_store_n(reinterpret_cast<std::uint64_t*>(to), magic, __ATOMIC_RELEASE);
+    arena_.memory.seal();
+    return std::move(arena_);
+  }
+
+ private:
+  // Bytes [first, last) of a tensor's block that are copied as they are, or made dense; to where.
+  struct Piece {
+    std::size_t tensor = 0, first = 0, last = 0, to = 0;
+    bool dense = false;
+  };
+
+  void add(const NamedTensor& tensor, FileTensors file_tensors) {
+    tensor.block->wait();
+    ArenaTensor described{tensor.name, tensor.dtype, tensor.layout, 0};
+    const std::size_t index = arena_.manifest.tensors.size(), element = size_of(tensor.dtype);
+    const ElementRange range = element_range(tensor.layout);
+    if (range.first == range.last) described.layout = contiguous_layout(tensor.layout.shape);  // nothing to place
+    else if (const std::size_t part = file_tensors == FileTensors::pass_on ? file_part(tensor, described.layout) : 0; part != 0) described.part = part;
+    else pieces_.push_back({index, static_cast<std::size_t>(range.first) * element, static_cast<std::size_t>(range.last) * element, 0, false});
+    arena_.manifest.tensors.push_back(std::move(described));
+  }
+
+  void check_names() const {
+    std::vector<std::string_view> names;
+    for (const NamedTensor& tensor : tensors_) {
+      if (tensor.name.empty() || tensor.name.size() > max_name_bytes)
+        raise<InvalidArgument>("an exported tensor needs a name of 1 to " + std::to_string(max_name_bytes) + " bytes, but one has " +
+                               std::to_string(tensor.name.size()));
+      for (std::size_t at = 0; at < tensor.name.size();) {
+        const DecodedCodePoint decoded = decode_utf8(tensor.name, at);
+        if (!decoded.valid) raise<InvalidArgument>("the name of an exported tensor must be UTF-8, but '" + tensor.name + "' is not");
+        at += decoded.length;
+      }
+      names.push_back(tensor.name);
+    }
+    std::sort(names.begin(), names.end());
+    const auto twice = std::adjacent_find(names.begin(), names.end());
+    if (twice != names.end()) raise<InvalidArgument>("two tensors to export have the name '" + std::string(*twice) + "': consumers could not tell them apart");
+  }
+
+  // The part for the file that a tensor's pages come from, and the layout inside that file; 0 where there is no such file
+  // any more, or another one under its name.
+  std::size_t file_part(const NamedTensor& tensor, Layout& layout) {
+#if defined(__linux__)
+    if (tensor.block->storage_identity() != &storage_identity_of<Mapped>) return 0;
+    const auto file = tensor.block->storage<Mapped>().file;
+    if (!file || file->data == nullptr) return 0;
+    const auto begin = reinterpret_cast<std::size_t>(file->data), data = reinterpret_cast<std::size_t>(tensor.block->data());
+    if (data < begin || data - begin > file->bytes || (data - begin) % size_of(tensor.dtype) != 0) return 0;
+    const std::pair identity(file->device, file->inode);
+    auto known = file_parts_.find(identity);
+    if (known == file_parts_.end()) {
+      if (arena_.files.size() + 1 == max_parts) return 0;
+      Descriptor descriptor(::open(file->path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+      struct ::stat status {};
+      if (!descriptor || ::fstat(descriptor.number(), &status) != 0 || !S_ISREG(status.st_mode) || static_cast<std::size_t>(status.st_dev) != file->device ||
+          static_cast<std::size_t>(status.st_ino) != file->inode || static_cast<std::size_t>(status.st_size) != file->bytes)
+        return 0;
+      arena_.files.push_back(std::move(descriptor));
+      arena_.manifest.part_bytes.push_back(file->bytes);
+      known = file_parts_.emplace(identity, arena_.files.size()).first;
+    }
+    layout.offset += static_cast<std::ptrdiff_t>((data - begin) / size_of(tensor.dtype));
+    return known->second;
+#else
+    static_cast<void>(tensor), static_cast<void>(layout);
+    return 0;
+#endif
+  }
+
+  // Pieces of one block that overlap become one; each begins on a cache line.
+  void place() {
+    const auto block = [&](const Piece& piece) { return tensors_[piece.tensor].block.get(); };
+    std::vector<Piece> wanted = std::move(pieces_);
+    const auto before = [&](const Piece& a, const Piece& b) { return std::tuple(block(a), a.first) < std::tuple(block(b), b.first); };
+    std::stable_sort(wanted.begin(), wanted.end(), before);
+    pieces_.clear();
+    for (std::size_t begin = 0, end = 0; begin < wanted.size(); begin = end) {
+      Piece piece = wanted[begin];
+      bool alike = true;  // all of them are the same view
+      const NamedTensor& first = tensors_[piece.tensor];
+      for (end = begin + 1; end < wanted.size() && block(wanted[end]) == block(piece) && wanted[end].first < piece.last; ++end) {
+        const NamedTensor& other = tensors_[wanted[end].tensor];
+        piece.last = std::max(piece.last, wanted[end].last);
+        alike = alike && other.dtype == first.dtype && other.layout == first.layout;
+      }
+      const std::size_t element = size_of(first.dtype);
+      // Never larger than what it reaches over: a stride of 0 repeats elements, and is kept.
+      piece.dense = alike && !is_contiguous(first.layout.shape, first.layout.strides) && element_count(first.layout.shape) * element < piece.last - piece.first;
+      const std::size_t bytes = piece.dense ? element_count(first.layout.shape) * element : piece.last - piece.first;
+      // Views of several element types keep their distances, so the piece keeps its place in a cache line.
+      piece.to = checked_add(end_, piece.dense || alike ? 0 : piece.first % alignment, "the size of an arena");
+      for (std::size_t i = begin; i < end; ++i) {
+        ArenaTensor& tensor = arena_.manifest.tensors[wanted[i].tensor];
+        const std::size_t size = size_of(tensor.dtype);
+        if (piece.dense) tensor.layout = contiguous_layout(tensor.layout.shape);
+        // To the front of the piece, then to where the piece is: both distances are whole elements.
+        else tensor.layout.offset -= static_cast<std::ptrdiff_t>(piece.first / size);
+        tensor.layout.offset += static_cast<std::ptrdiff_t>(piece.to / size);
+      }
+      end_ = checked_multiply((checked_add(piece.to, bytes, "the size of an arena") + alignment - 1) / alignment, alignment, "the size of an arena");
+      pieces_.push_back(piece);
+    }
+  }
+
+  static constexpr std::size_t alignment = 64;  // a cache line, and the widest vector
+
+  const std::vector<NamedTensor>& tensors_;
+  TensorArena arena_;
+  std::map<std::pair<std::size_t, std::size_t>, std::size_t> file_parts_;  // by device and inode
+  std::vector<Piece> pieces_;
+  std::size_t end_ = arena_header_bytes;
+};
+
+}  // namespace detail
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/ipc/tensor_exporter.hpp ----
+// TensorExporter: serves tensors to any number of processes for as long as it lives, from one thread that sleeps between visitors.
+#ifndef COTENANT_IPC_TENSOR_EXPORTER_HPP
+#define COTENANT_IPC_TENSOR_EXPORTER_HPP
+
+#if defined(__linux__)
+#include <sys/eventfd.h>
+#endif
+
+namespace cotenant {
+
+// A process that holds exported tensors.
+struct Consumer {
+  std::string model;  // as it called itself
+  long process = 0;   // by the system's word, as is the user
+  long user = 0;
+};
+
+struct ExportOptions {
+  // Appears in /proc/<pid>/maps of every process that has the memory.
+  std::string label = "cotenant";
+  // What consumers read as AttachedTensors::metadata(): a configuration, a vocabulary.
+  std::map<std::string, std::string> metadata = {};
+  FileTensors file_tensors = FileTensors::pass_on;
+  // More are refused with a message.
+  std::size_t max_consumers = 1024;
+  // Accepts consumers of other users; the socket's permissions are then 0666 instead of 0600.
+  bool other_users = false;
+  // How long a visitor may take to say who it is.
+  std::chrono::milliseconds greeting_timeout = std::chrono::seconds(2);
+  // Called on the serving thread when a consumer has attached (true) or is gone (false). Must not throw, nor destroy the exporter.
+  std::function<void(const Consumer&, bool attached)> on_change = {};
+};
+
+// Consumers never wait for each other, and the exporter for none of them: all it does is to hand out descriptors. What is exported
+// does not change; tensors that were copied into the arena may be given up by whoever had them, local() has them too. When
+// the exporter is destroyed, or its process killed, those who attached keep their tensors, and nobody can attach any more.
+class TensorExporter {
+ public:
+  // Errors: AlreadyRegistered (another process exports at this path, or something else lies there); InvalidArgument (two tensors of
+  // one name, a name that is empty or not UTF-8, too long a path); IoError, OutOfMemory; Unsupported where this is not Linux.
+  TensorExporter(const std::vector<NamedTensor>& tensors, const std::filesystem::path& path, ExportOptions options = {});
+  TensorExporter(TensorExporter&&) noexcept = default;
+  TensorExporter& operator=(TensorExporter&& other) noexcept {
+    std::swap(server_, other.server_);
+    return *this;
+  }
+
+  const std::filesystem::path& path() const noexcept;
+  // Who is attached at this moment.
+  std::vector<Consumer> consumers() const;
+  std::size_t consumer_count() const { return consumers().size(); }
+  // The same tensors in this process, on the same memory.
+  const AttachedTensors& local() const noexcept;
+
+ private:
+  class Server;
+  std::unique_ptr<Server> server_;
+};
+
+// Serves `tensors` at a Unix socket. Each of them is copied once, into one arena of sealed memory; those that lie in a mapped file are not
+// copied at all. Errors: those of TensorExporter's constructor.
+[[nodiscard]] inline TensorExporter export_tensors(const std::vector<NamedTensor>& tensors, const std::filesystem::path& path, ExportOptions options = {}) {
+  return TensorExporter(tensors, path, std::move(options));
+}
+
+#if defined(__linux__)
+
+class TensorExporter::Server {
+ public:
+  Server(const std::vector<NamedTensor>& tensors, const std::filesystem::path& path, ExportOptions options)
+      : options_(std::move(options)),
+        socket_(path, options_.other_users),
+        arena_(detail::ArenaPlan(tensors, options_.file_tensors).write({}, options_.label, std::move(options_.metadata))),
+        local_(open_here()),
+        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    if (!wake_) raise<IoError>(std::string("cannot make an eventfd: ") + std::strerror(errno));
+    thread_ = std::thread([this] { serve(); });
+  }
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  ~Server() {
+    const std::uint64_t one = 1;
+    while (::write(wake_.number(), &one, sizeof one) < 0 && errno == EINTR) {
+    }
+    if (thread_.joinable()) thread_.join();
+  }
+
+  const std::filesystem::path& path() const noexcept { return socket_.path(); }
+  const AttachedTensors& local() const noexcept { return local_; }
+  std::vector<Consumer> consumers() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<Consumer> result;
+    for (const Visitor& visitor : visitors_) if (visitor.attached) result.push_back(visitor.consumer);
+    return result;
+  }
+
+ private:
+  struct Visitor {
+    Descriptor socket;
+    Consumer consumer;
+    bool attached = false;
+    detail::Deadline deadline;  // of its greeting
+    std::string refusal;        // why it will be sent away when it has greeted; before, its hello would hide the answer
+  };
+  // Visitors that have not greeted yet; the next ones wait in the system's queue until these have or are timed out.
+  static constexpr std::size_t max_unknown = 64;
+  // How long nobody is accepted after the system had no descriptor left for one.
+  static constexpr std::chrono::milliseconds pause{50};
+
+  AttachedTensors open_here() const {
+    std::vector<Descriptor> parts;
+    parts.emplace_back(::fcntl(arena_.memory.descriptor().number(), F_DUPFD_CLOEXEC, 0));
+    for (const Descriptor& file : arena_.files) parts.emplace_back(::fcntl(file.number(), F_DUPFD_CLOEXEC, 0));
+    return ArenaOpener().open(std::move(parts), "the exporter at '" + path().string() + "'");
+  }
+
+  void serve() {
+    std::vector<::pollfd> ready;
+    detail::Deadline paused_until{};
+    for (;;) {
+      const auto now = std::chrono::steady_clock::now();
+      ready.assign({{wake_.number(), POLLIN, 0}});
+      std::size_t unknown = 0;
+      detail::Deadline wake_at = detail::Deadline::max();
+      for (const Visitor& visitor : visitors_) {
+        ready.push_back({visitor.socket.number(), POLLIN, 0});
+        if (visitor.attached) continue;
+        ++unknown;
+        wake_at = std::min(wake_at, visitor.deadline);
+      }
+      const bool paused = now < paused_until;
+      if (paused) wake_at = std::min(wake_at, paused_until);
+      const bool accepting = !paused && unknown < max_unknown;
+      if (accepting) ready.push_back({socket_.descriptor().number(), POLLIN, 0});
+      ::poll(ready.data(), static_cast<::nfds_t>(ready.size()), wake_at == detail::Deadline::max() ? -1 : detail::milliseconds_until(wake_at));
+      if (ready[0].revents != 0) return;
+      std::size_t at = 1;
+      for (auto visitor = visitors_.begin(); visitor != visitors_.end(); ++at) {
+        const auto next = std::next(visitor);
+        const bool stays = ready[at].revents != 0 ? hear(*visitor) : visitor->attached || std::chrono::steady_clock::now() < visitor->deadline;
+        if (!stays) dismiss(visitor);
+        visitor = next;
+      }
+      if (accepting && ready.back().revents != 0 && !accept()) paused_until = std::chrono::steady_clock::now() + pause;
+    }
+  }
+
+  // False where the system has no room for another descriptor.
+  bool accept() {
+    Visitor visitor;
+    visitor.socket = Descriptor(::accept4(socket_.descriptor().number(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!visitor.socket) return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
+    const detail::Peer peer = detail::peer_of(visitor.socket);
+    visitor.consumer.process = peer.process;
+    visitor.consumer.user = static_cast<long>(peer.user);
+    visitor.deadline = std::chrono::steady_clock::now() + options_.greeting_timeout;
+    if (!options_.other_users && peer.user != ::geteuid()) visitor.refusal = "it serves only user " + std::to_string(::geteuid());
+    const std::lock_guard lock(mutex_);
+    visitors_.push_back(std::move(visitor));
+    return true;
+  }
+
+  // What a visitor says, or that it hung up. False where it must go.
+  bool hear(Visitor& visitor) {
+    const detail::Received received = detail::receive_message(visitor.socket, false);
+    if (received.outcome == detail::Received::Outcome::nothing_yet) return true;
+    if (received.outcome == detail::Received::Outcome::closed || received.truncated || visitor.attached) return false;  // a consumer has nothing to say
+    auto hello = detail::read_hello(received.message);
+    if (!hello) return false;
+    if (visitor.refusal.empty() && hello->version != detail::handshake_version)
+      visitor.refusal = "it speaks version " + std::to_string(detail::handshake_version) + " of the handshake, not version " + std::to_string(hello->version);
+    if (visitor.refusal.empty() && attached_ >= options_.max_consumers)
+      visitor.refusal = "it serves at most " + std::to_string(options_.max_consumers) + " consumers";
+    std::vector<int> parts;
+    detail::Welcome welcome{detail::handshake_version, visitor.refusal.empty(), 0, visitor.refusal};
+    if (welcome.accepted) {
+      parts.push_back(arena_.memory.descriptor().number());
+      for (const Descriptor& file : arena_.files) parts.push_back(file.number());
+      welcome.descriptors = static_cast<std::uint32_t>(parts.size());
+      // Attached before the answer leaves: who has it finds itself listed.
+      const std::lock_guard lock(mutex_);
+      visitor.consumer.model = std::move(hello->model);
+      visitor.attached = true;
+      ++attached_;
+    }
+    if (welcome.accepted && options_.on_change) options_.on_change(visitor.consumer, true);
+    return detail::send_message(visitor.socket, detail::write_welcome(welcome), parts) && welcome.accepted;
+  }
+
+  void dismiss(std::list<Visitor>::iterator visitor) {
+    std::list<Visitor> gone;
+    {
+      const std::lock_guard lock(mutex_);
+      gone.splice(gone.begin(), visitors_, visitor);
+      if (gone.front().attached) --attached_;
+    }
+    if (gone.front().attached && options_.on_change) options_.on_change(gone.front().consumer, false);
+  }
+
+  ExportOptions options_;
+  detail::ListeningSocket socket_;
+  TensorArena arena_;
+  AttachedTensors local_;
+  Descriptor wake_;
+  mutable std::mutex mutex_;     // for consumers(): only the serving thread changes what it guards
+  std::list<Visitor> visitors_;
+  std::size_t attached_ = 0;     // the serving thread's alone
+  std::thread thread_;
+};
+
+#else
+
+class TensorExporter::Server {
+ public:
+  Server(const std::vector<NamedTensor>&, const std::filesystem::path&, ExportOptions) { detail::raise_only_on_linux("exporting tensors to other processes"); }
+  const std::filesystem::path& path() const noexcept { return path_; }
+  const AttachedTensors& local() const noexcept { return *local_; }
+  std::vector<Consumer> consumers() const { return {}; }
+
+ private:
+  std::filesystem::path path_;
+  std::unique_ptr<AttachedTensors> local_;
+};
+
+#endif
+
+inline TensorExporter::TensorExporter(const std::vector<NamedTensor>& tensors, const std::filesystem::path& path, ExportOptions options)
+    : server_(std::make_unique<Server>(tensors, path, std::move(options))) {}
+inline const std::filesystem::path& TensorExporter::path() const noexcept { return server_->path(); }
+inline std::vector<Consumer> TensorExporter::consumers() const { return server_->consumers(); }
+inline const AttachedTensors& TensorExporter::local() const noexcept { return server_->local(); }
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/ipc/managed.hpp ----
+// A manager at either end: export what one process has registered, register what another process exports.
+#ifndef COTENANT_IPC_MANAGED_HPP
+#define COTENANT_IPC_MANAGED_HPP
+
+namespace cotenant {
+
+namespace detail {
+// A registered tensor of any type, without naming the type.
+struct ManagerAccess {
+  static std::optional<NamedTensor> tensor(TensorSharingManager& manager, std::string_view name, std::string_view model) {
+    Registry& registry = *manager.registry_;
+    const std::shared_ptr<Entry> known = registry.find(name);
+    LeaseNode lease;
+    if (!known || registry.acquire(lease, name, model, known->dtype, known->block->storage_identity()) != Registry::Found::yes) return std::nullopt;
+    const Entry& entry = *lease.tenancy()->entry();
+    if (!entry.block->host_accessible())
+      raise<Unsupported>("tensor '" + entry.name + "' lies in storage '" + std::string(entry.block->storage_name()) +
+                         "', which other processes cannot read: copy it to the heap");
+    return NamedTensor(entry.name, entry.dtype, BlockRef(entry.block), entry.layout);
+  }
+};
+}  // namespace detail
+
+// The tensors that a manager has registered, or those whose names begin with `prefix`, under their names. What was evicted comes back; what
+// is freed meanwhile is left out. Each is leased to `model` for a moment. Errors: Unsupported where one lies in a storage that the
+// host cannot read, and so no other process either; those of TensorSharingManager::get for what has to come back.
+inline std::vector<NamedTensor> registered_tensors(TensorSharingManager& manager, std::string_view prefix = {}, std::string_view model = "export") {
+  std::vector<NamedTensor> tensors;
+  for (const auto& [name, usage] : manager.stats().tensors) {
+    if (!std::string_view(name).starts_with(prefix)) continue;
+    auto tensor = detail::ManagerAccess::tensor(manager, name, model);
+    if (tensor) tensors.push_back(std::move(*tensor));
+  }
+  return tensors;
+}
+
+// Serves everything that is registered now. Errors: those of registered_tensors() and of TensorExporter.
+[[nodiscard]] inline TensorExporter export_tensors(TensorSharingManager& manager, const std::filesystem::path& path, ExportOptions options = {}) {
+  return TensorExporter(registered_tensors(manager), path, std::move(options));
+}
+
+// Registers every attached tensor with a manager as `prefix` + its name, and returns how many there are. The arena, and each file, adds its
+// bytes once. (A template, so that only programs which call it compile it, once per element type.)
+// Errors: those of register_tensor() and AttachedTensors::tensor().
+template <std::same_as<TensorSharingManager> Manager>
+std::size_t register_tensors(Manager& manager, const AttachedTensors& attached, const std::string& prefix = {}, const TensorOptions& options = {}) {
+  for (const ArenaTensor& tensor : attached.tensors())
+    with_element(tensor.dtype, [&]<class T>(std::type_identity<T>) {
+      manager.register_tensor(prefix + tensor.name, attached.tensor<T>(tensor.name), options);
+    });
+  return attached.tensors().size();
+}
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/ipc/named_arena.hpp ----
+// NamedArena: tensors in a POSIX shared-memory arena that others open by its name, for programs that have no common socket.
+#ifndef COTENANT_IPC_NAMED_ARENA_HPP
+#define COTENANT_IPC_NAMED_ARENA_HPP
+
+namespace cotenant {
+
+// Copies the tensors into a named arena, which attach_named(name) opens for as long as this object lives; who has attached keeps the
+// memory. Prefer export_tensors(): it knows who is attached, its memory is sealed against its own maker too, and nothing of it stays
+// when its process is killed. A name does stay then, until the next NamedArena takes it over.
+class NamedArena {
+ public:
+  // Errors: AlreadyRegistered (a living process has the name); InvalidArgument (the name, or those of the tensors);
+  // OutOfMemory, IoError; Unsupported where this is not Linux.
+  NamedArena(std::string name, const std::vector<NamedTensor>& tensors, std::map<std::string, std::string> metadata = {})
+      : name_(std::move(name)), arena_(make(name_, tensors, std::move(metadata))) {}
+
+  const std::string& name() const noexcept { return name_; }
+  // With the header and the manifest.
+  std::size_t bytes() const noexcept { return arena_.bytes(); }
+
+ private:
+  static SharedArena make(const std::string& name, const std::vector<NamedTensor>& tensors, std::map<std::string, std::string> metadata) {
+    if (name.empty()) raise<InvalidArgument>("a named arena needs a name, such as \"/weights\"");
+    return detail::ArenaPlan(tensors, FileTensors::copy).write(name, {}, std::move(metadata)).memory;
+  }
+
+  std::string name_;
+  SharedArena arena_;
 };
 
 }  // namespace cotenant
@@ -4598,6 +9740,7 @@ template <Element T, Storage S> Operand<T> output(const SharedTensor<T, S>& tens
 }
 // An input repeated to `shape` without a copy.
 template <class T> Operand<T> broadcast_to(const Operand<T>& operand, const Shape& shape) {
+  if (operand.shape() == shape) return operand;
   return operand.with(broadcast_to(operand.view.layout(), shape));
 }
 
@@ -4645,6 +9788,192 @@ template <class First, class... Rest> struct CommonElement {
 };
 template <class... T> using common_element = typename CommonElement<T...>::type;
 template <class Chosen, class Default> using chosen_element = std::conditional_t<std::is_void_v<Chosen>, Default, Chosen>;
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/ops/attention.hpp ----
+// attention: softmax(q · kᵀ) · v for each query, without the matrix of scores in memory.
+#ifndef COTENANT_OPS_ATTENTION_HPP
+#define COTENANT_OPS_ATTENTION_HPP
+
+namespace cotenant {
+
+struct AttentionOptions {
+  // What the scores are multiplied by; 1 / sqrt(D) where nothing is said.
+  std::optional<float> scale = std::nullopt;
+  // Query i sees the keys j <= i + (N - M) only: the last query sees all, as with the keys of earlier calls kept.
+  bool causal = false;
+};
+
+// score[…, i, j] = scale * sum over d of q[…, i, d] * k[…, j, d], plus mask[…, i, j] where the mask is of floats;
+// out[…, i, d] = sum over j of softmax(score[…, i, :])[j] * v[…, j, d], over the keys j that query i may attend to.
+// A key is out of the question where a bool mask is false, where the score is -inf, or by `causal`. A query with no key
+// left gives zeros. Sums are taken in float, whatever the elements. All batch axes are broadcast already (stride 0).
+template <class Q, class K, class V, class Mask, class Out> struct AttentionArguments {
+  Operand<const Q> q;        // [..., M, D]
+  Operand<const K> k;        // [..., N, D]
+  Operand<const V> v;        // [..., N, Dv]
+  Operand<const Mask> mask;  // [..., M, N]; block is null where there is none
+  float scale = 1;
+  bool causal = false;
+  Operand<Out> out;  // [..., M, Dv]
+};
+
+namespace detail {
+struct AttentionLayouts {
+  Layout q, k, v, mask, out;
+};
+
+// [..., heads, rows, columns] as [..., heads / groups, groups, rows, columns]; one head for each group, or one for all,
+// gets an axis of 1 instead.
+inline Layout split_heads(Layout layout, std::size_t heads, std::size_t groups) {
+  const std::size_t axis = layout.shape.rank() - 3;
+  if (layout.shape[axis] != heads) return unsqueeze(layout, static_cast<std::ptrdiff_t>(axis + 1));
+  const std::ptrdiff_t stride = layout.strides[axis];
+  layout.shape[axis] = heads / groups;
+  layout.strides[axis] = stride * static_cast<std::ptrdiff_t>(groups);
+  layout.shape.insert(axis + 1, groups);
+  layout.strides.insert(axis + 1, stride);
+  return layout;
+}
+
+// How many heads of q share one of k and v. Errors: ShapeError.
+inline std::size_t head_groups(const Shape& q, const Shape& k, const Shape& v) {
+  std::size_t groups = 1;
+  for (const Shape* other : {&k, &v}) {
+    if (q.rank() < 3 || other->rank() < 3) continue;
+    const std::size_t heads = q[q.rank() - 3], shared = (*other)[other->rank() - 3];
+    if (shared == heads || shared <= 1 || heads <= 1) continue;
+    if (heads % shared != 0 || (groups != 1 && groups != heads / shared))
+      raise<ShapeError>("attention of " + std::to_string(heads) +
+                        " heads of queries needs heads of keys and values whose number divides it, the same for both, but k is " + to_string(k) + " and v " +
+                        to_string(v));
+    groups = heads / shared;
+  }
+  return groups;
+}
+
+// The shape of the result. Errors: ShapeError.
+inline Shape attention_shape(const Shape& q, const Shape& k, const Shape& v) {
+  const auto refuse = [&](const char* why) {
+    raise<ShapeError>("attention of q " + to_string(q) + ", k " + to_string(k) + ", v " + to_string(v) + ": " + why);
+  };
+  if (q.rank() < 2 || k.rank() < 2 || v.rank() < 2) refuse("each needs at least two dimensions, [rows, head size]");
+  if (q.back() != k.back()) refuse("the last dimensions of q and k must be equal");
+  if (k[k.rank() - 2] != v[v.rank() - 2]) refuse("k and v must have the same number of rows");
+  const std::size_t groups = head_groups(q, k, v);
+  const auto batch = [&](const Shape& shape) {
+    Shape result = shape.part(0, shape.rank() - 2);
+    if (groups > 1 && !result.empty() && result.back() > 1) result[result.rank() - 1] = q[q.rank() - 3];
+    return result;
+  };
+  Shape result = broadcast(broadcast(batch(q), batch(k)), batch(v));
+  result.append(q[q.rank() - 2]);
+  result.append(v.back());
+  return result;
+}
+
+// All operands with the same batch axes. `result` is attention_shape() of q, k and v.
+inline AttentionLayouts attention_layouts(AttentionLayouts given, const Shape& result, bool has_mask) {
+  const std::size_t rows = given.q.shape[given.q.shape.rank() - 2], keys = given.k.shape[given.k.shape.rank() - 2];
+  Shape batch = result.part(0, result.rank() - 2);
+  const auto with_batch = [&](const Layout& layout) {
+    Shape shape = batch;
+    shape.append(layout.shape[layout.shape.rank() - 2]);
+    shape.append(layout.shape.back());
+    return broadcast_to(layout, shape);
+  };
+  if (has_mask) {
+    Shape scores = batch;
+    scores.append(rows);
+    scores.append(keys);
+    given.mask = broadcast_to(given.mask, scores);
+  }
+  const std::size_t groups = head_groups(given.q.shape, given.k.shape, given.v.shape);
+  if (groups > 1) {
+    const std::size_t heads = batch.back();
+    // One query for each head: the heads that share their keys are the rows of one product, where both keys and values are shared.
+    const auto shared = [&](const Layout& layout) { return layout.shape.rank() < 3 || layout.shape[layout.shape.rank() - 3] != heads; };
+    const bool merges = rows == 1 && shared(given.k) && shared(given.v);
+    const auto split = [&](Layout& layout) {
+      if (layout.shape.rank() >= 3) layout = split_heads(layout, heads, groups);
+    };
+    given.q = with_batch(given.q);
+    split(given.q);
+    split(given.out);
+    if (has_mask) split(given.mask);
+    split(given.k);
+    split(given.v);
+    batch = given.q.shape.part(0, given.q.shape.rank() - 2);
+    if (merges) {
+      const auto heads_as_rows = [&](Layout& layout) { layout = squeeze(layout, -2); };
+      const auto without_groups = [&](Layout& layout) { if (layout.shape.rank() >= 3) layout = squeeze(layout, -3); };
+      heads_as_rows(given.q);
+      heads_as_rows(given.out);
+      if (has_mask) heads_as_rows(given.mask);
+      without_groups(given.k);
+      without_groups(given.v);
+      batch.erase(batch.rank() - 1);
+    }
+  }
+  given.q = with_batch(given.q);
+  given.k = with_batch(given.k);
+  given.v = with_batch(given.v);
+  return given;
+}
+
+// Runs attention; mask is an Operand of bool or a float type, its block null where there is none.
+template <class Backend, Element Out, Storage S, TensorLike Q, TensorLike K, TensorLike V, class Mask>
+void attend(const SharedTensor<Out, S>& out, const Q& q, const K& k, const V& v, const AttentionOptions& options, const Operand<const Mask>& mask) {
+  static_assert(FloatElement<element_type_of<Q>> && FloatElement<element_type_of<K>> && FloatElement<element_type_of<V>> && FloatElement<Out>,
+                "attention works on float, f16 or bf16 elements");
+  static_assert(std::same_as<Mask, bool> || FloatElement<Mask>, "an attention mask is of bool (true: may attend) or of floats (added to the scores)");
+  check_not_empty("attention", out, q, k, v);
+  const Shape result = attention_shape(as_tensor(q).shape(), as_tensor(k).shape(), as_tensor(v).shape());
+  check_output_shape("attention", result, out.shape());
+  const bool has_mask = mask.block != nullptr;
+  const AttentionLayouts layouts = attention_layouts(
+      {input(q).view.layout(), input(k).view.layout(), input(v).view.layout(), mask.view.layout(), output(out).view.layout()}, result, has_mask);
+  const auto depth = static_cast<float>(std::max<std::size_t>(as_tensor(q).shape(-1), 1));
+  prepare<Backend>(input(q), input(k), input(v), mask);
+  backend_at<Backend>(out).attention(AttentionArguments<element_type_of<Q>, element_type_of<K>, element_type_of<V>, Mask, Out>{
+      input(q).with(layouts.q), input(k).with(layouts.k), input(v).with(layouts.v), mask.with(layouts.mask), options.scale.value_or(1.0f / std::sqrt(depth)),
+      // A single query is the last one: it sees all keys.
+      options.causal && as_tensor(q).shape(-2) != 1, output(out).with(layouts.out)});
+}
+}  // namespace detail
+
+// Writes into out, of shape [..., H, M, Dv]. Shapes: q [..., H, M, D]; k [..., G, N, D]; v [..., G, N, Dv], where G is H, 1
+// or divides H (query head h uses key head h / (H / G)); other leading axes broadcast, and all may be missing. Any strides:
+// heads may be views of [batch, length, H * D] on either side. out may be exactly q, else it must not overlap an input.
+// Values of keys that are out of the question must be finite. Errors: ShapeError, ReadOnly.
+// A query without keys gives zeros, as PyTorch's scaled_dot_product_attention does; unlike there, a causal query counts from
+// the last key. A mask of the least float instead of -inf leaves such a query a uniform row.
+template <Element Out, Storage S, TensorLike Q, TensorLike K, TensorLike V, class Backend = common_backend<SharedTensor<Out, S>, Q, K, V>>
+void attention_into(SharedTensor<Out, S> out, const Q& q, const K& k, const V& v, const AttentionOptions& options = {}) {
+  detail::attend<Backend>(out, q, k, v, options, Operand<const bool>{});
+}
+// With a mask that broadcasts to [..., H, M, N]: bool (true: may attend) or floats that are added to the scores.
+template <Element Out, Storage S, TensorLike Q, TensorLike K, TensorLike V, TensorLike Mask,
+          class Backend = common_backend<SharedTensor<Out, S>, Q, K, V, Mask>>
+void attention_into(SharedTensor<Out, S> out, const Q& q, const K& k, const V& v, const AttentionOptions& options, const Mask& mask) {
+  check_not_empty("attention", mask);
+  detail::attend<Backend>(out, q, k, v, options, input(mask));
+}
+
+// The same as a new row-major tensor. Result element: the one named (attention<float>(…)), else the operands' common one.
+template <class Out = void, TensorLike Q, TensorLike K, TensorLike V, TensorLike... Mask>
+  requires(sizeof...(Mask) <= 1)
+auto attention(const Q& q, const K& k, const V& v, const AttentionOptions& options = {}, const Mask&... mask) {
+  static_cast<void>(sizeof(common_backend<Q, K, V, Mask...>*));
+  check_not_empty("attention", q, k, v, mask...);
+  using Result = chosen_element<Out, common_element<element_type_of<Q>, element_type_of<K>, element_type_of<V>>>;
+  auto out = empty_like<Result>(q, detail::attention_shape(as_tensor(q).shape(), as_tensor(k).shape(), as_tensor(v).shape()));
+  attention_into(out, q, k, v, options, mask...);
+  return out;
+}
 
 }  // namespace cotenant
 
@@ -4772,48 +10101,100 @@ template <class Index> void check_gather_index(Index index, std::size_t rows) {
 
 #endif
 
+// ---- cotenant/ops/norm.hpp ----
+// NormArguments: one op for layer_norm and rms_norm, of a tensor or of a sum of two.
+#ifndef COTENANT_OPS_NORM_HPP
+#define COTENANT_OPS_NORM_HPP
+
+namespace cotenant {
+
+// With x = in, or in + residual: out[…, i] = (x[…, i] - mean) / sqrt(spread + epsilon) * scale[i] + bias[i] over the last
+// axis, in float. Centered: the mean of the row, and the variance about it (divided by the count, not count - 1).
+// Not centered: 0, and the mean of the squares. What has no block is left out; `sum` receives x where it has one.
+template <class In, class Residual, class Parameter, class Sum, class Out> struct NormArguments {
+  Operand<const In> in;
+  Operand<const Residual> residual;  // in's shape
+  Operand<const Parameter> scale;    // [N]
+  Operand<const Parameter> bias;     // [N]
+  float epsilon = 0;
+  bool centered = true;
+  Operand<Sum> sum;  // in's shape
+  Operand<Out> out;
+};
+
+namespace detail {
+// `name` is the op's, for its errors; bias, residual and sum have a null block where there is none.
+template <class Backend, Element Out, Storage S, TensorLike X, TensorLike Scale, class Residual, class Sum>
+void norm(const char* name, const SharedTensor<Out, S>& out, const X& x, const Scale& scale, const Operand<const element_type_of<Scale>>& bias, float epsilon,
+          bool centered, const Operand<const Residual>& residual, const Operand<Sum>& sum) {
+  using Parameter = element_type_of<Scale>;
+  static_assert(FloatElement<element_type_of<X>> && FloatElement<Residual> && FloatElement<Parameter> && FloatElement<Sum> && FloatElement<Out>,
+                "norms work on float, f16 or bf16 elements");
+  check_not_empty(name, out, x, scale);
+  const Shape& shape = out.shape();
+  check_output_shape(name, as_tensor(x).shape(), shape);
+  if (out.rank() == 0) raise<ShapeError>(std::string(name) + " needs at least one dimension");
+  const Shape row{shape.back()};
+  if (!(as_tensor(scale).shape() == row && (bias.block == nullptr || bias.shape() == row)))
+    raise<ShapeError>(std::string(name) + " of shape " + to_string(shape) + " needs parameters of shape " + to_string(row) + ", but got scale " +
+                      to_string(as_tensor(scale).shape()) + (bias.block == nullptr ? std::string() : " and bias " + to_string(bias.shape())));
+  for (const Shape* other : {residual.block == nullptr ? nullptr : &residual.shape(), sum.block == nullptr ? nullptr : &sum.shape()})
+    if (other != nullptr && !(*other == shape))
+      raise<ShapeError>(std::string(name) + " of shape " + to_string(shape) + " needs a residual and a sum of that shape, but got " + to_string(*other));
+  if (!(epsilon >= 0)) raise<InvalidArgument>(std::string(name) + "'s epsilon must be 0 or more, but is " + std::to_string(epsilon));
+  prepare<Backend>(input(x), residual, input(scale), bias);
+  backend_at<Backend>(out).norm(NormArguments<element_type_of<X>, Residual, Parameter, Sum, Out>{input(x), residual, input(scale), bias, epsilon, centered,
+                                                                                                sum, output(out)});
+}
+inline constexpr Operand<const float> no_input{};
+inline constexpr Operand<float> no_output{};
+}  // namespace detail
+
+}  // namespace cotenant
+
+#endif
+
 // ---- cotenant/ops/layer_norm.hpp ----
-// layer_norm: rows to mean 0 and variance 1, then scaled and shifted per column.
+// layer_norm: rows to mean 0 and variance 1, then scaled and shifted per column; of a tensor or of a sum of two.
 #ifndef COTENANT_OPS_LAYER_NORM_HPP
 #define COTENANT_OPS_LAYER_NORM_HPP
 
 namespace cotenant {
 
-// out[…, i] = (in[…, i] - mean) / sqrt(variance + epsilon) * scale[i] + bias[i]; mean and variance (divided by the
-// count, not count - 1) over the last axis, in float.
-template <class In, class Parameter, class Out> struct LayerNormArguments {
-  Operand<const In> in;
-  Operand<const Parameter> scale;
-  Operand<const Parameter> bias;
-  float epsilon = 0;
-  Operand<Out> out;
-};
-
-// Writes into out, of x's shape; out may be exactly x. Shapes: x [..., N], scale and bias [N].
+// Writes (x - mean) / sqrt(variance + epsilon) * scale + bias over the last axis into out, of x's shape; out may be exactly
+// x. Shapes: x [..., N], scale and bias [N]. Elements: float, f16, bf16; computed in float.
 // Errors: ShapeError, ReadOnly, InvalidArgument for an epsilon that is negative or NaN.
 template <Element Out, Storage S, TensorLike X, TensorLike Scale, TensorLike Bias, class Backend = common_backend<SharedTensor<Out, S>, X, Scale, Bias>>
 void layer_norm_into(SharedTensor<Out, S> out, const X& x, const Scale& scale, const Bias& bias, float epsilon) {
-  using Parameter = element_type_of<Scale>;
-  static_assert(FloatElement<element_type_of<X>> && FloatElement<Parameter> && FloatElement<Out>, "layer_norm works on float, f16 or bf16 elements");
-  static_assert(std::same_as<Parameter, element_type_of<Bias>>, "layer_norm's scale and bias have one element type");
-  check_not_empty("layer_norm", out, x, scale, bias);
-  check_output_shape("layer_norm", as_tensor(x).shape(), out.shape());
-  if (out.rank() == 0) raise<ShapeError>("layer_norm needs at least one dimension");
-  const Shape row{out.shape(-1)};
-  if (!(as_tensor(scale).shape() == row && as_tensor(bias).shape() == row))
-    raise<ShapeError>("layer_norm of shape " + to_string(out.shape()) + " needs scale and bias of shape " + to_string(row) + ", but got " +
-                      to_string(as_tensor(scale).shape()) + " and " + to_string(as_tensor(bias).shape()));
-  if (!(epsilon >= 0)) raise<InvalidArgument>("layer_norm's epsilon must be 0 or more, but is " + std::to_string(epsilon));
-  prepare<Backend>(input(x), input(scale), input(bias));
-  backend_at<Backend>(out).layer_norm(LayerNormArguments<element_type_of<X>, Parameter, Out>{input(x), input(scale), input(bias), epsilon, output(out)});
+  static_assert(std::same_as<element_type_of<Scale>, element_type_of<Bias>>, "layer_norm's scale and bias have one element type");
+  check_not_empty("layer_norm", bias);
+  detail::norm<Backend>("layer_norm", out, x, scale, input(bias), epsilon, true, detail::no_input, detail::no_output);
+}
+// The same of x + residual, which is not rounded in between. out may be exactly x or residual.
+template <Element Out, Storage S, TensorLike X, TensorLike Scale, TensorLike Bias, TensorLike Residual,
+          class Backend = common_backend<SharedTensor<Out, S>, X, Scale, Bias, Residual>>
+void layer_norm_into(SharedTensor<Out, S> out, const X& x, const Scale& scale, const Bias& bias, float epsilon, const Residual& residual) {
+  static_assert(std::same_as<element_type_of<Scale>, element_type_of<Bias>>, "layer_norm's scale and bias have one element type");
+  check_not_empty("layer_norm", bias, residual);
+  detail::norm<Backend>("layer_norm", out, x, scale, input(bias), epsilon, true, input(residual), detail::no_output);
+}
+// And x + residual into sum, which may be exactly x or residual, but not out.
+template <Element Out, Storage S, TensorLike X, TensorLike Scale, TensorLike Bias, TensorLike Residual, Element Sum,
+          class Backend = common_backend<SharedTensor<Out, S>, X, Scale, Bias, Residual>>
+void layer_norm_into(SharedTensor<Out, S> out, const X& x, const Scale& scale, const Bias& bias, float epsilon, const Residual& residual,
+                     const SharedTensor<Sum, S>& sum) {
+  static_assert(std::same_as<element_type_of<Scale>, element_type_of<Bias>>, "layer_norm's scale and bias have one element type");
+  check_not_empty("layer_norm", bias, residual, sum);
+  detail::norm<Backend>("layer_norm", out, x, scale, input(bias), epsilon, true, input(residual), output(sum));
 }
 
-// The same as a new row-major tensor. 1e-5 is WebNN's and PyTorch's default.
-template <class Out = void, TensorLike X, TensorLike Scale, TensorLike Bias>
-auto layer_norm(const X& x, const Scale& scale, const Bias& bias, float epsilon = 1e-5f) {
+// layer_norm(x, scale, bias, epsilon[, residual]) as a new row-major tensor. 1e-5 is WebNN's and PyTorch's default.
+template <class Out = void, TensorLike X, TensorLike Scale, TensorLike Bias, TensorLike... Residual>
+  requires(sizeof...(Residual) <= 1)
+auto layer_norm(const X& x, const Scale& scale, const Bias& bias, float epsilon = 1e-5f, const Residual&... residual) {
   check_not_empty("layer_norm", x);
   auto out = empty_like<chosen_element<Out, element_type_of<X>>>(x, as_tensor(x).shape());
-  layer_norm_into(out, x, scale, bias, epsilon);
+  layer_norm_into(out, x, scale, bias, epsilon, residual...);
   return out;
 }
 
@@ -4941,6 +10322,31 @@ template <class C, class T, class F> requires AnyRecorded<C, T, F> constexpr aut
 }
 template <class X, class L, class H> requires AnyRecorded<X, L, H> constexpr auto clamp(X x, L low, H high) { return min(max(x, low), high); }
 
+// Functions made of the ops above: no backend needs to know them. Names and defaults are WebNN's.
+template <Recorded X> constexpr auto sign(X x) { return select(x > 0.f, 1.f, select(x < 0.f, -1.f, x)); }
+template <Recorded X, class A = float> constexpr auto leaky_relu(X x, A alpha = 0.01f) { return select(x < 0.f, x * alpha, x); }
+// x, or alpha (exp(x) - 1) below 0: with t = tanh(x / 2) that is 2 t / (1 - t), which keeps its digits near 0.
+template <Recorded X, class A = float> constexpr auto elu(X x, A alpha = 1.f) {
+  const auto t = tanh(min(x, 0.f) * 0.5f);
+  return select(x < 0.f, 2.f * t / (1.f - t) * alpha, x);
+}
+template <Recorded X, class A = float, class B = float> constexpr auto hard_sigmoid(X x, A alpha = 0.2f, B beta = 0.5f) {
+  return clamp(x * alpha + beta, 0.f, 1.f);
+}
+template <Recorded X> constexpr auto hard_swish(X x) { return x * clamp(x + 3.f, 0.f, 6.f) / 6.f; }
+// log(1 + exp(x)) = max(x, 0) + log(1 + e), e = exp(-|x|). With u = 1 + e rounded, log(u) e / (u - 1) makes up for the rounding.
+template <Recorded X> constexpr auto softplus(X x) {
+  const auto e = exp(-abs(x));
+  const auto u = e + 1.f;
+  return max(x, 0.f) + select(u == 1.f, e, log(u) * e / (u - 1.f));
+}
+template <Recorded X> constexpr auto softsign(X x) { return x / (abs(x) + 1.f); }
+// Truth values: what is not 0 is true, NaN too.
+template <Recorded X> constexpr auto operator!(X x) { return x == 0; }
+template <class L, class R> requires AnyRecorded<L, R> constexpr auto logical_and(L a, R b) { return select(a, b, 0) != 0; }
+template <class L, class R> requires AnyRecorded<L, R> constexpr auto logical_or(L a, R b) { return select(a, 1, b) != 0; }
+template <class L, class R> requires AnyRecorded<L, R> constexpr auto logical_xor(L a, R b) { return (a != 0) != (b != 0); }
+
 // Whether the expression's value is a truth value: its default result element is bool.
 template <class> inline constexpr bool is_condition = false;
 template <class Op, class L, class R> inline constexpr bool is_condition<Binary<Op, L, R>> = op::is_comparison<Op>;
@@ -5047,7 +10453,8 @@ namespace cotenant {
 
 // out[…, m, n] = epilogue(sum over k of a[…, m, k] * b[…, k, n], extra0[…, m, n], …).
 // All batch axes and the extra operands are broadcast already (stride 0): a row operand has stride 0 along m, a
-// column operand along n. The sum is taken in float, whatever the elements.
+// column operand along n. The sum is taken in float, whatever the elements: each product of f32, f16 or mixed operands is an
+// f32 one. Where both are bf16 and the CPU multiplies pairs of those, subnormal operands and sums count as 0.
 template <class A, class B, class Out, class Epilogue, class... Extra> struct MatmulArguments {
   Operand<const A> a;
   Operand<const B> b;
@@ -5084,6 +10491,10 @@ inline MatmulShapes matmul_shapes(Layout a, Layout b) {
   if (row) shapes.result.erase(shapes.batch.rank());
   return shapes;
 }
+// Whether a [M, K] · b [K, N] is out [M, N].
+inline bool are_matrices(const Shape& a, const Shape& b, const Shape& out) {
+  return a.rank() == 2 && b.rank() == 2 && out.rank() == 2 && a[1] == b[0] && out[0] == a[0] && out[1] == b[1];
+}
 inline Layout broadcast_batch(const Layout& layout, const Shape& batch) {
   Shape shape = batch;
   shape.append(layout.shape[layout.shape.rank() - 2]);
@@ -5103,11 +10514,19 @@ void matmul_into(SharedTensor<Out, S> out, const A& a, const B& b, const Epilogu
                   "matmul multiplies float, f16 or bf16 elements: dequantize() integers first");
     static_assert(ScalarElement<Out> && (ScalarElement<element_type_of<Extra>> && ...), "matmul's output and epilogue operands are scalar elements");
     check_not_empty("matmul", out, a, b, extra...);
-    const auto shapes = detail::matmul_shapes(as_tensor(a).unchecked_view().layout(), as_tensor(b).unchecked_view().layout());
-    check_output_shape("matmul", shapes.result, out.shape());
     const auto expression = expr::record<1 + sizeof...(Extra)>(epilogue);
     using E = std::remove_const_t<decltype(expression)>;
     static_assert(expr::arity<E> <= 1 + sizeof...(Extra), "the epilogue uses more operands than matmul was given");
+    using Arguments = MatmulArguments<element_type_of<A>, element_type_of<B>, Out, E, element_type_of<Extra>...>;
+    const auto run = [&](const Arguments& arguments) {
+      prepare<Backend>(input(a), input(b), input(extra)...);
+      backend_at<Backend>(out).matmul(arguments);
+    };
+    // Two matrices that fit need no other layouts than their own: a product of 16 x 16 takes less time than making some.
+    if (detail::are_matrices(as_tensor(a).shape(), as_tensor(b).shape(), out.shape()))
+      return run({input(a), input(b), expression, {broadcast_to(input(extra), out.shape())...}, output(out)});
+    const auto shapes = detail::matmul_shapes(as_tensor(a).unchecked_view().layout(), as_tensor(b).unchecked_view().layout());
+    check_output_shape("matmul", shapes.result, out.shape());
     // Vectors get their missing axis back, in out and in the extra operands alike.
     const bool row = as_tensor(a).rank() == 1, column = as_tensor(b).rank() == 1;
     const auto restored = [&](Layout layout) {
@@ -5116,14 +10535,8 @@ void matmul_into(SharedTensor<Out, S> out, const A& a, const B& b, const Epilogu
       return layout;
     };
     const auto restore = [&](const auto& operand) { return operand.with(restored(operand.view.layout())); };
-    const MatmulArguments<element_type_of<A>, element_type_of<B>, Out, E, element_type_of<Extra>...> arguments{
-        input(a).with(detail::broadcast_batch(shapes.a, shapes.batch)),
-        input(b).with(detail::broadcast_batch(shapes.b, shapes.batch)),
-        expression,
-        {restore(broadcast_to(input(extra), shapes.result))...},
-        restore(output(out))};
-    prepare<Backend>(input(a), input(b), input(extra)...);
-    backend_at<Backend>(out).matmul(arguments);
+    run({input(a).with(detail::broadcast_batch(shapes.a, shapes.batch)), input(b).with(detail::broadcast_batch(shapes.b, shapes.batch)), expression,
+         {restore(broadcast_to(input(extra), shapes.result))...}, restore(output(out))});
 }
 
 // epilogue(a · b, extra...) as a new tensor, e.g. matmul(x, w, [](auto acc, auto bias) { return gelu(acc + bias); }, bias).
@@ -5135,6 +10548,652 @@ auto matmul(const A& a, const B& b, const Epilogue& epilogue = {}, const Extra&.
   static_cast<void>(sizeof(common_backend<A, B, Extra...>*));
   check_not_empty("matmul", a, b, extra...);
   auto out = empty_like<Result>(a, detail::matmul_shapes(as_tensor(a).unchecked_view().layout(), as_tensor(b).unchecked_view().layout()).result);
+  matmul_into(out, a, b, epilogue, extra...);
+  return out;
+}
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/share/derive.hpp ----
+// derive(): a value computed once from a tensor that nobody writes any more, and kept with its bytes for everybody.
+#ifndef COTENANT_SHARE_DERIVE_HPP
+#define COTENANT_SHARE_DERIVE_HPP
+
+namespace cotenant {
+
+// The bytes that a kept tensor takes: its block, and what was derived from that in turn. Values of other types that are
+// to be kept have a kept_bytes() of their own beside them.
+template <Element T, Storage S> std::size_t kept_bytes(const SharedTensor<T, S>& tensor) {
+  if (!tensor) return 0;
+  const DerivedSet* derived = tensor.block()->derived_if_any();
+  return tensor.block()->bytes() + (derived == nullptr ? 0 : derived->bytes());
+}
+// Whether handles on a kept tensor's bytes exist beside the kept one. Other types may have a kept_in_use() of their own.
+template <Element T, Storage S> bool kept_in_use(const SharedTensor<T, S>& tensor) { return tensor.use_count() > 1; }
+
+namespace detail {
+template <class Value> class KeptValue final : public Derived {
+ public:
+  explicit KeptValue(Value value) : value_(std::move(value)) {}
+  std::size_t bytes() const noexcept override { return kept_bytes(value_); }
+  bool in_use() const noexcept override {
+    if constexpr (requires { kept_in_use(value_); }) return kept_in_use(value_);
+    else return false;
+  }
+  const Value& value() const { return value_; }
+
+ private:
+  Value value_;
+};
+// An address of its own for each kind.
+template <class Kind, class Value> inline constexpr char derivation = 0;
+}  // namespace detail
+
+// make(), or what it returned before for the same elements under the same Kind (a type that names the computation, and is
+// all that the value depends on besides the elements). Kept with the block of `source` and freed with it; every model that holds
+// these bytes gets the same value. Nothing is kept for a tensor that may still be written, or has more than two dimensions.
+template <class Kind, TensorLike X, class Make> auto derive(const X& source, const Make& make) {
+  using Value = std::remove_cvref_t<decltype(make())>;
+  const auto& tensor = as_tensor(source);
+  const Layout& layout = tensor.layout();
+  const std::size_t rank = layout.shape.rank();
+  if (!tensor.block() || !tensor.block()->published() || rank > 2) return make();
+  DerivedKey key{&detail::derivation<Kind, Value>, tensor.unchecked_view().data()};
+  // Rows are counted from 1, so that a vector and a matrix of one row have different keys.
+  if (rank == 0) key.columns = 1;
+  else key.columns = layout.shape[rank - 1], key.column_stride = layout.strides[rank - 1];
+  if (rank == 2) key.rows = layout.shape[0] + 1, key.row_stride = layout.strides[0];
+  const auto kept = tensor.block()->derived().find_or_make(key, [&] { return std::make_shared<const detail::KeptValue<Value>>(make()); });
+  return static_cast<const detail::KeptValue<Value>&>(*kept).value();
+}
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/ops/quantized.hpp ----
+// Quantized: integers with what turns them back into numbers, and how its parameters divide the values into blocks.
+#ifndef COTENANT_OPS_QUANTIZED_HPP
+#define COTENANT_OPS_QUANTIZED_HPP
+
+namespace cotenant {
+
+// int8_t, uint8_t, or i4x2: two signed 4-bit values in a byte, neighbours along the last axis.
+template <class Q> concept QuantizedElement = std::same_as<Q, std::int8_t> || std::same_as<Q, std::uint8_t> || std::same_as<Q, i4x2>;
+
+// One value of a quantised element, and the element of its zero points: either half of an i4x2 is an int8_t.
+template <QuantizedElement Q> using quantized_value = std::conditional_t<std::same_as<Q, i4x2>, std::int8_t, Q>;
+// The range that values saturate to.
+template <QuantizedElement Q> inline constexpr std::int32_t quantized_lowest = std::same_as<Q, i4x2> ? -8 : std::numeric_limits<quantized_value<Q>>::min();
+template <QuantizedElement Q> inline constexpr std::int32_t quantized_highest = std::same_as<Q, i4x2> ? 7 : std::numeric_limits<quantized_value<Q>>::max();
+
+// real = (value - zero_point) * scale. Every dimension of scale divides that of values (counted in single values, also for
+// i4x2): [] or [1] per tensor, [C, 1, 1] per channel, [R, C / 32] for rows in blocks of 32. zero_point is empty (0 everywhere)
+// or has scale's shape.
+template <QuantizedElement Q, Storage S> struct Quantized {
+  SharedTensor<Q, S> values;
+  SharedTensor<float, S> scale;
+  SharedTensor<quantized_value<Q>, S> zero_point;
+
+  // The matrix product's other orientation, without a copy: weights stored [N, K] become [K, N]. Of i4x2 the pairs then lie
+  // along the last axis but one.
+  Quantized transpose() const {
+    const auto turned = [](const auto& parameter) {
+      if (!parameter || parameter.rank() == 0) return parameter;
+      return parameter.rank() == 1 ? parameter.unsqueeze(0).transpose() : parameter.transpose();
+    };
+    return {values.transpose(), turned(scale), turned(zero_point)};
+  }
+  // Nobody writes these any more: kernels may keep what they derive from them, such as packed weights.
+  const Quantized& freeze() const {
+    values.freeze();
+    scale.freeze();
+    zero_point.freeze();
+    return *this;
+  }
+};
+// What derive() counts where it keeps one.
+template <QuantizedElement Q, Storage S> std::size_t kept_bytes(const Quantized<Q, S>& quantized) {
+  return kept_bytes(quantized.values) + kept_bytes(quantized.scale) + kept_bytes(quantized.zero_point);
+}
+
+// Which values share one range, where ranges are found in the data.
+//   {}                             one range for the whole tensor
+//   {.axis = a}                    one for each index of axis a: per channel
+//   {.axis = a, .block_size = b}   one for each b neighbours along axis a, and each index of the other axes
+struct QuantizeOptions {
+  std::optional<std::ptrdiff_t> axis;
+  std::size_t block_size = 0;
+};
+// All values along an axis are one block.
+inline constexpr std::size_t whole_axis = std::numeric_limits<std::size_t>::max();
+// One range for each row: each token of activations [..., K], each output channel of weights [N, K].
+inline constexpr QuantizeOptions per_row{-1, whole_axis};
+// One for each `size` neighbours of a row.
+constexpr QuantizeOptions per_block(std::size_t size) { return {-1, size}; }
+
+namespace detail {
+
+// The shape of i4x2 elements that hold values of this shape. Errors: ShapeError where values would be left without a pair.
+inline Shape packed_shape(const Shape& values) {
+  if (values.empty() || values.back() % 2 != 0)
+    raise<ShapeError>("4-bit values are packed in pairs along the last axis, so that it must be even, but the shape is " + to_string(values));
+  Shape shape = values;
+  shape[shape.rank() - 1] /= 2;
+  return shape;
+}
+// The shape of the values that a tensor of Q's holds.
+template <QuantizedElement Q> Shape values_shape(const Shape& elements) {
+  Shape shape = elements;
+  if constexpr (std::same_as<Q, i4x2>) {
+    if (shape.empty()) raise<ShapeError>("a scalar of i4x2 has no axis for its pair: reshape it to [1]");
+    shape[shape.rank() - 1] = checked_multiply(shape.back(), 2, "the number of 4-bit values");
+  }
+  return shape;
+}
+template <QuantizedElement Q> Shape elements_shape(const Shape& values) {
+  if constexpr (std::same_as<Q, i4x2>) return packed_shape(values);
+  else return values;
+}
+
+// The shape of the scale that the options ask for. Errors: ShapeError.
+inline Shape range_shape(const Shape& x, const QuantizeOptions& options) {
+  Shape shape = Shape::filled(x.rank(), 1);
+  if (!options.axis) {
+    if (options.block_size != 0) raise<ShapeError>("blocks of " + std::to_string(options.block_size) + " lie along an axis: name it in QuantizeOptions");
+    return shape;
+  }
+  const std::size_t axis = normalize_axis(*options.axis, x.rank());
+  if (options.block_size == 0) {
+    shape[axis] = x[axis];
+    return shape;
+  }
+  const std::size_t size = options.block_size == whole_axis ? x[axis] : options.block_size;
+  if (size != 0 && x[axis] % size != 0)
+    raise<ShapeError>("blocks of " + std::to_string(size) + " do not divide dimension " + std::to_string(axis) + " of shape " + to_string(x));
+  shape = x;
+  shape[axis] = size == 0 ? 1 : x[axis] / size;
+  return shape;
+}
+
+// How values and parameters become operands of one shape: each axis of the values is split where a block of a parameter ends,
+// and at pairs where they are packed, so that a parameter is repeated by stride 0.
+class BlockSplit {
+ public:
+  // For values of shape `x`, each of whose parameters has one of the given shapes. Errors: ShapeError where one does not divide x.
+  BlockSplit(const Shape& x, bool packed, const Shape& parameter) : BlockSplit(x, packed, parameter, parameter) {}
+  BlockSplit(const Shape& x, bool packed, const Shape& parameter, const Shape& other) : x_(x) {
+    for (const Shape* shape : {&parameter, &other})
+      if (shape->rank() > x.rank())
+        raise<ShapeError>("quantisation parameters of shape " + to_string(*shape) + " have more dimensions than the values' " + to_string(x));
+    for (std::size_t axis = 0; axis < x.rank(); ++axis) {
+      const bool pairs = packed && axis + 1 == x.rank();
+      std::size_t sizes[] = {block_size(parameter, axis), block_size(other, axis), pairs ? std::size_t{2} : std::size_t{1}};
+      std::sort(std::begin(sizes), std::end(sizes), std::greater<>());
+      std::size_t whole = x[axis];
+      for (std::size_t size : sizes) {
+        if (size <= 1 || size >= whole) continue;
+        if (whole % size != 0)
+          raise<ShapeError>("blocks of " + std::to_string(whole) + " and of " + std::to_string(size) + (pairs && size == 2 ? " (a pair)" : "") +
+                            " along dimension " + std::to_string(axis) + " of shape " + to_string(x) + " do not fit into each other");
+        append(axis, whole / size, size);
+        whole = size;
+      }
+      append(axis, whole, 1);
+    }
+  }
+
+  // An operand of the values' shape.
+  template <class T> Operand<T> values(const Operand<T>& operand) const { return split(operand, [](std::size_t step, bool) { return step; }); }
+  // The i4x2 elements of the values: both values of a pair lie at one place, an axis of extent 2 and stride 0.
+  template <class T> Operand<T> elements(const Operand<T>& operand) const {
+    if constexpr (!std::same_as<std::remove_const_t<T>, i4x2>) return values(operand);
+    else return split(operand, [](std::size_t step, bool last) { return last ? step / 2 : step; });
+  }
+  // A parameter, repeated over the values of each block. A null operand stays one.
+  template <class T> Operand<T> parameter(const Operand<T>& operand) const {
+    if (operand.block == nullptr) return {};
+    const Shape& shape = operand.shape();
+    const std::size_t missing = x_.rank() - shape.rank();
+    Layout layout{shape_, {}, 0};
+    for (std::size_t i = 0; i < shape_.rank(); ++i) {
+      const std::size_t size = block_size(shape, axis_[i]);
+      const bool repeats = axis_[i] < missing || shape[axis_[i] - missing] == 1 || size == 0;
+      layout.strides.append(repeats ? 0 : operand.view.stride(axis_[i] - missing) * static_cast<std::ptrdiff_t>(step_[i] / size));
+    }
+    return operand.with(layout);
+  }
+
+ private:
+  // How many neighbours along an axis share one index of the parameter.
+  std::size_t block_size(const Shape& parameter, std::size_t axis) const {
+    const std::size_t missing = x_.rank() - parameter.rank(), blocks = axis < missing ? 1 : parameter[axis - missing];
+    if (blocks == x_[axis]) return 1;
+    if (blocks == 0 || x_[axis] % blocks != 0)
+      raise<ShapeError>("quantisation parameters of shape " + to_string(parameter) + " do not divide values of shape " + to_string(x_) + " into equal blocks");
+    return x_[axis] / blocks;
+  }
+  void append(std::size_t axis, std::size_t extent, std::size_t step) {
+    axis_.append(axis);
+    shape_.append(extent);
+    step_.append(step);
+  }
+  template <class T, class F> Operand<T> split(const Operand<T>& operand, F step_of) const {
+    Layout layout{shape_, {}, 0};
+    for (std::size_t i = 0; i < shape_.rank(); ++i)
+      layout.strides.append(operand.view.stride(axis_[i]) * static_cast<std::ptrdiff_t>(step_of(step_[i], axis_[i] + 1 == x_.rank())));
+    return operand.with(layout);
+  }
+
+  Shape x_;
+  // The split shape; of each of its axes the values' axis that it is a part of, and how many of its values one step is.
+  Shape shape_, axis_, step_;
+};
+
+// Errors: ShapeError where a zero point has another shape than its scale.
+inline void check_zero_point(const Shape& scale, const Shape& zero_point) {
+  if (!(scale == zero_point))
+    raise<ShapeError>("scale and zero point must have one shape, but have " + to_string(scale) + " and " + to_string(zero_point));
+}
+// A zero point as an operand; null where there is none.
+template <QuantizedElement Q, TensorLike Scale, TensorLike Zero>
+Operand<const quantized_value<Q>> zero_point_operand(const Scale& scale, const Zero& zero_point) {
+  static_assert(std::same_as<element_type_of<Zero>, quantized_value<Q>>, "the zero point has the element type of the quantised values (int8_t for i4x2)");
+  if (!as_tensor(zero_point)) return {};
+  check_zero_point(as_tensor(scale).shape(), as_tensor(zero_point).shape());
+  return input(zero_point);
+}
+
+}  // namespace detail
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/ops/quantize.hpp ----
+// quantize, dequantize and requantize: real = (q - zero_point) * scale, per tensor, per channel or per block.
+#ifndef COTENANT_OPS_QUANTIZE_HPP
+#define COTENANT_OPS_QUANTIZE_HPP
+
+namespace cotenant {
+
+// In all of these the operands have one shape; scales and zero points are repeated to it by stride 0, and a zero point whose
+// block is null is 0. The two values of an i4x2 lie at one place: its last axis has extent 2 and stride 0, the low half first.
+
+// out[i] = clamp(round(in[i] / scale[i]) + zero_point[i], low, high), round to nearest even; NaN gives the zero point.
+template <class In, class Q> struct QuantizeArguments {
+  Operand<const In> in;
+  Operand<const float> scale;
+  Operand<const quantized_value<Q>> zero_point;
+  std::int32_t low = quantized_lowest<Q>;
+  std::int32_t high = quantized_highest<Q>;
+  Operand<Q> out;
+};
+
+// out[i] = (in[i] - zero_point[i]) * scale[i].
+template <class Q, class Out> struct DequantizeArguments {
+  Operand<const Q> in;
+  Operand<const float> scale;
+  Operand<const quantized_value<Q>> zero_point;
+  Operand<Out> out;
+};
+
+// Finds scale and zero_point, and quantises with them. One range is the elements over which scale has stride 0. NaN counts in
+// no range; a range that is all 0 (or infinite, or that holds no number) has scale 1 (or infinity).
+//   int8_t, i4x2 (zero_point is null): scale = max |x| / high, with high = 127 or 7; values in ±high
+//   uint8_t: low = min(x, 0), high = max(x, 0), scale = (high - low) / 255, zero_point = round(-low / scale)
+template <class In, class Q> struct DynamicQuantizeArguments {
+  Operand<const In> in;
+  Operand<Q> values;
+  Operand<float> scale;
+  Operand<quantized_value<Q>> zero_point;
+};
+
+// out[i] = clamp(round((in[i] - in_zero[i]) * in_scale[i] / scale[i]) + zero_point[i], low, high), in float.
+template <class In, class Q> struct RequantizeArguments {
+  Operand<const In> in;
+  Operand<const float> in_scale;
+  Operand<const In> in_zero_point;
+  Operand<const float> scale;
+  Operand<const Q> zero_point;
+  Operand<Q> out;
+};
+
+namespace detail {
+template <class... X> void check_quantize_elements() {
+  static_assert((std::same_as<element_type_of<X>, float> && ...), "scales are float");
+}
+}  // namespace detail
+
+// Writes x, quantised with given parameters, into out, whose shape is x's (with i4x2 half of it along the last axis).
+// scale and zero_point: as Quantized says, or no zero point; results saturate to Q's range, or to [low, high].
+// out may not overlap an input. Errors: ShapeError, ReadOnly.
+template <QuantizedElement Q, Storage S, TensorLike X, TensorLike Scale, TensorLike Zero = SharedTensor<quantized_value<Q>, storage_type_of<Scale>>,
+          class Backend = common_backend<SharedTensor<Q, S>, X, Scale, Zero>>
+void quantize_into(SharedTensor<Q, S> out, const X& x, const Scale& scale, const Zero& zero_point = {}, std::int32_t low = quantized_lowest<Q>,
+                   std::int32_t high = quantized_highest<Q>) {
+  static_assert(FloatElement<element_type_of<X>>, "quantize takes float, f16 or bf16 elements");
+  detail::check_quantize_elements<Scale>();
+  check_not_empty("quantize", out, x, scale);
+  const Shape& shape = as_tensor(x).shape();
+  check_output_shape("quantize", detail::elements_shape<Q>(shape), out.shape());
+  if (low < quantized_lowest<Q> || high > quantized_highest<Q> || low > high)
+    raise<InvalidArgument>("quantize cannot give values in [" + std::to_string(low) + ", " + std::to_string(high) + "]: the element holds [" +
+                           std::to_string(quantized_lowest<Q>) + ", " + std::to_string(quantized_highest<Q>) + "]");
+  const detail::BlockSplit split(shape, std::same_as<Q, i4x2>, as_tensor(scale).shape());
+  const auto zero = detail::zero_point_operand<Q>(scale, zero_point);
+  prepare<Backend>(input(x), input(scale), zero);
+  backend_at<Backend>(out).quantize(QuantizeArguments<element_type_of<X>, Q>{split.values(input(x)), split.parameter(input(scale)), split.parameter(zero), low,
+                                                                             high, split.elements(output(out))});
+}
+
+// The same as a new tensor (WebNN's and ONNX's quantizeLinear).
+template <QuantizedElement Q, TensorLike X, TensorLike Scale, TensorLike Zero = SharedTensor<quantized_value<Q>, storage_type_of<Scale>>,
+          class Backend = common_backend<X, Scale, Zero>>
+auto quantize(const X& x, const Scale& scale, const Zero& zero_point = {}, std::int32_t low = quantized_lowest<Q>, std::int32_t high = quantized_highest<Q>) {
+  check_not_empty("quantize", x);
+  auto out = empty_like<Q>(x, detail::elements_shape<Q>(as_tensor(x).shape()));
+  quantize_into(out, x, scale, zero_point, low, high);
+  return out;
+}
+
+// Quantises with parameters found in the data, in one go: see DynamicQuantizeArguments. Which elements share a range follows
+// from the shape of out.scale; out.zero_point is empty for int8_t and i4x2, and has scale's shape for uint8_t.
+// Errors: ShapeError, ReadOnly.
+template <QuantizedElement Q, Storage S, TensorLike X, class Backend = common_backend<SharedTensor<Q, S>, X>>
+void quantize_into(const Quantized<Q, S>& out, const X& x) {
+  static_assert(FloatElement<element_type_of<X>>, "quantize takes float, f16 or bf16 elements");
+  constexpr bool affine = std::same_as<Q, std::uint8_t>;
+  check_not_empty("quantize", out.values, out.scale, x);
+  if (affine != static_cast<bool>(out.zero_point))
+    raise<InvalidArgument>(affine ? "ranges of uint8 need a zero point each: give the output one of its scale's shape"
+                                  : "ranges of int8 and 4-bit values are symmetric: leave the output's zero point empty");
+  const Shape& shape = as_tensor(x).shape();
+  check_output_shape("quantize", detail::elements_shape<Q>(shape), out.values.shape());
+  const detail::BlockSplit split(shape, std::same_as<Q, i4x2>, out.scale.shape());
+  Operand<quantized_value<Q>> zero;
+  if (affine) {
+    detail::check_zero_point(out.scale.shape(), out.zero_point.shape());
+    zero = split.parameter(output(out.zero_point));
+  }
+  prepare<Backend>(input(x));
+  backend_at<Backend>(out.values).dynamic_quantize(
+      DynamicQuantizeArguments<element_type_of<X>, Q>{split.values(input(x)), split.elements(output(out.values)), split.parameter(output(out.scale)), zero});
+}
+
+// The same as new tensors: quantize<std::uint8_t>(x, per_row), quantize<i4x2>(weights, per_block(32)),
+// quantize<std::int8_t>(x, {.axis = 1}). Errors: ShapeError where blocks do not divide x.
+template <QuantizedElement Q, TensorLike X> auto quantize(const X& x, const QuantizeOptions& options) {
+  check_not_empty("quantize", x);
+  const Shape& shape = as_tensor(x).shape();
+  const Shape ranges = detail::range_shape(shape, options);
+  Quantized<Q, typename tensor_type<X>::result_storage> result;
+  result.values = empty_like<Q>(x, detail::elements_shape<Q>(shape));
+  result.scale = empty_like<float>(x, ranges);
+  if constexpr (std::same_as<Q, std::uint8_t>) result.zero_point = empty_like<Q>(x, ranges);
+  quantize_into(result, x);
+  return result;
+}
+// Per tensor, or per index of `channel_axis`.
+template <QuantizedElement Q, TensorLike X> auto quantize(const X& x, std::optional<std::ptrdiff_t> channel_axis = std::nullopt) {
+  return quantize<Q>(x, QuantizeOptions{channel_axis});
+}
+
+// Writes (values - zero_point) * scale into out. Shapes: as quantize_into(). Errors: ShapeError, ReadOnly.
+template <FloatElement Out, Storage S, TensorLike X, TensorLike Scale,
+          TensorLike Zero = SharedTensor<quantized_value<element_type_of<X>>, storage_type_of<Scale>>,
+          class Backend = common_backend<SharedTensor<Out, S>, X, Scale, Zero>>
+void dequantize_into(SharedTensor<Out, S> out, const X& values, const Scale& scale, const Zero& zero_point = {}) {
+  using Q = element_type_of<X>;
+  static_assert(QuantizedElement<Q>, "dequantize takes int8_t, uint8_t or i4x2 elements");
+  detail::check_quantize_elements<Scale>();
+  check_not_empty("dequantize", out, values, scale);
+  const Shape shape = detail::values_shape<Q>(as_tensor(values).shape());
+  check_output_shape("dequantize", shape, out.shape());
+  const detail::BlockSplit split(shape, std::same_as<Q, i4x2>, as_tensor(scale).shape());
+  const auto zero = detail::zero_point_operand<Q>(scale, zero_point);
+  prepare<Backend>(input(values), input(scale), zero);
+  backend_at<Backend>(out).dequantize(
+      DequantizeArguments<Q, Out>{split.elements(input(values)), split.parameter(input(scale)), split.parameter(zero), split.values(output(out))});
+}
+// The same as a new tensor (WebNN's and ONNX's dequantizeLinear).
+template <FloatElement Out = float, TensorLike X, TensorLike Scale,
+          TensorLike Zero = SharedTensor<quantized_value<element_type_of<X>>, storage_type_of<Scale>>, class Backend = common_backend<X, Scale, Zero>>
+auto dequantize(const X& values, const Scale& scale, const Zero& zero_point = {}) {
+  check_not_empty("dequantize", values);
+  auto out = empty_like<Out>(values, detail::values_shape<element_type_of<X>>(as_tensor(values).shape()));
+  dequantize_into(out, values, scale, zero_point);
+  return out;
+}
+template <FloatElement Out = float, QuantizedElement Q, Storage S> auto dequantize(const Quantized<Q, S>& quantized) {
+  return dequantize<Out>(quantized.values, quantized.scale, quantized.zero_point);
+}
+
+// The same numbers with other parameters, or as another element, in one pass: int8_t or uint8_t, of int8_t, uint8_t or int32_t
+// (the sums of an integer product). Blocks of both sets of parameters must fit into each other. Errors: ShapeError.
+template <QuantizedElement Q, TensorLike X, TensorLike InScale, TensorLike InZero, TensorLike Scale, TensorLike Zero = SharedTensor<Q, storage_type_of<Scale>>,
+          class Backend = common_backend<X, InScale, InZero, Scale, Zero>>
+auto requantize(const X& values, const InScale& in_scale, const InZero& in_zero_point, const Scale& scale, const Zero& zero_point = {}) {
+  using In = element_type_of<X>;
+  static_assert(!std::same_as<Q, i4x2> && (std::same_as<In, std::int8_t> || std::same_as<In, std::uint8_t> || std::same_as<In, std::int32_t>),
+                "requantize takes int8_t, uint8_t or int32_t elements and gives int8_t or uint8_t: dequantize() 4-bit values");
+  static_assert(std::same_as<element_type_of<InZero>, In>, "the zero point has the element type of the quantised values");
+  detail::check_quantize_elements<InScale, Scale>();
+  check_not_empty("requantize", values, in_scale, scale);
+  const Shape& shape = as_tensor(values).shape();
+  auto out = empty_like<Q>(values, shape);
+  const detail::BlockSplit split(shape, false, as_tensor(in_scale).shape(), as_tensor(scale).shape());
+  Operand<const In> in_zero;
+  if (as_tensor(in_zero_point)) {
+    detail::check_zero_point(as_tensor(in_scale).shape(), as_tensor(in_zero_point).shape());
+    in_zero = input(in_zero_point);
+  }
+  const auto zero = detail::zero_point_operand<Q>(scale, zero_point);
+  prepare<Backend>(input(values), input(in_scale), in_zero, input(scale), zero);
+  backend_at<Backend>(out).requantize(RequantizeArguments<In, Q>{split.values(input(values)), split.parameter(input(in_scale)), split.parameter(in_zero),
+                                                                 split.parameter(input(scale)), split.parameter(zero), split.values(output(out))});
+  return out;
+}
+template <QuantizedElement Q, QuantizedElement From, Storage S, TensorLike Scale, TensorLike Zero = SharedTensor<Q, storage_type_of<Scale>>>
+auto requantize(const Quantized<From, S>& quantized, const Scale& scale, const Zero& zero_point = {}) {
+  return requantize<Q>(quantized.values, quantized.scale, quantized.zero_point, scale, zero_point);
+}
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/ops/quantized_matmul.hpp ----
+// matmul of quantised operands: integer products, and float activations with int8 or 4-bit weights.
+#ifndef COTENANT_OPS_QUANTIZED_MATMUL_HPP
+#define COTENANT_OPS_QUANTIZED_MATMUL_HPP
+
+namespace cotenant {
+
+namespace detail {
+// The element of zero points; an operand that is not quantised has none.
+template <class T> struct ZeroPointElement { using type = T; };
+template <QuantizedElement T> struct ZeroPointElement<T> { using type = quantized_value<T>; };
+}  // namespace detail
+
+// out[…, m, n] = epilogue(sum over k of real_a[…, m, k] * real_b[…, k, n], extra0[…, m, n], …), where real = (value -
+// zero_point) * scale. Everything has out's batch axes already (stride 0 where repeated), and extra operands its shape.
+// Parameters of a are [..., M, blocks of k], of b [..., blocks of k, N], each number of blocks a divisor of K; what does not
+// change along M, N or the blocks has stride 0 there. A null scale is 1 (an operand that is not quantised), a null zero point 0.
+// i4x2 elements hold the pair 2i, 2i + 1 along k (b is [..., K / 2, N]) or along n ([..., K, N / 2]).
+// Where both operands are integers and the scales do not change along k, the sums are exact, as long as they fit 32 bits.
+template <class A, class B, class Out, class Epilogue, class... Extra> struct QuantizedMatmulArguments {
+  Operand<const A> a;
+  Operand<const B> b;
+  Operand<const float> a_scale;
+  Operand<const float> b_scale;
+  Operand<const typename detail::ZeroPointElement<A>::type> a_zero_point;
+  Operand<const quantized_value<B>> b_zero_point;
+  Epilogue epilogue;
+  std::tuple<Operand<const Extra>...> extra;
+  Operand<Out> out;
+  bool pairs_along_k = false;
+};
+
+namespace detail {
+
+// A side of the product as a front door sees it: the layout of its elements, and of the values in them.
+struct QuantizedSide {
+  Layout elements;
+  Shape values;
+  bool pairs_along_k = false;
+};
+// i4x2 elements of shape [..., K', N'] hold [..., 2 K', N'] or [..., K', 2 N'] values: whichever fits the other operand's K.
+inline QuantizedSide packed_side(const Layout& elements, std::size_t depth) {
+  const Shape& given = elements.shape;
+  if (given.rank() < 2) raise<ShapeError>("4-bit weights of a product must be a matrix, but have shape " + to_string(given));
+  QuantizedSide side{elements, given, false};
+  const std::size_t rank = given.rank();
+  if (given[rank - 2] == depth) {
+    side.values[rank - 1] = checked_multiply(given[rank - 1], 2, "the number of 4-bit values");
+  } else if (given[rank - 2] * 2 == depth) {
+    side.values[rank - 2] = depth;
+    side.pairs_along_k = true;
+  } else {
+    raise<ShapeError>("4-bit weights of shape " + to_string(given) + " hold pairs: their last axis but one must be K or K / 2 long, but K is " +
+                      std::to_string(depth) + (depth % 2 != 0 ? ", which is odd, so that pairs must lie along the other axis" : "") +
+                      "; transpose() weights that are stored the other way round");
+  }
+  return side;
+}
+
+// A parameter of one side, as the arguments have it. `values` is [..., M, K] or [..., K, N], K the axis `depth_axis` from the
+// back. Errors: ShapeError where it is not one value per tensor, row or column, or block of k.
+template <class T> Operand<T> product_parameter(const Operand<T>& parameter, const Shape& values, const Shape& batch, std::size_t depth_axis) {
+  if (parameter.block == nullptr) return {};
+  Layout layout = parameter.view.layout();
+  const Shape given = layout.shape;
+  while (layout.shape.rank() < values.rank() || layout.shape.rank() < 2) layout = unsqueeze(layout, 0);
+  const std::size_t rank = layout.shape.rank(), depth = rank - depth_axis, other = rank - (3 - depth_axis);
+  bool fits = rank == values.rank();
+  for (std::size_t axis = 0; fits && axis + 2 < rank; ++axis) fits = layout.shape[axis] == values[axis] || layout.shape[axis] == 1;
+  const std::size_t blocks = layout.shape[depth], extent = fits ? values[depth] : 0;
+  fits = fits && (layout.shape[other] == values[other] || layout.shape[other] == 1) && (blocks == 1 || (blocks != 0 && extent % blocks == 0) ||
+      blocks == extent);
+  if (!fits)
+    raise<ShapeError>("a product takes scales and zero points per tensor, per row of the left or column of the right operand, and per block of K, "
+                      "but values of shape " +
+                      to_string(values) + " have parameters of shape " + to_string(given));
+  Shape shape = batch;
+  shape.append(rank - 2 == depth ? blocks : values[other]);
+  shape.append(rank - 2 == depth ? values[other] : blocks);
+  return parameter.with(broadcast_to(layout, shape));
+}
+
+inline Layout with_missing_axis(Layout layout, bool row, bool column, std::size_t batch_rank) {
+  if (row) layout = unsqueeze(layout, static_cast<std::ptrdiff_t>(batch_rank));
+  if (column) layout = unsqueeze(layout, -1);
+  return layout;
+}
+
+// One operand of matmul, quantised or not.
+template <TensorLike X> struct ProductOperand {
+  using element = element_type_of<X>;
+  Operand<const element> elements;
+  Operand<const float> scale;
+  Operand<const typename ZeroPointElement<element>::type> zero_point;
+};
+template <TensorLike X> ProductOperand<X> product_operand(const X& x) { return {input(x), {}, {}}; }
+template <QuantizedElement Q, Storage S> auto product_operand(const Quantized<Q, S>& x) {
+  check_not_empty("matmul", x.values, x.scale);
+  return ProductOperand<SharedTensor<Q, S>>{input(x.values), input(x.scale), zero_point_operand<Q>(x.scale, x.zero_point)};
+}
+
+// The layouts of both sides' values: of i4x2 those of the elements, with the values' shape.
+template <class A, class B> MatmulShapes quantized_matmul_shapes(const Operand<A>& a, const Operand<B>& b, bool& pairs_along_k) {
+  Layout right = b.view.layout();
+  if constexpr (std::same_as<std::remove_const_t<B>, i4x2>) {
+    if (a.shape().empty()) raise<ShapeError>("matmul needs matrices or vectors, but got shapes [] and " + to_string(b.shape()));
+    const QuantizedSide side = packed_side(right, a.shape().back());
+    right.shape = side.values;
+    pairs_along_k = side.pairs_along_k;
+  }
+  return matmul_shapes(a.view.layout(), right);
+}
+
+template <class Backend, class Out, class S, class A, class B, class Epilogue, class... Extra>
+void run_quantized_matmul(const SharedTensor<Out, S>& out, const ProductOperand<A>& a, const ProductOperand<B>& b, const Epilogue& epilogue,
+                          const Extra&... extra) {
+  using ElementB = typename ProductOperand<B>::element;
+  static_assert(ScalarElement<Out> && (ScalarElement<element_type_of<Extra>> && ...), "matmul's output and epilogue operands are scalar elements");
+  check_not_empty("matmul", out, extra...);
+  bool pairs_along_k = false;
+  const MatmulShapes shapes = quantized_matmul_shapes(a.elements, b.elements, pairs_along_k);
+  check_output_shape("matmul", shapes.result, out.shape());
+  const auto expression = expr::record<1 + sizeof...(Extra)>(epilogue);
+  using E = std::remove_const_t<decltype(expression)>;
+  static_assert(expr::arity<E> <= 1 + sizeof...(Extra), "the epilogue uses more operands than matmul was given");
+  const bool row = a.elements.shape().rank() == 1, column = b.elements.shape().rank() == 1;
+  const auto restore = [&](const auto& operand) { return operand.with(with_missing_axis(operand.view.layout(), row, column, shapes.batch.rank())); };
+  // The right operand's elements: with i4x2 half as many as values.
+  Layout right = broadcast_batch(shapes.b, shapes.batch);
+  if constexpr (std::same_as<ElementB, i4x2>) right.shape[right.shape.rank() - (pairs_along_k ? 2 : 1)] /= 2;
+  // A vector's parameters get its missing axis too: on the right it is the last.
+  const auto right_parameter = [&](const auto& parameter) {
+    const auto whole = column && parameter.block != nullptr ? parameter.with(unsqueeze(parameter.view.layout(), -1)) : parameter;
+    return product_parameter(whole, shapes.b.shape, shapes.batch, 2);
+  };
+  const QuantizedMatmulArguments<typename ProductOperand<A>::element, ElementB, Out, E, element_type_of<Extra>...> arguments{
+      a.elements.with(broadcast_batch(shapes.a, shapes.batch)),
+      b.elements.with(right),
+      product_parameter(a.scale, shapes.a.shape, shapes.batch, 1),
+      right_parameter(b.scale),
+      product_parameter(a.zero_point, shapes.a.shape, shapes.batch, 1),
+      right_parameter(b.zero_point),
+      expression,
+      {restore(broadcast_to(input(extra), shapes.result))...},
+      restore(output(out)),
+      pairs_along_k};
+  prepare<Backend>(a.elements, a.scale, a.zero_point, b.elements, b.scale, b.zero_point, input(extra)...);
+  backend_at<Backend>(out).quantized_matmul(arguments);
+}
+
+template <class Out, class A, class B> using quantized_result = chosen_element<Out, std::conditional_t<QuantizedElement<A>, float, A>>;
+template <TensorLike X> const X& values_of(const X& x) { return x; }
+template <QuantizedElement Q, Storage S> const SharedTensor<Q, S>& values_of(const Quantized<Q, S>& x) { return x.values; }
+template <class X> using values_type = std::remove_cvref_t<decltype(values_of(std::declval<const X&>()))>;
+
+// What may stand on the left: float, f16 or bf16 activations, or activations quantised to 8 bits.
+template <class X> inline constexpr bool is_quantized_8_bit = false;
+template <class Q, class S> inline constexpr bool is_quantized_8_bit<Quantized<Q, S>> = !std::same_as<Q, i4x2>;
+}  // namespace detail
+
+// Activations of a product with quantised weights.
+template <class X> concept ProductActivations = TensorLike<X> || detail::is_quantized_8_bit<X>;
+
+// Writes epilogue(a · b, extra...) into out, as matmul_into of float operands does, where b is quantised: int8_t or uint8_t per
+// tensor, per column (output channel) or per block of K, or i4x2 with pairs along either axis. Weights stored [N, K], as those
+// of linear layers are, come as weights.transpose(). a is float, f16 or bf16 (WebNN: dequantizeLinear of b, then matmul; ONNX
+// MatMulNBits), or quantised to int8_t or uint8_t per tensor, per row or per block (ONNX: MatMulInteger with the scales applied,
+// or QLinearMatMul with an epilogue that quantises). out: any scalar element; integers saturate. Errors: ShapeError, ReadOnly.
+template <Element Out, Storage S, ProductActivations A, QuantizedElement B, Storage SB, class Epilogue = expr::Identity, TensorLike... Extra,
+          class Backend = common_backend<SharedTensor<Out, S>, detail::values_type<A>, SharedTensor<B, SB>, Extra...>>
+  requires(expr::Recorded<Epilogue> || expr::Recordable<Epilogue, 1 + sizeof...(Extra)>)
+void matmul_into(const SharedTensor<Out, S>& out, const A& a, const Quantized<B, SB>& b, const Epilogue& epilogue = {}, const Extra&... extra) {
+  if constexpr (TensorLike<A>) {
+    static_assert(FloatElement<element_type_of<A>>, "quantised weights multiply float, f16 or bf16 activations, or Quantized ones");
+    check_not_empty("matmul", a);
+  }
+  detail::run_quantized_matmul<Backend>(out, detail::product_operand(a), detail::product_operand(b), epilogue, extra...);
+}
+
+// The same as a new tensor. Result element: the one named (matmul<bf16>(…)), else that of float activations, else float.
+template <class Out = void, ProductActivations A, QuantizedElement B, Storage SB, class Epilogue = expr::Identity, TensorLike... Extra>
+  requires(expr::Recorded<Epilogue> || expr::Recordable<Epilogue, 1 + sizeof...(Extra)>)
+auto matmul(const A& a, const Quantized<B, SB>& b, const Epilogue& epilogue = {}, const Extra&... extra) {
+  using Result = detail::quantized_result<Out, element_type_of<detail::values_type<A>>, B>;
+  static_cast<void>(sizeof(common_backend<detail::values_type<A>, SharedTensor<B, SB>, Extra...>*));
+  check_not_empty("matmul", detail::values_of(a), b.values, extra...);
+  bool pairs_along_k = false;
+  auto out = empty_like<Result>(detail::values_of(a),
+                                detail::quantized_matmul_shapes(input(detail::values_of(a)), input(b.values), pairs_along_k).result);
   matmul_into(out, a, b, epilogue, extra...);
   return out;
 }
@@ -5246,171 +11305,129 @@ template <class Out = void, TensorLike X> auto reduce_min(const X& x, const Redu
 
 #endif
 
-// ---- cotenant/ops/quantize.hpp ----
-// quantize and dequantize: real = (q - zero_point) * scale, per tensor, per channel or per block.
-#ifndef COTENANT_OPS_QUANTIZE_HPP
-#define COTENANT_OPS_QUANTIZE_HPP
+// ---- cotenant/ops/rms_norm.hpp ----
+// rms_norm: rows divided by the root of the mean of their squares, then scaled per column; of a tensor or of a sum of two.
+#ifndef COTENANT_OPS_RMS_NORM_HPP
+#define COTENANT_OPS_RMS_NORM_HPP
 
 namespace cotenant {
 
-template <class Q> concept QuantizedElement = std::same_as<Q, std::int8_t> || std::same_as<Q, std::uint8_t>;
+// Writes x / sqrt(mean(x^2) + epsilon) * scale over the last axis into out, of x's shape; out may be exactly x.
+// Shapes: x [..., N], scale [N]. Elements: float, f16, bf16; computed in float, the product with scale included.
+// Source: Zhang and Sennrich 2019. Errors: ShapeError, ReadOnly, InvalidArgument for an epsilon that is negative or NaN.
+template <Element Out, Storage S, TensorLike X, TensorLike Scale, class Backend = common_backend<SharedTensor<Out, S>, X, Scale>>
+void rms_norm_into(SharedTensor<Out, S> out, const X& x, const Scale& scale, float epsilon) {
+  detail::norm<Backend>("rms_norm", out, x, scale, {}, epsilon, false, detail::no_input, detail::no_output);
+}
+// The same of x + residual, which is not rounded in between. out may be exactly x or residual.
+template <Element Out, Storage S, TensorLike X, TensorLike Scale, TensorLike Residual,
+          class Backend = common_backend<SharedTensor<Out, S>, X, Scale, Residual>>
+void rms_norm_into(SharedTensor<Out, S> out, const X& x, const Scale& scale, float epsilon, const Residual& residual) {
+  check_not_empty("rms_norm", residual);
+  detail::norm<Backend>("rms_norm", out, x, scale, {}, epsilon, false, input(residual), detail::no_output);
+}
+// And x + residual into sum, which may be exactly x or residual, but not out.
+template <Element Out, Storage S, TensorLike X, TensorLike Scale, TensorLike Residual, Element Sum,
+          class Backend = common_backend<SharedTensor<Out, S>, X, Scale, Residual>>
+void rms_norm_into(SharedTensor<Out, S> out, const X& x, const Scale& scale, float epsilon, const Residual& residual, const SharedTensor<Sum, S>& sum) {
+  check_not_empty("rms_norm", residual, sum);
+  detail::norm<Backend>("rms_norm", out, x, scale, {}, epsilon, false, input(residual), output(sum));
+}
 
-// out[i] = clamp(round(in[i] / scale[i]) + zero_point[i], low, high), round to nearest even; NaN gives the zero point.
-// scale and zero_point have in's shape already, repeated by stride 0. Without a zero point (symmetric) zero_point.block is null.
-template <class In, class Q> struct QuantizeArguments {
-  Operand<const In> in;
-  Operand<const float> scale;
-  Operand<const Q> zero_point;
-  std::int32_t low = std::numeric_limits<Q>::min();
-  std::int32_t high = std::numeric_limits<Q>::max();
-  Operand<Q> out;
-};
+// rms_norm(x, scale, epsilon[, residual]) as a new row-major tensor.
+template <class Out = void, TensorLike X, TensorLike Scale, TensorLike... Residual>
+  requires(sizeof...(Residual) <= 1)
+auto rms_norm(const X& x, const Scale& scale, float epsilon = 1e-6f, const Residual&... residual) {
+  check_not_empty("rms_norm", x);
+  auto out = empty_like<chosen_element<Out, element_type_of<X>>>(x, as_tensor(x).shape());
+  rms_norm_into(out, x, scale, epsilon, residual...);
+  return out;
+}
 
-// out[i] = (in[i] - zero_point[i]) * scale[i].
-template <class Q, class Out> struct DequantizeArguments {
-  Operand<const Q> in;
-  Operand<const float> scale;
-  Operand<const Q> zero_point;
-  Operand<Out> out;
-};
+}  // namespace cotenant
 
-// Quantised values with what turns them back. scale and zero_point broadcast to values; no zero_point means 0.
-template <class Q, class S> struct Quantized {
-  SharedTensor<Q, S> values;
-  SharedTensor<float, S> scale;
-  SharedTensor<Q, S> zero_point;
+#endif
+
+// ---- cotenant/ops/rotary.hpp ----
+// rotary: position embeddings that turn pairs of elements by an angle for each position.
+#ifndef COTENANT_OPS_ROTARY_HPP
+#define COTENANT_OPS_ROTARY_HPP
+
+namespace cotenant {
+
+// Which elements of a row of R rotary dimensions are turned together: i with i + R / 2 (Llama, GPT-NeoX), or neighbours,
+// 2 i with 2 i + 1 (GPT-J, the original paper).
+enum class RotaryPairs { halves, neighbours };
+
+// out_first = first * cosine - second * sine, out_second = second * cosine + first * sine, all of shape [..., L, R / 2]:
+// the front door makes both kinds of pairs views of the rows. Computed in float. The outputs may be exactly the inputs.
+template <class In, class Table, class Out> struct RotaryArguments {
+  Operand<const In> first, second;
+  Operand<const Table> cosine, sine;
+  Operand<Out> out_first, out_second;
 };
 
 namespace detail {
-// How many elements of each axis share one index of `parameter`. Errors: ShapeError where it does not divide.
-inline Shape block_sizes(const Shape& x, const Shape& parameter) {
-  if (parameter.rank() > x.rank())
-    raise<ShapeError>("quantisation parameters of shape " + to_string(parameter) + " have more dimensions than the values' " + to_string(x));
-  Shape sizes = x;
-  for (std::size_t back = 1; back <= parameter.rank(); ++back) {
-    const std::size_t extent = x[x.rank() - back], blocks = parameter[parameter.rank() - back];
-    if (blocks == extent) sizes[x.rank() - back] = 1;
-    else if (blocks == 0 || extent % blocks != 0)
-      raise<ShapeError>("quantisation parameters of shape " + to_string(parameter) + " do not divide values of shape " + to_string(x) + " into equal blocks");
-    else sizes[x.rank() - back] = extent / blocks;
-  }
-  return sizes;
-}
-
-// x's layout with every axis that holds several blocks of several elements split in two, [blocks, size].
-inline Layout split_blocks(const Layout& x, const Shape& sizes) {
-  Layout split{{}, {}, x.offset};
-  for (std::size_t axis = 0; axis < x.shape.rank(); ++axis) {
-    if (sizes[axis] > 1 && sizes[axis] < x.shape[axis]) {
-      split.shape.append(x.shape[axis] / sizes[axis]);
-      split.strides.append(x.strides[axis] * static_cast<std::ptrdiff_t>(sizes[axis]));
-      split.shape.append(sizes[axis]);
-    } else {
-      split.shape.append(x.shape[axis]);
-    }
-    split.strides.append(x.strides[axis]);
-  }
-  return split;
-}
-
-// A scale or zero point as an operand of the split shape: repeated over the elements of each block.
-template <class T> Operand<T> block_parameter(const Operand<T>& parameter, const Shape& x, const Shape& sizes) {
-  Layout layout = parameter.view.layout();
-  while (layout.shape.rank() < x.rank()) layout = unsqueeze(layout, 0);
-  for (std::size_t axis = x.rank(); axis-- > 0;)
-    if (sizes[axis] > 1 && sizes[axis] < x[axis]) layout = unsqueeze(layout, static_cast<std::ptrdiff_t>(axis) + 1);
-  const Shape shape = split_blocks(contiguous_layout(x), sizes).shape;
-  return parameter.with(broadcast_to(layout, shape));
-}
-
-// The zero point like the scale; a null block where there is none. Errors: ShapeError where their shapes differ.
-template <class Q, TensorLike Scale, TensorLike Z>
-Operand<const Q> zero_point_operand(const Scale& scale, const Z& zero_point, const Shape& x, const Shape& sizes) {
-  static_assert(std::same_as<element_type_of<Z>, Q>, "the zero point has the element type of the quantised values");
-  if (!as_tensor(zero_point)) return {};
-  if (!(as_tensor(scale).shape() == as_tensor(zero_point).shape()))
-    raise<ShapeError>("scale and zero point must have one shape, but have " + to_string(as_tensor(scale).shape()) + " and " +
-                      to_string(as_tensor(zero_point).shape()));
-  return block_parameter(input(zero_point), x, sizes);
+// The first or second elements of the pairs in the first 2 * `pairs` columns.
+inline Layout rotary_half(const Layout& layout, std::ptrdiff_t pairs, bool second, RotaryPairs kind) {
+  if (kind == RotaryPairs::neighbours) return slice(layout, -1, second && pairs > 0 ? 1 : 0, 2 * pairs, 2);
+  return slice(layout, -1, second ? pairs : 0, second ? 2 * pairs : pairs);
 }
 }  // namespace detail
 
-// Quantises with given parameters (WebNN's quantizeLinear). scale and zero_point have one shape, whose every dimension
-// divides x's: [] or [1] per tensor, [C, 1, 1] per channel, [R, C / 32] for rows in blocks of 32. Results saturate to
-// Q's range, or to [low, high].
-// Errors: ShapeError.
-template <QuantizedElement Q, TensorLike X, TensorLike Scale, TensorLike Zero = SharedTensor<Q, storage_type_of<Scale>>,
-          class Backend = common_backend<X, Scale, Zero>>
-auto quantize(const X& x, const Scale& scale, const Zero& zero_point = {}, std::int32_t low = std::numeric_limits<Q>::min(),
-              std::int32_t high = std::numeric_limits<Q>::max()) {
-  static_assert(FloatElement<element_type_of<X>>, "quantize takes float, f16 or bf16 elements");
-  static_assert(std::same_as<element_type_of<Scale>, float>, "quantize's scale is float");
-  check_not_empty("quantize", x, scale);
-  const Shape& shape = as_tensor(x).shape();
-  auto out = empty_like<Q>(x, shape);
-  const Shape sizes = detail::block_sizes(shape, as_tensor(scale).shape());
-  const auto blocked = [&](const auto& operand) { return operand.with(detail::split_blocks(operand.view.layout(), sizes)); };
-  const auto zero = detail::zero_point_operand<Q>(scale, zero_point, shape, sizes);
-  prepare<Backend>(input(x), input(scale), zero);
-  backend_at<Backend>(out).quantize(
-      QuantizeArguments<element_type_of<X>, Q>{blocked(input(x)), detail::block_parameter(input(scale), shape, sizes), zero, low, high, blocked(output(out))});
+// Writes x with its first R columns turned into out, of x's shape; the other columns are copied. Shapes: x [..., L, D];
+// cosine and sine broadcast to [..., L, R / 2], R <= D: [L, R / 2] for x of [batch, heads, L, D], [L, 1, R / 2] for
+// [batch, L, heads, D]. out may be exactly x. Elements: float, f16, bf16. Source: Su et al. 2021. Errors: ShapeError, ReadOnly.
+template <Element Out, Storage S, TensorLike X, TensorLike Cosine, TensorLike Sine, class Backend = common_backend<SharedTensor<Out, S>, X, Cosine, Sine>>
+void rotary_into(SharedTensor<Out, S> out, const X& x, const Cosine& cosine, const Sine& sine, RotaryPairs pairs = RotaryPairs::halves) {
+  using In = element_type_of<X>;
+  using Table = element_type_of<Cosine>;
+  static_assert(FloatElement<In> && FloatElement<Table> && FloatElement<Out>, "rotary works on float, f16 or bf16 elements");
+  static_assert(std::same_as<Table, element_type_of<Sine>>, "rotary's cosine and sine have one element type");
+  check_not_empty("rotary", out, x, cosine, sine);
+  check_output_shape("rotary", as_tensor(x).shape(), out.shape());
+  const Shape &shape = out.shape(), &table = as_tensor(cosine).shape();
+  if (shape.rank() == 0 || table.rank() == 0 || 2 * table.back() > shape.back() || !(table == as_tensor(sine).shape()))
+    raise<ShapeError>("rotary of shape " + to_string(shape) + " needs a cosine and a sine of one shape whose last dimension is at most half of " +
+                      "its own, but got " + to_string(table) + " and " + to_string(as_tensor(sine).shape()));
+  const auto half = static_cast<std::ptrdiff_t>(table.back());
+  Shape angles = shape;
+  angles[angles.rank() - 1] = table.back();
+  const auto part = [&](const auto& operand, bool second) { return operand.with(detail::rotary_half(operand.view.layout(), half, second, pairs)); };
+  const RotaryArguments<In, Table, Out> arguments{part(input(x), false), part(input(x), true), broadcast_to(input(cosine), angles),
+                                                  broadcast_to(input(sine), angles), part(output(out), false), part(output(out), true)};
+  prepare<Backend>(input(x), input(cosine), input(sine));
+  decltype(auto) backend = backend_at<Backend>(out);
+  backend.rotary(arguments);
+  if (2 * table.back() == shape.back()) return;
+  const auto rest = [&](const auto& operand) { return operand.with(slice(operand.view.layout(), -1, 2 * half, static_cast<std::ptrdiff_t>(shape.back()))); };
+  backend.map(MapArguments<Out, expr::Identity, In>{expr::Identity{}, {rest(input(x))}, rest(output(out))});
+}
+
+// The same as a new row-major tensor.
+template <class Out = void, TensorLike X, TensorLike Cosine, TensorLike Sine>
+auto rotary(const X& x, const Cosine& cosine, const Sine& sine, RotaryPairs pairs = RotaryPairs::halves) {
+  check_not_empty("rotary", x);
+  auto out = empty_like<chosen_element<Out, element_type_of<X>>>(x, as_tensor(x).shape());
+  rotary_into(out, x, cosine, sine, pairs);
   return out;
 }
 
-// Quantises with parameters found in the data: per tensor, or per index of `channel_axis`.
-// int8_t: symmetric, scale = max |x| / 127, values in ±127, no zero point. uint8_t: affine over the range of x
-// extended to hold 0, scale = (max - min) / 255, zero point = round(-min / scale). An all-zero range has scale 1.
-template <QuantizedElement Q, TensorLike X> auto quantize(const X& x, std::optional<std::ptrdiff_t> channel_axis = std::nullopt) {
-  static_assert(FloatElement<element_type_of<X>>, "quantize takes float, f16 or bf16 elements");
-  check_not_empty("quantize", x);
-  ReduceOptions options{.axes = {}, .keep_dimensions = true};
-  if (channel_axis) {
-    const std::size_t channel = normalize_axis(*channel_axis, as_tensor(x).rank());
-    for (std::size_t axis = 0; axis < as_tensor(x).rank(); ++axis)
-      if (axis != channel) options.axes.append(static_cast<std::ptrdiff_t>(axis));
+struct RotaryTables {
+  SharedTensor<float> cosine, sine;  // [L, R / 2]
+};
+// cos and sin of position * base^(-2 i / R) for the positions first, first + 1, … and i < R / 2, R = dimensions; the angles
+// in double. copy_to() brings them to another storage.
+inline RotaryTables rotary_tables(std::size_t positions, std::size_t dimensions, double base = 10000, std::size_t first = 0) {
+  const std::size_t half = dimensions / 2;
+  RotaryTables tables{empty<float>({positions, half}), empty<float>({positions, half})};
+  float *const cosine = tables.cosine.mutable_view().data(), *const sine = tables.sine.mutable_view().data();
+  for (std::size_t i = 0; i < positions * half; ++i) {
+    const double angle = static_cast<double>(first + i / half) * std::pow(base, -2.0 * static_cast<double>(i % half) / static_cast<double>(dimensions));
+    cosine[i] = static_cast<float>(std::cos(angle));
+    sine[i] = static_cast<float>(std::sin(angle));
   }
-  // A vector per channel: each element is its own range, and naming no axis would mean all of them.
-  const bool every_element = channel_axis && options.axes.empty();
-  Quantized<Q, typename tensor_type<X>::result_storage> result;
-  if constexpr (std::same_as<Q, std::int8_t>) {
-    const auto to_scale = [](auto largest) { return select(abs(largest) > 0.f, abs(largest) / 127.f, 1.f); };
-    result.scale = every_element ? map<float>(to_scale, x) : map<float>(to_scale, reduce<reduction::AbsMaximum, float>(x, options));
-    result.values = quantize<Q>(x, result.scale, result.zero_point, -127, 127);
-  } else {
-    const auto to_scale = [](auto low, auto high) {
-      const auto range = max(high, 0.f) - min(low, 0.f);
-      return select(range > 0.f, range / 255.f, 1.f);
-    };
-    const auto to_zero = [](auto low, auto scale) { return round(clamp(-min(low, 0.f) / scale, 0.f, 255.f)); };
-    const auto low = every_element ? cast<float>(x) : reduce<reduction::Minimum, float>(x, options);
-    const auto high = every_element ? low : reduce<reduction::Maximum, float>(x, options);
-    result.scale = map<float>(to_scale, low, high);
-    result.zero_point = map<Q>(to_zero, low, result.scale);
-    result.values = quantize<Q>(x, result.scale, result.zero_point);
-  }
-  return result;
-}
-
-// (values - zero_point) * scale as a new tensor (WebNN's dequantizeLinear). Errors: ShapeError.
-template <FloatElement Out = float, TensorLike X, TensorLike Scale, TensorLike Zero = SharedTensor<element_type_of<X>, storage_type_of<Scale>>,
-          class Backend = common_backend<X, Scale, Zero>>
-auto dequantize(const X& values, const Scale& scale, const Zero& zero_point = {}) {
-  using Q = element_type_of<X>;
-  static_assert(QuantizedElement<Q>, "dequantize takes int8_t or uint8_t elements");
-  static_assert(std::same_as<element_type_of<Scale>, float>, "dequantize's scale is float");
-  check_not_empty("dequantize", values, scale);
-  const Shape& shape = as_tensor(values).shape();
-  auto out = empty_like<Out>(values, shape);
-  const Shape sizes = detail::block_sizes(shape, as_tensor(scale).shape());
-  const auto blocked = [&](const auto& operand) { return operand.with(detail::split_blocks(operand.view.layout(), sizes)); };
-  const auto zero = detail::zero_point_operand<Q>(scale, zero_point, shape, sizes);
-  prepare<Backend>(input(values), input(scale), zero);
-  backend_at<Backend>(out).dequantize(
-      DequantizeArguments<Q, Out>{blocked(input(values)), detail::block_parameter(input(scale), shape, sizes), zero, blocked(output(out))});
-  return out;
-}
-template <FloatElement Out = float, QuantizedElement Q, Storage S> auto dequantize(const Quantized<Q, S>& quantized) {
-  return dequantize<Out>(quantized.values, quantized.scale, quantized.zero_point);
+  return tables;
 }
 
 }  // namespace cotenant
@@ -5418,18 +11435,20 @@ template <FloatElement Out = float, QuantizedElement Q, Storage S> auto dequanti
 #endif
 
 // ---- cotenant/ops/softmax.hpp ----
-// softmax over any axis.
+// softmax and log_softmax over any axis.
 #ifndef COTENANT_OPS_SOFTMAX_HPP
 #define COTENANT_OPS_SOFTMAX_HPP
 
 namespace cotenant {
 
-// out[…, i] = exp(in[…, i] - m) / sum over j of exp(in[…, j] - m), m the largest of the row.
+// out[…, i] = exp(in[…, i] - m) / sum over j of exp(in[…, j] - m), m the largest of the row; or the logarithm of that,
+// (in[…, i] - m) - log(sum over j of exp(in[…, j] - m)), which keeps its precision where the quotient would be 0.
 // Always along the last axis: the front door moves the one that was asked for there by its strides.
 // A row of -inf only, or with a NaN or +inf, gives NaN, as the formula does.
 template <class In, class Out> struct SoftmaxArguments {
   Operand<const In> in;
   Operand<Out> out;
+  bool logarithm = false;
 };
 
 namespace detail {
@@ -5444,19 +11463,27 @@ template <class T> Operand<T> with_axis_last(const Operand<T>& operand, std::siz
   layout.strides.append(stride);
   return operand.with(layout);
 }
+
+template <class Backend, Element Out, Storage S, TensorLike X> void softmax(const SharedTensor<Out, S>& out, const X& x, std::ptrdiff_t axis, bool logarithm) {
+  static_assert(FloatElement<element_type_of<X>> && FloatElement<Out>, "softmax works on float, f16 or bf16 elements");
+  check_not_empty("softmax", out, x);
+  check_output_shape("softmax", as_tensor(x).shape(), out.shape());
+  const std::size_t last = normalize_axis(axis, out.rank());
+  prepare<Backend>(input(x));
+  backend_at<Backend>(out).softmax(SoftmaxArguments<element_type_of<X>, Out>{with_axis_last(input(x), last), with_axis_last(output(out), last), logarithm});
+}
 }  // namespace detail
 
 // Writes softmax(x) into out, of the same shape; out may be exactly x. Elements: float, f16, bf16; computed in float.
 // Errors: ShapeError, ReadOnly.
 template <Element Out, Storage S, TensorLike X, class Backend = common_backend<SharedTensor<Out, S>, X>>
 void softmax_into(SharedTensor<Out, S> out, const X& x, std::ptrdiff_t axis = -1) {
-  static_assert(FloatElement<element_type_of<X>> && FloatElement<Out>, "softmax works on float, f16 or bf16 elements");
-  check_not_empty("softmax", out, x);
-  check_output_shape("softmax", as_tensor(x).shape(), out.shape());
-  const std::size_t last = normalize_axis(axis, out.rank());
-  prepare<Backend>(input(x));
-  backend_at<Backend>(out).softmax(
-      SoftmaxArguments<element_type_of<X>, Out>{detail::with_axis_last(input(x), last), detail::with_axis_last(output(out), last)});
+  detail::softmax<Backend>(out, x, axis, false);
+}
+// The same of its logarithm.
+template <Element Out, Storage S, TensorLike X, class Backend = common_backend<SharedTensor<Out, S>, X>>
+void log_softmax_into(SharedTensor<Out, S> out, const X& x, std::ptrdiff_t axis = -1) {
+  detail::softmax<Backend>(out, x, axis, true);
 }
 
 // The same as a new row-major tensor.
@@ -5464,6 +11491,12 @@ template <class Out = void, TensorLike X> auto softmax(const X& x, std::ptrdiff_
   check_not_empty("softmax", x);
   auto out = empty_like<chosen_element<Out, element_type_of<X>>>(x, as_tensor(x).shape());
   softmax_into(out, x, axis);
+  return out;
+}
+template <class Out = void, TensorLike X> auto log_softmax(const X& x, std::ptrdiff_t axis = -1) {
+  check_not_empty("log_softmax", x);
+  auto out = empty_like<chosen_element<Out, element_type_of<X>>>(x, as_tensor(x).shape());
+  log_softmax_into(out, x, axis);
   return out;
 }
 
@@ -5534,9 +11567,13 @@ namespace cotenant {
 template <class B> concept Backend =
     requires(B& backend, const CopyArguments<float>& copy, const MapArguments<float, expr::Identity, float>& map,
              const MatmulArguments<float, float, float, expr::Identity>& matmul, const SoftmaxArguments<float, float>& softmax,
+             const AttentionArguments<float, float, float, bool, float>& attention,
              const ReduceArguments<reduction::Sum, float, float>& reduce, const TopKArguments<float>& top_k,
-             const LayerNormArguments<float, float, float>& layer_norm, const GatherArguments<float, std::int32_t, float>& gather,
-             const QuantizeArguments<float, std::int8_t>& quantize, const DequantizeArguments<std::int8_t, float>& dequantize) {
+             const NormArguments<float, float, float, float, float>& norm, const RotaryArguments<float, float, float>& rotary,
+             const GatherArguments<float, std::int32_t, float>& gather,
+             const QuantizeArguments<float, std::int8_t>& quantize, const DequantizeArguments<std::int8_t, float>& dequantize,
+             const DynamicQuantizeArguments<float, std::uint8_t>& dynamic_quantize, const RequantizeArguments<std::int32_t, std::int8_t>& requantize,
+             const QuantizedMatmulArguments<float, i4x2, float, expr::Identity>& quantized_matmul) {
       requires Storage<typename B::storage_type>;
       { B::name() } -> std::convertible_to<std::string_view>;
       { B::runs_when_called } -> std::convertible_to<bool>;
@@ -5545,12 +11582,17 @@ template <class B> concept Backend =
       backend.map(map);
       backend.matmul(matmul);
       backend.softmax(softmax);
+      backend.attention(attention);
       backend.reduce(reduce);
       backend.top_k(top_k);
-      backend.layer_norm(layer_norm);
+      backend.norm(norm);
+      backend.rotary(rotary);
       backend.gather(gather);
       backend.quantize(quantize);
       backend.dequantize(dequantize);
+      backend.dynamic_quantize(dynamic_quantize);
+      backend.requantize(requantize);
+      backend.quantized_matmul(quantized_matmul);
     };
 
 }  // namespace cotenant
@@ -5692,14 +11734,12 @@ template <class C, class... In> C evaluate(const auto& expression, const std::tu
 
 #endif
 
-// ---- cotenant/reference/reference.hpp ----
-// Reference: every op as the plainest loop, in double. The oracle of the tests, and the smallest complete backend.
-#ifndef COTENANT_REFERENCE_REFERENCE_HPP
-#define COTENANT_REFERENCE_REFERENCE_HPP
+// ---- cotenant/reference/element.hpp ----
+// What the plain loops of Reference share: elements by row-major position, read and written in double.
+#ifndef COTENANT_REFERENCE_ELEMENT_HPP
+#define COTENANT_REFERENCE_ELEMENT_HPP
 
-namespace cotenant {
-
-namespace reference {
+namespace cotenant::reference {
 
 // The element at a row-major position of a view of any strides.
 template <class T> T& element(const View<T>& view, std::size_t position) {
@@ -5733,7 +11773,244 @@ template <class In, class C> constexpr C greatest() {
 template <class T> std::size_t row_length(const Operand<T>& operand) { return operand.shape().empty() ? 1 : operand.shape().back(); }
 template <class T> std::size_t row_count(const Operand<T>& operand) { return row_length(operand) == 0 ? 0 : operand.view.size() / row_length(operand); }
 
-}  // namespace reference
+}  // namespace cotenant::reference
+
+#endif
+
+// ---- cotenant/reference/attention.hpp ----
+// attention as the plainest loop: one query after another, its scores in a row of doubles.
+#ifndef COTENANT_REFERENCE_ATTENTION_HPP
+#define COTENANT_REFERENCE_ATTENTION_HPP
+
+namespace cotenant::reference {
+
+template <class Q, class K, class V, class Mask, class Out> void attention(const AttentionArguments<Q, K, V, Mask, Out>& a) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  const std::size_t rank = a.out.view.rank(), rows = a.out.shape()[rank - 2], width = a.out.shape()[rank - 1];
+  const std::size_t keys = a.k.shape()[rank - 2], depth = a.k.shape()[rank - 1];
+  std::vector<double> score(keys), result(width);
+  for (std::size_t row = 0; row < (width == 0 ? 0 : a.out.view.size() / width); ++row) {
+    const std::size_t batch = row / rows, i = row % rows;
+    double largest = -infinity, sum = 0;
+    for (std::size_t j = 0; j < keys; ++j) {
+      double product = 0;
+      for (std::size_t d = 0; d < depth; ++d) product += load<double>(a.q.view, row * depth + d) * load<double>(a.k.view, (batch * keys + j) * depth + d);
+      score[j] = product * static_cast<double>(a.scale);
+      if (a.mask.block != nullptr) {
+        if constexpr (!std::is_same_v<Mask, bool>) score[j] += load<double>(a.mask.view, row * keys + j);
+        else if (!element(a.mask.view, row * keys + j)) score[j] = -infinity;
+      }
+      if (a.causal && j + rows > i + keys) score[j] = -infinity;
+      if (!(score[j] <= largest)) largest = score[j];  // NaN stays
+    }
+    std::fill(result.begin(), result.end(), 0.0);
+    for (std::size_t j = 0; j < keys; ++j) {
+      if (score[j] == -infinity) continue;
+      const double weight = std::exp(score[j] - largest);
+      sum += weight;
+      for (std::size_t d = 0; d < width; ++d) result[d] += weight * load<double>(a.v.view, (batch * keys + j) * width + d);
+    }
+    // Only now: out may be q.
+    for (std::size_t d = 0; d < width; ++d) store(a.out.view, row * width + d, sum == 0 ? 0.0 : result[d] / sum);
+  }
+}
+
+}  // namespace cotenant::reference
+
+#endif
+
+// ---- cotenant/reference/rotary.hpp ----
+// rotary as the plainest loop: pair after pair, in double.
+#ifndef COTENANT_REFERENCE_ROTARY_HPP
+#define COTENANT_REFERENCE_ROTARY_HPP
+
+namespace cotenant::reference {
+
+template <class In, class Table, class Out> void rotary(const RotaryArguments<In, Table, Out>& a) {
+  for (std::size_t i = 0; i < a.out_first.view.size(); ++i) {
+    const auto first = load<double>(a.first.view, i), second = load<double>(a.second.view, i);
+    const auto cosine = load<double>(a.cosine.view, i), sine = load<double>(a.sine.view, i);
+    store(a.out_first.view, i, first * cosine - second * sine);
+    store(a.out_second.view, i, second * cosine + first * sine);
+  }
+}
+
+}  // namespace cotenant::reference
+
+#endif
+
+// ---- cotenant/reference/rows.hpp ----
+// softmax and the norms as the plainest loops: one row after another, in double.
+#ifndef COTENANT_REFERENCE_ROWS_HPP
+#define COTENANT_REFERENCE_ROWS_HPP
+
+namespace cotenant::reference {
+
+template <class In, class Out> void softmax(const SoftmaxArguments<In, Out>& a) {
+  const std::size_t length = row_length(a.in);
+  std::vector<double> row(length);
+  for (std::size_t r = 0; r < row_count(a.in); ++r) {
+    double largest = -std::numeric_limits<double>::infinity(), sum = 0;
+    for (std::size_t i = 0; i < length; ++i) row[i] = load<double>(a.in.view, r * length + i);
+    for (double x : row) largest = std::max(largest, x);  // NaN is left out here and comes back through exp
+    for (double x : row) sum += std::exp(x - largest);
+    for (std::size_t i = 0; i < length; ++i)
+      store(a.out.view, r * length + i, a.logarithm ? row[i] - largest - std::log(sum) : std::exp(row[i] - largest) / sum);
+  }
+}
+
+template <class In, class Residual, class P, class Sum, class Out> void norm(const NormArguments<In, Residual, P, Sum, Out>& a) {
+  const std::size_t length = row_length(a.in);
+  const auto count = static_cast<double>(length);
+  std::vector<double> row(length);
+  for (std::size_t r = 0; r < row_count(a.in); ++r) {
+    for (std::size_t i = 0; i < length; ++i) {
+      row[i] = load<double>(a.in.view, r * length + i);
+      if (a.residual.block != nullptr) row[i] += load<double>(a.residual.view, r * length + i);
+      if (a.sum.block != nullptr) store(a.sum.view, r * length + i, row[i]);
+    }
+    double mean = 0, spread = 0;
+    if (a.centered) for (double x : row) mean += x / count;
+    for (double x : row) spread += (x - mean) * (x - mean) / count;
+    for (std::size_t i = 0; i < length; ++i) {
+      const double normal = (row[i] - mean) / std::sqrt(spread + static_cast<double>(a.epsilon));
+      store(a.out.view, r * length + i, normal * load<double>(a.scale.view, i) + (a.bias.block == nullptr ? 0.0 : load<double>(a.bias.view, i)));
+    }
+  }
+}
+
+}  // namespace cotenant::reference
+
+#endif
+
+// ---- cotenant/reference/quantized.hpp ----
+// Quantisation as plain loops: by given and by found parameters, to numbers and back, and the product of quantised matrices.
+#ifndef COTENANT_REFERENCE_QUANTIZED_HPP
+#define COTENANT_REFERENCE_QUANTIZED_HPP
+
+namespace cotenant::reference {
+
+// The values at a row-major position. An i4x2 is read and written at an even position for its low half, at an odd one for its high half.
+template <class Q> double quantized_at(const View<const Q>& view, std::size_t position) {
+  if constexpr (std::is_same_v<Q, i4x2>) return position % 2 == 0 ? element(view, position).low() : element(view, position).high();
+  else return static_cast<double>(element(view, position));
+}
+template <class Q> void set_quantized(const View<Q>& view, std::size_t position, double value) {
+  Q& to = element(view, position);
+  if constexpr (std::is_same_v<Q, i4x2>) to = position % 2 == 0 ? i4x2(static_cast<int>(value), to.high()) : i4x2(to.low(), static_cast<int>(value));
+  else to = static_cast<Q>(value);
+}
+template <class T> double parameter_or(const Operand<const T>& parameter, std::size_t position, double otherwise) {
+  return parameter.block ? load<double>(parameter.view, position) : otherwise;
+}
+
+// In float, as WebNN's conformance cases do: the quotient decides which way a tie goes.
+inline double quantized(float x, float scale, double zero, std::int32_t low, std::int32_t high) {
+  const float quotient = x / scale;
+  const double q = quotient != quotient ? zero : std::nearbyint(static_cast<double>(quotient)) + zero;
+  return std::clamp(q, static_cast<double>(low), static_cast<double>(high));
+}
+
+template <class In, class Q> void quantize(const QuantizeArguments<In, Q>& a) {
+  for (std::size_t i = 0; i < a.out.view.size(); ++i)
+    set_quantized(a.out.view, i, quantized(load<float>(a.in.view, i), element(a.scale.view, i), parameter_or(a.zero_point, i, 0), a.low, a.high));
+}
+
+template <class Q, class Out> void dequantize(const DequantizeArguments<Q, Out>& a) {
+  for (std::size_t i = 0; i < a.out.view.size(); ++i)
+    store(a.out.view, i, (quantized_at(a.in.view, i) - parameter_or(a.zero_point, i, 0)) * load<double>(a.scale.view, i));
+}
+
+template <class In, class Q> void dynamic_quantize(const DynamicQuantizeArguments<In, Q>& a) {
+  constexpr bool affine = std::is_same_v<Q, std::uint8_t>;
+  struct Range { float low = 0, high = 0; };
+  // Ranges without elements.
+  Layout each = a.scale.view.layout();
+  for (std::size_t axis = 0; axis < each.shape.rank(); ++axis) if (each.strides[axis] == 0) each.shape[axis] = 1;
+  for (std::size_t i = 0; i < element_count(each.shape); ++i) {
+    element(a.scale.view.with(each), i) = 1;
+    if constexpr (affine) {
+      Layout zeros = a.zero_point.view.layout();
+      zeros.shape = each.shape;
+      element(a.zero_point.view.with(zeros), i) = 0;
+    }
+  }
+  // Where a scale is written tells ranges apart.
+  std::map<const float*, Range> ranges;
+  const std::size_t count = a.in.view.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    Range& range = ranges[&element(a.scale.view, i)];
+    const float x = load<float>(a.in.view, i);
+    if (x < range.low) range.low = x;
+    if (x > range.high) range.high = x;
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    float* scale = &element(a.scale.view, i);
+    const Range& range = ranges[scale];
+    const float extent = affine ? range.high - range.low : std::max(-range.low, range.high);
+    *scale = extent > 0 ? extent / (affine ? 255.0f : static_cast<float>(quantized_highest<Q>)) : 1.0f;
+    double zero = 0;
+    if constexpr (affine) {
+      const float place = -range.low / *scale;
+      zero = place == place ? std::nearbyint(std::clamp(place, 0.0f, 255.0f)) : 0;
+      element(a.zero_point.view, i) = static_cast<std::uint8_t>(zero);
+    }
+    set_quantized(a.values.view, i, quantized(load<float>(a.in.view, i), *scale, zero, affine ? 0 : -quantized_highest<Q>, quantized_highest<Q>));
+  }
+}
+
+template <class In, class Q> void requantize(const RequantizeArguments<In, Q>& a) {
+  for (std::size_t i = 0; i < a.out.view.size(); ++i) {
+    const double difference = static_cast<double>(element(a.in.view, i)) - parameter_or(a.in_zero_point, i, 0);
+    element(a.out.view, i) = static_cast<Q>(quantized(static_cast<float>(difference) * element(a.in_scale.view, i), element(a.scale.view, i),
+                                                      parameter_or(a.zero_point, i, 0), quantized_lowest<Q>, quantized_highest<Q>));
+  }
+}
+
+template <class A, class B, class Out, class E, class... Extra> void quantized_matmul(const QuantizedMatmulArguments<A, B, Out, E, Extra...>& a) {
+  const Shape& shape = a.out.shape();
+  const std::size_t rank = shape.rank(), rows = shape[rank - 2], columns = shape[rank - 1], depth = a.a.shape()[rank - 1];
+  // Parameters by row or column and the place along k.
+  const auto left_parameter = [&](const auto& parameter, std::size_t row, std::size_t k, double otherwise) {
+    if (parameter.block == nullptr) return otherwise;
+    const std::size_t blocks = parameter.shape()[rank - 1];
+    return load<double>(parameter.view, row * blocks + k * blocks / depth);
+  };
+  const auto right_parameter = [&](const auto& parameter, std::size_t batch, std::size_t k, std::size_t n, double otherwise) {
+    if (parameter.block == nullptr) return otherwise;
+    const std::size_t blocks = parameter.shape()[rank - 2];
+    return load<double>(parameter.view, (batch * blocks + k * blocks / depth) * columns + n);
+  };
+  const auto right_value = [&](std::size_t batch, std::size_t k, std::size_t n) -> double {
+    if constexpr (std::is_same_v<B, i4x2>) {
+      const bool along = a.pairs_along_k;
+      const i4x2 pair = element(a.b.view, along ? (batch * (depth / 2) + k / 2) * columns + n : (batch * depth + k) * (columns / 2) + n / 2);
+      return (along ? k : n) % 2 == 0 ? pair.low() : pair.high();
+    } else {
+      return load<double>(a.b.view, (batch * depth + k) * columns + n);
+    }
+  };
+  for (std::size_t i = 0; i < a.out.view.size(); ++i) {
+    const std::size_t row = i / columns, batch = row / rows, n = i % columns;
+    double sum = 0;
+    for (std::size_t k = 0; k < depth; ++k)
+      sum += (load<double>(a.a.view, row * depth + k) - left_parameter(a.a_zero_point, row, k, 0)) * left_parameter(a.a_scale, row, k, 1) *
+             (right_value(batch, k, n) - right_parameter(a.b_zero_point, batch, k, n, 0)) * right_parameter(a.b_scale, batch, k, n, 1);
+    std::apply([&](const auto&... extra) { store(a.out.view, i, expr::evaluate<double>(a.epilogue, std::tuple{sum, load<double>(extra.view, i)...})); },
+               a.extra);
+  }
+}
+
+}  // namespace cotenant::reference
+
+#endif
+
+// ---- cotenant/reference/reference.hpp ----
+// Reference: every op as the plainest loop, in double. The oracle of the tests, and the smallest complete backend.
+#ifndef COTENANT_REFERENCE_REFERENCE_HPP
+#define COTENANT_REFERENCE_REFERENCE_HPP
+
+namespace cotenant {
 
 // Heap memory whose tensors are computed on by the Reference backend: SharedTensor<float, ReferenceHeap>.
 class Reference;
@@ -5778,17 +12055,9 @@ class Reference {
     }
   }
 
-  template <class In, class Out> void softmax(const SoftmaxArguments<In, Out>& a) const {
-    const std::size_t length = reference::row_length(a.in);
-    std::vector<double> row(length);
-    for (std::size_t r = 0; r < reference::row_count(a.in); ++r) {
-      double largest = -std::numeric_limits<double>::infinity(), sum = 0;
-      for (std::size_t i = 0; i < length; ++i) row[i] = reference::load<double>(a.in.view, r * length + i);
-      for (double x : row) largest = std::max(largest, x);  // NaN is left out here and comes back through exp
-      for (double& x : row) sum += x = std::exp(x - largest);
-      for (std::size_t i = 0; i < length; ++i) reference::store(a.out.view, r * length + i, row[i] / sum);
-    }
-  }
+  template <class In, class Out> void softmax(const SoftmaxArguments<In, Out>& a) const { reference::softmax(a); }
+
+  template <class Q, class K, class V, class Mask, class Out> void attention(const AttentionArguments<Q, K, V, Mask, Out>& a) const { reference::attention(a); }
 
   template <class Kind, class In, class Out> void reduce(const ReduceArguments<Kind, In, Out>& a) const {
     constexpr bool mean = std::is_same_v<Kind, reduction::Mean>;
@@ -5830,20 +12099,9 @@ class Reference {
     }
   }
 
-  template <class In, class P, class Out> void layer_norm(const LayerNormArguments<In, P, Out>& a) const {
-    const std::size_t length = reference::row_length(a.in);
-    for (std::size_t r = 0; r < reference::row_count(a.in); ++r) {
-      double mean = 0, variance = 0;
-      for (std::size_t i = 0; i < length; ++i) mean += reference::load<double>(a.in.view, r * length + i);
-      mean /= static_cast<double>(length);
-      for (std::size_t i = 0; i < length; ++i) variance += std::pow(reference::load<double>(a.in.view, r * length + i) - mean, 2);
-      variance /= static_cast<double>(length);
-      for (std::size_t i = 0; i < length; ++i) {
-        const double normal = (reference::load<double>(a.in.view, r * length + i) - mean) / std::sqrt(variance + static_cast<double>(a.epsilon));
-        reference::store(a.out.view, r * length + i, normal * reference::load<double>(a.scale.view, i) + reference::load<double>(a.bias.view, i));
-      }
-    }
-  }
+  template <class In, class Residual, class P, class Sum, class Out> void norm(const NormArguments<In, Residual, P, Sum, Out>& a) const { reference::norm(a); }
+
+  template <class In, class Table, class Out> void rotary(const RotaryArguments<In, Table, Out>& a) const { reference::rotary(a); }
 
   template <class T, class Index, class Out> void gather(const GatherArguments<T, Index, Out>& a) const {
     const std::size_t rows = a.table.shape()[0], count = a.indices.view.size();
@@ -5857,24 +12115,108 @@ class Reference {
     }
   }
 
-  template <class In, class Q> void quantize(const QuantizeArguments<In, Q>& a) const {
-    for (std::size_t i = 0; i < a.out.view.size(); ++i) {
-      // In float, as WebNN's conformance cases do: the quotient decides which way a tie goes.
-      const float quotient = reference::load<float>(a.in.view, i) / reference::element(a.scale.view, i);
-      const double zero = a.zero_point.block ? reference::load<double>(a.zero_point.view, i) : 0.0;
-      const double q = quotient != quotient ? zero : std::nearbyint(static_cast<double>(quotient)) + zero;
-      reference::element(a.out.view, i) = static_cast<Q>(std::clamp(q, static_cast<double>(a.low), static_cast<double>(a.high)));
-    }
-  }
-
-  template <class Q, class Out> void dequantize(const DequantizeArguments<Q, Out>& a) const {
-    for (std::size_t i = 0; i < a.out.view.size(); ++i) {
-      const double zero = a.zero_point.block ? reference::load<double>(a.zero_point.view, i) : 0.0;
-      reference::store(a.out.view, i, (reference::load<double>(a.in.view, i) - zero) * reference::load<double>(a.scale.view, i));
-    }
+  template <class In, class Q> void quantize(const QuantizeArguments<In, Q>& a) const { reference::quantize(a); }
+  template <class Q, class Out> void dequantize(const DequantizeArguments<Q, Out>& a) const { reference::dequantize(a); }
+  template <class In, class Q> void dynamic_quantize(const DynamicQuantizeArguments<In, Q>& a) const { reference::dynamic_quantize(a); }
+  template <class In, class Q> void requantize(const RequantizeArguments<In, Q>& a) const { reference::requantize(a); }
+  template <class A, class B, class Out, class E, class... Extra> void quantized_matmul(const QuantizedMatmulArguments<A, B, Out, E, Extra...>& a) const {
+    reference::quantized_matmul(a);
   }
 };
 static_assert(Backend<Reference> && AllocatingStorage<ReferenceHeap>);
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/share/events_export.hpp ----
+// A manager's events and statistics for other tools: chrome_trace() for a trace viewer, prometheus() for a metrics server.
+#ifndef COTENANT_SHARE_EVENTS_EXPORT_HPP
+#define COTENANT_SHARE_EVENTS_EXPORT_HPP
+
+namespace cotenant {
+
+// JSON for chrome://tracing, Perfetto and speedscope ("Trace Event Format", JSON object form): one slice for each event that
+// took time, one mark for each other, by thread; times in microseconds.
+inline std::string chrome_trace(const std::vector<Event>& events) {
+  JsonWriter json(0);
+  json.begin_object().key("traceEvents").begin_array();
+  for (const Event& event : events) {
+    const bool slice = event.duration > 0;
+    json.begin_object()
+        .member("name", std::string(to_string(event.kind)) + " " + event.tensor)
+        .member("cat", to_string(event.kind))
+        .member("ph", slice ? "X" : "i")
+        .member("ts", event.seconds * 1e6)
+        .member("pid", std::size_t{1})
+        .member("tid", event.thread);
+    if (slice) json.member("dur", event.duration * 1e6);
+    else json.member("s", "t");  // the mark belongs to its thread
+    json.key("args").begin_object().member("tensor", event.tensor).member("model", event.model).member("bytes", event.bytes).end_object();
+    json.end_object();
+  }
+  json.end_array().member("displayTimeUnit", "ms").end_object();
+  return json.take();
+}
+
+namespace detail {
+// A label's value: backslash, quote and newline escaped, as the text exposition format 0.0.4 asks.
+inline std::string prometheus_label(std::string_view text) {
+  std::string out;
+  for (char c : text) {
+    if (c == '\\' || c == '"') out += '\\';
+    if (c == '\n') out += "\\n";
+    else out += c;
+  }
+  return out;
+}
+}  // namespace detail
+
+// Prometheus's text exposition format, version 0.0.4. Events are counted only where they are recorded.
+inline std::string prometheus(const SharingStats& stats, const EventCounts& counts = {}) {
+  std::string text;
+  const auto metric = [&](const char* name, const char* type, const char* help) {
+    text += std::string("# HELP cotenant_") + name + " " + help + "\n# TYPE cotenant_" + name + " " + type + "\n";
+  };
+  const auto value = [&](const char* name, const std::string& labels, const std::string& number) {
+    text += std::string("cotenant_") + name + (labels.empty() ? "" : "{" + labels + "}") + " " + number + "\n";
+  };
+  const auto one = [&](const char* name, const char* type, const char* help, std::size_t number) {
+    metric(name, type, help);
+    value(name, "", std::to_string(number));
+  };
+  one("tensors", "gauge", "Registered names.", stats.total_tensors);
+  one("models", "gauge", "Active models.", stats.total_models);
+  one("memory_bytes", "gauge", "Bytes of registered blocks in memory, each counted once.", stats.true_bytes);
+  one("memory_peak_bytes", "gauge", "The largest memory_bytes so far.", stats.peak_bytes);
+  if (stats.max_memory != ManagerOptions::unlimited) one("memory_limit_bytes", "gauge", "The budget.", stats.max_memory);
+  one("derived_bytes", "gauge", "Bytes of artefacts kept with the blocks.", stats.derived_bytes);
+  one("away_bytes", "gauge", "Bytes that were evicted and return with the next lease.", stats.away_bytes);
+  one("saved_bytes", "gauge", "Bytes that sharing saves over one copy for each holder.", stats.saved_bytes);
+  one("deduplicated_bytes_total", "counter", "Bytes that registrations found in memory already.", stats.deduplicated_bytes);
+  one("hits_total", "counter", "Leases by name that found their tensor.", stats.hits);
+  one("misses_total", "counter", "Leases by name that did not.", stats.misses);
+  one("evictions_total", "counter", "Blocks that left memory.", stats.evictions);
+  one("reloads_total", "counter", "Blocks that came back.", stats.reloads);
+  if (!stats.storage_bytes.empty()) metric("storage_bytes", "gauge", "memory_bytes by kind of storage.");
+  for (const auto& [storage, bytes] : stats.storage_bytes) value("storage_bytes", "storage=\"" + detail::prometheus_label(storage) + "\"", std::to_string(bytes));
+  if (!stats.models.empty()) metric("model_bytes", "gauge", "Bytes that a model holds: alone, with others.");
+  for (const auto& [name, model] : stats.models) {
+    const std::string label = "model=\"" + detail::prometheus_label(name) + "\",held=\"";
+    value("model_bytes", label + "alone\"", std::to_string(model.unique_bytes));
+    value("model_bytes", label + "shared\"", std::to_string(model.shared_bytes));
+  }
+  if (!stats.models.empty()) metric("model_leases", "gauge", "Leases of a model.");
+  for (const auto& [name, model] : stats.models) value("model_leases", "model=\"" + detail::prometheus_label(name) + "\"", std::to_string(model.leases));
+  bool any = false;
+  for (std::size_t number : counts.events) any = any || number > 0;
+  if (any) {
+    metric("events_total", "counter", "Events by kind.");
+    for (std::size_t kind = 0; kind < event_kinds; ++kind)
+      value("events_total", std::string("kind=\"") + to_string(static_cast<EventKind>(kind)) + "\"", std::to_string(counts.events[kind]));
+  }
+  return text;
+}
 
 }  // namespace cotenant
 
@@ -6305,7 +12647,7 @@ inline void write_json(JsonWriter& json, const Shape& shape) {
 }
 
 inline void write_json(JsonWriter& json, const TensorUsage& tensor) {
-  json.begin_object().member("name", tensor.name).member("bytes", tensor.bytes).member("extra_bytes", tensor.extra_bytes);
+  json.begin_object().member("name", tensor.name).member("bytes", tensor.bytes).member("extra_bytes", tensor.extra_bytes).member("derived_bytes", tensor.derived_bytes);
   write_json(json.key("shape"), tensor.shape);
   json.member("dtype", to_string(tensor.dtype)).member("storage", tensor.storage).member("references", tensor.references).member("leases", tensor.leases);
   write_json(json.key("holders"), tensor.holders);
@@ -6314,6 +12656,9 @@ inline void write_json(JsonWriter& json, const TensorUsage& tensor) {
       .member("source", tensor.source)
       .member("pinned", tensor.pinned)
       .member("can_be_freed", tensor.can_be_freed)
+      .member("resident", tensor.resident)
+      .member("version", tensor.version)
+      .member("writer", tensor.writer)
       .end_object();
 }
 
@@ -6334,6 +12679,7 @@ inline void write_json(JsonWriter& json, const SharingStats& stats) {
       .member("total_tensors", stats.total_tensors)
       .member("total_models", stats.total_models)
       .member("true_bytes", stats.true_bytes)
+      .member("derived_bytes", stats.derived_bytes)
       .member("peak_bytes", stats.peak_bytes);
   if (stats.max_memory == ManagerOptions::unlimited) json.member("max_memory", nullptr);
   else json.member("max_memory", stats.max_memory);
@@ -6341,7 +12687,13 @@ inline void write_json(JsonWriter& json, const SharingStats& stats) {
       .member("saved_bytes", stats.saved_bytes)
       .member("hits", stats.hits)
       .member("misses", stats.misses)
+      .member("away_bytes", stats.away_bytes)
+      .member("evictions", stats.evictions)
+      .member("reloads", stats.reloads)
+      .member("deduplicated", stats.deduplicated)
+      .member("deduplicated_bytes", stats.deduplicated_bytes)
       .member("hit_rate", stats.hit_rate);
+  write_json(json.key("storage_bytes"), stats.storage_bytes);
   write_json(json.key("tensors"), stats.tensors);
   write_json(json.key("models"), stats.models);
   json.end_object();
@@ -6354,13 +12706,21 @@ inline void write_json(JsonWriter& json, const SharingOpportunity& opportunity) 
   json.member("potential_bytes", opportunity.potential_bytes).end_object();
 }
 
+inline void write_json(JsonWriter& json, const MeasuredDuplicate& duplicate) {
+  json.begin_object();
+  write_json(json.key("tensors"), duplicate.tensors);
+  json.member("equal_shapes", duplicate.equal_shapes).member("saved_bytes", duplicate.saved_bytes).end_object();
+}
+
 inline void write_json(JsonWriter& json, const OptimizationResult& result) {
   json.begin_object().member("initial_bytes", result.initial_bytes).member("current_bytes", result.current_bytes).member("freed_bytes", result.freed_bytes);
   json.member("freed_tensors", result.freed_tensors)
       .member("percentage", result.percentage)
       .member("remaining_tensors", result.remaining_tensors)
+      .member("freed_derived_bytes", result.freed_derived_bytes)
       .member("trimmed_bytes", result.trimmed_bytes);
   write_json(json.key("freed_names"), result.freed_names);
+  write_json(json.key("evicted_names"), result.evicted_names);
   json.end_object();
 }
 
@@ -6369,6 +12729,7 @@ inline void write_json(JsonWriter& json, const OptimizationRecommendations& advi
   write_json(json.key("largest_tensors"), advice.largest_tensors);
   write_json(json.key("low_reference_tensors"), advice.low_reference_tensors);
   write_json(json.key("opportunities"), advice.opportunities);
+  write_json(json.key("duplicates"), advice.duplicates);
   json.member("idle_bytes", advice.idle_bytes).member("potential_savings", advice.potential_savings);
   write_json(json.key("advice"), advice.advice);
   json.end_object();
@@ -6683,6 +13044,36 @@ template <class T> void copy(const View<const T>& in, const View<T>& out) {
 
 #endif
 
+// ---- cotenant/cpu/caches.hpp ----
+// Caches: the sizes of this machine's caches, asked for once; kernels cut their work by them.
+#ifndef COTENANT_CPU_CACHES_HPP
+#define COTENANT_CPU_CACHES_HPP
+
+namespace cotenant::cpu {
+
+// Bytes. Where the system does not say, what small machines have.
+struct Caches {
+  std::size_t level1 = 32 << 10, level2 = 512 << 10, level3 = 4 << 20;
+};
+
+// Asking takes microseconds, in a virtual machine tens of them.
+inline const Caches& caches() {
+  static const Caches result = [] {
+    const Capabilities machine = machine_capabilities();
+    Caches found;
+    if (machine.level1_data_cache != 0) found.level1 = machine.level1_data_cache;
+    if (machine.level2_cache != 0) found.level2 = machine.level2_cache;
+    // A machine without a third level has its second for this.
+    found.level3 = machine.level3_cache != 0 ? machine.level3_cache : machine.level2_cache != 0 ? machine.level2_cache : found.level3;
+    return found;
+  }();
+  return result;
+}
+
+}  // namespace cotenant::cpu
+
+#endif
+
 // ---- cotenant/cpu/tile.hpp ----
 // Source, Sink: an operand of a float kernel with its element type erased, so that one kernel serves all types and strides.
 #ifndef COTENANT_CPU_TILE_HPP
@@ -6742,7 +13133,8 @@ inline constexpr std::size_t staged_columns = 512;
 namespace cotenant::cpu {
 
 // Elements [row, row + rows) x [column, column + columns) of batch entry `batch` are summed up: `sums` holds them, `stride`
-// floats from row to row, with room for whole vectors at the end of each row. Turns them into elements of the output.
+// from row to row, with room for whole vectors at the end of each row. Turns them into elements of the output. Where the
+// leaf's sums are integers, the floats are the bits of std::int32_t.
 using FinishTile = void (*)(const void* context, std::size_t batch, const float* sums, std::ptrdiff_t stride, std::size_t row,
                             std::size_t column, std::size_t rows, std::size_t columns);
 
@@ -6751,15 +13143,332 @@ struct GemmProblem {
   std::size_t rows = 0, columns = 0, depth = 0;
   // left: its rows are m and its columns k; right: its rows are k and its columns n.
   Source left, right;
-  // Where the output's rows are plain floats, the sums are its elements: data of this batch entry, else null.
+  // Flipped in each byte of the left operand: 0x80 makes u8 (value + 128) of i8, for a leaf that takes u8.
+  std::uint8_t left_flip = 0;
+  // The right operand packed, in the order that DepthBlocks says, or null: then each call packs what it needs.
+  const float* packed_right = nullptr;
+  // Where the output's rows are plain sums, the sums are its elements: data of this batch entry, else null.
   float* direct = nullptr;
   std::ptrdiff_t direct_stride = 0;
   FinishTile finish = nullptr;
   const void* context = nullptr;
   std::size_t batch = 0;
+  // Turns finished sums, where they are, into floats before the epilogue sees them: what a product of quantised operands needs.
+  // Null where sums are floats already. Same arguments as FinishTile; `scaling` belongs to whoever set this.
+  void (*scale)(const void* scaling, float* sums, std::ptrdiff_t stride, std::size_t row, std::size_t column, std::size_t rows, std::size_t columns) = nullptr;
+  const void* scaling = nullptr;
   // For few rows: all of them, columns [first, last), by a kernel that reads the right operand's own element type. Null
   // where the strides or the shape do not suit it.
   void (*few_rows)(const GemmProblem& problem, std::size_t first_column, std::size_t last_column) = nullptr;
+};
+
+// The columns of a product, cut into panels of three vectors. Where one vector would remain, the last two panels have two
+// each: one vector alone cannot keep the multipliers busy.
+class Panels {
+ public:
+  Panels(std::size_t columns, std::size_t lanes)
+      : lanes_(lanes), vectors_((columns + lanes - 1) / lanes), whole_(vectors_ % 3 == 1 && vectors_ >= 4 ? (vectors_ - 4) / 3 : vectors_ / 3) {}
+  std::size_t count() const { return whole_ + (vectors_ - 3 * whole_ + 1) / 2; }
+  // The vector with which a panel begins; that of count() is vectors().
+  std::size_t first_vector(std::size_t panel) const { return panel <= whole_ ? 3 * panel : (panel == count() ? vectors_ : 3 * whole_ + 2 * (panel - whole_)); }
+  std::size_t vectors(std::size_t panel) const { return first_vector(panel + 1) - first_vector(panel); }
+  std::size_t first_column(std::size_t panel) const { return first_vector(panel) * lanes_; }
+  std::size_t vectors() const { return vectors_; }
+  // Columns with those that fill up the last vector.
+  std::size_t padded_columns() const { return vectors_ * lanes_; }
+
+ private:
+  std::size_t lanes_, vectors_, whole_;
+};
+
+// The depth is cut into blocks of at most this many lanes (a lane holds 1 float, 2 bf16 or 4 bytes). A panel of three vectors
+// is then at most 512 * 3 * 64 bytes = 96 KiB, which stays in any L2 cache and is read from there at 192 bytes per 12 cycles;
+// longer blocks gained nothing on Zen 5, shorter ones read and write the sums more often. The order of the additions depends
+// on this and on part_lanes, never on the caches or the number of threads.
+inline constexpr std::size_t block_lanes = 512;
+
+// How the depth of a product is cut, and where a packed right operand has what: block after block of k, in each panel after
+// panel, in each lane after lane, in each its columns.
+struct DepthBlocks {
+  std::size_t lanes, count, step;
+  DepthBlocks(std::size_t depth, std::size_t per_lane) : lanes((depth + per_lane - 1) / per_lane), count(lanes <= block_lanes ? 1 : (lanes - 1) / block_lanes + 1),
+                                                         step(((lanes + count - 1) / count + 3) / 4 * 4) {}
+  std::size_t first(std::size_t block) const { return block * step < lanes ? block * step : lanes; }
+  std::size_t size(std::size_t block) const { return first(block + 1) - first(block); }
+};
+
+}  // namespace cotenant::cpu
+
+#endif
+
+// ---- cotenant/cpu/map.hpp ----
+// run_map(): walks the operands of an element-wise operation in tiles, on all cores; the CPU target only supplies the loop over a row.
+#ifndef COTENANT_CPU_MAP_HPP
+#define COTENANT_CPU_MAP_HPP
+
+namespace cotenant::cpu {
+
+// data[0][i] = expression(data[1][i & mask[1]], …) for i < columns, elements of the row's own types. An operand with mask 0
+// holds one element, `lanes` times over. `streams`: data[0], aligned to a vector, goes past the caches.
+using MapRow = void (*)(const void* expression, char* const* data, const std::size_t* mask, std::size_t columns, bool streams);
+
+// Count operands, the output first.
+template <std::size_t Count> struct MapPlan {
+  MapRow row;
+  const void* expression;
+  std::size_t lanes;                             // of the target
+  std::array<char*, Count> data;                 // where the element with all indices 0 lies; only data[0] is written
+  std::array<std::size_t, Count> element_size;
+  bool streams;
+  Iteration<Count> iteration;
+  std::size_t tile_rows, tile_columns, row_tiles, column_tiles;
+};
+
+namespace detail {
+// `count` elements of `size` bytes, the steps in bytes.
+inline void copy_elements(const char* from, std::ptrdiff_t from_step, char* to, std::ptrdiff_t to_step, std::size_t size, std::size_t count) {
+  auto run = [=](auto constant) mutable {
+    for (std::size_t i = 0; i < count; ++i, from += from_step, to += to_step) std::memcpy(to, from, decltype(constant)::value);
+  };
+  if (size == 4) run(std::integral_constant<std::size_t, 4>{});
+  else if (size == 2) run(std::integral_constant<std::size_t, 2>{});
+  else if (size == 1) run(std::integral_constant<std::size_t, 1>{});
+  else run(std::integral_constant<std::size_t, 8>{});
+}
+
+// The number of elements where all operands lie row-major without gaps, else 0.
+template <std::size_t Count> std::size_t dense_count(const Shape& shape, const std::array<const Strides*, Count>& strides) {
+  std::size_t count = 1;
+  for (std::size_t axis = shape.rank(); axis-- > 0;) {
+    if (shape[axis] == 1) continue;
+    for (const Strides* operand : strides)
+      if ((*operand)[axis] != static_cast<std::ptrdiff_t>(count)) return 0;
+    count *= shape[axis];
+  }
+  return count;
+}
+
+// rows x columns elements, columns at most staged_columns where any operand has steps: those pass through buffers, a row at a time.
+template <std::size_t Count> [[gnu::noinline]] void map_tile(const MapPlan<Count>& plan, std::array<char*, Count> data, std::size_t rows, std::size_t columns) {
+  const std::size_t last = plan.iteration.rank - 1;
+  alignas(64) char buffer[Count][staged_columns * sizeof(std::int64_t)];
+  std::array<char*, Count> from;
+  std::array<std::size_t, Count> mask;
+  for (std::size_t row = 0; row < rows; ++row) {
+    for (std::size_t i = 0; i < Count; ++i) {
+      const auto size = static_cast<std::ptrdiff_t>(plan.element_size[i]), step = plan.iteration.stride[i][last] * size,
+                 row_step = plan.iteration.stride[i][last - 1] * size;
+      mask[i] = step == 0 ? 0 : ~std::size_t{0};
+      from[i] = data[i];
+      if (step != size) {
+        from[i] = buffer[i];
+        if (i != 0 && (row == 0 || row_step != 0)) copy_elements(data[i], step, buffer[i], size, plan.element_size[i], step == 0 ? plan.lanes : columns);
+      }
+    }
+    mask[0] = ~std::size_t{0};
+    plan.row(plan.expression, from.data(), mask.data(), columns, plan.streams);
+    for (std::size_t i = 0; i < Count; ++i) {
+      const auto size = static_cast<std::ptrdiff_t>(plan.element_size[i]);
+      if (i == 0 && from[0] != data[0]) copy_elements(buffer[0], size, data[0], plan.iteration.stride[0][last] * size, plan.element_size[0], columns);
+      data[i] += plan.iteration.stride[i][last - 1] * size;
+    }
+  }
+}
+
+template <std::size_t Count> void map_tiles(const void* context, std::size_t begin, std::size_t end) {
+  const auto& plan = *static_cast<const MapPlan<Count>*>(context);
+  const std::size_t rank = plan.iteration.rank, per_outer = plan.row_tiles * plan.column_tiles;
+  Odometer<Count> outer(plan.iteration, 2, begin / per_outer);
+  std::size_t row_tile = begin % per_outer / plan.column_tiles, column_tile = begin % plan.column_tiles;
+  for (std::size_t tile = begin; tile < end; ++tile) {
+    const std::size_t row = row_tile * plan.tile_rows, column = column_tile * plan.tile_columns;
+    std::array<char*, Count> data = plan.data;
+    for (std::size_t i = 0; i < Count; ++i)
+      data[i] += (outer.offset(i) + static_cast<std::ptrdiff_t>(row) * plan.iteration.stride[i][rank - 2] +
+                  static_cast<std::ptrdiff_t>(column) * plan.iteration.stride[i][rank - 1]) * static_cast<std::ptrdiff_t>(plan.element_size[i]);
+    map_tile(plan, data, std::min(plan.tile_rows, plan.iteration.extent[rank - 2] - row),
+             std::min(plan.tile_columns, plan.iteration.extent[rank - 1] - column));
+    if (++column_tile != plan.column_tiles) continue;
+    column_tile = 0;
+    if (++row_tile != plan.row_tiles) continue;
+    row_tile = 0;
+    outer.advance();
+  }
+}
+
+// Everything but the few thousand elements at most that lie densely.
+template <std::size_t Count> [[gnu::noinline]] void map_any(MapPlan<Count>& plan, const Shape& shape, const std::array<const Strides*, Count>& strides) {
+  plan.iteration = coalesce<Count>(shape, strides, 2);
+  const std::size_t rows = plan.iteration.rank - 2, columns = plan.iteration.rank - 1;
+  bool direct = true;
+  for (std::size_t i = 0; i < Count; ++i) {
+    const std::ptrdiff_t stride = plan.iteration.stride[i][columns];
+    direct = direct && (stride == 1 || (stride == 0 && i != 0));
+  }
+  // Without copies a tile only bounds the unit of work: 16 KiB per operand, half of a small L1 cache for two.
+  plan.tile_columns = std::min(plan.iteration.extent[columns], direct ? 8 * staged_columns : staged_columns);
+  plan.tile_rows = std::min(plan.iteration.extent[rows], std::max<std::size_t>(1, 8 * staged_columns / plan.tile_columns));
+  plan.column_tiles = (plan.iteration.extent[columns] - 1) / plan.tile_columns + 1;
+  plan.row_tiles = (plan.iteration.extent[rows] - 1) / plan.tile_rows + 1;
+  // A result larger than the caches would be read into them only to be overwritten. Tiles begin at whole vectors.
+  const std::size_t vector = plan.lanes * sizeof(float);
+  plan.streams = plan.element_size[0] == sizeof(float) && rows == 0 && plan.iteration.extent[rows] == 1 && plan.iteration.stride[0][columns] == 1 &&
+                 reinterpret_cast<std::uintptr_t>(plan.data[0]) % vector == 0 && plan.iteration.extent[columns] > caches().level3 / (2 * sizeof(float));
+  // About 0.2 ns per element and operand where the caches hold them.
+  parallel_for(plan.iteration.outer_count(2) * plan.row_tiles * plan.column_tiles, 0.2 * static_cast<double>(Count * plan.tile_rows * plan.tile_columns),
+               &map_tiles<Count>, &plan);
+}
+}  // namespace detail
+
+// The operation on operands of one shape, of which repeated axes have stride 0.
+template <std::size_t Count> void run_map(MapPlan<Count>& plan, const Shape& shape, const std::array<const Strides*, Count>& strides) {
+  const std::size_t dense = detail::dense_count(shape, strides);
+  if (dense != 0 && dense <= 8 * staged_columns) {
+    std::array<std::size_t, Count> mask;
+    mask.fill(~std::size_t{0});
+    plan.row(plan.expression, plan.data.data(), mask.data(), dense, false);
+  } else if (element_count(shape) != 0) detail::map_any(plan, shape, strides);
+}
+
+}  // namespace cotenant::cpu
+
+#endif
+
+// ---- cotenant/cpu/packed.hpp ----
+// PackedRight: the right operand of a product in the order in which the kernel reads it, kept with frozen weights.
+#ifndef COTENANT_CPU_PACKED_HPP
+#define COTENANT_CPU_PACKED_HPP
+
+namespace cotenant::cpu {
+
+// Floats, whatever the bits of a lane mean: see DepthBlocks for their order. Counted with the block that it was made of.
+class PackedRight final : public Derived {
+ public:
+  // Errors: OutOfMemory.
+  explicit PackedRight(std::size_t floats) : allocation_(Heap{}.allocate(checked_multiply(floats, sizeof(float), "a packed operand"))) {}
+  PackedRight(const PackedRight&) = delete;
+  PackedRight& operator=(const PackedRight&) = delete;
+  ~PackedRight() override { Heap{}.deallocate(allocation_); }
+
+  float* data() const noexcept { return static_cast<float*>(allocation_.data); }
+  std::size_t bytes() const noexcept override { return allocation_.bytes; }
+
+ private:
+  Allocation allocation_;
+};
+
+// Below this many elements packing is too cheap to be worth a look-up and memory of its own.
+inline constexpr std::size_t least_packed_elements = 4096;
+
+// The packed form of problem.right, which lies in `block`: made by the first call for these elements, found by the others;
+// null where the block may still change or keeps none, or the matrix is small. `maker` is the address of an object that only this kernel
+// on this CPU target has; `pack` fills `floats` floats. Where the storage can read the originals again, their pages go.
+template <class Pack>
+std::shared_ptr<const PackedRight> packed_right(const GemmProblem& problem, const Block* block, const void* maker, std::size_t floats, const Pack& pack) {
+  if (block == nullptr || !block->published() || !block->keeps_packed()) return nullptr;
+  if (problem.columns < 2 || problem.depth < 2 || problem.columns * problem.depth < least_packed_elements) return nullptr;
+  const DerivedKey key{maker, problem.right.data, problem.depth, problem.columns, problem.right.row_stride, problem.right.column_stride};
+  return std::static_pointer_cast<const PackedRight>(block->derived().find_or_make(key, [&] {
+    auto packed = std::make_shared<PackedRight>(floats);
+    pack(packed->data());
+    const bool dense = (problem.right.column_stride == 1 && problem.right.row_stride == static_cast<std::ptrdiff_t>(problem.columns)) ||
+                       (problem.right.row_stride == 1 && problem.right.column_stride == static_cast<std::ptrdiff_t>(problem.depth));
+    if (dense) block->drop_pages(problem.right.data, problem.columns * problem.depth * problem.right.element_size);
+    return std::shared_ptr<const Derived>(std::move(packed));
+  }));
+}
+
+}  // namespace cotenant::cpu
+
+#endif
+
+// ---- cotenant/cpu/quantized_sums.hpp ----
+// Sums of 8-bit integers along rows and columns: what zero points add to an integer product. Those of frozen weights are kept.
+#ifndef COTENANT_CPU_QUANTIZED_SUMS_HPP
+#define COTENANT_CPU_QUANTIZED_SUMS_HPP
+
+namespace cotenant::cpu {
+
+// sums[i] = sum over j < length of (data[i * line_stride + j * stride] + shift), for i < lines.
+template <class T> void sum_lines(const T* data, std::size_t lines, std::ptrdiff_t line_stride, std::size_t length, std::ptrdiff_t stride,
+    std::int32_t shift, std::int32_t* sums) {
+  const std::int32_t shifts = shift * static_cast<std::int32_t>(length);
+  if (stride != 1 && line_stride == 1) {  // side by side
+    std::fill_n(sums, lines, shifts);
+    for (std::size_t j = 0; j < length; ++j) {
+      const T* row = data + static_cast<std::ptrdiff_t>(j) * stride;
+      for (std::size_t i = 0; i < lines; ++i) sums[i] += row[i];
+    }
+    return;
+  }
+  for (std::size_t i = 0; i < lines; ++i) {
+    const T* line = data + static_cast<std::ptrdiff_t>(i) * line_stride;
+    // Sixteen sums, which compilers keep in vectors.
+    std::int32_t parts[16] = {};
+    std::size_t j = 0;
+    if (stride == 1)
+      for (; j + 16 <= length; j += 16)
+        for (std::size_t k = 0; k < 16; ++k) parts[k] += line[j + k];
+    std::int32_t sum = shifts;
+    for (std::int32_t part : parts) sum += part;
+    for (; j < length; ++j) sum += line[static_cast<std::ptrdiff_t>(j) * stride];
+    sums[i] = sum;
+  }
+}
+
+class KeptSums final : public Derived {
+ public:
+  explicit KeptSums(std::size_t count) : sums(count) {}
+  std::size_t bytes() const noexcept override { return sums.capacity() * sizeof(std::int32_t); }
+  std::vector<std::int32_t> sums;
+};
+inline constexpr char kept_sums_identity = 0;  // its address
+
+// to[n] = sum over k of (b[k, n] + shift). `block` holds b, or is null where the sums cannot be kept.
+template <class T> void column_sums(const Operand<const T>& b, const Block* block, std::int32_t shift, std::int32_t* to) {
+  const std::size_t depth = b.shape()[0], columns = b.shape()[1];
+  const auto compute = [&](std::int32_t* sums) { sum_lines(b.view.data(), columns, b.view.stride(1), depth, b.view.stride(0), shift, sums); };
+  if (block == nullptr || !block->published() || columns * depth < least_packed_elements) return compute(to);
+  const DerivedKey key{&kept_sums_identity, b.view.data(), depth, columns, b.view.stride(0), b.view.stride(1)};
+  const auto kept = std::static_pointer_cast<const KeptSums>(block->derived().find_or_make(key, [&] {
+    auto made = std::make_shared<KeptSums>(columns);
+    compute(made->sums.data());
+    return std::shared_ptr<const Derived>(std::move(made));
+  }));
+  std::copy(kept->sums.begin(), kept->sums.end(), to);
+}
+
+}  // namespace cotenant::cpu
+
+#endif
+
+// ---- cotenant/cpu/quantized_weights.hpp ----
+// QuantizedWeights: the right operand of a product, integers with scales, with its types erased.
+#ifndef COTENANT_CPU_QUANTIZED_WEIGHTS_HPP
+#define COTENANT_CPU_QUANTIZED_WEIGHTS_HPP
+
+namespace cotenant::cpu {
+
+// Values [depth, columns]; strides are those of the elements: of i4x2 one step along the axis of the pairs is two values.
+// Parameters [blocks, columns].
+struct QuantizedWeights {
+  const void* values = nullptr;
+  std::ptrdiff_t depth_stride = 0, column_stride = 0;
+  bool pairs_along_depth = false;
+  const float* scale = nullptr;
+  std::ptrdiff_t scale_block_stride = 0, scale_column_stride = 0;
+  const void* zero = nullptr;  // null where it is 0; int8_t, or uint8_t for uint8_t values
+  std::ptrdiff_t zero_block_stride = 0, zero_column_stride = 0;
+  std::size_t block_size = 1;  // along the depth
+
+  float scale_at(std::size_t block, std::size_t column) const {
+    return scale[static_cast<std::ptrdiff_t>(block) * scale_block_stride + static_cast<std::ptrdiff_t>(column) * scale_column_stride];
+  }
+  template <class Zero> float zero_at(std::size_t block, std::size_t column) const {
+    if (zero == nullptr) return 0;
+    return static_cast<float>(
+        static_cast<const Zero*>(zero)[static_cast<std::ptrdiff_t>(block) * zero_block_stride + static_cast<std::ptrdiff_t>(column) * zero_column_stride]);
+  }
 };
 
 }  // namespace cotenant::cpu
@@ -6831,9 +13540,11 @@ inline float* scratch(ScratchUse use, std::size_t floats) {
 #if defined(HWY_HIGHWAY_INCLUDED) && !defined(COTENANT_STATIC_DISPATCH)
 #error "include cotenant before <hwy/highway.h>: Highway opens its targets once per translation unit"
 #endif
-// Machines with SSSE3 but not SSE4.1 were last made in 2007: a fifth of the compile time is too much for them.
+// Each target costs a fifth of the compile time. Machines without AVX2 are from before 2013, or small ones; they get the
+// compiler's baseline: 128-bit vectors (SSE2) with a newer Highway, single floats with 1.0.3 and g++. To have the targets
+// between, define HWY_DISABLED_TARGETS yourself: as HWY_SSSE3 for SSE4, as 0 for all.
 #if !defined(HWY_DISABLED_TARGETS) && !defined(COTENANT_STATIC_DISPATCH)
-#define HWY_DISABLED_TARGETS HWY_SSSE3
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4)
 #endif
 #undef HWY_TARGET_INCLUDE
 #ifdef COTENANT_SELF
@@ -6862,24 +13573,35 @@ inline float* scratch(ScratchUse use, std::size_t floats) {
 
 #include <hwy/highway.h>
 
-// ---- cotenant/cpu/map-inl.hpp ----
-// map on one CPU target: every element-wise operation, quantisation included.
-#if defined(COTENANT_CPU_MAP_INL_HPP) == defined(HWY_TARGET_TOGGLE)
-#ifdef COTENANT_CPU_MAP_INL_HPP
-#undef COTENANT_CPU_MAP_INL_HPP
+// ---- cotenant/cpu/attention-inl.hpp ----
+// attention on one CPU target: blocks of keys against panels of queries, the softmax kept up block by block.
+#if defined(COTENANT_CPU_ATTENTION_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_ATTENTION_INL_HPP
+#undef COTENANT_CPU_ATTENTION_INL_HPP
 #else
-#define COTENANT_CPU_MAP_INL_HPP
+#define COTENANT_CPU_ATTENTION_INL_HPP
 #endif
 
 #include <hwy/highway.h>
 
-// ---- cotenant/cpu/tile-inl.hpp ----
-// Tiles: a recorded expression over rows of any element types and strides, one compiled loop per expression.
-#if defined(COTENANT_CPU_TILE_INL_HPP) == defined(HWY_TARGET_TOGGLE)
-#ifdef COTENANT_CPU_TILE_INL_HPP
-#undef COTENANT_CPU_TILE_INL_HPP
+// ---- cotenant/cpu/attention_few-inl.hpp ----
+// attention of one to four queries on one CPU target, such as a decoder's next token: keys and values are read once, where they lie.
+#if defined(COTENANT_CPU_ATTENTION_FEW_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_ATTENTION_FEW_INL_HPP
+#undef COTENANT_CPU_ATTENTION_FEW_INL_HPP
 #else
-#define COTENANT_CPU_TILE_INL_HPP
+#define COTENANT_CPU_ATTENTION_FEW_INL_HPP
+#endif
+
+#include <hwy/highway.h>
+
+// ---- cotenant/cpu/row-inl.hpp ----
+// Rows of floats: sums, extrema and what softmax and the norms are made of; no element outside the row is read.
+#if defined(COTENANT_CPU_ROW_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_ROW_INL_HPP
+#undef COTENANT_CPU_ROW_INL_HPP
+#else
+#define COTENANT_CPU_ROW_INL_HPP
 #endif
 
 #include <hwy/highway.h>
@@ -6895,8 +13617,19 @@ inline float* scratch(ScratchUse use, std::size_t floats) {
 
 #include <hwy/highway.h>
 
+// ---- cotenant/cpu/power-inl.hpp ----
+// log and pow on vectors of floats: within 1 unit in the last place, with the special values of IEEE 754.
+#if defined(COTENANT_CPU_POWER_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_POWER_INL_HPP
+#undef COTENANT_CPU_POWER_INL_HPP
+#else
+#define COTENANT_CPU_POWER_INL_HPP
+#endif
+
+#include <hwy/highway.h>
+
 // ---- cotenant/cpu/math-inl.hpp ----
-// exp, log, tanh, erf, sigmoid, gelu … on vectors of floats, within a few units in the last place (ULP), no table, no branch.
+// exp, tanh, erf, sigmoid, gelu … on vectors of floats, within a few units in the last place (ULP), no table, no branch.
 #if defined(COTENANT_CPU_MATH_INL_HPP) == defined(HWY_TARGET_TOGGLE)
 #ifdef COTENANT_CPU_MATH_INL_HPP
 #undef COTENANT_CPU_MATH_INL_HPP
@@ -6961,6 +13694,17 @@ template <class T> requires(std::same_as<T, std::int8_t> || std::same_as<T, std:
   const hn::Rebind<std::int32_t, FloatTag> wide;
   return hn::ConvertTo(d, hn::PromoteTo(wide, hn::LoadU(narrow, from)));
 }
+template <class T> requires std::same_as<T, bool> HWY_INLINE FloatVector load_vector(FloatTag d, const T* from) {
+  return load_vector(d, reinterpret_cast<const std::uint8_t*>(from));
+}
+HWY_INLINE FloatVector load_vector(FloatTag d, const std::int32_t* from) {
+  return hn::ConvertTo(d, hn::LoadU(hn::RebindToSigned<FloatTag>{}, from));
+}
+HWY_INLINE FloatVector load_vector(FloatTag d, const std::int64_t* from) {
+  HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)];
+  for (std::size_t i = 0; i < hn::Lanes(d); ++i) lanes[i] = static_cast<float>(from[i]);
+  return hn::Load(d, lanes);
+}
 
 // The floats of a vector as Lanes(d) elements, as convert<T>() defines it.
 HWY_INLINE void store_vector(FloatTag d, FloatVector value, float* to) { hn::StoreU(value, d, to); }
@@ -7009,11 +13753,29 @@ template <class T> requires(std::same_as<T, std::int8_t> || std::same_as<T, std:
       hn::Min(hn::Max(number, hn::Set(d, static_cast<float>(std::numeric_limits<T>::min()))), hn::Set(d, static_cast<float>(std::numeric_limits<T>::max())));
   hn::StoreU(hn::DemoteTo(narrow, hn::ConvertTo(integer, inside)), narrow, to);
 }
+template <class T> requires std::same_as<T, bool> HWY_INLINE void store_vector(FloatTag d, FloatVector value, T* to) {
+  const hn::Rebind<std::uint8_t, FloatTag> narrow;
+  const hn::RebindToSigned<FloatTag> integer;
+  const auto zero = hn::RebindMask(integer, hn::Eq(value, hn::Zero(d)));
+  hn::StoreU(hn::DemoteTo(narrow, hn::IfThenZeroElse(zero, hn::Set(integer, 1))), narrow, reinterpret_cast<std::uint8_t*>(to));
+}
+HWY_INLINE void store_vector(FloatTag d, FloatVector value, std::int32_t* to) {
+  const hn::RebindToSigned<FloatTag> integer;
+  const auto number = hn::IfThenElseZero(hn::Eq(value, value), value);
+  // The largest float below 2^31, for the conversion; what lies beyond gets the largest integer afterwards.
+  const auto inside = hn::Max(hn::Min(number, hn::Set(d, 2147483520.0f)), hn::Set(d, -2147483648.0f));
+  const auto beyond = hn::RebindMask(integer, hn::Ge(number, hn::Set(d, 2147483648.0f)));
+  hn::StoreU(hn::IfThenElse(beyond, hn::Set(integer, std::numeric_limits<std::int32_t>::max()), hn::ConvertTo(integer, inside)), integer, to);
+}
+HWY_INLINE void store_vector(FloatTag d, FloatVector value, std::int64_t* to) {
+  HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)];
+  hn::Store(value, d, lanes);
+  for (std::size_t i = 0; i < hn::Lanes(d); ++i) to[i] = convert<std::int64_t>(lanes[i]);
+}
 #undef COTENANT_HARDWARE_F16
 
-// Whether load_vector and store_vector exist for T; other types go element by element.
-template <class T> inline constexpr bool is_vectorised =
-    FloatElement<T> || std::same_as<T, std::int8_t> || std::same_as<T, std::uint8_t>;
+// Whether load_vector and store_vector are worth it for T; 64-bit integers go element by element.
+template <class T> inline constexpr bool is_vectorised = !std::same_as<T, std::int64_t>;
 
 // The rows of one element type. Compiled is part of the name so that translation units built for different targets never share one.
 template <std::int64_t Compiled> struct Rows {
@@ -7059,7 +13821,9 @@ HWY_AFTER_NAMESPACE();
 #endif  // per target
 
 // Polynomials: minimax in the stated relative weight, fitted in double (Lawson's iteration on Chebyshev nodes), then rounded.
-// Errors below are the largest seen over all floats, or over some millions, on a target with fused multiply-add.
+// Errors are the largest over all floats on a target with fused multiply-add, against double; without it, 1 ULP more.
+// Sums of products are paired (Estrin) rather than chained (Horner): a core has some ten vectors of a loop in flight, and
+// a chain of thirty steps would outlast them.
 HWY_BEFORE_NAMESPACE();
 namespace cotenant::HWY_NAMESPACE {
 
@@ -7068,53 +13832,198 @@ HWY_INLINE FloatVector polynomial(FloatTag d, FloatVector, float last) { return 
 template <class... More> HWY_INLINE FloatVector polynomial(FloatTag d, FloatVector x, float first, More... more) {
   return hn::MulAdd(x, polynomial(d, x, more...), hn::Set(d, first));
 }
+// a + b x.
+HWY_INLINE FloatVector line(FloatTag d, FloatVector x, float a, float b) { return hn::MulAdd(x, hn::Set(d, b), hn::Set(d, a)); }
 
 HWY_INLINE FloatVector constant(FloatTag d, float value) { return hn::Set(d, value); }
 // `value` where x is a number, x (a NaN) where it is none: minima and maxima may have dropped it on the way.
 HWY_INLINE FloatVector keep_nan(FloatVector x, FloatVector value) { return hn::IfThenElse(hn::Eq(x, x), value, x); }
-// 2^n for n in [-126, 127].
-HWY_INLINE FloatVector power_of_two(FloatTag d, hn::Vec<hn::RebindToSigned<FloatTag>> n) {
-  const hn::RebindToSigned<FloatTag> integer;
-  return hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(n, hn::Set(integer, 127))));
+
+// Adding 1.5 * 2^23 to a small number leaves its nearest integer n in the low bits of the sum, ties to even.
+inline constexpr float rounding_shift = 0x1.8p23f;
+// 0 with n in the exponent's place, for n as rounding_shift left it: added to the bits of a float it multiplies by 2^n.
+HWY_INLINE hn::Vec<hn::RebindToSigned<FloatTag>> exponent_bits(FloatVector shifted) {
+  return hn::ShiftLeft<23>(hn::BitCast(hn::RebindToSigned<FloatTag>{}, shifted));
+}
+// x * 2^n; both and their product normal.
+HWY_INLINE FloatVector times_power_of_two(FloatTag d, FloatVector x, hn::Vec<hn::RebindToSigned<FloatTag>> exponent) {
+  return hn::BitCast(d, hn::Add(hn::BitCast(hn::RebindToSigned<FloatTag>{}, x), exponent));
 }
 
-// factor * exp(high + low), |low| small beside high; high + low in [-112, 89]: below -104 exp is 0, above 88.8 infinity.
-// exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln 2 / 2 (Cody and Waite: ln 2 in two parts, n * 355/512 is exact).
-// 2^n is applied in two halves, so that results round once into the subnormal range and overflow to infinity.
-HWY_INLINE FloatVector scaled_exp(FloatTag d, FloatVector high, FloatVector low, FloatVector factor) {
-  const hn::RebindToSigned<FloatTag> integer;
-  const auto n = hn::NearestInt(hn::Mul(hn::Add(high, low), constant(d, 1.44269504f)));
-  const auto whole = hn::ConvertTo(d, n);
-  auto r = hn::NegMulAdd(whole, constant(d, 0.693359375f), high);
-  r = hn::Add(hn::NegMulAdd(whole, constant(d, -2.12194440e-4f), r), low);
-  // (exp(r) - 1 - r) / r^2 on |r| <= 0.36, relative error of exp 4e-9.
-  const auto tail = polynomial(d, r, 0.499999911f, 0.166664973f, 0.0416686684f, 0.00837149564f, 0.00138088455f);
-  const auto value = hn::Add(hn::MulAdd(hn::Mul(r, r), tail, r), constant(d, 1.0f));
-  const auto half = hn::ShiftRight<1>(n);
-  static_cast<void>(integer);
-  return hn::Mul(hn::Mul(hn::Mul(value, factor), power_of_two(d, half)), power_of_two(d, hn::Sub(n, half)));
-}
-HWY_INLINE FloatVector clamp_to_exp_range(FloatTag d, FloatVector x) { return hn::Max(hn::Min(x, constant(d, 89.0f)), constant(d, -104.0f)); }
+// ln 2 in two parts (Cody and Waite): n * 355/512 is exact.
+inline constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f, log2_e = 1.44269504f;
 
-// Within 1 ULP.
+// (exp(r) - 1 - r) / r^2 for |r| <= 0.36; relative error of exp 4e-9.
+HWY_INLINE FloatVector exp_curvature(FloatTag d, FloatVector r, FloatVector square) {
+  const auto high = hn::MulAdd(square, constant(d, 0.00138088455f), line(d, r, 0.0416686684f, 0.00837149564f));
+  return hn::MulAdd(square, high, line(d, r, 0.499999911f, 0.166664973f));
+}
+// exp(r) - 1.
+HWY_INLINE FloatVector exp_minus_1(FloatTag d, FloatVector r) {
+  const auto square = hn::Mul(r, r);
+  return hn::MulAdd(square, exp_curvature(d, r, square), r);
+}
+
+// exp(r) for |r| <= 0.36, as above.
+HWY_INLINE FloatVector short_exp(FloatTag d, FloatVector r) { return hn::Add(exp_minus_1(d, r), constant(d, 1.0f)); }
+
+// Within 1.1 ULP. exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln 2 / 2.
 HWY_INLINE FloatVector vector_exp(FloatTag d, FloatVector x) {
-  return keep_nan(x, scaled_exp(d, clamp_to_exp_range(d, x), hn::Zero(d), constant(d, 1.0f)));
+  const hn::RebindToSigned<FloatTag> integer;
+  const auto shifted = hn::MulAdd(x, constant(d, log2_e), constant(d, rounding_shift));
+  const auto n = hn::Sub(shifted, constant(d, rounding_shift));
+  const auto r = hn::NegMulAdd(n, constant(d, ln2_low), hn::NegMulAdd(n, constant(d, ln2_high), x));
+  const auto scaled = times_power_of_two(d, short_exp(d, r), exponent_bits(shifted));
+  // Ten steps of thirty are for results outside float's normal range, which are rare: a branch that is nearly never taken.
+  if (HWY_LIKELY(hn::AllTrue(d, hn::Lt(hn::Abs(x), constant(d, 86.0f))))) return scaled;
+  // From n = -126 on the result may be subnormal: it is made 2^64 too large at first, so that it rounds once.
+  const auto raised = hn::Mul(times_power_of_two(d, scaled, hn::Set(integer, 64 << 23)), constant(d, 0x1p-64f));
+  const auto value = hn::IfThenElse(hn::Lt(x, constant(d, -86.0f)), raised, scaled);
+  // 0 below -104. n = 128 occurs with exp(r) < 1 only, so that what is finite is normal: up to the largest float with a finite exp.
+  const auto small = hn::IfThenZeroElse(hn::Lt(x, constant(d, -104.0f)), value);
+  return hn::IfThenElse(hn::Le(x, constant(d, 0x1.62e42ep6f)), small, hn::Add(x, constant(d, std::numeric_limits<float>::infinity())));
 }
 
-// exp for the rows of softmax: x <= 0, or NaN, which the row's sum then carries. Below -87.3 results are 0, not subnormal:
-// beside the row's largest term, which is 1, they do not count.
-HWY_INLINE FloatVector vector_exp_of_negative(FloatTag d, FloatVector x) {
-  const hn::RebindToSigned<FloatTag> integer;
-  const auto inside = hn::Max(x, constant(d, -88.0f));
-  const auto n = hn::NearestInt(hn::Mul(inside, constant(d, 1.44269504f)));
-  const auto whole = hn::ConvertTo(d, n);
-  auto r = hn::NegMulAdd(whole, constant(d, 0.693359375f), inside);
-  r = hn::NegMulAdd(whole, constant(d, -2.12194440e-4f), r);
-  const auto tail = polynomial(d, r, 0.499999911f, 0.166664973f, 0.0416686684f, 0.00837149564f, 0.00138088455f);
-  const auto value = hn::Add(hn::MulAdd(hn::Mul(r, r), tail, r), constant(d, 1.0f));
-  const auto result = hn::Mul(value, hn::BitCast(d, hn::ShiftLeft<23>(hn::Max(hn::Add(n, hn::Set(integer, 127)), hn::Zero(integer)))));
-  return hn::IfThenElse(hn::Lt(x, constant(d, -87.3f)), hn::Zero(d), keep_nan(x, result));
+// 2^64 exp(-size) for size in [0, 110]: normal throughout.
+HWY_INLINE FloatVector raised_exp_of_minus(FloatTag d, FloatVector size) {
+  const auto shifted = hn::NegMulAdd(size, constant(d, log2_e), constant(d, rounding_shift + 64.0f));
+  const auto n = hn::Sub(shifted, constant(d, rounding_shift + 64.0f));
+  const auto r = hn::NegMulAdd(n, constant(d, ln2_low), hn::NegMulSub(n, constant(d, ln2_high), size));
+  return times_power_of_two(d, short_exp(d, r), exponent_bits(shifted));
 }
+
+// numerator / (high + low), |low| at most half a unit of high's last place; inverse is 1 / high to three bits. The remainder
+// of the division, which is exact, makes up for its rounding and for low: within 0.6 ULP.
+HWY_INLINE FloatVector quotient(FloatTag d, FloatVector numerator, FloatVector high, FloatVector low, FloatVector inverse) {
+#if HWY_NATIVE_FMA
+  static_cast<void>(d);
+  const auto first = hn::Div(numerator, high);
+  const auto rest = hn::NegMulAdd(first, low, hn::NegMulAdd(first, high, numerator));
+  return hn::MulAdd(rest, inverse, first);
+#else
+  static_cast<void>(d), static_cast<void>(low), static_cast<void>(inverse);
+  return hn::Div(numerator, high);
+#endif
+}
+
+// Within 2 ULP. With m = 1 - exp(-2 |x|), which does not cancel in 1 - 2^n - 2^n (exp(r) - 1), it is m / (2 - m).
+HWY_INLINE FloatVector vector_tanh(FloatTag d, FloatVector x) {
+  const auto one = constant(d, 1.0f), two = constant(d, 2.0f), shift = constant(d, rounding_shift + 127.0f);
+  const auto size = hn::Abs(x);
+  const auto twice = hn::Min(hn::Add(size, size), constant(d, 20.0f));  // tanh(10) is 1
+  const auto shifted = hn::NegMulAdd(twice, constant(d, log2_e), shift);
+  const auto n = hn::Sub(shifted, shift);
+  const auto power = hn::BitCast(d, exponent_bits(shifted));
+  const auto r = hn::NegMulAdd(n, constant(d, ln2_low), hn::NegMulSub(n, constant(d, ln2_high), twice));
+  const auto m = hn::NegMulAdd(power, exp_minus_1(d, r), hn::Sub(one, power));
+  const auto below = hn::Sub(two, m), rest = hn::Sub(hn::Sub(two, below), m);
+  return keep_nan(x, hn::CopySignToAbs(quotient(d, m, below, rest, line(d, m, 0.5f, 0.5f)), x));
+}
+
+// Within 2 ULP. |x| < 0.95: x + x P(x^2); else 1 - exp(-S(|x|)), S fitted to -log(erfc), 1 from |x| = 4 on.
+HWY_INLINE FloatVector vector_erf(FloatTag d, FloatVector x) {
+  const auto size = hn::Abs(x), square = hn::Mul(x, x), one = constant(d, 1.0f);
+  const auto p = polynomial(d, square, 0.128379166f, -0.376126319f, 0.112836726f, -0.0268581044f, 0.00519779697f, -0.000810596393f, 8.2154198e-05f);
+  const auto small = hn::MulAdd(x, p, x);
+  const auto t = hn::Min(size, constant(d, 4.0f));
+  const auto s = polynomial(d, t, -0.00016920513f, 1.12948835f, 0.633400857f, 0.108220384f, -0.0250806157f, 0.0041562547f, -0.000431393564f, 2.08286183e-05f);
+  const auto large = hn::Sub(one, hn::Mul(raised_exp_of_minus(d, s), constant(d, 0x1p-64f)));
+  return keep_nan(x, hn::IfThenElse(hn::Lt(size, constant(d, 0.95f)), small, hn::CopySignToAbs(large, x)));
+}
+
+// Within 2 ULP, subnormal results included. With E = exp(|x|) = 2^n + 2^n (exp(r) - 1) it is 1 / (1 + E) where x < 0, else
+// 1 - 1 / (1 + E).
+HWY_INLINE FloatVector vector_sigmoid(FloatTag d, FloatVector x) {
+  const auto one = constant(d, 1.0f), shift = constant(d, rounding_shift + 127.0f);
+  const auto size = hn::Abs(x);
+  const auto usual = hn::Lt(size, constant(d, 86.0f));
+  const auto shifted = hn::MulAdd(size, constant(d, log2_e), shift);
+  const auto n = hn::Sub(shifted, shift);
+  const auto power = hn::BitCast(d, exponent_bits(shifted));
+  const auto r = hn::NegMulAdd(n, constant(d, ln2_low), hn::NegMulAdd(n, constant(d, ln2_high), size));
+  const auto inverse = hn::Div(one, hn::Add(hn::MulAdd(power, exp_minus_1(d, r), one), power));
+  const auto negative = hn::Lt(x, hn::Zero(d));
+  const auto value = hn::IfThenElse(negative, inverse, hn::Sub(one, inverse));
+  if (HWY_LIKELY(hn::AllTrue(d, usual))) return value;
+  const auto tail = hn::Mul(raised_exp_of_minus(d, hn::Min(size, constant(d, 105.0f))), constant(d, 0x1p-64f));
+  return keep_nan(x, hn::IfThenElse(usual, value, hn::IfThenElse(negative, tail, one)));
+}
+
+// x where it is not negative, else -0; NaN stays. f(x) = x F(x) with F(-x) = 1 - F(x) is this minus |x| F(-|x|).
+HWY_INLINE FloatVector not_negative(FloatTag d, FloatVector x) { return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), constant(d, -0.0f), x); }
+
+// x * sigmoid(y), y of x's sign, size = |y| at most 110; -0 at -infinity, its limit.
+HWY_INLINE FloatVector times_sigmoid(FloatTag d, FloatVector x, FloatVector size) {
+  const auto one = constant(d, 1.0f), lower = constant(d, 0x1p-64f);
+  const auto raised = raised_exp_of_minus(d, size);
+  const auto factor = hn::Div(raised, hn::MulAdd(raised, lower, one));
+  return hn::NegMulAdd(hn::Mul(factor, hn::Min(hn::Abs(x), constant(d, 110.0f))), lower, not_negative(d, x));
+}
+// Within 3.5 ULP.
+HWY_INLINE FloatVector vector_silu(FloatTag d, FloatVector x) { return times_sigmoid(d, x, hn::Min(hn::Abs(x), constant(d, 110.0f))); }
+
+// high + low = a * b.
+HWY_INLINE FloatVector product_rest(FloatTag d, FloatVector a, FloatVector b, FloatVector product) {
+#if HWY_NATIVE_FMA
+  static_cast<void>(d);
+  return hn::MulSub(a, b, product);
+#else
+  // The upper 12 bits of each have exact products (Dekker).
+  const hn::RebindToUnsigned<FloatTag> bits;
+  const auto upper = [&](FloatVector v) HWY_ATTR { return hn::BitCast(d, hn::And(hn::BitCast(bits, v), hn::Set(bits, 0xFFFFF000u))); };
+  const auto a_high = upper(a), a_low = hn::Sub(a, a_high), b_high = upper(b), b_low = hn::Sub(b, b_high);
+  return hn::Add(hn::Add(hn::Add(hn::Sub(hn::Mul(a_high, b_high), product), hn::Mul(a_high, b_low)), hn::Mul(a_low, b_high)), hn::Mul(a_low, b_low));
+#endif
+}
+
+// Within 4 ULP, negative tail included. The normal distribution's tail is Q(t) = exp(-t^2 / 2) / D(t), and D is smooth and
+// grows towards sqrt(2 pi) t: a line and a small quotient of polynomials with positive coefficients, so that few roundings
+// count; relative error 2e-8 for t in [0, 14.6]. gelu(x) = x - x Q(x) for x > 0, x Q(-x) else.
+HWY_INLINE FloatVector vector_gelu(FloatTag d, FloatVector x) {
+  // From 14.5 on t Q(t) is below half of the smallest subnormal.
+  const auto t = hn::Min(hn::Abs(x), constant(d, 14.5f));
+  const auto square = hn::Mul(t, t), square_rest = product_rest(d, t, t, square);
+  // exp(-square / 2) = 2^n exp(r), -2 r what is left of square after n times 2 ln 2; raised by 2^64, so that it is normal.
+  const auto shift = constant(d, rounding_shift + 127.0f + 64.0f);
+  const auto shifted = hn::NegMulAdd(square, constant(d, log2_e / 2), shift);
+  const auto n = hn::Sub(shifted, shift);
+  const auto left = hn::Add(hn::MulAdd(n, constant(d, 2 * ln2_high), square), hn::MulAdd(n, constant(d, 2 * ln2_low), square_rest));
+  const auto exp_rest = exp_minus_1(d, hn::Mul(left, constant(d, -0.5f)));
+  const auto upper = polynomial(d, t, 2.997f, 1.2322135f, 0.30030712f, 0.028479949f);
+  const auto lower = polynomial(d, t, 1.5f, 1.3005296f, 0.5380398f, 0.11767032f, 0.011637427f);
+  const auto denominator = hn::Add(line(d, t, 0.002000014f, 2.50659823f), hn::Div(upper, lower));
+  const auto scaled = hn::Mul(t, hn::BitCast(d, exponent_bits(shifted)));
+  const auto tail = hn::Div(hn::MulAdd(exp_rest, scaled, scaled), denominator);
+  return hn::NegMulAdd(tail, constant(d, 0x1p-64f), not_negative(d, x));
+}
+
+// Within 4 ULP of x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3): 1 + tanh(u) = 2 sigmoid(2 u). exp needs 2 u to more
+// digits than a float has, so it is kept in two parts.
+HWY_INLINE FloatVector vector_gelu_tanh(FloatTag d, FloatVector x) {
+  const auto one = constant(d, 1.0f), lower = constant(d, 0x1p-64f);
+  const auto t = hn::Min(hn::Abs(x), constant(d, 11.0f));  // from 10.1 on the product is below half of the smallest subnormal
+  // 2 u = t (a + b t^2), a = 2 sqrt(2 / pi) and b = 0.044715 a in two parts each.
+  const auto square = hn::Mul(t, t), square_rest = product_rest(d, t, t, square);
+  const auto b = constant(d, 0.071354814f), a = constant(d, 1.5957692f);
+  const auto cubic = hn::Mul(square, b), cubic_rest = product_rest(d, square, b, cubic);
+  const auto sum = hn::Add(a, cubic), back = hn::Sub(sum, a);
+  const auto sum_rest = hn::Add(hn::Add(hn::Sub(a, hn::Sub(sum, back)), hn::Sub(cubic, back)),
+                                hn::Add(hn::MulAdd(square, constant(d, 2.3988324e-9f), cubic_rest), hn::MulAdd(square_rest, b, constant(d, -4.53406803e-8f))));
+  const auto y = hn::Mul(t, sum), y_rest = hn::MulAdd(t, sum_rest, product_rest(d, t, sum, y));
+  const auto shifted = hn::NegMulAdd(y, constant(d, log2_e), constant(d, rounding_shift + 64.0f));
+  const auto n = hn::Sub(shifted, constant(d, rounding_shift + 64.0f));
+  const auto left = hn::Add(hn::MulAdd(n, constant(d, ln2_high), y), hn::MulAdd(n, constant(d, ln2_low), y_rest));
+  const auto raised = times_power_of_two(d, short_exp(d, hn::Neg(left)), exponent_bits(shifted));
+  const auto plus_one = hn::MulAdd(raised, lower, one);
+  return hn::NegMulAdd(hn::Mul(hn::Div(raised, plus_one), t), lower, not_negative(d, x));
+}
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
 
 // Within 1 ULP. log(2^n (1 + f)) = n ln 2 + f - f^2 / 2 + f^3 R(f), 1 + f in [sqrt(1/2), sqrt 2).
 HWY_INLINE FloatVector vector_log(FloatTag d, FloatVector x) {
@@ -7141,86 +14050,71 @@ HWY_INLINE FloatVector vector_log(FloatTag d, FloatVector x) {
   return keep_nan(x, result);
 }
 
-// Within 2 ULP. |x| < 0.625: x + x^3 P(x^2); else 1 - 2 / (exp(2 |x|) + 1), 1 from |x| = 10 on.
-HWY_INLINE FloatVector vector_tanh(FloatTag d, FloatVector x) {
-  const auto size = hn::Abs(x), square = hn::Mul(x, x), one = constant(d, 1.0f);
-  const auto p = polynomial(d, square, -0.333333313f, 0.133332103f, -0.0539472029f, 0.0217029676f, -0.00818267372f, 0.00214753696f);
-  const auto small = hn::MulAdd(hn::Mul(square, x), p, x);
-  const auto twice = hn::Min(hn::Add(size, size), constant(d, 20.0f));
-  const auto large = hn::Sub(one, hn::Div(constant(d, 2.0f), hn::Add(scaled_exp(d, twice, hn::Zero(d), one), one)));
-  return keep_nan(x, hn::IfThenElse(hn::Lt(size, constant(d, 0.625f)), small, hn::CopySignToAbs(large, x)));
+// Whether vector_pow can compute in vectors of double, two for each vector of float.
+#if HWY_HAVE_FLOAT64 && HWY_TARGET != HWY_SCALAR
+#define COTENANT_VECTOR_DOUBLE 1
+#else
+#define COTENANT_VECTOR_DOUBLE 0
+#endif
+
+#if COTENANT_VECTOR_DOUBLE
+template <class D> HWY_INLINE hn::Vec<D> double_polynomial(D d, hn::Vec<D>, double last) { return hn::Set(d, last); }
+template <class D, class... More> HWY_INLINE hn::Vec<D> double_polynomial(D d, hn::Vec<D> x, double first, More... more) {
+  return hn::MulAdd(x, double_polynomial(d, x, more...), hn::Set(d, first));
 }
 
-// Within 2 ULP. |x| < 0.95: x + x P(x^2); else 1 - exp(-S(|x|)), S fitted to -log(erfc), 1 from |x| = 4 on.
-HWY_INLINE FloatVector vector_erf(FloatTag d, FloatVector x) {
-  const auto size = hn::Abs(x), square = hn::Mul(x, x), one = constant(d, 1.0f);
-  const auto p = polynomial(d, square, 0.128379166f, -0.376126319f, 0.112836726f, -0.0268581044f, 0.00519779697f, -0.000810596393f, 8.2154198e-05f);
-  const auto small = hn::MulAdd(x, p, x);
-  const auto t = hn::Min(size, constant(d, 4.0f));
-  const auto s = polynomial(d, t, -0.00016920513f, 1.12948835f, 0.633400857f, 0.108220384f, -0.0250806157f, 0.0041562547f, -0.000431393564f, 2.08286183e-05f);
-  const auto large = hn::Sub(one, scaled_exp(d, hn::Neg(s), hn::Zero(d), one));
-  return keep_nan(x, hn::IfThenElse(hn::Lt(size, constant(d, 0.95f)), small, hn::CopySignToAbs(large, x)));
+// base^exponent for base >= 0: 2^(exponent * log2(base)). In double, so that the product has the 34 bits it needs.
+template <class Half> HWY_INLINE hn::Vec<Half> positive_power(Half half, hn::Vec<Half> base, hn::Vec<Half> exponent) {
+  const hn::Rebind<double, Half> d;
+  const hn::RebindToSigned<decltype(d)> integer;
+  const auto x = hn::PromoteTo(d, base), one = hn::Set(d, 1.0);
+  // x = 2^n m, m in [sqrt(1/2), sqrt 2): subtracting sqrt(1/2)'s bits makes the exponent field count from there.
+  const auto bits = hn::BitCast(integer, x);
+  const auto n = hn::ShiftRight<52>(hn::Sub(bits, hn::Set(integer, 0x3FE6A09E667F3BCD)));
+  const auto m = hn::BitCast(d, hn::Sub(bits, hn::ShiftLeft<52>(n)));
+  // ln m = 2 artanh(s), s = (m - 1) / (m + 1), |s| < 0.172: seven terms of the series leave 2e-12.
+  const auto s = hn::Div(hn::Sub(m, one), hn::Add(m, one));
+  const auto series = double_polynomial(d, hn::Mul(s, s), 1.0, 1.0 / 3, 1.0 / 5, 1.0 / 7, 1.0 / 9, 1.0 / 11, 1.0 / 13);
+  auto logarithm = hn::MulAdd(hn::Mul(s, series), hn::Set(d, 2.8853900817779268), hn::ConvertTo(d, n));  // 2 / ln 2
+  const double infinity = std::numeric_limits<double>::infinity();
+  logarithm = hn::IfThenElse(hn::Eq(x, hn::Zero(d)), hn::Set(d, -infinity), hn::IfThenElse(hn::Eq(x, hn::Set(d, infinity)), x, logarithm));
+  // Beyond 200 a float has long become 0 or infinity.
+  const auto power = hn::Max(hn::Min(hn::Mul(hn::PromoteTo(d, exponent), logarithm), hn::Set(d, 200.0)), hn::Set(d, -200.0));
+  const auto shift = hn::Set(d, 0x1.8p52 + 1023.0);
+  const auto shifted = hn::Add(power, shift);
+  // exp(r) for |r| <= ln 2 / 2: ten terms leave 7e-12.
+  const auto r = hn::Mul(hn::Sub(power, hn::Sub(shifted, shift)), hn::Set(d, 0.69314718055994531));
+  const auto value = double_polynomial(d, r, 1.0, 1.0, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320, 1.0 / 362880);
+  return hn::DemoteTo(half, hn::Mul(value, hn::BitCast(d, hn::ShiftLeft<52>(hn::BitCast(integer, shifted)))));
 }
+#endif
 
-// Within 2.5 ULP, subnormal results included: with e = exp(-|x|) it is 1 / (1 + e), or e / (1 + e) where x < 0.
-HWY_INLINE FloatVector vector_sigmoid(FloatTag d, FloatVector x) {
-  const auto one = constant(d, 1.0f);
-  const auto e = scaled_exp(d, hn::Max(hn::Neg(hn::Abs(x)), constant(d, -104.0f)), hn::Zero(d), one);
-  const auto numerator = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), e, one);
-  return keep_nan(x, hn::Div(numerator, hn::Add(one, e)));
-}
-// x * sigmoid(y), y of x's sign and growing with it; 0 at -infinity, its limit. Where y < -20, 1 + e is 1, and x goes in
-// before e = exp(y) is scaled down, so that it does not meet a subnormal; x e rounds to 0 from y = -110 on.
-HWY_INLINE FloatVector times_sigmoid(FloatTag d, FloatVector x, FloatVector y) {
-  const auto one = constant(d, 1.0f), limit = constant(d, -110.0f);
-  const auto negative = hn::Lt(y, hn::Zero(d)), tiny = hn::Lt(y, constant(d, -20.0f));
-  // x e where y is far below 0, else e.
-  const auto e = scaled_exp(d, hn::Max(hn::Neg(hn::Abs(y)), limit), hn::Zero(d), hn::IfThenElse(tiny, hn::Max(x, limit), one));
-  const auto value = hn::Div(hn::IfThenElse(negative, hn::Mul(x, e), x), hn::Add(one, e));
-  return keep_nan(x, hn::IfThenElse(tiny, e, value));
-}
-// Within 3 ULP.
-HWY_INLINE FloatVector vector_silu(FloatTag d, FloatVector x) { return times_sigmoid(d, x, x); }
-
-// Within 5 ULP, negative tail included. x * Phi(x); for |x| < 0.85 Phi(x) = 1/2 + x R(x^2). Beyond, the normal
-// distribution's tail is Q(t) = exp(-t^2 / 2) M(t), t = |x|, and Phi(x) = 1 - Q(x) for x > 0, Q(-x) else. M is smooth:
-// u times a polynomial in u, u = 1 / (1 + 0.45 t), relative error 5e-8 from t = 0.8 on.
-HWY_INLINE FloatVector vector_gelu(FloatTag d, FloatVector x) {
-  const hn::RebindToUnsigned<FloatTag> bits;
-  const auto one = constant(d, 1.0f), half = constant(d, 0.5f);
-  const auto size = hn::Abs(x), square = hn::Mul(x, x);
-  const auto r = polynomial(d, square, 0.398942232f, -0.0664894357f, 0.00996753853f, -0.00117112591f, 9.57009615e-05f);
-  const auto near_zero = hn::Mul(x, hn::MulAdd(x, r, half));
-  // From 14.5 on the product x Q(x) is below half of the smallest subnormal.
-  const auto t = hn::Min(size, constant(d, 14.5f));
-  // t^2 exactly: the upper 12 bits of t have an exact square, and the rest is small.
-  const auto upper = hn::BitCast(d, hn::And(hn::BitCast(bits, t), hn::Set(bits, 0xFFFFF000u)));
-  const auto high = hn::Mul(hn::Mul(upper, upper), hn::Neg(half));
-  const auto low = hn::Mul(hn::Mul(hn::Sub(t, upper), hn::Add(t, upper)), hn::Neg(half));
-  const auto u = hn::Div(one, hn::MulAdd(t, constant(d, 0.45f), one));
-  const auto m =
-      hn::Mul(u, polynomial(d, u, 0.179539889f, 0.179078504f, 0.148391873f, 0.0371944457f, 0.108626798f, -0.351506084f, 0.269368023f, -0.0707459152f));
-  const auto negative = hn::Lt(x, hn::Zero(d));
-  // The factor x goes in before the result is scaled down, so that it does not meet a subnormal tail.
-  const auto tail = scaled_exp(d, high, low, hn::Mul(m, hn::IfThenElse(negative, hn::Neg(t), one)));
-  const auto far = hn::IfThenElse(negative, tail, hn::Mul(x, hn::Sub(one, tail)));
-  return keep_nan(x, hn::IfThenElse(hn::Lt(size, constant(d, 0.85f)), near_zero, far));
-}
-// x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3): 1 + tanh(u) = 2 sigmoid(2 u). Within 2 |2 u| + 4 ULP: that is what
-// rounding u does to exp.
-HWY_INLINE FloatVector vector_gelu_tanh(FloatTag d, FloatVector x) {
-  const auto cubic = hn::MulAdd(hn::Mul(constant(d, 0.044715f), hn::Mul(x, x)), x, x);
-  return times_sigmoid(d, x, hn::Mul(constant(d, 1.59576912f), cubic));
-}
-
-// Lane by lane through the C library: pow is rare, and its special cases many.
+// Within 1 ULP. 1 where the exponent is 0 or the base 1, even beside NaN; NaN for a negative number to a power that is no
+// integer; the sign of the base where the exponent is an odd integer.
 HWY_INLINE FloatVector vector_pow(FloatTag d, FloatVector base, FloatVector exponent) {
+#if COTENANT_VECTOR_DOUBLE
+  const auto zero = hn::Zero(d), one = constant(d, 1.0f), infinity = constant(d, std::numeric_limits<float>::infinity());
+  const auto size = hn::Abs(base);
+  const hn::Half<FloatTag> half;
+  auto result = hn::Combine(d, positive_power(half, hn::UpperHalf(half, size), hn::UpperHalf(half, exponent)),
+                            positive_power(half, hn::LowerHalf(half, size), hn::LowerHalf(half, exponent)));
+  const auto halved = hn::Mul(exponent, constant(d, 0.5f));
+  const auto integer = hn::Eq(hn::Floor(exponent), exponent), even = hn::Eq(hn::Floor(halved), halved);
+  result = hn::IfThenElse(hn::AndNot(even, integer), hn::CopySignToAbs(result, base), result);
+  const auto negative = hn::And(hn::Lt(base, zero), hn::Lt(size, infinity));
+  result = hn::IfThenElse(hn::AndNot(integer, negative), constant(d, std::numeric_limits<float>::quiet_NaN()), result);
+  result = keep_nan(base, keep_nan(exponent, result));
+  const auto unit = hn::And(hn::Eq(size, one), hn::Eq(hn::Abs(exponent), infinity));
+  return hn::IfThenElse(hn::Or(hn::Or(hn::Eq(exponent, zero), hn::Eq(base, one)), unit), one, result);
+#else
   HWY_ALIGN float values[HWY_MAX_BYTES / sizeof(float)], exponents[HWY_MAX_BYTES / sizeof(float)];
   hn::Store(base, d, values);
   hn::Store(exponent, d, exponents);
   for (std::size_t lane = 0; lane < hn::Lanes(d); ++lane) values[lane] = std::pow(values[lane], exponents[lane]);
   return hn::Load(d, values);
+#endif
 }
+#undef COTENANT_VECTOR_DOUBLE
 
 }  // namespace cotenant::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -7304,6 +14198,186 @@ HWY_AFTER_NAMESPACE();
 HWY_BEFORE_NAMESPACE();
 namespace cotenant::HWY_NAMESPACE {
 
+// Whether masked loads and stores leave the bytes outside alone, and are one instruction.
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+#define COTENANT_MASKED_MEMORY 1
+#else
+#define COTENANT_MASKED_MEMORY 0
+#endif
+// The first `count` floats at `from`, fewer than the lanes, with `fill` in the lanes behind them.
+HWY_INLINE FloatVector load_partial(FloatTag d, const float* from, std::size_t count, float fill) {
+#if COTENANT_MASKED_MEMORY
+  const auto mask = hn::FirstN(d, count);
+  return hn::IfThenElse(mask, hn::MaskedLoad(mask, d, from), hn::Set(d, fill));
+#else
+  HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)];
+  hn::Store(hn::Set(d, fill), d, lanes);
+  for (std::size_t i = 0; i < count; ++i) lanes[i] = from[i];
+  return hn::Load(d, lanes);
+#endif
+}
+HWY_INLINE void store_partial(FloatTag d, FloatVector value, std::size_t count, float* to) {
+#if COTENANT_MASKED_MEMORY
+  hn::BlendedStore(value, hn::FirstN(d, count), d, to);
+#else
+  HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)] = {};
+  hn::Store(value, d, lanes);
+  for (std::size_t i = 0; i < count; ++i) to[i] = lanes[i];
+#endif
+}
+#undef COTENANT_MASKED_MEMORY
+
+// What a reduction does to vectors: the value that changes nothing, and the step. NaN stays.
+HWY_INLINE float sum_of_lanes(FloatTag d, FloatVector x) { return hn::GetLane(hn::SumOfLanes(d, x)); }
+// Highway's extrema leave open what NaN gives.
+HWY_INLINE bool has_nan(FloatTag d, FloatVector x) { return !hn::AllTrue(d, hn::Eq(x, x)); }
+HWY_INLINE float maximum_of_lanes(FloatTag d, FloatVector x) {
+  return has_nan(d, x) ? std::numeric_limits<float>::quiet_NaN() : hn::GetLane(hn::MaxOfLanes(d, x));
+}
+HWY_INLINE float minimum_of_lanes(FloatTag d, FloatVector x) {
+  return has_nan(d, x) ? std::numeric_limits<float>::quiet_NaN() : hn::GetLane(hn::MinOfLanes(d, x));
+}
+
+struct SumStep {
+  static constexpr float neutral = 0;
+  static HWY_INLINE FloatVector step(FloatTag, FloatVector total, FloatVector x) { return hn::Add(total, x); }
+  static HWY_INLINE FloatVector join(FloatTag, FloatVector a, FloatVector b) { return hn::Add(a, b); }
+  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return sum_of_lanes(d, x); }
+};
+struct MaximumStep {
+  static constexpr float neutral = -std::numeric_limits<float>::infinity();
+  static HWY_INLINE FloatVector step(FloatTag d, FloatVector total, FloatVector x) { return apply(d, expr::op::Maximum{}, total, x); }
+  static HWY_INLINE FloatVector join(FloatTag d, FloatVector a, FloatVector b) { return apply(d, expr::op::Maximum{}, a, b); }
+  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return maximum_of_lanes(d, x); }
+};
+struct MinimumStep {
+  static constexpr float neutral = std::numeric_limits<float>::infinity();
+  static HWY_INLINE FloatVector step(FloatTag d, FloatVector total, FloatVector x) { return apply(d, expr::op::Minimum{}, total, x); }
+  static HWY_INLINE FloatVector join(FloatTag d, FloatVector a, FloatVector b) { return apply(d, expr::op::Minimum{}, a, b); }
+  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return minimum_of_lanes(d, x); }
+};
+struct AbsMaximumStep {
+  static constexpr float neutral = 0;
+  static HWY_INLINE FloatVector step(FloatTag d, FloatVector total, FloatVector x) { return apply(d, expr::op::Maximum{}, total, hn::Abs(x)); }
+  static HWY_INLINE FloatVector join(FloatTag d, FloatVector a, FloatVector b) { return apply(d, expr::op::Maximum{}, a, b); }
+  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return maximum_of_lanes(d, x); }
+};
+// The largest number, for softmax: what NaN gives is open, since the row's sum shows it anyway.
+struct LargestStep {
+  static constexpr float neutral = -std::numeric_limits<float>::infinity();
+  static HWY_INLINE FloatVector step(FloatTag, FloatVector total, FloatVector x) { return hn::Max(total, x); }
+  static HWY_INLINE FloatVector join(FloatTag, FloatVector a, FloatVector b) { return hn::Max(a, b); }
+  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return hn::GetLane(hn::MaxOfLanes(d, x)); }
+};
+// Deviations from a known mean, squared and summed.
+struct SquareStep {
+  static constexpr float neutral = 0;
+  static HWY_INLINE FloatVector step(FloatTag, FloatVector total, FloatVector x) { return hn::MulAdd(x, x, total); }
+  static HWY_INLINE FloatVector join(FloatTag, FloatVector a, FloatVector b) { return hn::Add(a, b); }
+  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return sum_of_lanes(d, x); }
+};
+
+// The larger of limit and x; x where that is NaN.
+HWY_INLINE FloatVector at_least(FloatVector limit, FloatVector x) {
+#if HWY_ARCH_X86 && HWY_TARGET != HWY_EMU128 && HWY_TARGET != HWY_SCALAR
+  return hn::Max(limit, x);  // MAXPS gives its second operand where either is NaN
+#else
+  return hn::IfThenElse(hn::Lt(x, limit), limit, x);
+#endif
+}
+
+// exp(x) for x <= 0, or NaN, which stays: what softmax takes of a score less the row's largest. Below -87.7 it is 0, not
+// subnormal: beside the largest term, which is 1, that does not count. exp(x) = 2^n exp(r) as in scaled_exp(); adding
+// 1.5 * 2^23 + 127 rounds x / ln 2 to n, and leaves n + 127, the exponent of 2^n, in the sum's lowest bits.
+// The polynomials are split in halves (Estrin): with Horner's rule the chain of additions was what took the time.
+HWY_INLINE FloatVector exp_of_negative(FloatTag d, FloatVector x) {
+  const hn::RebindToUnsigned<FloatTag> bits;
+  const auto one = hn::Set(d, 1.0f), magic = hn::Set(d, 0x1.8p23f + 127.0f);
+  x = at_least(hn::Set(d, -88.1f), x);
+  const auto sum = hn::MulAdd(x, hn::Set(d, 1.44269504f), magic), n = hn::Sub(sum, magic);
+  const auto r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x)), square = hn::Mul(r, r);
+  const auto low = hn::MulAdd(r, hn::Set(d, 0.166664973f), hn::Set(d, 0.499999911f));
+  const auto middle = hn::MulAdd(r, hn::Set(d, 0.00837149564f), hn::Set(d, 0.0416686684f));
+  const auto tail = hn::MulAdd(hn::MulAdd(square, hn::Set(d, 0.00138088455f), middle), square, low);
+  return hn::Mul(hn::MulAdd(tail, square, hn::Add(r, one)), hn::BitCast(d, hn::ShiftLeft<23>(hn::BitCast(bits, sum))));
+}
+// 2^x for x <= 0, or NaN, which stays; the same way, 0 below -126.5. Relative error 2e-7: for softmax of scores that are
+// multiples of ln 2 already.
+HWY_INLINE FloatVector exp2_of_negative(FloatTag d, FloatVector x) {
+  const hn::RebindToUnsigned<FloatTag> bits;
+  const auto magic = hn::Set(d, 0x1.8p23f + 127.0f);
+  x = at_least(hn::Set(d, -127.0f), x);
+  const auto sum = hn::Add(x, magic), r = hn::Sub(x, hn::Sub(sum, magic)), square = hn::Mul(r, r);
+  const auto low = hn::MulAdd(r, hn::Set(d, 0.693147004f), hn::Set(d, 1.0f)), middle = hn::MulAdd(r, hn::Set(d, 0.0555073619f), hn::Set(d, 0.240222394f));
+  const auto high = hn::MulAdd(r, hn::Set(d, 0.00132644549f), hn::Set(d, 0.00967172533f));
+  const auto value = hn::MulAdd(hn::MulAdd(high, square, middle), square, low);
+  return hn::Mul(value, hn::BitCast(d, hn::ShiftLeft<23>(hn::BitCast(bits, sum))));
+}
+
+// All x[i] - shift, reduced.
+template <class Step> HWY_INLINE float reduce_row(const float* x, std::size_t count, float shift = 0) {
+  const FloatTag d;
+  const std::size_t lanes = hn::Lanes(d);
+  const auto minus = hn::Set(d, shift);
+  auto a = hn::Set(d, Step::neutral), b = a, c = a, e = a;
+  std::size_t i = 0;
+  for (; i + 4 * lanes <= count; i += 4 * lanes) {
+    a = Step::step(d, a, hn::Sub(hn::LoadU(d, x + i), minus));
+    b = Step::step(d, b, hn::Sub(hn::LoadU(d, x + i + lanes), minus));
+    c = Step::step(d, c, hn::Sub(hn::LoadU(d, x + i + 2 * lanes), minus));
+    e = Step::step(d, e, hn::Sub(hn::LoadU(d, x + i + 3 * lanes), minus));
+  }
+  for (; i + lanes <= count; i += lanes) a = Step::step(d, a, hn::Sub(hn::LoadU(d, x + i), minus));
+  if (i < count) {
+    // neutral + shift - shift would lose bits: the lanes behind the end are put back after the subtraction.
+    const auto rest = hn::Sub(load_partial(d, x + i, count - i, shift), minus);
+    const auto mask = hn::FirstN(d, count - i);
+    b = Step::step(d, b, hn::IfThenElse(mask, rest, hn::Set(d, Step::neutral)));
+  }
+  return Step::lanes(d, Step::join(d, Step::join(d, a, b), Step::join(d, c, e)));
+}
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
+
+// ---- cotenant/cpu/skinny-inl.hpp ----
+// Products with one to four rows on the left, such as a query against a matrix: the right operand is read once, where it lies.
+#if defined(COTENANT_CPU_SKINNY_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_SKINNY_INL_HPP
+#undef COTENANT_CPU_SKINNY_INL_HPP
+#else
+#define COTENANT_CPU_SKINNY_INL_HPP
+#endif
+
+#include <hwy/highway.h>
+
+// ---- cotenant/cpu/pack-inl.hpp ----
+// Packing: blocks of a matrix of any element type and strides, in the order and the lanes in which the product reads them.
+#if defined(COTENANT_CPU_PACK_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_PACK_INL_HPP
+#undef COTENANT_CPU_PACK_INL_HPP
+#else
+#define COTENANT_CPU_PACK_INL_HPP
+#endif
+
+#include <hwy/cache_control.h>
+#include <hwy/highway.h>
+
+// ---- cotenant/cpu/tile-inl.hpp ----
+// Tiles: a recorded expression over rows of any element types and strides, one compiled loop per expression.
+#if defined(COTENANT_CPU_TILE_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_TILE_INL_HPP
+#undef COTENANT_CPU_TILE_INL_HPP
+#else
+#define COTENANT_CPU_TILE_INL_HPP
+#endif
+
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
 // to[0, columns) = expression(from...), columns a multiple of the lanes. An operand that repeats one value is one vector
 // of it: its mask is 0 and keeps the position there.
 template <class E, std::size_t... I> HWY_INLINE void evaluate_row(const E& expression, const float* const* from, const std::size_t* mask, float* to,
@@ -7368,105 +14442,6 @@ HWY_AFTER_NAMESPACE();
 HWY_BEFORE_NAMESPACE();
 namespace cotenant::HWY_NAMESPACE {
 
-template <std::int64_t Compiled> struct Maps {
-  // out = expression(in...), all of one shape, computed in float.
-  template <class E, class Out, class... In, std::size_t... I>
-  static void map(const E& expression, const View<Out>& out, const std::tuple<Operand<const In>...>& in, std::index_sequence<I...>) {
-    if (out.size() == 0) return;
-    Plan<E, sizeof...(In)> plan{expression, {}, {}, {}, 0, 0, 0, 0};
-    plan.iteration = cpu::coalesce<sizeof...(In) + 1>(out.shape(), {&out.strides(), &std::get<I>(in).view.strides()...}, 2);
-    const auto& iteration = plan.iteration;
-    const std::size_t rows = iteration.rank - 2, columns = iteration.rank - 1;
-    plan.out = Rows<Compiled>::sink(out.data(), iteration.stride[0][rows], iteration.stride[0][columns]);
-    ((plan.in[I] = Rows<Compiled>::source(std::get<I>(in).view.data(), iteration.stride[I + 1][rows], iteration.stride[I + 1][columns])), ...);
-
-    bool direct = plan.out.is_float && plan.out.column_stride == 1;
-    for (const cpu::Source& source : plan.in) direct = direct && source.column_stride == (source.is_float ? source.column_stride & 1 : 0);
-    // Without conversion a tile only bounds the unit of work: 16 KiB per operand, half of a small L1 cache for two.
-    plan.tile_columns = std::min(iteration.extent[columns], direct ? 8 * cpu::staged_columns : cpu::staged_columns);
-    plan.tile_rows = std::min(iteration.extent[rows], std::max<std::size_t>(1, 8 * cpu::staged_columns / plan.tile_columns));
-    plan.column_tiles = (iteration.extent[columns] - 1) / plan.tile_columns + 1;
-    plan.row_tiles = (iteration.extent[rows] - 1) / plan.tile_rows + 1;
-    const std::size_t tiles = iteration.outer_count(2) * plan.row_tiles * plan.column_tiles;
-    // About 0.3 ns per element and operand where the caches hold them.
-    cpu::parallel_for(tiles, 0.3 * static_cast<double>((sizeof...(In) + 1) * plan.tile_rows * plan.tile_columns), &run<E, sizeof...(In)>, &plan);
-  }
-
- private:
-  template <class E, std::size_t Count> struct Plan {
-    const E& expression;
-    cpu::Sink out;
-    std::array<cpu::Source, Count> in;
-    cpu::Iteration<Count + 1> iteration;
-    std::size_t tile_rows, tile_columns, row_tiles, column_tiles;
-  };
-
-  template <class E, std::size_t Count> static void run(const void* context, std::size_t begin, std::size_t end) {
-    const auto& plan = *static_cast<const Plan<E, Count>*>(context);
-    const std::size_t rank = plan.iteration.rank, per_outer = plan.row_tiles * plan.column_tiles;
-    cpu::Odometer<Count + 1> outer(plan.iteration, 2, begin / per_outer);
-    std::size_t row_tile = begin % per_outer / plan.column_tiles, column_tile = begin % plan.column_tiles;
-    for (std::size_t i = begin; i < end; ++i) {
-      const std::size_t row = row_tile * plan.tile_rows, column = column_tile * plan.tile_columns;
-      const auto moved = [&](const auto& operand, std::size_t index) {
-        return operand.moved(outer.offset(index) + static_cast<std::ptrdiff_t>(row) * operand.row_stride +
-                             static_cast<std::ptrdiff_t>(column) * operand.column_stride);
-      };
-      cpu::Source in[Count];
-      for (std::size_t operand = 0; operand < Count; ++operand) in[operand] = moved(plan.in[operand], operand + 1);
-      Tiles<Compiled>::template tile<E, Count>(plan.expression, in, moved(plan.out, 0), std::min(plan.tile_rows, plan.iteration.extent[rank - 2] - row),
-                                               std::min(plan.tile_columns, plan.iteration.extent[rank - 1] - column));
-      if (++column_tile != plan.column_tiles) continue;
-      column_tile = 0;
-      if (++row_tile != plan.row_tiles) continue;
-      row_tile = 0;
-      outer.advance();
-    }
-  }
-};
-
-}  // namespace cotenant::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-#endif  // per target
-
-// ---- cotenant/cpu/matmul-inl.hpp ----
-// matmul on one CPU target: batch, work division and the recorded epilogue around the blocked product.
-#if defined(COTENANT_CPU_MATMUL_INL_HPP) == defined(HWY_TARGET_TOGGLE)
-#ifdef COTENANT_CPU_MATMUL_INL_HPP
-#undef COTENANT_CPU_MATMUL_INL_HPP
-#else
-#define COTENANT_CPU_MATMUL_INL_HPP
-#endif
-
-#include <hwy/highway.h>
-
-// ---- cotenant/cpu/gemm-inl.hpp ----
-// The blocked matrix product of one CPU target: packed panels, a tile of sums in registers, any finish per tile.
-#if defined(COTENANT_CPU_GEMM_INL_HPP) == defined(HWY_TARGET_TOGGLE)
-#ifdef COTENANT_CPU_GEMM_INL_HPP
-#undef COTENANT_CPU_GEMM_INL_HPP
-#else
-#define COTENANT_CPU_GEMM_INL_HPP
-#endif
-
-#include <hwy/cache_control.h>
-#include <hwy/highway.h>
-
-// ---- cotenant/cpu/pack-inl.hpp ----
-// Packing: blocks of a matrix of any element type and strides as floats in the order in which the product reads them.
-#if defined(COTENANT_CPU_PACK_INL_HPP) == defined(HWY_TARGET_TOGGLE)
-#ifdef COTENANT_CPU_PACK_INL_HPP
-#undef COTENANT_CPU_PACK_INL_HPP
-#else
-#define COTENANT_CPU_PACK_INL_HPP
-#endif
-
-#include <hwy/cache_control.h>
-#include <hwy/highway.h>
-
-HWY_BEFORE_NAMESPACE();
-namespace cotenant::HWY_NAMESPACE {
-
 // Whether vectors are whole blocks of four floats, of a number known at compile time: what the transposition works on.
 #if HWY_TARGET == HWY_SCALAR || (defined(HWY_HAVE_SCALABLE) && HWY_HAVE_SCALABLE) || HWY_TARGET == HWY_RVV
 #define COTENANT_BLOCKS_OF_FOUR 0
@@ -7475,18 +14450,18 @@ namespace cotenant::HWY_NAMESPACE {
 #endif
 
 #if COTENANT_BLOCKS_OF_FOUR
-// Four floats from each of Lanes / 4 places `step` apart, in order.
-template <class D> HWY_INLINE hn::Vec<D> load_blocks(D d, const float* from, std::size_t step) {
-  if constexpr (hn::MaxLanes(D()) <= 4) return hn::LoadU(d, from);
+// Four lanes from each of Lanes / 4 places `step` bytes apart, in order.
+template <class D> HWY_INLINE hn::Vec<D> load_blocks(D d, const char* from, std::ptrdiff_t step) {
+  if constexpr (hn::MaxLanes(D()) <= 4) return hn::LoadU(d, reinterpret_cast<const float*>(from));
   else {
     const hn::Half<D> half;
-    return hn::Combine(d, load_blocks(half, from + hn::MaxLanes(D()) / 8 * step, step), load_blocks(half, from, step));
+    return hn::Combine(d, load_blocks(half, from + static_cast<std::ptrdiff_t>(hn::MaxLanes(D()) / 8) * step, step), load_blocks(half, from, step));
   }
 }
 
-// to[k * to_step + n] = from[n * from_step + k] for k < 4, n < Lanes. Vector i holds in its block b four values of row
-// 4 b + i, so a transposition inside the blocks is all that is left: eight shuffles for 4 * Lanes elements.
-HWY_INLINE void transpose_four(const float* from, std::size_t from_step, float* to, std::size_t to_step) {
+// to[k * to_step + n] = the lane at from + n * from_step + 4 k bytes, for k < 4, n < Lanes. Vector i holds in its block b four
+// lanes of row 4 b + i, so a transposition inside the blocks is all that is left: eight shuffles for 4 * Lanes elements.
+HWY_INLINE void transpose_four(const char* from, std::ptrdiff_t from_step, float* to, std::size_t to_step) {
   const FloatTag d;
   const hn::Repartition<double, FloatTag> pair;
   const auto row0 = load_blocks(d, from, 4 * from_step), row1 = load_blocks(d, from + from_step, 4 * from_step);
@@ -7501,20 +14476,21 @@ HWY_INLINE void transpose_four(const float* from, std::size_t from_step, float* 
 #endif
 
 template <std::int64_t Compiled> struct Packing {
-  // to[k * to_step + n] = from[n * from_step + k] for k < depth, n < width.
-  static void transpose(const float* from, std::size_t from_step, std::size_t width, std::size_t depth, float* to, std::size_t to_step) {
+  // to[k * to_step + n] = the lane at from + n * from_step + 4 k bytes, for k < depth, n < width.
+  static void transpose(const char* from, std::ptrdiff_t from_step, std::size_t width, std::size_t depth, float* to, std::size_t to_step) {
+    const auto row = [=](std::size_t n) { return from + static_cast<std::ptrdiff_t>(n) * from_step; };
     std::size_t n = 0;
 #if COTENANT_BLOCKS_OF_FOUR
     const FloatTag d;
     for (; n + hn::Lanes(d) <= width; n += hn::Lanes(d)) {
       std::size_t k = 0;
-      for (; k + 4 <= depth; k += 4) transpose_four(from + n * from_step + k, from_step, to + k * to_step + n, to_step);
+      for (; k + 4 <= depth; k += 4) transpose_four(row(n) + 4 * k, from_step, to + k * to_step + n, to_step);
       for (; k < depth; ++k)
-        for (std::size_t i = n; i < n + hn::Lanes(d); ++i) to[k * to_step + i] = from[i * from_step + k];
+        for (std::size_t i = n; i < n + hn::Lanes(d); ++i) std::memcpy(to + k * to_step + i, row(i) + 4 * k, 4);
     }
 #endif
     for (; n < width; ++n)
-      for (std::size_t k = 0; k < depth; ++k) to[k * to_step + n] = from[n * from_step + k];
+      for (std::size_t k = 0; k < depth; ++k) std::memcpy(to + k * to_step + n, row(n) + 4 * k, 4);
   }
 
   // to[row * to_step + column] = from(row, column), in floats.
@@ -7542,8 +14518,8 @@ template <std::int64_t Compiled> struct Packing {
       return;
     }
     // The rows are the contiguous direction: read it so, and transpose. Floats are transposed where they lie.
-    if (from.is_float && from.column_stride > 0) {
-      transpose(reinterpret_cast<const float*>(from.data), static_cast<std::size_t>(from.column_stride), columns, rows, to, to_step);
+    if (from.is_float) {
+      transpose(from.data, from.column_stride * static_cast<std::ptrdiff_t>(sizeof(float)), columns, rows, to, to_step);
       return;
     }
     constexpr std::size_t width = 32, depth = 64;  // 8 KiB
@@ -7553,333 +14529,178 @@ template <std::int64_t Compiled> struct Packing {
         const std::size_t some_columns = std::min(width, columns - column), some_rows = std::min(depth, rows - row);
         for (std::size_t i = 0; i < some_columns; ++i)
           from.load(from.at(static_cast<std::ptrdiff_t>(row) + static_cast<std::ptrdiff_t>(column + i) * from.column_stride), 1, some_rows, block + i * depth);
-        transpose(block, depth, some_columns, some_rows, to + row * to_step + column, to_step);
+        transpose(reinterpret_cast<const char*>(block), depth * sizeof(float), some_columns, some_rows, to + row * to_step + column, to_step);
       }
   }
 };
 #undef COTENANT_BLOCKS_OF_FOUR
 
-}  // namespace cotenant::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-#endif  // per target
+// Operands of a leaf that holds PerLane neighbours along k in a lane; the last lane is filled up with zeros.
+template <std::int64_t Compiled, std::size_t PerLane> struct LanePacking {
+  using Bits = std::conditional_t<PerLane == 2, std::uint16_t, std::uint8_t>;  // an element's, where a lane has several
 
-HWY_BEFORE_NAMESPACE();
-namespace cotenant::HWY_NAMESPACE {
-
-// The tile: `tile_rows` rows by two vectors. A step in k loads two vectors of the right operand, broadcasts one value of
-// each row of the left one, and does 2 * tile_rows multiply-adds: at two per cycle and a latency of 4, eight sums in flight
-// would do; more rows make the loads cheaper. With 32 registers 24 sums + 2 vectors + 1 value fit, with 16 registers
-// 12 + 2 + 1.
-// Better targets have smaller numbers.
-#if (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR || HWY_ARCH_WASM
-inline constexpr std::size_t tile_rows = 6;
-#else
-inline constexpr std::size_t tile_rows = 12;
-#endif
-// The sum over k is cut into blocks, so that a panel of two vectors stays near: 384 * 2 * 64 bytes = 48 KiB with AVX-512,
-// 24 KiB with AVX2, read from L2 at 128 bytes per tile_rows cycles at most. 256 and 512 were 1 to 2 % slower on Zen 5.
-inline constexpr std::size_t block_depth = 384;
-// Rows of the packed left operand are 384 + 16 floats apart: whole cache lines, and not a multiple of 4 KiB, which would
-// put all rows of a tile into one set of the L1 cache.
-inline constexpr std::size_t left_stride = block_depth + 16;
-// Rows of the left operand that are packed at once: 384 * 400 * 4 = 600 KiB, part of it in L2; a tile's rows are read at
-// 4 * tile_rows bytes per tile_rows cycles, which L3 delivers too.
-inline constexpr std::size_t block_rows = 384;
-
-template <std::size_t> struct SumsOfRow { using type = FloatVector; };
-
-// sums[r * stride + 0 .. 2 vectors) (+)= sum over k of left[r * left_step + k] * right[k * 2 vectors + ...], for the rows R.
-// The running sums, which begin at 0, are parameters, one pack per vector, because compilers keep those in registers:
-// arrays of vectors they may not.
-template <std::size_t... R> struct TileProduct {
-  static HWY_INLINE void run(const float* HWY_RESTRICT left, const float* HWY_RESTRICT right, std::ptrdiff_t left_step, std::size_t depth, float* sums,
-                             std::ptrdiff_t stride, bool add, typename SumsOfRow<R>::type... first, typename SumsOfRow<R>::type... second) {
-    const FloatTag d;
-    const std::size_t lanes = hn::Lanes(d);
-    // The places of the sums are needed after the last step: until then they have time to come into L1.
-    ((hwy::Prefetch(sums + static_cast<std::ptrdiff_t>(R) * stride), hwy::Prefetch(sums + static_cast<std::ptrdiff_t>(R) * stride + 2 * lanes - 1)), ...);
-    for (std::size_t k = 0; k < depth; ++k) {
-      const auto right_first = hn::Load(d, right), right_second = hn::Load(d, right + lanes);
-      right += 2 * lanes;
-      FloatVector value;
-      ((value = hn::Set(d, left[static_cast<std::ptrdiff_t>(R) * left_step]), first = hn::MulAdd(value, right_first, first),
-        second = hn::MulAdd(value, right_second, second)),
-       ...);
-      ++left;
+  // to[lane * width + column] = the lane of the rows (k) [lane * PerLane, …) of column `column`; 0 for columns [columns, width).
+  static void right(const cpu::Source& from, std::size_t depth, std::size_t columns, float* to, std::size_t width) {
+    const std::size_t lanes = (depth + PerLane - 1) / PerLane;
+    if (columns < width) std::fill(to, to + lanes * width, 0.0f);
+    if constexpr (PerLane == 1) Packing<Compiled>::copy(from, depth, columns, to, width);
+    else {
+      const std::size_t whole = depth / PerLane;
+      if (from.row_stride == 1) Packing<Compiled>::transpose(from.data, from.column_stride * static_cast<std::ptrdiff_t>(sizeof(Bits)), columns, whole, to, width);
+      else if (from.column_stride == 1) interleave(from, whole, columns, to, width);
+      else
+        for (std::size_t lane = 0; lane < whole; ++lane) gather(from, lane * PerLane, PerLane, columns, to + lane * width);
+      if (whole < lanes) gather(from, whole * PerLane, depth - whole * PerLane, columns, to + whole * width);
     }
-    if (add)
-      ((first = hn::Add(first, hn::LoadU(d, sums + static_cast<std::ptrdiff_t>(R) * stride)),
-        second = hn::Add(second, hn::LoadU(d, sums + static_cast<std::ptrdiff_t>(R) * stride + static_cast<std::ptrdiff_t>(lanes)))),
-       ...);
-    ((hn::StoreU(first, d, sums + static_cast<std::ptrdiff_t>(R) * stride),
-      hn::StoreU(second, d, sums + static_cast<std::ptrdiff_t>(R) * stride + static_cast<std::ptrdiff_t>(lanes))),
-     ...);
   }
-};
 
-template <std::int64_t Compiled> struct Gemm {
-  static std::size_t panel_columns() { return 2 * hn::Lanes(FloatTag{}); }
-
-  // All sums of the rows [first_row, last_row) and columns [first_column, last_column), finished.
-  static void block(const cpu::GemmProblem& problem, std::size_t first_row, std::size_t last_row, std::size_t first_column, std::size_t last_column) {
-    const std::size_t width = panel_columns(), rows = last_row - first_row, columns = last_column - first_column;
-    const std::size_t depth_blocks = problem.depth <= block_depth ? 1 : (problem.depth - 1) / block_depth + 1;
-    const std::size_t depth_step = ((problem.depth + depth_blocks - 1) / depth_blocks + 3) / 4 * 4;
-    const bool in_place = reads_in_place(problem.left);
-    float* const packed_left = in_place ? nullptr : cpu::scratch(cpu::ScratchUse::packed_left, rows * left_stride);
-    const std::ptrdiff_t left_step = in_place ? problem.left.row_stride : static_cast<std::ptrdiff_t>(left_stride);
-    float* const right = cpu::scratch(cpu::ScratchUse::packed_right, block_depth * width);
-    // Sums that are not the output itself wait here between the blocks of k.
-    const std::size_t sums_stride = (columns + width - 1) / width * width;
-    float* const all_sums = problem.direct == nullptr && depth_blocks > 1 ? cpu::scratch(cpu::ScratchUse::accumulators, rows * sums_stride) : nullptr;
-    HWY_ALIGN float tile[tile_rows * 2 * HWY_MAX_BYTES / sizeof(float)];
-
-    for (std::size_t block = 0; block < depth_blocks; ++block) {
-      const std::size_t first_depth = std::min(problem.depth, block * depth_step), depth = std::min(depth_step, problem.depth - first_depth);
-      const bool begins = block == 0, ends = block + 1 == depth_blocks;
-      const auto k = static_cast<std::ptrdiff_t>(first_depth);
-      const cpu::Source left_block = problem.left.moved(static_cast<std::ptrdiff_t>(first_row) * problem.left.row_stride + k * problem.left.column_stride);
-      const float* const left = in_place ? reinterpret_cast<const float*>(left_block.data) : packed_left;
-      if (!in_place) Packing<Compiled>::copy(left_block, rows, depth, packed_left, left_stride);
-      for (std::size_t column = 0; column < columns; column += width) {
-        const std::size_t some = std::min(width, columns - column);
-        const auto n = static_cast<std::ptrdiff_t>(first_column + column);
-        if (some < width) std::fill(right, right + depth * width, 0.0f);
-        Packing<Compiled>::copy(problem.right.moved(k * problem.right.row_stride + n * problem.right.column_stride), depth, some, right, width);
-        for (std::size_t row = 0; row < rows;) {
-          const std::size_t height = tile_height(rows - row);
-          const auto m = static_cast<std::ptrdiff_t>(first_row + row);
-          float* sums = tile;
-          auto stride = static_cast<std::ptrdiff_t>(width);
-          float* const output = problem.direct == nullptr ? nullptr : problem.direct + m * problem.direct_stride + n;
-          if (output != nullptr && some == width) {
-            sums = output;
-            stride = problem.direct_stride;
-          } else if (all_sums != nullptr) {
-            sums = all_sums + row * sums_stride + column;
-            stride = static_cast<std::ptrdiff_t>(sums_stride);
-          } else if (output != nullptr && !begins) {
-            for (std::size_t i = 0; i < height; ++i) std::copy_n(output + static_cast<std::ptrdiff_t>(i) * problem.direct_stride, some, tile + i * width);
-          }
-          multiply(height, left + static_cast<std::ptrdiff_t>(row) * left_step, right, left_step, depth, sums, stride, !begins);
-          if (output != nullptr && some < width) {
-            for (std::size_t i = 0; i < height; ++i) std::copy_n(tile + i * width, some, output + static_cast<std::ptrdiff_t>(i) * problem.direct_stride);
-          } else if (output == nullptr && ends) {
-            problem.finish(problem.context, problem.batch, sums, stride, first_row + row, first_column + column, height, some);
-          }
-          row += height;
+  // to[row * to_step + lane] = the lane of the columns (k) [lane * PerLane, …) of row `row`, each byte with `flip` flipped.
+  static void left(const cpu::Source& from, std::size_t rows, std::size_t depth, std::uint8_t flip, float* to, std::size_t to_step) {
+    if constexpr (PerLane == 1) {
+      static_cast<void>(flip);
+      Packing<Compiled>::copy(from, rows, depth, to, to_step);
+    } else {
+      const std::size_t lanes = (depth + PerLane - 1) / PerLane;
+      const cpu::Source columns{from.data, from.element_size, from.column_stride, from.row_stride, nullptr, false};
+      for (std::size_t row = 0; row < rows; ++row) {
+        float* const target = to + row * to_step;
+        const char* const source = from.at(static_cast<std::ptrdiff_t>(row) * from.row_stride);
+        if (from.column_stride == 1) {
+          if (depth % PerLane != 0) std::memset(target + lanes - 1, 0, sizeof(float));
+          std::memcpy(target, source, depth * sizeof(Bits));
+        } else {
+          for (std::size_t lane = 0; lane < lanes; ++lane)
+            gather(columns.moved(static_cast<std::ptrdiff_t>(row) * from.row_stride), lane * PerLane, std::min(PerLane, depth - lane * PerLane), 1, target + lane);
         }
+        if (flip != 0) flip_bytes(target, lanes, flip);
       }
     }
   }
 
  private:
-  // Rows of floats are read where they lie, unless all rows of a tile would fall into one set of the L1 cache.
-  static bool reads_in_place(const cpu::Source& left) {
-    const auto apart = static_cast<std::size_t>(left.row_stride < 0 ? -left.row_stride : left.row_stride) * sizeof(float) % 4096;
-    return left.is_float && left.column_stride == 1 && apart >= 64 && apart <= 4096 - 64;
-  }
-  // The highest tile that has a kernel and does not exceed `rows`.
-  static std::size_t tile_height(std::size_t rows) {
-    if (rows >= tile_rows) return tile_rows;
-    for (std::size_t height : {std::size_t{8}, std::size_t{4}, std::size_t{2}})
-      if (height < tile_rows && rows >= height) return height;
-    return 1;
-  }
-  static void multiply(std::size_t height, const float* left, const float* right, std::ptrdiff_t left_step, std::size_t depth, float* sums,
-                       std::ptrdiff_t stride, bool add) {
-    switch (height) {
-      case 1: return multiply_rows<1>(left, right, left_step, depth, sums, stride, add);
-      case 2: return multiply_rows<2>(left, right, left_step, depth, sums, stride, add);
-      case 4: return multiply_rows<4>(left, right, left_step, depth, sums, stride, add);
-      case 8: if constexpr (tile_rows > 8) return multiply_rows<8>(left, right, left_step, depth, sums, stride, add); else return;
-      default: return multiply_rows<tile_rows>(left, right, left_step, depth, sums, stride, add);
+  // The rows [first, first + count) of each column, in one lane per column.
+  static void gather(const cpu::Source& from, std::size_t first, std::size_t count, std::size_t columns, float* to) {
+    for (std::size_t column = 0; column < columns; ++column) {
+      Bits elements[PerLane] = {};
+      for (std::size_t i = 0; i < count; ++i)
+        std::memcpy(&elements[i], from.at(static_cast<std::ptrdiff_t>(first + i) * from.row_stride + static_cast<std::ptrdiff_t>(column) * from.column_stride),
+                    sizeof(Bits));
+      std::memcpy(to + column, elements, sizeof(float));
     }
   }
-  template <std::size_t Height>
-  static void multiply_rows(const float* left, const float* right, std::ptrdiff_t left_step, std::size_t depth, float* sums, std::ptrdiff_t stride, bool add) {
-    multiply_each(std::make_index_sequence<Height>{}, left, right, left_step, depth, sums, stride, add);
-  }
-  template <std::size_t... R> static HWY_INLINE void multiply_each(std::index_sequence<R...>, const float* left, const float* right, std::ptrdiff_t left_step,
-                                                                   std::size_t depth, float* sums, std::ptrdiff_t stride, bool add) {
-    const auto zero = hn::Zero(FloatTag{});
-    TileProduct<R...>::run(left, right, left_step, depth, sums, stride, add, (static_cast<void>(R), zero)..., (static_cast<void>(R), zero)...);
-  }
-};
-
-}  // namespace cotenant::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-#endif  // per target
-
-// ---- cotenant/cpu/skinny-inl.hpp ----
-// Products with one to four rows on the left, such as a query against a matrix: the right operand is read once, where it lies.
-#if defined(COTENANT_CPU_SKINNY_INL_HPP) == defined(HWY_TARGET_TOGGLE)
-#ifdef COTENANT_CPU_SKINNY_INL_HPP
-#undef COTENANT_CPU_SKINNY_INL_HPP
-#else
-#define COTENANT_CPU_SKINNY_INL_HPP
-#endif
-
-#include <hwy/highway.h>
-
-// ---- cotenant/cpu/row-inl.hpp ----
-// Rows of floats: sums, extrema and the parts of softmax and layer_norm, four vectors in flight, no element outside the row read.
-#if defined(COTENANT_CPU_ROW_INL_HPP) == defined(HWY_TARGET_TOGGLE)
-#ifdef COTENANT_CPU_ROW_INL_HPP
-#undef COTENANT_CPU_ROW_INL_HPP
-#else
-#define COTENANT_CPU_ROW_INL_HPP
-#endif
-
-#include <hwy/highway.h>
-
-HWY_BEFORE_NAMESPACE();
-namespace cotenant::HWY_NAMESPACE {
-
-// The first `count` floats at `from`, fewer than the lanes, with `fill` in the lanes behind them.
-HWY_INLINE FloatVector load_partial(FloatTag d, const float* from, std::size_t count, float fill) {
-  HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)];
-  hn::Store(hn::Set(d, fill), d, lanes);
-  for (std::size_t i = 0; i < count; ++i) lanes[i] = from[i];
-  return hn::Load(d, lanes);
-}
-HWY_INLINE void store_partial(FloatTag d, FloatVector value, std::size_t count, float* to) {
-  HWY_ALIGN float lanes[HWY_MAX_BYTES / sizeof(float)] = {};
-  hn::Store(value, d, lanes);
-  for (std::size_t i = 0; i < count; ++i) to[i] = lanes[i];
-}
-
-// What a reduction does to vectors: the value that changes nothing, and the step. NaN stays.
-HWY_INLINE float sum_of_lanes(FloatTag d, FloatVector x) { return hn::GetLane(hn::SumOfLanes(d, x)); }
-// Highway's extrema leave open what NaN gives.
-HWY_INLINE bool has_nan(FloatTag d, FloatVector x) { return !hn::AllTrue(d, hn::Eq(x, x)); }
-HWY_INLINE float maximum_of_lanes(FloatTag d, FloatVector x) {
-  return has_nan(d, x) ? std::numeric_limits<float>::quiet_NaN() : hn::GetLane(hn::MaxOfLanes(d, x));
-}
-HWY_INLINE float minimum_of_lanes(FloatTag d, FloatVector x) {
-  return has_nan(d, x) ? std::numeric_limits<float>::quiet_NaN() : hn::GetLane(hn::MinOfLanes(d, x));
-}
-
-struct SumStep {
-  static constexpr float neutral = 0;
-  static HWY_INLINE FloatVector step(FloatTag, FloatVector total, FloatVector x) { return hn::Add(total, x); }
-  static HWY_INLINE FloatVector join(FloatTag, FloatVector a, FloatVector b) { return hn::Add(a, b); }
-  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return sum_of_lanes(d, x); }
-};
-struct MaximumStep {
-  static constexpr float neutral = -std::numeric_limits<float>::infinity();
-  static HWY_INLINE FloatVector step(FloatTag d, FloatVector total, FloatVector x) { return apply(d, expr::op::Maximum{}, total, x); }
-  static HWY_INLINE FloatVector join(FloatTag d, FloatVector a, FloatVector b) { return apply(d, expr::op::Maximum{}, a, b); }
-  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return maximum_of_lanes(d, x); }
-};
-struct MinimumStep {
-  static constexpr float neutral = std::numeric_limits<float>::infinity();
-  static HWY_INLINE FloatVector step(FloatTag d, FloatVector total, FloatVector x) { return apply(d, expr::op::Minimum{}, total, x); }
-  static HWY_INLINE FloatVector join(FloatTag d, FloatVector a, FloatVector b) { return apply(d, expr::op::Minimum{}, a, b); }
-  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return minimum_of_lanes(d, x); }
-};
-struct AbsMaximumStep {
-  static constexpr float neutral = 0;
-  static HWY_INLINE FloatVector step(FloatTag d, FloatVector total, FloatVector x) { return apply(d, expr::op::Maximum{}, total, hn::Abs(x)); }
-  static HWY_INLINE FloatVector join(FloatTag d, FloatVector a, FloatVector b) { return apply(d, expr::op::Maximum{}, a, b); }
-  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return maximum_of_lanes(d, x); }
-};
-// The largest number, for softmax: what NaN gives is open, since the row's sum shows it anyway.
-struct LargestStep {
-  static constexpr float neutral = -std::numeric_limits<float>::infinity();
-  static HWY_INLINE FloatVector step(FloatTag, FloatVector total, FloatVector x) { return hn::Max(total, x); }
-  static HWY_INLINE FloatVector join(FloatTag, FloatVector a, FloatVector b) { return hn::Max(a, b); }
-  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return hn::GetLane(hn::MaxOfLanes(d, x)); }
-};
-// Deviations from a known mean, squared and summed.
-struct SquareStep {
-  static constexpr float neutral = 0;
-  static HWY_INLINE FloatVector step(FloatTag, FloatVector total, FloatVector x) { return hn::MulAdd(x, x, total); }
-  static HWY_INLINE FloatVector join(FloatTag, FloatVector a, FloatVector b) { return hn::Add(a, b); }
-  static HWY_INLINE float lanes(FloatTag d, FloatVector x) { return sum_of_lanes(d, x); }
-};
-
-// All x[i] - shift, reduced.
-template <class Step> HWY_INLINE float reduce_row(const float* x, std::size_t count, float shift = 0) {
-  const FloatTag d;
-  const std::size_t lanes = hn::Lanes(d);
-  const auto minus = hn::Set(d, shift);
-  auto a = hn::Set(d, Step::neutral), b = a, c = a, e = a;
-  std::size_t i = 0;
-  for (; i + 4 * lanes <= count; i += 4 * lanes) {
-    a = Step::step(d, a, hn::Sub(hn::LoadU(d, x + i), minus));
-    b = Step::step(d, b, hn::Sub(hn::LoadU(d, x + i + lanes), minus));
-    c = Step::step(d, c, hn::Sub(hn::LoadU(d, x + i + 2 * lanes), minus));
-    e = Step::step(d, e, hn::Sub(hn::LoadU(d, x + i + 3 * lanes), minus));
-  }
-  for (; i + lanes <= count; i += lanes) a = Step::step(d, a, hn::Sub(hn::LoadU(d, x + i), minus));
-  if (i < count) {
-    // neutral + shift - shift would lose bits: the lanes behind the end are put back after the subtraction.
-    const auto rest = hn::Sub(load_partial(d, x + i, count - i, shift), minus);
-    const auto mask = hn::FirstN(d, count - i);
-    b = Step::step(d, b, hn::IfThenElse(mask, rest, hn::Set(d, Step::neutral)));
-  }
-  return Step::lanes(d, Step::join(d, Step::join(d, a, b), Step::join(d, c, e)));
-}
-
-}  // namespace cotenant::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-#endif  // per target
-
-HWY_BEFORE_NAMESPACE();
-namespace cotenant::HWY_NAMESPACE {
-
-template <std::size_t> struct SumsOfColumn { using type = FloatVector; };
-
-// Two rows of the left operand at once (or one, where both are the same), as packs: see TileProduct.
-template <class T, std::size_t... C> struct SkinnyProduct {
-  // The right operand's rows are contiguous: the columns are the lanes of vectors C.
-  static HWY_INLINE void across(const float* one, const float* two, std::size_t depth, const T* right, std::ptrdiff_t right_step, float* sums, float* more,
-                                typename SumsOfColumn<C>::type... first, typename SumsOfColumn<C>::type... second) {
+  // Rows of contiguous elements: those of PerLane rows are put side by side, the first in the lowest bits.
+  static void interleave(const cpu::Source& from, std::size_t lanes, std::size_t columns, float* to, std::size_t width) {
     const FloatTag d;
-    const std::size_t lanes = hn::Lanes(d);
-    FloatVector x;
-    if (one == two) {
-      for (std::size_t k = 0; k < depth; ++k, right += right_step) {
-        const auto value = hn::Set(d, one[k]);
-        ((first = hn::MulAdd(value, load_vector(d, right + C * lanes), first)), ...);
+    const hn::RebindToUnsigned<FloatTag> wide;
+    const hn::Rebind<Bits, FloatTag> narrow;
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+      const cpu::Source rows = from.moved(static_cast<std::ptrdiff_t>(lane * PerLane) * from.row_stride);
+      const auto load = [&](std::size_t row, std::size_t column) {
+        const char* const at = rows.at(static_cast<std::ptrdiff_t>(row) * rows.row_stride + static_cast<std::ptrdiff_t>(column));
+        return hn::PromoteTo(wide, hn::LoadU(narrow, reinterpret_cast<const Bits*>(at)));
+      };
+      std::size_t column = 0;
+      for (; column + hn::Lanes(d) <= columns; column += hn::Lanes(d)) {
+        auto bits = hn::Or(load(0, column), hn::ShiftLeft<32 / PerLane>(load(1, column)));
+        if constexpr (PerLane == 4) bits = hn::Or(bits, hn::Or(hn::ShiftLeft<16>(load(2, column)), hn::ShiftLeft<24>(load(3, column))));
+        hn::StoreU(hn::BitCast(d, bits), d, to + lane * width + column);
       }
-      (hn::StoreU(first, d, sums + C * lanes), ...);
-      return;
+      if (column < columns) gather(rows.moved(static_cast<std::ptrdiff_t>(column)), 0, PerLane, columns - column, to + lane * width + column);
     }
-    for (std::size_t k = 0; k < depth; ++k, right += right_step) {
-      const auto value = hn::Set(d, one[k]), other = hn::Set(d, two[k]);
-      ((x = load_vector(d, right + C * lanes), first = hn::MulAdd(value, x, first), second = hn::MulAdd(other, x, second)), ...);
-    }
-    (hn::StoreU(first, d, sums + C * lanes), ...);
-    (hn::StoreU(second, d, more + C * lanes), ...);
   }
-  // The right operand's columns are contiguous: the lanes are partial sums over k of column C.
-  static HWY_INLINE void along(const float* one, const float* two, std::size_t depth, const T* right, std::ptrdiff_t right_step, float* sums, float* more,
-                               typename SumsOfColumn<C>::type... first, typename SumsOfColumn<C>::type... second) {
+  static void flip_bytes(float* lanes, std::size_t count, std::uint8_t flip) {
+    const FloatTag d;
+    const hn::RebindToUnsigned<FloatTag> integer;
+    const std::uint32_t each = flip * 0x01010101u;
+    std::size_t i = 0;
+    for (; i + hn::Lanes(d) <= count; i += hn::Lanes(d))
+      hn::StoreU(hn::BitCast(d, hn::Xor(hn::BitCast(integer, hn::LoadU(d, lanes + i)), hn::Set(integer, each))), d, lanes + i);
+    for (; i < count; ++i) {
+      std::uint32_t bits;
+      std::memcpy(&bits, lanes + i, sizeof bits);
+      bits ^= each;
+      std::memcpy(lanes + i, &bits, sizeof bits);
+    }
+  }
+};
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
+template <std::size_t> struct SumsOfStep { using type = FloatVector; };
+
+// Rows, 1 or 4, rows of the left operand by some rows or columns of the right one, of which each is read once. Of four rows
+// the last ones may be one and the same: reading the right operand is what takes the time, not the additions.
+template <class T, std::size_t Rows, std::size_t... I> struct SkinnyProduct {
+  // sums[r][n] += sum over I of left[r][I] * right[I * right_step + n]: the right operand's rows are contiguous, a few of them
+  // at once, so that the sums are loaded and stored once for all of these.
+  static HWY_INLINE void across(const float* const* left, const T* right, std::ptrdiff_t right_step, std::ptrdiff_t ahead, std::size_t columns,
+                                float* const* sums, typename SumsOfStep<I>::type... one) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
+    const T* const row[] = {right + static_cast<std::ptrdiff_t>(I) * right_step...};
     FloatVector x;
+    std::size_t n = 0;
+    for (; n + lanes <= columns; n += lanes) {
+      (hwy::Prefetch(row[I] + n + ahead), ...);
+      auto first = hn::LoadU(d, sums[0] + n);
+      if constexpr (Rows == 1) ((first = hn::MulAdd(one, load_vector(d, row[I] + n), first)), ...);
+      else {
+        auto second = hn::LoadU(d, sums[1] + n), third = hn::LoadU(d, sums[2] + n), fourth = hn::LoadU(d, sums[3] + n);
+        ((x = load_vector(d, row[I] + n), first = hn::MulAdd(one, x, first), second = hn::MulAdd(hn::Set(d, left[1][I]), x, second),
+          third = hn::MulAdd(hn::Set(d, left[2][I]), x, third), fourth = hn::MulAdd(hn::Set(d, left[3][I]), x, fourth)),
+         ...);
+        hn::StoreU(second, d, sums[1] + n);
+        hn::StoreU(third, d, sums[2] + n);
+        hn::StoreU(fourth, d, sums[3] + n);
+      }
+      hn::StoreU(first, d, sums[0] + n);
+    }
+    for (; n < columns; ++n)
+      for (std::size_t r = 0; r < Rows && (r == 0 || sums[r] != sums[r - 1]); ++r) ((sums[r][n] += left[r][I] * convert<float>(row[I][n])), ...);
+  }
+
+  // sums[r][I] = sum over k < depth of left[r][k] * right[I * right_step + k]: the right operand's columns are contiguous, the
+  // lanes are partial sums over k of column I.
+  static HWY_INLINE void along(const float* const* left, std::size_t depth, const T* right, std::ptrdiff_t right_step, float* const* sums,
+                               typename SumsOfStep<I>::type... first, typename SumsOfStep<I>::type... second, typename SumsOfStep<I>::type... third,
+                               typename SumsOfStep<I>::type... fourth) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    const T* const column[] = {right + static_cast<std::ptrdiff_t>(I) * right_step...};
+    FloatVector x;
+    // The columns that come next are asked for: they begin on other pages, which the hardware does not foresee. With four
+    // rows of a left operand in L1 as well, those of floats would be gone again: 2 KiB ahead then.
+    const std::ptrdiff_t ahead = Rows == 1 || sizeof(T) < 4 ? static_cast<std::ptrdiff_t>(sizeof...(I)) * right_step : 512;
     std::size_t k = 0;
-    if (one == two) {
-      for (; k + lanes <= depth; k += lanes) {
-        const auto value = hn::LoadU(d, one + k);
-        ((first = hn::MulAdd(value, load_vector(d, right + static_cast<std::ptrdiff_t>(C) * right_step + k), first)), ...);
-      }
-    } else {
-      for (; k + lanes <= depth; k += lanes) {
-        const auto value = hn::LoadU(d, one + k), other = hn::LoadU(d, two + k);
-        ((x = load_vector(d, right + static_cast<std::ptrdiff_t>(C) * right_step + k), first = hn::MulAdd(value, x, first),
-          second = hn::MulAdd(other, x, second)),
+    for (; k + lanes <= depth; k += lanes) {
+      (hwy::Prefetch(column[I] + k + ahead), ...);
+      const auto one = hn::LoadU(d, left[0] + k);
+      if constexpr (Rows == 1) ((first = hn::MulAdd(one, load_vector(d, column[I] + k), first)), ...);
+      else {
+        const auto two = hn::LoadU(d, left[1] + k), three = hn::LoadU(d, left[2] + k), four = hn::LoadU(d, left[3] + k);
+        ((x = load_vector(d, column[I] + k), first = hn::MulAdd(one, x, first), second = hn::MulAdd(two, x, second), third = hn::MulAdd(three, x, third),
+          fourth = hn::MulAdd(four, x, fourth)),
          ...);
       }
-      ((more[C] = hn::GetLane(hn::SumOfLanes(d, second))), ...);
     }
-    ((sums[C] = hn::GetLane(hn::SumOfLanes(d, first))), ...);
-    for (; k < depth; ++k) {
-      ((sums[C] += one[k] * convert<float>(right[static_cast<std::ptrdiff_t>(C) * right_step + static_cast<std::ptrdiff_t>(k)])), ...);
-      if (one != two) ((more[C] += two[k] * convert<float>(right[static_cast<std::ptrdiff_t>(C) * right_step + static_cast<std::ptrdiff_t>(k)])), ...);
+    ((sums[0][I] = sum_of_lanes(d, first) + rest(left[0], column[I], k, depth)), ...);
+    if constexpr (Rows > 1) {
+      ((sums[1][I] = sum_of_lanes(d, second) + rest(left[1], column[I], k, depth)), ...);
+      ((sums[2][I] = sum_of_lanes(d, third) + rest(left[2], column[I], k, depth)), ...);
+      ((sums[3][I] = sum_of_lanes(d, fourth) + rest(left[3], column[I], k, depth)), ...);
     }
+  }
+
+ private:
+  static HWY_INLINE float rest(const float* left, const T* column, std::size_t k, std::size_t depth) {
+    float sum = 0;
+    for (; k < depth; ++k) sum += left[k] * convert<float>(column[k]);
+    return sum;
   }
 };
 
@@ -7907,51 +14728,1228 @@ template <std::int64_t Compiled> struct Skinny {
     float* const sums = problem.direct != nullptr ? problem.direct + n : cpu::scratch(cpu::ScratchUse::accumulators, rows * padded);
     const std::ptrdiff_t sums_step = problem.direct != nullptr ? problem.direct_stride : static_cast<std::ptrdiff_t>(padded);
     const auto* right = reinterpret_cast<const Right*>(problem.right.data) + n * problem.right.column_stride;
-    for (std::size_t row = 0; row < rows; row += 2) {
-      const auto r = static_cast<std::ptrdiff_t>(row);
-      const float* one = left + r * left_step;
-      const float* two = row + 1 < rows ? one + left_step : one;
-      float* const to = sums + r * sums_step;
-      float* const more = two == one ? to : to + sums_step;
-      if (problem.right.row_stride == 1 && problem.right.column_stride != 1)
-        along<Right>(one, two, depth, right, problem.right.column_stride, columns, to, more);
-      else across<Right>(one, two, depth, right, problem.right.row_stride, columns, to, more);
+    const float* lefts[most_rows];
+    float* to[most_rows];
+    for (std::size_t row = 0; row < most_rows; ++row) {
+      const auto r = static_cast<std::ptrdiff_t>(std::min(row, rows - 1));
+      lefts[row] = left + r * left_step;
+      to[row] = sums + r * sums_step;
     }
+    const bool is_along = problem.right.row_stride == 1 && problem.right.column_stride != 1;
+    if (is_along) rows == 1 ? along<Right, 1>(lefts, depth, right, problem.right.column_stride, columns, to) : along<Right, 4>(lefts, depth, right, problem.right.column_stride, columns, to);
+    else rows == 1 ? across<Right, 1>(lefts, depth, right, problem.right.row_stride, columns, to) : across<Right, 4>(lefts, depth, right, problem.right.row_stride, columns, to);
     if (problem.direct != nullptr) return;
     for (std::size_t column = 0; column < columns; column += cpu::staged_columns)
       problem.finish(problem.context, problem.batch, sums + column, sums_step, 0, first_column + column, rows, std::min(cpu::staged_columns, columns - column));
   }
 
  private:
-  template <class Right> static void across(const float* one, const float* two, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns,
-                                            float* sums, float* more) {
+  template <class Right, std::size_t Rows> static void across(const float* const* left, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns,
+                                                              float* const* sums) {
     const FloatTag d;
-    const std::size_t lanes = hn::Lanes(d);
-    const auto zero = hn::Zero(d);
-    std::size_t n = 0;
-    for (; n + 4 * lanes <= columns; n += 4 * lanes)
-      SkinnyProduct<Right, 0, 1, 2, 3>::across(one, two, depth, right + n, step, sums + n, more + n, zero, zero, zero, zero, zero, zero, zero, zero);
-    for (; n + lanes <= columns; n += lanes) SkinnyProduct<Right, 0>::across(one, two, depth, right + n, step, sums + n, more + n, zero, zero);
-    for (; n < columns; ++n) {
-      float sum = 0, other = 0;
-      for (std::size_t k = 0; k < depth; ++k) {
-        const float x = convert<float>(right[static_cast<std::ptrdiff_t>(k) * step + static_cast<std::ptrdiff_t>(n)]);
-        sum += one[k] * x;
-        other += two[k] * x;
+    // Columns whose sums stay in L1: 16 KiB of them. Eight rows of the right operand at once for one row of sums, four for four.
+    constexpr std::size_t chunk = 4096 / Rows, group = Rows == 1 ? 8 : 4;
+    const auto value = [&](std::size_t k, std::size_t i) { return left[0][k + i]; };
+    // Sums of 256 products are taken on their own and then added: the rounding errors of one long sum would grow with its length.
+    constexpr std::size_t part = 256;
+    HWY_ALIGN float partial[Rows * chunk];
+    for (std::size_t n = 0; n < columns; n += chunk) {
+      const std::size_t some = std::min(chunk, columns - n);
+      float* to[Rows];
+      for (std::size_t r = 0; r < Rows; ++r) to[r] = r > 0 && sums[r] == sums[r - 1] ? to[r - 1] : partial + r * chunk;
+      const float* from[Rows];
+      std::size_t k = 0;
+      const auto place = [&] {
+        for (std::size_t r = 0; r < Rows; ++r) from[r] = left[r] + k;
+        return right + static_cast<std::ptrdiff_t>(k) * step + static_cast<std::ptrdiff_t>(n);
+      };
+      for (bool begins = true; begins || k < depth; begins = false) {
+        const std::size_t end = std::min(depth, k + part);
+        for (std::size_t r = 0; r < Rows; ++r) std::fill(to[r], to[r] + some, 0.0f);
+        for (; k + group <= end; k += group) {
+          const Right* const at = place();
+          // The rows that come next, where there are any.
+          const std::ptrdiff_t ahead = k + 2 * group <= depth ? static_cast<std::ptrdiff_t>(group) * step : 0;
+          if constexpr (Rows == 1)
+            SkinnyProduct<Right, 1, 0, 1, 2, 3, 4, 5, 6, 7>::across(from, at, step, ahead, some, to, hn::Set(d, value(k, 0)), hn::Set(d, value(k, 1)),
+                                                                    hn::Set(d, value(k, 2)), hn::Set(d, value(k, 3)), hn::Set(d, value(k, 4)), hn::Set(d, value(k, 5)),
+                                                                    hn::Set(d, value(k, 6)), hn::Set(d, value(k, 7)));
+          else
+            SkinnyProduct<Right, 4, 0, 1, 2, 3>::across(from, at, step, ahead, some, to, hn::Set(d, value(k, 0)), hn::Set(d, value(k, 1)), hn::Set(d, value(k, 2)),
+                                                        hn::Set(d, value(k, 3)));
+        }
+        for (; k < end; ++k) {
+          const Right* const at = place();
+          SkinnyProduct<Right, Rows, 0>::across(from, at, step, 0, some, to, hn::Set(d, value(k, 0)));
+        }
+        for (std::size_t r = 0; r < Rows && (r == 0 || to[r] != to[r - 1]); ++r) add(to[r], some, sums[r] + n, begins);
       }
-      sums[n] = sum;
-      if (one != two) more[n] = other;
     }
   }
-  template <class Right> static void along(const float* one, const float* two, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns,
-                                           float* sums, float* more) {
+  // to (+)= from.
+  static void add(const float* from, std::size_t count, float* to, bool begins) {
+    if (begins) {
+      std::copy_n(from, count, to);
+      return;
+    }
+    const FloatTag d;
+    std::size_t i = 0;
+    for (; i + hn::Lanes(d) <= count; i += hn::Lanes(d)) hn::StoreU(hn::Add(hn::LoadU(d, to + i), hn::LoadU(d, from + i)), d, to + i);
+    for (; i < count; ++i) to[i] += from[i];
+  }
+  template <class Right, std::size_t Rows> static void along(const float* const* left, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns,
+                                                             float* const* sums) {
     const auto zero = hn::Zero(FloatTag{});
     std::size_t n = 0;
+    float* to[Rows];
+    const auto place = [&] {
+      for (std::size_t r = 0; r < Rows; ++r) to[r] = sums[r] + n;
+      return right + static_cast<std::ptrdiff_t>(n) * step;
+    };
     for (; n + 4 <= columns; n += 4)
-      SkinnyProduct<Right, 0, 1, 2, 3>::along(one, two, depth, right + static_cast<std::ptrdiff_t>(n) * step, step, sums + n, more + n, zero, zero, zero, zero,
-                                              zero, zero, zero, zero);
-    for (; n < columns; ++n)
-      SkinnyProduct<Right, 0>::along(one, two, depth, right + static_cast<std::ptrdiff_t>(n) * step, step, sums + n, more + n, zero, zero);
+      SkinnyProduct<Right, Rows, 0, 1, 2, 3>::along(left, depth, place(), step, to, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero,
+                                                    zero, zero);
+    for (; n < columns; ++n) SkinnyProduct<Right, Rows, 0>::along(left, depth, place(), step, to, zero, zero, zero, zero);
+  }
+};
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
+// One attention with its element types erased. As Sources the rows are queries or keys, the columns what is summed or written.
+struct AttentionPlan {
+  cpu::Source q, k, v, mask;  // mask.data is null where there is none
+  cpu::Sink out;
+  cpu::Iteration<5> batch;  // of out, q, k, v, mask
+  bool mask_hides = false;  // 0 hides a key; else the mask is added
+  bool causal = false;
+  float scale = 1;
+  std::size_t queries = 0, keys = 0, depth = 0, width = 0;  // M, N, D, Dv
+  std::size_t task_panels = 0, tasks = 0;                    // panels of a task, tasks of a batch entry
+  // Products with few rows on the left that read k's and v's own element types.
+  void (*few_scores)(const cpu::GemmProblem&, std::size_t, std::size_t) = nullptr;
+  void (*few_results)(const cpu::GemmProblem&, std::size_t, std::size_t) = nullptr;
+
+  // The number of keys that a query may see.
+  std::size_t keys_seen(std::size_t query) const {
+    if (!causal) return keys;
+    return keys + query + 1 > queries ? std::min(keys, keys + query + 1 - queries) : 0;
+  }
+};
+
+// Scores are multiplied by log2(e), so that a weight is a power of two: one multiplication less for each.
+inline constexpr float hidden_score = -std::numeric_limits<float>::infinity();
+
+// A score with its mask.
+HWY_INLINE FloatVector masked_score(FloatTag d, FloatVector score, FloatVector mask, bool hides) {
+  const auto least = hn::Set(d, std::numeric_limits<float>::lowest());
+  // Among finite masks the least float stays finite: where all are, the weights are equal, not 0.
+  const auto multiple = hn::Mul(mask, hn::Set(d, log2_e));
+  const auto added = hn::IfThenElse(hn::And(hn::Lt(multiple, least), hn::Ge(mask, least)), least, multiple);
+  return hides ? hn::IfThenElse(hn::Eq(mask, hn::Zero(d)), hn::Set(d, hidden_score), score) : hn::Add(score, added);
+}
+
+template <std::int64_t Compiled> struct FewQueries {
+  // Whether run() takes this plan; few_scores and few_results must be set then.
+  static bool takes(const AttentionPlan& plan) {
+    return plan.queries <= Skinny<Compiled>::most_rows && Skinny<Compiled>::takes(scores_of(plan)) && Skinny<Compiled>::takes(results_of(plan));
+  }
+
+  // The batch entries [begin, end).
+  static void run(const void* context, std::size_t begin, std::size_t end) {
+    const AttentionPlan& plan = *static_cast<const AttentionPlan*>(context);
+    const std::size_t lanes = hn::Lanes(FloatTag{});
+    const auto round_up = [&](std::size_t floats) { return (floats + lanes - 1) / lanes * lanes; };
+    const std::size_t keys = round_up(plan.keys), width = round_up(plan.width);
+    float* const scores = cpu::scratch(cpu::ScratchUse::row, plan.queries * (keys + width) + keys);
+    float* const results = scores + plan.queries * keys;
+    float* const mask = results + plan.queries * width;
+    cpu::GemmProblem first = scores_of(plan), second = results_of(plan);
+    first.direct = scores;
+    first.direct_stride = static_cast<std::ptrdiff_t>(keys);
+    second.direct = results;
+    second.direct_stride = static_cast<std::ptrdiff_t>(width);
+    second.left = Rows<Compiled>::source(static_cast<const float*>(scores), static_cast<std::ptrdiff_t>(keys), 1);
+    for (std::size_t i = begin; i < end; ++i) {
+      const cpu::Odometer<5> at(plan.batch, 0, i);
+      first.left = plan.q.moved(at.offset(1));
+      first.right.data = plan.k.at(at.offset(2));
+      second.right.data = plan.v.at(at.offset(3));
+      plan.few_scores(first, 0, plan.keys);
+      float total[Skinny<Compiled>::most_rows];
+      for (std::size_t query = 0; query < plan.queries; ++query) {
+        const float* bias = nullptr;
+        if (plan.mask.data != nullptr) {
+          plan.mask.load(plan.mask.at(at.offset(4) + static_cast<std::ptrdiff_t>(query) * plan.mask.row_stride), plan.mask.column_stride, plan.keys, mask);
+          std::fill(mask + plan.keys, mask + keys, 0.0f);
+          bias = mask;
+        }
+        total[query] = weigh(plan, query, scores + query * keys, keys, bias);
+      }
+      plan.few_results(second, 0, plan.width);
+      for (std::size_t query = 0; query < plan.queries; ++query) {
+        float* const row = results + query * width;
+        const float factor = total[query] == 0 ? 0.0f : 1.0f / total[query];
+        for (std::size_t j = 0; j < plan.width; ++j) row[j] *= factor;
+        plan.out.store(row, plan.out.at(at.offset(0) + static_cast<std::ptrdiff_t>(query) * plan.out.row_stride), plan.out.column_stride, plan.width);
+      }
+    }
+  }
+
+ private:
+  static cpu::GemmProblem scores_of(const AttentionPlan& plan) {
+    cpu::GemmProblem problem;
+    problem.rows = plan.queries;
+    problem.columns = plan.keys;
+    problem.depth = plan.depth;
+    problem.left = plan.q;
+    problem.right = plan.k;
+    std::swap(problem.right.row_stride, problem.right.column_stride);
+    return problem;
+  }
+  static cpu::GemmProblem results_of(const AttentionPlan& plan) {
+    cpu::GemmProblem problem;
+    problem.rows = plan.queries;
+    problem.columns = plan.width;
+    problem.depth = plan.keys;
+    problem.right = plan.v;
+    return problem;
+  }
+
+  // Sums q · k become weights 2^(score - largest); returns their sum. `padded` keys, whole vectors: those that are not seen get 0.
+  static float weigh(const AttentionPlan& plan, std::size_t query, float* scores, std::size_t padded, const float* mask) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d), seen = plan.keys_seen(query);
+    const auto scale = hn::Set(d, plan.scale * log2_e), hidden = hn::Set(d, hidden_score);
+    std::fill(scores + plan.keys, scores + padded, 0.0f);
+    auto largest = hidden;
+    for (std::size_t i = 0; i < padded; i += lanes) {
+      auto score = hn::Mul(hn::LoadU(d, scores + i), scale);
+      if (mask != nullptr) score = masked_score(d, score, hn::LoadU(d, mask + i), plan.mask_hides);
+      if (i + lanes > seen) score = hn::IfThenElse(hn::FirstN(d, i < seen ? seen - i : 0), score, hidden);
+      hn::StoreU(score, d, scores + i);
+      largest = hn::Max(largest, score);
+    }
+    const float most = hn::GetLane(hn::MaxOfLanes(d, largest));
+    const auto shift = hn::Set(d, most > hidden_score ? most : 0.0f);
+    auto total = hn::Zero(d);
+    for (std::size_t i = 0; i < padded; i += lanes) {
+      const auto weight = exp2_of_negative(d, hn::Sub(hn::LoadU(d, scores + i), shift));
+      hn::StoreU(weight, d, scores + i);
+      total = hn::Add(total, weight);
+    }
+    return sum_of_lanes(d, total);
+  }
+};
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
+
+// ---- cotenant/cpu/attention_panel-inl.hpp ----
+// The two products of attention on one CPU target: single floats of keys or values times panels of queries.
+#if defined(COTENANT_CPU_ATTENTION_PANEL_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_ATTENTION_PANEL_INL_HPP
+#undef COTENANT_CPU_ATTENTION_PANEL_INL_HPP
+#else
+#define COTENANT_CPU_ATTENTION_PANEL_INL_HPP
+#endif
+
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
+// As many rows of sums as the registers hold, see TileProduct: 12 * 2 sums of 32 registers, 6 * 2 of 16.
+#if (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR || HWY_ARCH_WASM
+inline constexpr std::size_t attention_rows = 6;
+#else
+inline constexpr std::size_t attention_rows = 12;
+#endif
+
+template <std::size_t> struct SumsOfQuery { using type = FloatVector; };
+
+// sums[R][width] (+)= sum over k < depth of left[R * row_step + k * depth_step] * right[k][width].
+template <bool Two, std::size_t... R> struct PanelProduct {
+  static HWY_INLINE void run(const float* HWY_RESTRICT left, std::ptrdiff_t row_step, std::ptrdiff_t depth_step, const float* HWY_RESTRICT right,
+                             std::size_t depth, float* HWY_RESTRICT sums, bool add, typename SumsOfQuery<R>::type... first,
+                             typename SumsOfQuery<R>::type... second) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d), width = Two ? 2 * lanes : lanes;
+    for (std::size_t k = 0; k < depth; ++k) {
+      const auto right_first = hn::Load(d, right), right_second = Two ? hn::Load(d, right + lanes) : right_first;
+      right += width;
+      FloatVector value;
+      ((value = hn::Set(d, left[static_cast<std::ptrdiff_t>(R) * row_step]), first = hn::MulAdd(value, right_first, first),
+        second = Two ? hn::MulAdd(value, right_second, second) : second),
+       ...);
+      left += depth_step;
+    }
+    if (add) {
+      ((first = hn::Add(first, hn::Load(d, sums + R * width))), ...);
+      if constexpr (Two) ((second = hn::Add(second, hn::Load(d, sums + R * width + lanes))), ...);
+    }
+    (hn::Store(first, d, sums + R * width), ...);
+    if constexpr (Two) (hn::Store(second, d, sums + R * width + lanes), ...);
+  }
+};
+
+template <std::int64_t Compiled> struct PanelProducts {
+  // sums[rows][lanes] (+)= left · right, a tile of rows at a time.
+  template <bool Two> static void product(std::size_t rows, const float* left, std::ptrdiff_t row_step, std::ptrdiff_t depth_step, const float* right,
+                                          std::size_t depth, float* sums, bool add) {
+    const std::size_t lanes = (Two ? 2 : 1) * hn::Lanes(FloatTag{});
+    while (rows != 0) {
+      const std::size_t height = tile_of(rows);
+      switch (height) {
+        case 1: tile<Two>(std::make_index_sequence<1>{}, left, row_step, depth_step, right, depth, sums, add); break;
+        case 4: tile<Two>(std::make_index_sequence<4>{}, left, row_step, depth_step, right, depth, sums, add); break;
+        case 8: if constexpr (attention_rows > 8) tile<Two>(std::make_index_sequence<8>{}, left, row_step, depth_step, right, depth, sums, add); break;
+        default: tile<Two>(std::make_index_sequence<attention_rows>{}, left, row_step, depth_step, right, depth, sums, add); break;
+      }
+      rows -= height;
+      left += static_cast<std::ptrdiff_t>(height) * row_step;
+      sums += height * lanes;
+    }
+  }
+
+ private:
+  static std::size_t tile_of(std::size_t rows) {
+    if (rows >= attention_rows) return attention_rows;
+    return attention_rows > 8 && rows >= 8 ? 8 : rows >= 4 ? 4 : 1;
+  }
+  template <bool Two, std::size_t... R> static void tile(std::index_sequence<R...>, const float* left, std::ptrdiff_t row_step, std::ptrdiff_t depth_step,
+                                                         const float* right, std::size_t depth, float* sums, bool add) {
+    const auto zero = hn::Zero(FloatTag{});
+    PanelProduct<Two, R...>::run(left, row_step, depth_step, right, depth, sums, add, (static_cast<void>(R), zero)..., (static_cast<void>(R), zero)...);
+  }
+};
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
+// Both products are computed transposed: the lanes of a vector are queries. Then keys and values are the operands whose
+// single floats are broadcast, which are read where they lie; the scores of a block, [keys, queries], are already the panel
+// that the second product reads; and maxima, sums and corrections of the softmax are element by element.
+// A panel of queries is two vectors wide, or one where the rest fits in it.
+
+template <std::int64_t Compiled> struct Attentions {
+  template <class Q, class K, class V, class Mask, class Out> static void attention(const AttentionArguments<Q, K, V, Mask, Out>& arguments) {
+    const View<Out>& out = arguments.out.view;
+    if (out.size() == 0) return;
+    const std::size_t rank = out.rank(), m = rank - 2, n = rank - 1;
+    const auto source = [&](const auto& view) { return Rows<Compiled>::source(view.data(), view.stride(m), view.stride(n)); };
+    const bool has_mask = arguments.mask.block != nullptr;
+    AttentionPlan plan;
+    plan.q = source(arguments.q.view);
+    plan.k = source(arguments.k.view);
+    plan.v = source(arguments.v.view);
+    if (has_mask) plan.mask = source(arguments.mask.view);
+    plan.out = Rows<Compiled>::sink(out.data(), out.stride(m), out.stride(n));
+    plan.mask_hides = std::same_as<Mask, bool>;
+    plan.scale = arguments.scale;
+    plan.causal = arguments.causal;
+    plan.queries = out.shape(m);
+    plan.keys = arguments.k.shape()[m];
+    plan.depth = arguments.k.shape()[n];
+    plan.width = out.shape(n);
+    const auto batch_strides = [&](const auto& view) { return view.strides().part(0, m); };
+    const Strides none = Strides::filled(m, 0);
+    const Strides strides[] = {batch_strides(out), batch_strides(arguments.q.view), batch_strides(arguments.k.view), batch_strides(arguments.v.view),
+                               has_mask ? batch_strides(arguments.mask.view) : none};
+    plan.batch = cpu::coalesce<5>(out.shape().part(0, m), {&strides[0], &strides[1], &strides[2], &strides[3], &strides[4]}, 0);
+    if (FewQueries<Compiled>::takes(plan)) {
+      plan.few_scores = &Skinny<Compiled>::template block<K>;
+      plan.few_results = &Skinny<Compiled>::template block<V>;
+      const double nanoseconds = static_cast<double>(plan.keys) * static_cast<double>(plan.depth + plan.width) / 8 + 100;
+      cpu::parallel_for(plan.batch.outer_count(0), nanoseconds, &FewQueries<Compiled>::run, &plan);
+      return;
+    }
+    run_parallel(plan);
+  }
+
+ private:
+  // Keys of one block: their scores against a panel are 128 * 32 * 4 = 16 KiB, a third of the L1 cache, and a panel's
+  // results, which each block loads and stores once, cost less than two hundredths of its products.
+  static constexpr std::size_t block_keys = 128;
+  // Panels that share keys and values which had to be converted: the conversion costs less than a twentieth then.
+  static constexpr std::size_t most_panels = 8;
+
+  static std::size_t panel_width() { return 2 * hn::Lanes(FloatTag{}); }
+
+  static void run_parallel(AttentionPlan& plan) {
+    const std::size_t batches = plan.batch.outer_count(0), panels = (plan.queries - 1) / panel_width() + 1;
+    // Nanoseconds of a panel: about 16 multiply-adds in each, both products.
+    const double seen = static_cast<double>(plan.keys) * (plan.causal ? 0.5 : 1.0);
+    const double nanoseconds = seen * static_cast<double>((plan.depth + plan.width) * panel_width()) / 16 + 100;
+    plan.task_panels = std::min(panels, most_panels);
+    const double all = nanoseconds * static_cast<double>(panels) * static_cast<double>(batches);
+    if (all > 2 * cpu::minimum_nanoseconds_per_task) {
+      // Four tasks for each thread, so that the last one does not keep the others waiting.
+      const std::size_t wanted = 4 * cpu::thread_count();
+      while (plan.task_panels > 1 && wanted > 4 && batches * ((panels - 1) / plan.task_panels + 1) < wanted) plan.task_panels = (plan.task_panels + 1) / 2;
+    }
+    plan.tasks = (panels - 1) / plan.task_panels + 1;
+    cpu::parallel_for(batches * plan.tasks, nanoseconds * static_cast<double>(plan.task_panels), &run, &plan);
+  }
+
+  // A panel of queries: everything is [rows, lanes], `width` lanes.
+  struct Panel {
+    std::size_t first = 0, count = 0;  // queries
+    std::size_t lanes = 0;             // panel_width() or half of it
+    float* queries = nullptr;          // [depth, lanes], scaled
+    float* sums = nullptr;             // [width, lanes]: sum of weight * value
+    float* largest = nullptr;          // [lanes]: of the scores until now
+    float* total = nullptr;            // [lanes]: sum of the weights
+    float* factor = nullptr;           // [lanes]: what the last block made of earlier sums
+    bool started = false;              // sums hold something
+  };
+  // Where a block of keys or values is read as floats.
+  struct Block {
+    const float* data = nullptr;
+    std::ptrdiff_t step = 0;  // from row to row
+  };
+
+  static void run(const void* context, std::size_t begin, std::size_t end) {
+    const AttentionPlan& plan = *static_cast<const AttentionPlan*>(context);
+    const std::size_t width = panel_width(), of_panel = (plan.depth + plan.width + 3) * width;
+    const bool stage_k = !in_place(plan.k), stage_v = !in_place(plan.v), has_mask = plan.mask.data != nullptr;
+    // Rows that are staged begin at whole cache lines.
+    const auto round_up = [](std::size_t floats) { return (floats + 15) / 16 * 16; };
+    const std::size_t of_block = block_keys * (width + (has_mask ? width : 0) + (stage_k ? round_up(plan.depth) : 0) + (stage_v ? round_up(plan.width) : 0));
+    const std::size_t row_floats = round_up(plan.width) * width;
+    float* memory = cpu::scratch(cpu::ScratchUse::accumulators, of_panel * plan.task_panels + of_block + row_floats);
+    const auto take = [&](std::size_t floats) { return std::exchange(memory, memory + floats); };
+    Panel panels[most_panels];
+    for (std::size_t i = 0; i < plan.task_panels; ++i) {
+      panels[i].queries = take(plan.depth * width);
+      panels[i].sums = take(plan.width * width);
+      panels[i].largest = take(width);
+      panels[i].total = take(width);
+      panels[i].factor = take(width);
+    }
+    float* const scores = take(block_keys * width);
+    float* const mask = has_mask ? take(block_keys * width) : nullptr;
+    float* const staged_k = stage_k ? take(block_keys * round_up(plan.depth)) : nullptr;
+    float* const staged_v = stage_v ? take(block_keys * round_up(plan.width)) : nullptr;
+    float* const row = take(row_floats);
+
+    for (std::size_t task = begin; task < end; ++task) {
+      const cpu::Odometer<5> at(plan.batch, 0, task / plan.tasks);
+      const std::size_t first_query = task % plan.tasks * plan.task_panels * width;
+      const std::size_t last_query = std::min(plan.queries, first_query + plan.task_panels * width);
+      std::size_t count = 0;
+      for (std::size_t query = first_query; query < last_query; query += width) begin_panel(plan, at, query, panels[count++]);
+      const std::size_t seen = plan.keys_seen(last_query - 1);
+      for (std::size_t key = 0; key < seen; key += block_keys) {
+        const std::size_t keys = std::min(block_keys, seen - key);
+        const Block k = block_of(plan.k.moved(at.offset(2)), key, keys, plan.depth, staged_k, round_up(plan.depth));
+        const Block v = block_of(plan.v.moved(at.offset(3)), key, keys, plan.width, staged_v, round_up(plan.width));
+        for (std::size_t i = 0; i < count; ++i) {
+          const std::size_t visible = plan.keys_seen(panels[i].first + panels[i].count - 1);
+          if (visible <= key) continue;
+          const std::size_t some = std::min(keys, visible - key);
+          cpu::Source bias = plan.mask;
+          if (has_mask)
+            bias = bias.moved(at.offset(4) + static_cast<std::ptrdiff_t>(panels[i].first) * bias.row_stride +
+                              static_cast<std::ptrdiff_t>(key) * bias.column_stride);
+          panels[i].lanes == width ? add_block<true>(plan, panels[i], k, v, key, some, bias, scores, mask)
+                                   : add_block<false>(plan, panels[i], k, v, key, some, bias, scores, mask);
+        }
+      }
+      for (std::size_t i = 0; i < count; ++i) end_panel(plan, at, panels[i], row, round_up(plan.width));
+    }
+  }
+
+  static bool in_place(const cpu::Source& rows) { return rows.is_float && rows.column_stride == 1; }
+  static Block block_of(const cpu::Source& from, std::size_t first, std::size_t rows, std::size_t columns, float* staged, std::size_t step) {
+    const cpu::Source block = from.moved(static_cast<std::ptrdiff_t>(first) * from.row_stride);
+    if (staged == nullptr) return {reinterpret_cast<const float*>(block.data), block.row_stride};
+    Packing<Compiled>::copy(block, rows, columns, staged, step);
+    return {staged, static_cast<std::ptrdiff_t>(step)};
+  }
+
+  static void begin_panel(const AttentionPlan& plan, const cpu::Odometer<5>& at, std::size_t first, Panel& panel) {
+    const FloatTag d;
+    const std::size_t vector = hn::Lanes(d), width = panel_width();
+    panel.first = first;
+    panel.count = std::min(width, plan.queries - first);
+    panel.lanes = panel.count <= vector ? vector : width;
+    cpu::Source q = plan.q.moved(at.offset(1) + static_cast<std::ptrdiff_t>(first) * plan.q.row_stride);
+    std::swap(q.row_stride, q.column_stride);
+    const std::size_t floats = plan.depth * panel.lanes;
+    // Lanes without a query compute on zeros.
+    if (panel.count < panel.lanes) std::fill_n(panel.queries, floats, 0.0f);
+    Packing<Compiled>::copy(q, plan.depth, panel.count, panel.queries, panel.lanes);
+    const auto scale = hn::Set(d, plan.scale * log2_e);
+    for (std::size_t i = 0; i < floats; i += vector) hn::Store(hn::Mul(hn::Load(d, panel.queries + i), scale), d, panel.queries + i);
+    std::fill_n(panel.largest, panel.lanes, hidden_score);
+    std::fill_n(panel.total, panel.lanes, 0.0f);
+    panel.started = false;
+  }
+
+  // The keys [key, key + keys) join the softmax of a panel's queries.
+  template <bool Two> static void add_block(const AttentionPlan& plan, Panel& panel, const Block& k, const Block& v, std::size_t key,
+                                            std::size_t keys, const cpu::Source& mask, float* scores, float* staged_mask) {
+    PanelProducts<Compiled>::template product<Two>(keys, k.data, k.step, 1, panel.queries, plan.depth, scores, false);
+    if (mask.data != nullptr) add_mask<Two>(plan, panel, keys, mask, scores, staged_mask);
+    if (plan.causal && plan.keys_seen(panel.first) < key + keys) hide_later_keys<Two>(plan, panel, key, keys, scores);
+    if (add_weights<Two>(panel, keys, scores) && panel.started) rescale<Two>(panel, plan.width);
+    PanelProducts<Compiled>::template product<Two>(plan.width, v.data, 1, v.step, scores, keys, panel.sums, panel.started);
+    panel.started = true;
+  }
+
+  template <bool Two> static void add_mask(const AttentionPlan& plan, const Panel& panel, std::size_t keys, cpu::Source mask, float* scores, float* staged) {
+    const FloatTag d;
+    const std::size_t vector = hn::Lanes(d), lanes = (Two ? 2 : 1) * vector;
+    const bool same_for_all = mask.row_stride == 0 || panel.count == 1;
+    if (same_for_all) mask.load(mask.data, mask.column_stride, keys, staged);
+    else {
+      std::swap(mask.row_stride, mask.column_stride);
+      Packing<Compiled>::copy(mask, keys, panel.count, staged, lanes);
+      for (std::size_t key = 0; key < keys; ++key) std::fill(staged + key * lanes + panel.count, staged + (key + 1) * lanes, 0.0f);
+    }
+    for (std::size_t key = 0; key < keys; ++key)
+      for (std::size_t lane = 0; lane < lanes; lane += vector) {
+        float* const at = scores + key * lanes + lane;
+        const auto score = hn::Load(d, at), value = same_for_all ? hn::Set(d, staged[key]) : hn::Load(d, staged + key * lanes + lane);
+        hn::Store(masked_score(d, score, value, plan.mask_hides), d, at);
+      }
+  }
+
+  template <bool Two> static void hide_later_keys(const AttentionPlan& plan, const Panel& panel, std::size_t key, std::size_t keys, float* scores) {
+    const std::size_t lanes = (Two ? 2 : 1) * hn::Lanes(FloatTag{});
+    for (std::size_t lane = 0; lane < panel.count; ++lane) {
+      const std::size_t seen = plan.keys_seen(panel.first + lane);
+      for (std::size_t j = seen > key ? seen - key : 0; j < keys; ++j) scores[j * lanes + lane] = hidden_score;
+    }
+  }
+
+  // Scores become weights 2^(score - largest), which are added to the totals. True where earlier sums must be rescaled.
+  template <bool Two> static bool add_weights(const Panel& panel, std::size_t keys, float* scores) {
+    const FloatTag d;
+    const std::size_t vector = hn::Lanes(d), lanes = (Two ? 2 : 1) * vector, odd = keys % 2 * lanes;
+    // The panel's second vector; of one vector only, the same again, which is not written.
+    const std::size_t second = lanes - vector;
+    const float* const end = scores + keys * lanes;
+    const auto before0 = hn::Load(d, panel.largest), before1 = hn::Load(d, panel.largest + second);
+    auto largest0 = before0, largest1 = before1, other0 = before0, other1 = before1;
+    if (odd != 0) {
+      other0 = hn::Max(before0, hn::Load(d, scores));
+      other1 = hn::Max(before1, hn::Load(d, scores + second));
+    }
+    for (const float* at = scores + odd; at != end; at += 2 * lanes) {
+      largest0 = hn::Max(largest0, hn::Load(d, at));
+      other0 = hn::Max(other0, hn::Load(d, at + lanes));
+      if constexpr (Two) {
+        largest1 = hn::Max(largest1, hn::Load(d, at + vector));
+        other1 = hn::Max(other1, hn::Load(d, at + lanes + vector));
+      }
+    }
+    largest0 = hn::Max(largest0, other0);
+    largest1 = Two ? hn::Max(largest1, other1) : largest0;
+    // Where every key is hidden yet, the weights 2^(-inf - 0) are 0.
+    const auto nothing = hn::Set(d, hidden_score);
+    const auto shift0 = hn::IfThenElseZero(hn::Gt(largest0, nothing), largest0), shift1 = hn::IfThenElseZero(hn::Gt(largest1, nothing), largest1);
+    const auto factor0 = exp2_of_negative(d, hn::Sub(before0, shift0)), factor1 = Two ? exp2_of_negative(d, hn::Sub(before1, shift1)) : factor0;
+    auto total0 = hn::Mul(hn::Load(d, panel.total), factor0), total1 = hn::Mul(hn::Load(d, panel.total + second), factor1);
+    for (float* at = scores; at != end; at += lanes) {
+      const auto x = exp2_of_negative(d, hn::Sub(hn::Load(d, at), shift0));
+      hn::Store(x, d, at);
+      total0 = hn::Add(total0, x);
+      if constexpr (Two) {
+        const auto y = exp2_of_negative(d, hn::Sub(hn::Load(d, at + vector), shift1));
+        hn::Store(y, d, at + vector);
+        total1 = hn::Add(total1, y);
+      }
+    }
+    const auto keep = [&](std::size_t lane, FloatVector largest, FloatVector factor, FloatVector total) {
+      hn::Store(largest, d, panel.largest + lane);
+      hn::Store(factor, d, panel.factor + lane);
+      hn::Store(total, d, panel.total + lane);
+    };
+    keep(0, largest0, factor0, total0);
+    if constexpr (Two) keep(second, largest1, factor1, total1);
+    return !hn::AllTrue(d, hn::Eq(before0, largest0)) || !hn::AllTrue(d, hn::Eq(before1, largest1));
+  }
+  template <bool Two> static void rescale(const Panel& panel, std::size_t rows) {
+    const FloatTag d;
+    const std::size_t vector = hn::Lanes(d), lanes = (Two ? 2 : 1) * vector;
+    const auto first = hn::Load(d, panel.factor), second = hn::Load(d, panel.factor + lanes - vector);
+    for (float* at = panel.sums; at != panel.sums + rows * lanes; at += lanes) {
+      hn::Store(hn::Mul(hn::Load(d, at), first), d, at);
+      if constexpr (Two) hn::Store(hn::Mul(hn::Load(d, at + vector), second), d, at + vector);
+    }
+  }
+
+  // sums / total, turned back into rows of the output; zeros for a query that saw no key.
+  static void end_panel(const AttentionPlan& plan, const cpu::Odometer<5>& at, const Panel& panel, float* staged, std::size_t staged_step) {
+    const FloatTag d;
+    const std::size_t vector = hn::Lanes(d);
+    for (std::size_t lane = 0; lane < panel.lanes; lane += vector) {
+      const auto total = hn::Load(d, panel.total + lane);
+      const auto inverse = hn::IfThenElse(hn::Eq(total, hn::Zero(d)), total, hn::Div(hn::Set(d, 1.0f), total));
+      for (std::size_t i = 0; i < plan.width; ++i) {
+        float* const sum = panel.sums + i * panel.lanes + lane;
+        hn::Store(panel.started ? hn::Mul(hn::Load(d, sum), inverse) : hn::Zero(d), d, sum);
+      }
+    }
+    const char* const sums = reinterpret_cast<const char*>(panel.sums);
+    const auto step = static_cast<std::ptrdiff_t>(panel.lanes * sizeof(float));
+    const cpu::Sink out = plan.out.moved(at.offset(0) + static_cast<std::ptrdiff_t>(panel.first) * plan.out.row_stride);
+    if (out.is_float && out.column_stride == 1 && out.row_stride > 0) {
+      Packing<Compiled>::transpose(sums, step, plan.width, panel.count, reinterpret_cast<float*>(out.data), static_cast<std::size_t>(out.row_stride));
+      return;
+    }
+    Packing<Compiled>::transpose(sums, step, plan.width, panel.count, staged, staged_step);
+    for (std::size_t i = 0; i < panel.count; ++i)
+      out.store(staged + i * staged_step, out.at(static_cast<std::ptrdiff_t>(i) * out.row_stride), out.column_stride, plan.width);
+  }
+};
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
+
+// ---- cotenant/cpu/map-inl.hpp ----
+// map on one CPU target: every element-wise operation that computes in float, quantisation included.
+#if defined(COTENANT_CPU_MAP_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_MAP_INL_HPP
+#undef COTENANT_CPU_MAP_INL_HPP
+#else
+#define COTENANT_CPU_MAP_INL_HPP
+#endif
+
+#include <hwy/cache_control.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
+// Elements [column, column + lanes) of an operand of T; the element at its beginning where the mask is 0.
+template <class T> HWY_INLINE FloatVector load_column(FloatTag d, const char* data, std::size_t column) {
+  return load_vector(d, reinterpret_cast<const T*>(data) + column);
+}
+
+template <std::int64_t Compiled> struct Maps {
+  // out = expression(in...), all of one shape, computed in float.
+  template <class E, class Out, class... In, std::size_t... I>
+  static void map(const E& expression, const View<Out>& out, const std::tuple<Operand<const In>...>& in, std::index_sequence<I...>) {
+    cpu::MapPlan<sizeof...(In) + 1> plan;
+    plan.row = &row<E, Out, In...>;
+    plan.expression = &expression;
+    plan.lanes = hn::Lanes(FloatTag{});
+    plan.data = {reinterpret_cast<char*>(out.data()), const_cast<char*>(reinterpret_cast<const char*>(std::get<I>(in).view.data()))...};
+    plan.element_size = {sizeof(Out), sizeof(In)...};
+    cpu::run_map<sizeof...(In) + 1>(plan, out.shape(), {&out.strides(), &std::get<I>(in).view.strides()...});
+  }
+
+ private:
+  template <class E, class Out, class... In>
+  static void row(const void* expression, char* const* data, const std::size_t* mask, std::size_t columns, bool streams) {
+    evaluate<E, Out, In...>(*static_cast<const E*>(expression), data, mask, columns, streams, std::index_sequence_for<In...>{});
+  }
+
+  template <class E, class Out, class... In, std::size_t... I>
+  static HWY_INLINE void evaluate(const E& expression, char* const* data, const std::size_t* mask, std::size_t columns, bool streams,
+                                  std::index_sequence<I...>) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d), rest = columns % lanes;
+    // The last elements, fewer than the lanes, pass through buffers: nothing outside an operand is ever read or written.
+    // The loop is compiled once for both.
+    constexpr std::size_t most_lanes = HWY_MAX_BYTES / sizeof(float);
+    HWY_ALIGN char ends[1 + sizeof...(In)][most_lanes * sizeof(std::int64_t)];
+    const char* from[] = {data[1 + I]...};
+    Out* to = reinterpret_cast<Out*>(data[0]);
+    for (std::size_t end = columns - rest;;) {
+      for (std::size_t column = 0; column < end; column += lanes) {
+        const auto value = replay(d, expression, load_column<In>(d, from[I], column & mask[1 + I])...);
+        if constexpr (std::same_as<Out, float>) {
+          if (HWY_UNLIKELY(streams)) {
+            hn::Stream(value, d, to + column);
+            continue;
+          }
+        }
+        store_vector(d, value, to + column);
+      }
+      if (to == reinterpret_cast<Out*>(ends[0])) {
+        std::memcpy(data[0] + (columns - rest) * sizeof(Out), ends[0], rest * sizeof(Out));
+        break;
+      }
+      if (rest == 0) break;
+      ((from[I] = mask[1 + I] == 0 ? from[I] : copy_end(ends[1 + I], data[1 + I] + (columns - rest) * sizeof(In), rest * sizeof(In), lanes * sizeof(In))), ...);
+      to = reinterpret_cast<Out*>(ends[0]);
+      streams = false;
+      end = lanes;
+    }
+    if (streams) hwy::FlushStream();
+  }
+
+  static const char* copy_end(char* buffer, const char* data, std::size_t bytes, std::size_t padded) {
+    std::memset(buffer, 0, padded);
+    std::memcpy(buffer, data, bytes);
+    return buffer;
+  }
+};
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
+
+// ---- cotenant/cpu/matmul-inl.hpp ----
+// matmul on one CPU target: batch, work division and the recorded epilogue around the blocked product.
+#if defined(COTENANT_CPU_MATMUL_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_MATMUL_INL_HPP
+#undef COTENANT_CPU_MATMUL_INL_HPP
+#else
+#define COTENANT_CPU_MATMUL_INL_HPP
+#endif
+
+#include <hwy/highway.h>
+
+// ---- cotenant/cpu/gemm-inl.hpp ----
+// The blocked matrix product of one CPU target: panels, blocks of k and rows around the tile, any finish per tile.
+#if defined(COTENANT_CPU_GEMM_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_GEMM_INL_HPP
+#undef COTENANT_CPU_GEMM_INL_HPP
+#else
+#define COTENANT_CPU_GEMM_INL_HPP
+#endif
+
+#include <hwy/highway.h>
+
+// ---- cotenant/cpu/tile_product-inl.hpp ----
+// TileProduct: one tile of sums in registers, the innermost loop of the blocked product of one CPU target.
+#if defined(COTENANT_CPU_TILE_PRODUCT_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_TILE_PRODUCT_INL_HPP
+#undef COTENANT_CPU_TILE_PRODUCT_INL_HPP
+#else
+#define COTENANT_CPU_TILE_PRODUCT_INL_HPP
+#endif
+
+#include <hwy/cache_control.h>
+#include <hwy/highway.h>
+
+// ---- cotenant/cpu/leaf-inl.hpp ----
+// Leaves of the blocked product: what one multiply-add step does with a vector of 32-bit lanes.
+#if defined(COTENANT_CPU_LEAF_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_LEAF_INL_HPP
+#undef COTENANT_CPU_LEAF_INL_HPP
+#else
+#define COTENANT_CPU_LEAF_INL_HPP
+#endif
+
+#include <hwy/highway.h>
+
+// ---- cotenant/cpu/x86_dot-inl.hpp ----
+// Dot products inside 32-bit lanes: two bf16, or four u8 with four i8; and lookups by lane. The only raw x86 intrinsics of the library.
+#if defined(COTENANT_CPU_X86_DOT_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_X86_DOT_INL_HPP
+#undef COTENANT_CPU_X86_DOT_INL_HPP
+#else
+#define COTENANT_CPU_X86_DOT_INL_HPP
+#endif
+
+#include <hwy/highway.h>
+#if defined(__x86_64__) || defined(__i386__)
+#include <immintrin.h>
+#endif
+
+// Highway 1.0.3 has no target with AVX512-BF16 or AVX512-VNNI, nor an op for them. A function marked COTENANT_DOT_CODE is
+// compiled for AVX3 and both extensions; helpers of plain AVX3 may be inlined into it, and it may be called (not inlined)
+// from plain AVX3. It must only run where Dots says so, unless it uses none of the two: compilers do not put these
+// instructions where nobody asked for dot products.
+#undef COTENANT_DOT_CODE
+#undef COTENANT_X86_DOT
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3 && HWY_MAX_BYTES == 64
+#define COTENANT_X86_DOT 1
+#define COTENANT_DOT_CODE __attribute__((target(HWY_TARGET_STR ",avx512bf16,avx512vnni")))
+#else
+#define COTENANT_X86_DOT 0
+#define COTENANT_DOT_CODE
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
+// What this machine can do beyond the CPU target.
+template <std::int64_t Compiled> struct Dots {
+#if COTENANT_X86_DOT
+  static bool has_bf16() { return __builtin_cpu_supports("avx512bf16"); }
+  static bool has_u8_i8() { return __builtin_cpu_supports("avx512vnni"); }
+#else
+  static bool has_bf16() { return false; }
+  static bool has_u8_i8() { return false; }
+#endif
+};
+
+#if COTENANT_X86_DOT
+// Each lane of left and right holds two bf16: sum + left0 * right0 + left1 * right1, in floats, rounded twice. The
+// instruction takes subnormal inputs for 0 and gives 0 for subnormal results.
+HWY_INLINE COTENANT_DOT_CODE FloatVector dot_bf16(FloatVector sum, FloatVector left, FloatVector right) {
+  using Pairs [[gnu::vector_size(64)]] = short;
+  return FloatVector{_mm512_dpbf16_ps(sum.raw, (__m512bh)((Pairs)(left.raw)), (__m512bh)((Pairs)(right.raw)))};
+}
+// Each lane of left holds four u8, of right four i8, of sum an i32: sum + the four products, exactly.
+HWY_INLINE COTENANT_DOT_CODE FloatVector dot_u8_i8(FloatVector sum, FloatVector left, FloatVector right) {
+  return FloatVector{_mm512_castsi512_ps(_mm512_dpbusd_epi32(_mm512_castps_si512(sum.raw), _mm512_castps_si512(left.raw), _mm512_castps_si512(right.raw)))};
+}
+// result[i] = table[index[i] % 16]: the instruction looks at no other bits. Highway's op would check the indices in debug builds,
+// with a function of libhwy that programs of one target need not link.
+HWY_INLINE FloatVector lookup_lanes(FloatVector table, hn::Vec<hn::RebindToSigned<FloatTag>> index) { return FloatVector{_mm512_permutexvar_ps(index.raw, table.raw)}; }
+#endif
+
+// The same on any target: a bf16 is the upper half of a float.
+HWY_INLINE FloatVector dot_bf16_anywhere(FloatVector sum, FloatVector left, FloatVector right) {
+  const FloatTag d;
+  const hn::RebindToUnsigned<FloatTag> bits;
+  const auto upper = hn::Set(bits, 0xFFFF0000u);
+  const auto a = hn::BitCast(bits, left), b = hn::BitCast(bits, right);
+  sum = hn::MulAdd(hn::BitCast(d, hn::ShiftLeft<16>(a)), hn::BitCast(d, hn::ShiftLeft<16>(b)), sum);
+  return hn::MulAdd(hn::BitCast(d, hn::And(a, upper)), hn::BitCast(d, hn::And(b, upper)), sum);
+}
+// The product of a u8 and an i8 fits an i16, and two of those are added in each lane.
+HWY_INLINE FloatVector dot_u8_i8_anywhere(FloatVector sum, FloatVector left, FloatVector right) {
+  const FloatTag d;
+#if HWY_TARGET == HWY_SCALAR  // a vector is one lane, which has no narrower ones
+  const float lanes[] = {hn::GetLane(left), hn::GetLane(right), hn::GetLane(sum)};
+  std::uint8_t a[4];
+  std::int8_t b[4];
+  std::int32_t total;
+  std::memcpy(a, &lanes[0], 4);
+  std::memcpy(b, &lanes[1], 4);
+  std::memcpy(&total, &lanes[2], 4);
+  for (int i = 0; i < 4; ++i) total += a[i] * b[i];
+  return hn::BitCast(d, hn::Set(hn::RebindToSigned<FloatTag>(), total));
+#else
+  const hn::Repartition<std::int16_t, FloatTag> narrow;
+  const hn::Repartition<std::uint16_t, FloatTag> narrow_bits;
+  const hn::Repartition<std::int32_t, FloatTag> wide;
+  const auto a = hn::BitCast(narrow_bits, left);
+  const auto b = hn::BitCast(narrow, right);
+  const auto even_a = hn::BitCast(narrow, hn::And(a, hn::Set(narrow_bits, std::uint16_t{0xFF}))), odd_a = hn::BitCast(narrow, hn::ShiftRight<8>(a));
+  const auto even_b = hn::ShiftRight<8>(hn::ShiftLeft<8>(b)), odd_b = hn::ShiftRight<8>(b);
+  const auto even = hn::BitCast(wide, hn::Mul(even_a, even_b)), odd = hn::BitCast(wide, hn::Mul(odd_a, odd_b));
+  const auto low = hn::Add(hn::ShiftRight<16>(hn::ShiftLeft<16>(even)), hn::ShiftRight<16>(hn::ShiftLeft<16>(odd)));
+  const auto high = hn::Add(hn::ShiftRight<16>(even), hn::ShiftRight<16>(odd));
+  return hn::BitCast(d, hn::Add(hn::BitCast(wide, sum), hn::Add(low, high)));
+#endif
+}
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
+// A lane is the unit of the product: it holds `per_lane` neighbours along k of one row (left) or column (right). Sums are
+// lanes too, added by add(). Vectors are typed as floats whatever their bits mean, so that the blocked loops are one text.
+// A leaf whose elements are not floats takes operands of exactly its element type; FloatLeaf takes any, converted.
+struct FloatLeaf {
+  static constexpr std::size_t per_lane = 1;
+  static HWY_INLINE COTENANT_DOT_CODE FloatVector accumulate(FloatVector sum, FloatVector left, FloatVector right) { return hn::MulAdd(left, right, sum); }
+  static HWY_INLINE COTENANT_DOT_CODE FloatVector add(FloatVector a, FloatVector b) { return hn::Add(a, b); }
+};
+
+// bf16 · bf16 with sums in floats. Without the hardware's instruction, FloatLeaf on converted operands is faster.
+template <bool Hardware> struct Bf16Leaf {
+  static constexpr std::size_t per_lane = 2;
+  static HWY_INLINE COTENANT_DOT_CODE FloatVector accumulate(FloatVector sum, FloatVector left, FloatVector right) {
+#if COTENANT_X86_DOT
+    if constexpr (Hardware) return dot_bf16(sum, left, right);
+    else
+#endif
+      return dot_bf16_anywhere(sum, left, right);
+  }
+  static HWY_INLINE COTENANT_DOT_CODE FloatVector add(FloatVector a, FloatVector b) { return hn::Add(a, b); }
+};
+
+// u8 · i8 with exact sums in i32 (mod 2^32), whose bits are in the lanes that a finish gets.
+template <bool Hardware> struct IntegerLeaf {
+  static constexpr std::size_t per_lane = 4;
+  static HWY_INLINE COTENANT_DOT_CODE FloatVector accumulate(FloatVector sum, FloatVector left, FloatVector right) {
+#if COTENANT_X86_DOT
+    if constexpr (Hardware) return dot_u8_i8(sum, left, right);
+    else
+#endif
+      return dot_u8_i8_anywhere(sum, left, right);
+  }
+  static HWY_INLINE COTENANT_DOT_CODE FloatVector add(FloatVector a, FloatVector b) {
+    const hn::RebindToSigned<FloatTag> integer;
+    return hn::BitCast(FloatTag{}, hn::Add(hn::BitCast(integer, a), hn::BitCast(integer, b)));
+  }
+};
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
+// The tile: `tile_rows` rows by three vectors. A step in k loads three vectors of the right operand, broadcasts one lane of
+// each row of the left one, and does 3 * tile_rows multiply-adds: at two per cycle and a latency of 4 the eight sums in
+// flight that are needed are there, and eleven loads for 24 multiply-adds leave the two load ports half idle. With 32 registers
+// 24 sums + 3 vectors + 1 lane fit, with 16 registers 12 + 3 + 1. 12 x 2 was 1 to 2 % slower on Zen 5, 6 x 4 and 9 x 3 no faster.
+// Better targets have smaller numbers.
+#if (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR || HWY_ARCH_WASM
+inline constexpr std::size_t tile_rows = 4;
+#else
+inline constexpr std::size_t tile_rows = 8;
+#endif
+inline constexpr std::size_t tile_vectors = 3;
+// A sum of this many products is taken in a register, then added to the others: the rounding errors of one long sum grow with
+// its length. 256 gives the errors of OpenBLAS (its default kernels), 512 a third more; it costs 24 additions in 3072.
+inline constexpr std::size_t part_lanes = 256;
+
+// Four steps in k per turn of the loop: its counter and jump cost 2 % of the time otherwise.
+#if defined(__clang__)
+#define COTENANT_UNROLL_FOUR _Pragma("unroll 4")
+#else
+#define COTENANT_UNROLL_FOUR _Pragma("GCC unroll 4")
+#endif
+
+template <std::size_t> struct SumsOfRow { using type = FloatVector; };
+
+// One tile's product over one block of k. Rows that the tile has too much are the last one again.
+struct TileStep {
+  const char* left[tile_rows];  // lane 0 of each row
+  float* sums[tile_rows];       // column 0 of each row
+  const float* right;           // lane 0, column 0
+  std::ptrdiff_t right_lane;    // floats from lane to lane
+  std::size_t lanes;
+  bool add;                     // to what the sums are, else they begin at 0
+  float* packed;                // where Reading::packs puts the panel
+  // Where the next panel of the right operand lies, for a cache line of it per lane.
+  const char* next_right;
+  std::ptrdiff_t next_right_lane;
+};
+
+// What a tile does besides: `ahead` asks for a part of the next panel, so that it is in L2 when its turn comes (asking for the
+// left operand's next rows as well gained nothing); `packs` does so too, while it reads the panel from rows of floats where
+// they lie and leaves it packed for the tiles that follow: stores cost nothing here, a pass of its own 8 % at 128 rows.
+enum class Reading { plain, ahead, packs };
+
+// sums[r][column] (+)= sum over lanes of left[r][lane] · right[lane][column], for the rows R and `Vectors` vectors of columns.
+// The running sums, which begin at 0, are parameters, one pack per vector, because compilers keep those in registers:
+// arrays of vectors they may not.
+template <class Leaf, Reading Also, std::size_t Vectors, std::size_t... R> struct TileProduct {
+  static HWY_INLINE COTENANT_DOT_CODE FloatVector lane(const char* from) {
+    float bits;
+    std::memcpy(&bits, from, sizeof bits);
+    return hn::Set(FloatTag{}, bits);
+  }
+  static HWY_INLINE COTENANT_DOT_CODE void run(const TileStep& step, typename SumsOfRow<R>::type... first, typename SumsOfRow<R>::type... second,
+                                               typename SumsOfRow<R>::type... third) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    const char* const left[] = {step.left[R]...};
+    const float* right = step.right;
+    float* packed = step.packed;
+    const char* next_right = step.next_right;
+    const std::ptrdiff_t right_lane = step.right_lane, next_right_lane = step.next_right_lane, end = static_cast<std::ptrdiff_t>(step.lanes * sizeof(float));
+    FloatVector value, right_second = hn::Zero(d), right_third = hn::Zero(d);
+    // The places of the sums are needed after the last step: until then they have time to come into L1.
+    ((hwy::Prefetch(step.sums[R]), hwy::Prefetch(step.sums[R] + (Vectors - 1) * lanes), hwy::Prefetch(step.sums[R] + Vectors * lanes - 1)), ...);
+    const auto zero = hn::Zero(d);
+    std::ptrdiff_t k = 0;
+    bool add = step.add;
+    do {
+      const std::ptrdiff_t part = std::min(end, k + static_cast<std::ptrdiff_t>(part_lanes * sizeof(float)));
+      COTENANT_UNROLL_FOUR
+      for (; k < part; k += sizeof(float)) {
+        const auto right_first = hn::LoadU(d, right);
+        if constexpr (Vectors > 1) right_second = hn::LoadU(d, right + lanes);
+        if constexpr (Vectors > 2) right_third = hn::LoadU(d, right + 2 * lanes);
+        right += right_lane;
+        if constexpr (Also == Reading::packs) {
+          hn::Store(right_first, d, packed);
+          if constexpr (Vectors > 1) hn::Store(right_second, d, packed + lanes);
+          if constexpr (Vectors > 2) hn::Store(right_third, d, packed + 2 * lanes);
+          packed += Vectors * lanes;
+        }
+        if constexpr (Also != Reading::plain) {
+          __builtin_prefetch(next_right, 0, 2);
+          next_right += next_right_lane;
+        }
+        ((value = lane(left[R] + k), first = Leaf::accumulate(first, value, right_first),
+          second = Vectors > 1 ? Leaf::accumulate(second, value, right_second) : second,
+          third = Vectors > 2 ? Leaf::accumulate(third, value, right_third) : third),
+         ...);
+      }
+      if (add) {
+        ((first = Leaf::add(first, hn::LoadU(d, step.sums[R]))), ...);
+        if constexpr (Vectors > 1) ((second = Leaf::add(second, hn::LoadU(d, step.sums[R] + lanes))), ...);
+        if constexpr (Vectors > 2) ((third = Leaf::add(third, hn::LoadU(d, step.sums[R] + 2 * lanes))), ...);
+      }
+      ((hn::StoreU(first, d, step.sums[R]), first = zero), ...);
+      if constexpr (Vectors > 1) ((hn::StoreU(second, d, step.sums[R] + lanes), second = zero), ...);
+      if constexpr (Vectors > 2) ((hn::StoreU(third, d, step.sums[R] + 2 * lanes), third = zero), ...);
+      add = true;
+    } while (k < end);
+  }
+};
+#undef COTENANT_UNROLL_FOUR
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
+template <std::int64_t Compiled, class Leaf = FloatLeaf> struct Gemm {
+  static constexpr std::size_t per_lane = Leaf::per_lane;
+  using Packing = LanePacking<Compiled, per_lane>;
+
+  static cpu::Panels panels(const cpu::GemmProblem& problem) { return {problem.columns, hn::Lanes(FloatTag{})}; }
+
+  // The right operand in panels for all calls with these weights, or null: see cpu::packed_right. `block` holds the
+  // operand, which is one matrix for all batch entries.
+  static std::shared_ptr<const cpu::PackedRight> packed(const cpu::GemmProblem& problem, const Block* block) {
+    if (!(per_lane == 1 ? problem.right.is_float : problem.right.element_size * per_lane == sizeof(float))) return nullptr;
+    const cpu::DepthBlocks blocks(problem.depth, per_lane);
+    return cpu::packed_right(problem, block, &identity, blocks.lanes * panels(problem).padded_columns(), [&](float* to) {
+      const PackingTask task{problem, to};
+      // About 0.25 ns per lane, from memory to memory.
+      cpu::parallel_for(panels(problem).count(), static_cast<double>(blocks.lanes * tile_vectors * hn::Lanes(FloatTag{})) / 4, &pack_panels, &task);
+    });
+  }
+
+  // All sums of the rows [first_row, last_row) and panels [first_panel, last_panel), finished.
+  static void block(const cpu::GemmProblem& problem, std::size_t first_row, std::size_t last_row, std::size_t first_panel, std::size_t last_panel) {
+    Job job(problem);
+    const cpu::DepthBlocks& blocks = job.blocks;
+    const std::size_t rows = last_row - first_row, row_bytes = std::max<std::size_t>(blocks.step, 1) * sizeof(float);
+    // The left operand's rows are read once per panel, at 32 bytes per 12 cycles, which the last cache delivers, as far as it
+    // holds them: an eighth of it, since others share it. Of a larger operand, half of L2 keeps a part (some rows by a block
+    // of k) that all panels are multiplied with in turn.
+    std::size_t rows_at_once = rows;
+    const std::size_t left_bytes = rows * blocks.lanes * sizeof(float);
+    const bool by_panel = left_bytes <= least_level3 / 8 || left_bytes <= cpu::caches().level3 / 8;
+    if (!by_panel) rows_at_once = std::max<std::size_t>(cpu::caches().level2 / 2 / row_bytes, 64) / tile_rows * tile_rows;
+    // Panels that are packed here are kept for the other rows, as many as a part of the last cache holds.
+    std::size_t panels_at_once = last_panel - first_panel;
+    if (problem.packed_right == nullptr && rows_at_once < rows)
+      panels_at_once = std::min(panels_at_once, std::max<std::size_t>(cpu::caches().level3 / 2 / (std::max<std::size_t>(blocks.lanes, 1) * job.widest * sizeof(float)), 1));
+    for (std::size_t panel = first_panel; panel < last_panel; panel += panels_at_once) {
+      job.first_panel = panel;
+      job.last_panel = std::min(last_panel, panel + panels_at_once);
+      job.keeps_panels = rows_at_once < rows;
+      for (std::size_t row = first_row; row < last_row; row += rows_at_once) {
+        job.first_row = row;
+        job.last_row = std::min(last_row, row + rows_at_once);
+        job.is_packed = problem.packed_right != nullptr || row > first_row;
+        by_panel ? job.panel_by_panel() : job.depth_by_depth();
+      }
+    }
+  }
+
+ private:
+  static constexpr char identity = 0;  // its address names this kernel on this target
+
+  struct PackingTask {
+    const cpu::GemmProblem& problem;
+    float* to;
+  };
+  static void pack_panels(const void* context, std::size_t first, std::size_t last) {
+    const auto& task = *static_cast<const PackingTask*>(context);
+    const cpu::Panels panels = Gemm::panels(task.problem);
+    const cpu::DepthBlocks blocks(task.problem.depth, per_lane);
+    for (std::size_t panel = first; panel < last; ++panel)
+      for (std::size_t block = 0; block < blocks.count; ++block)
+        pack_panel(task.problem, panels, blocks, panel, block, task.to + blocks.first(block) * panels.padded_columns() + blocks.size(block) * panels.first_column(panel));
+  }
+  static void pack_panel(const cpu::GemmProblem& problem, const cpu::Panels& panels, const cpu::DepthBlocks& blocks, std::size_t panel, std::size_t block, float* to) {
+    const std::size_t column = panels.first_column(panel), width = panels.vectors(panel) * hn::Lanes(FloatTag{}), first = blocks.first(block) * per_lane;
+    Packing::right(problem.right.moved(static_cast<std::ptrdiff_t>(first) * problem.right.row_stride + static_cast<std::ptrdiff_t>(column) * problem.right.column_stride),
+                   std::min(blocks.size(block) * per_lane, problem.depth - first), std::min(width, problem.columns - column), to, width);
+  }
+
+  // Hardly any last cache is smaller: products whose left operand fits need not ask.
+  static constexpr std::size_t least_level3 = std::size_t{2} << 20;
+
+  // The left operand: lane l of row r is at data + r * row + l * sizeof(float) bytes.
+  struct Left {
+    const char* data;
+    std::ptrdiff_t row;
+  };
+
+  // Some rows by some panels.
+  struct Job {
+    const cpu::GemmProblem& problem;
+    const cpu::Panels panels;
+    const cpu::DepthBlocks blocks;
+    const std::size_t widest;
+    std::size_t first_row = 0, last_row = 0, first_panel = 0, last_panel = 0;
+    bool keeps_panels = false, is_packed = false;
+    float* packed = nullptr;
+    float* sums = nullptr;  // those that are not the output itself wait here between the blocks of k
+    HWY_ALIGN float tile[tile_rows * tile_vectors * HWY_MAX_BYTES / sizeof(float)];
+
+    // A right operand that L1 holds with all that lies between its rows is read where it lies.
+    const bool right_is_near;
+
+    explicit Job(const cpu::GemmProblem& p)
+        : problem(p), panels(Gemm::panels(p)), blocks(p.depth, per_lane), widest(tile_vectors * hn::Lanes(FloatTag{})),
+          right_is_near(p.packed_right == nullptr && has_rows_of_lanes() && p.right.row_stride >= 0 &&
+                        p.depth * static_cast<std::size_t>(p.right.row_stride) <= (std::size_t{32} << 10) / sizeof(float)) {}
+    bool has_rows_of_lanes() const { return per_lane == 1 && problem.right.is_float && problem.right.column_stride == 1; }
+
+    void reserve(std::size_t columns_of_sums) {
+      const bool keeps = keeps_panels && problem.packed_right == nullptr;
+      if (problem.packed_right == nullptr)
+        packed = cpu::scratch(cpu::ScratchUse::packed_right, keeps ? blocks.lanes * own_columns() : std::min(blocks.step, blocks.lanes) * widest);
+      if (problem.direct == nullptr && blocks.count > 1) sums = cpu::scratch(cpu::ScratchUse::accumulators, (last_row - first_row) * columns_of_sums);
+    }
+    std::size_t own_columns() const { return panels.first_column(last_panel) - panels.first_column(first_panel); }
+    // The sums of a panel are finished before the next is begun: L2 holds them.
+    void panel_by_panel() {
+      reserve(widest);
+      const Left left = left_lanes(0, blocks.lanes);
+      for (std::size_t panel = first_panel; panel < last_panel; ++panel)
+        for (std::size_t block = 0; block < blocks.count; ++block)
+          multiply_panel({left.data + blocks.first(block) * sizeof(float), left.row}, panel, block, sums, panels.vectors(panel) * hn::Lanes(FloatTag{}));
+    }
+    // One block of k of the left operand for all panels: L2 holds it.
+    void depth_by_depth() {
+      const std::size_t columns = own_columns(), first_column = panels.first_column(first_panel);
+      reserve(columns);
+      for (std::size_t block = 0; block < blocks.count; ++block) {
+        const Left left = left_lanes(blocks.first(block), blocks.size(block));
+        for (std::size_t panel = first_panel; panel < last_panel; ++panel)
+          multiply_panel(left, panel, block, sums == nullptr ? nullptr : sums + (panels.first_column(panel) - first_column), columns);
+      }
+    }
+
+    // Rows whose neighbours along k lie side by side are read where they lie; others are packed into such rows first.
+    Left left_lanes(std::size_t first_lane, std::size_t lanes) {
+      const std::size_t rows = last_row - first_row, first = std::min(first_lane * per_lane, problem.depth);
+      const cpu::Source from = problem.left.moved(static_cast<std::ptrdiff_t>(first_row) * problem.left.row_stride + static_cast<std::ptrdiff_t>(first) * problem.left.column_stride);
+      const bool same_element = per_lane == 1 ? from.is_float : from.element_size * per_lane == sizeof(float);
+      const std::ptrdiff_t row_bytes = from.row_stride * static_cast<std::ptrdiff_t>(from.element_size);
+      // Rows a multiple of 2 KiB apart compete for a few sets of each cache: many of them are better copied.
+      const bool conflicts = row_bytes % 2048 == 0 && rows * lanes * sizeof(float) > least_level3 / 16 && own_columns() >= 8 * widest;
+      if (same_element && from.column_stride == 1 && problem.left_flip == 0 && problem.depth % per_lane == 0 && !conflicts) return {from.data, row_bytes};
+      // Whole cache lines, not a multiple of 2 KiB.
+      const std::size_t stride = lanes / 16 * 16 + 32;
+      float* const to = cpu::scratch(cpu::ScratchUse::packed_left, rows * stride);
+      Packing::left(from, rows, std::min(lanes * per_lane, problem.depth - first), problem.left_flip, to, stride);
+      return {reinterpret_cast<const char*>(to), static_cast<std::ptrdiff_t>(stride * sizeof(float))};
+    }
+
+    // Where the panel is that multiply_panel reads or packs, and in which the next one is to be found.
+    const float* packed_panel(std::size_t panel, std::size_t block) const {
+      if (problem.packed_right != nullptr) return problem.packed_right + blocks.first(block) * panels.padded_columns() + blocks.size(block) * panels.first_column(panel);
+      return keeps_panels ? packed + blocks.first(block) * own_columns() + blocks.size(block) * (panels.first_column(panel) - panels.first_column(first_panel)) : packed;
+    }
+    struct Next {
+      const char* data;
+      std::ptrdiff_t lane, tile;  // bytes from lane to lane and from tile to tile
+    };
+    Next next_panel(std::size_t panel, std::size_t block) const {
+      const std::size_t first = blocks.first(block);
+      const auto tile_bytes = static_cast<std::ptrdiff_t>(64 * blocks.size(block));
+      if (panel + 1 >= last_panel) return {nullptr, 0, 0};
+      if (is_packed) return {reinterpret_cast<const char*>(packed_panel(panel + 1, block)), 64, tile_bytes};
+      const cpu::Source& right = problem.right;
+      const auto n = static_cast<std::ptrdiff_t>(panels.first_column(panel + 1));
+      if (right.column_stride == 1)
+        return {right.at(static_cast<std::ptrdiff_t>(first * per_lane) * right.row_stride + n), right.row_stride * static_cast<std::ptrdiff_t>(right.element_size * per_lane), 64};
+      if (right.row_stride == 1) return {right.at(n * right.column_stride) + 3 * 64 * first, 64, tile_bytes};
+      return {nullptr, 0, 0};
+    }
+
+    // One panel by one block of k, for all rows; `panel_sums`, where not null, are its sums, `sums_row` from row to row.
+    void multiply_panel(const Left& left, std::size_t panel, std::size_t block, float* panel_sums, std::size_t panel_sums_row) {
+      const std::size_t rows = last_row - first_row, column = panels.first_column(panel), vectors = panels.vectors(panel), width = vectors * hn::Lanes(FloatTag{});
+      const std::size_t some = std::min(width, problem.columns - column);
+      const auto n = static_cast<std::ptrdiff_t>(column);
+      const bool begins = block == 0, ends = block + 1 == blocks.count;
+      const auto in_place = [&] { return reinterpret_cast<const float*>(problem.right.at(static_cast<std::ptrdiff_t>(blocks.first(block)) * problem.right.row_stride + n)); };
+      const bool stays = right_is_near && some == width;
+      const float* const right = stays ? in_place() : packed_panel(panel, block);
+      const bool packs = !is_packed && !stays && some == widest && rows >= tile_rows && has_rows_of_lanes();
+      if (!is_packed && !packs && !stays) pack_panel(problem, panels, blocks, panel, block, const_cast<float*>(right));
+      Next next = next_panel(panel, block);
+      TileStep step;
+      step.lanes = blocks.size(block);
+      step.add = !begins;
+      for (std::size_t row = 0; row < rows;) {
+        const std::size_t height = tile_height(rows - row), used = std::min(height, rows - row);
+        float* to = tile;
+        auto to_row = static_cast<std::ptrdiff_t>(width);
+        float* const output = problem.direct == nullptr ? nullptr : problem.direct + static_cast<std::ptrdiff_t>(first_row + row) * problem.direct_stride + n;
+        if (output != nullptr && some == width) {
+          to = output;
+          to_row = problem.direct_stride;
+        } else if (panel_sums != nullptr) {
+          to = panel_sums + row * panel_sums_row;
+          to_row = static_cast<std::ptrdiff_t>(panel_sums_row);
+        } else if (output != nullptr && !begins) {
+          for (std::size_t i = 0; i < used; ++i) std::copy_n(output + static_cast<std::ptrdiff_t>(i) * problem.direct_stride, some, tile + i * width);
+        }
+        const char* const left_row = left.data + static_cast<std::ptrdiff_t>(row) * left.row;
+        for (std::size_t i = 0; i < tile_rows; ++i) {
+          const auto at = static_cast<std::ptrdiff_t>(std::min(i, used - 1));
+          step.left[i] = left_row + at * left.row;
+          step.sums[i] = to + at * to_row;
+        }
+        const bool reads = packs && row == 0;
+        step.right = reads ? in_place() : right;
+        step.right_lane = reads || stays ? problem.right.row_stride : static_cast<std::ptrdiff_t>(width);
+        step.packed = const_cast<float*>(right);
+        // The next panel comes into L2 while the first three tiles of this one are computed: a cache line per lane and tile.
+        const bool ahead = next.data != nullptr && row < 3 * tile_rows;
+        step.next_right = ahead ? next.data : left_row;  // not null: looking for a page that is not there takes long
+        step.next_right_lane = ahead ? next.lane : 0;
+        if (ahead) next.data += next.tile;
+        multiply(height, vectors, reads ? Reading::packs : ahead ? Reading::ahead : Reading::plain, step);
+        if (output != nullptr && some < width) {
+          for (std::size_t i = 0; i < used; ++i) std::copy_n(tile + i * width, some, output + static_cast<std::ptrdiff_t>(i) * problem.direct_stride);
+        } else if (output == nullptr && ends) {
+          problem.finish(problem.context, problem.batch, to, to_row, first_row + row, column, used, some);
+        }
+        row += used;
+      }
+    }
+  };
+
+  // Of the tiles that have a kernel, the lowest that takes all `rows`, else the highest: what a tile has too much costs less
+  // than another, lower tile, which is bound by the latency of its few sums.
+  static std::size_t tile_height(std::size_t rows) {
+    if (rows <= 2) return 2;
+    return tile_rows > 4 && rows <= 4 ? 4 : tile_rows;
+  }
+  static void multiply(std::size_t height, std::size_t vectors, Reading also, const TileStep& step) {
+    if (vectors == 2) return multiply_height<2>(height, step);
+    if (vectors == 1) return multiply_height<1>(height, step);
+    if (also == Reading::plain || height != tile_rows) return multiply_height<3>(height, step);
+    if constexpr (per_lane == 1)
+      if (also == Reading::packs) return multiply_rows<tile_rows, 3, Reading::packs>(step);
+    multiply_rows<tile_rows, 3, Reading::ahead>(step);
+  }
+  template <std::size_t Vectors> static HWY_INLINE void multiply_height(std::size_t height, const TileStep& step) {
+    if (height == tile_rows) return multiply_rows<tile_rows, Vectors, Reading::plain>(step);
+    if constexpr (tile_rows > 4)
+      if (height == 4) return multiply_rows<4, Vectors, Reading::plain>(step);
+    multiply_rows<2, Vectors, Reading::plain>(step);
+  }
+  template <std::size_t Height, std::size_t Vectors, Reading Also> static HWY_NOINLINE COTENANT_DOT_CODE void multiply_rows(const TileStep& step) {
+    multiply_each<Vectors, Also>(std::make_index_sequence<Height>{}, step);
+  }
+  template <std::size_t Vectors, Reading Also, std::size_t... R> static HWY_INLINE COTENANT_DOT_CODE void multiply_each(std::index_sequence<R...>, const TileStep& step) {
+    const auto zero = hn::Zero(FloatTag{});
+    TileProduct<Leaf, Also, Vectors, R...>::run(step, (static_cast<void>(R), zero)..., (static_cast<void>(R), zero)..., (static_cast<void>(R), zero)...);
   }
 };
 
@@ -7963,9 +15961,14 @@ HWY_BEFORE_NAMESPACE();
 namespace cotenant::HWY_NAMESPACE {
 
 template <std::int64_t Compiled> struct Matmuls {
-  template <class A, class B, class Out, class E, class... Extra, std::size_t... I>
-  static void matmul(const MatmulArguments<A, B, Out, E, Extra...>& arguments, std::index_sequence<I...>) {
+  // The leaf follows from the elements. Another `customize(plan, block, packed)` sets plan.block, plan.per_lane and what it likes in
+  // plan.gemm, and may set `packed`, where `block` is not null: it holds the right operand, one matrix for all batch entries.
+  struct Plain {};
+
+  template <class A, class B, class Out, class E, class... Extra, std::size_t... I, class Customize = Plain>
+  static void matmul(const MatmulArguments<A, B, Out, E, Extra...>& arguments, std::index_sequence<I...>, const Customize& customize = {}) {
     constexpr std::size_t operands = 3 + sizeof...(Extra);
+    constexpr bool is_plain = std::is_same_v<Customize, Plain>;
     const View<Out>& out = arguments.out.view;
     if (out.size() == 0) return;
     const View<const A>& a = arguments.a.view;
@@ -7973,9 +15976,9 @@ template <std::int64_t Compiled> struct Matmuls {
     // Where the right operand has few columns and the left one many rows, it is the transposed product that has few rows.
     const std::size_t rank = out.rank(), batch_rank = rank - 2;
     const bool swapped =
-        out.shape(rank - 1) <= Skinny<Compiled>::most_rows && out.shape(rank - 2) > out.shape(rank - 1) && (a.stride(rank - 1) == 1 || a.stride(rank - 2) == 1);
+        is_plain && out.shape(rank - 1) <= Skinny<Compiled>::most_rows && out.shape(rank - 2) > out.shape(rank - 1) && (a.stride(rank - 1) == 1 || a.stride(rank - 2) == 1);
     const std::size_t m = swapped ? rank - 1 : rank - 2, n = swapped ? rank - 2 : rank - 1;
-    Plan<E, sizeof...(Extra)> plan{arguments.epilogue, {}, {}, {}, {}, 0, 0, 0, 0};
+    Plan<E, sizeof...(Extra)> plan{arguments.epilogue, {}, {}, {}, {}};
     cpu::GemmProblem& gemm = plan.gemm;
     gemm.rows = out.shape(m);
     gemm.columns = out.shape(n);
@@ -7986,7 +15989,6 @@ template <std::int64_t Compiled> struct Matmuls {
                       columns_of_b = Rows<Compiled>::source(b.data(), b.stride(rank - 1), b.stride(rank - 2));
     gemm.left = swapped ? columns_of_b : rows_of_a;
     gemm.right = swapped ? columns_of_a : rows_of_b;
-    if (Skinny<Compiled>::takes(gemm)) gemm.few_rows = swapped ? &Skinny<Compiled>::template block<A> : &Skinny<Compiled>::template block<B>;
     plan.out = Rows<Compiled>::sink(out.data(), out.stride(m), out.stride(n));
     ((plan.extra[I] = Rows<Compiled>::source(std::get<I>(arguments.extra).view.data(), std::get<I>(arguments.extra).view.stride(m),
                                              std::get<I>(arguments.extra).view.stride(n))),
@@ -7994,18 +15996,37 @@ template <std::int64_t Compiled> struct Matmuls {
     gemm.finish = &finish<E, sizeof...(Extra)>;
     plan.is_direct = std::is_same_v<E, expr::Identity> && std::is_same_v<Out, float> && (out.stride(n) == 1 || gemm.columns == 1);
 
-    const Strides left_batch = a.strides().part(0, batch_rank), right_batch = b.strides().part(0, batch_rank);
-    const Strides strides[] = {out.strides().part(0, batch_rank), swapped ? right_batch : left_batch, swapped ? left_batch : right_batch,
-                               std::get<I>(arguments.extra).view.strides().part(0, batch_rank)...};
-    std::array<const Strides*, operands> batch{};
-    for (std::size_t operand = 0; operand < operands; ++operand) batch[operand] = &strides[operand];
-    plan.batch = cpu::coalesce<operands>(out.shape().part(0, batch_rank), batch, 0);
+    bool one_right = true;
+    if (batch_rank != 0) {
+      const Strides left_batch = a.strides().part(0, batch_rank), right_batch = b.strides().part(0, batch_rank);
+      const Strides strides[] = {out.strides().part(0, batch_rank), swapped ? right_batch : left_batch, swapped ? left_batch : right_batch,
+                                 std::get<I>(arguments.extra).view.strides().part(0, batch_rank)...};
+      std::array<const Strides*, operands> batch{};
+      for (std::size_t operand = 0; operand < operands; ++operand) batch[operand] = &strides[operand];
+      plan.batch = cpu::coalesce<operands>(out.shape().part(0, batch_rank), batch, 0);
+      for (std::size_t axis = 0; axis < batch_rank; ++axis) one_right = one_right && (strides[2][axis] == 0 || out.shape(axis) == 1);
+    }
+    if constexpr (is_plain) {
+      if (one_right && !swapped) merge_batch_into_rows(plan);
+      if (Skinny<Compiled>::takes(gemm)) gemm.few_rows = swapped ? &Skinny<Compiled>::template block<A> : &Skinny<Compiled>::template block<B>;
+      one_right = one_right && gemm.few_rows == nullptr;
+    }
     const std::size_t batches = plan.batch.outer_count(0);
 
+    // Weights are one matrix for all batch entries, and its block says whether it may still change.
+    const Block* const right_block = swapped ? arguments.a.block : arguments.b.block;
+    std::shared_ptr<const cpu::PackedRight> packed;
+    const auto use = [&]<class Leaf>(Leaf) {
+      plan.block = &Gemm<Compiled, Leaf>::block;
+      plan.per_lane = Leaf::per_lane;
+      if (one_right) packed = Gemm<Compiled, Leaf>::packed(gemm, right_block);
+    };
+    if constexpr (!is_plain) customize(plan, one_right ? right_block : nullptr, packed);
+    else if constexpr (COTENANT_X86_DOT && std::is_same_v<A, bf16> && std::is_same_v<B, bf16>) Dots<Compiled>::has_bf16() ? use(Bf16Leaf<true>{}) : use(FloatLeaf{});
+    else use(FloatLeaf{});
+    if (packed) gemm.packed_right = packed->data();
     divide(plan, batches);
-    const std::size_t tasks = batches * plan.row_blocks * plan.column_blocks;
-    const double nanoseconds = work(plan) / static_cast<double>(plan.row_blocks * plan.column_blocks);
-    cpu::parallel_for(tasks, nanoseconds, &run<E, sizeof...(Extra)>, &plan);
+    cpu::parallel_for(batches * plan.row_blocks * plan.column_blocks, plan.nanoseconds, &run<E, sizeof...(Extra)>, &plan);
   }
 
  private:
@@ -8015,39 +16036,69 @@ template <std::int64_t Compiled> struct Matmuls {
     cpu::Sink out;
     std::array<cpu::Source, Count> extra;
     cpu::Iteration<Count + 3> batch;
-    std::size_t block_rows, block_columns, row_blocks, column_blocks;
+    // Computes rows and panels of columns, see Gemm.
+    void (*block)(const cpu::GemmProblem& problem, std::size_t first_row, std::size_t last_row, std::size_t first_panel, std::size_t last_panel) = nullptr;
+    std::size_t block_rows = 0, block_panels = 0, row_blocks = 0, column_blocks = 0;
+    double nanoseconds = 0;  // of one block
+    std::size_t per_lane = 1;
     bool is_direct = false;
   };
 
-  // Nanoseconds of one batch entry: about 16 multiply-adds in each, and what few rows need to read the right operand.
-  template <class P> static double work(const P& plan) {
-    return static_cast<double>(std::max<std::size_t>(plan.gemm.rows, 2)) * static_cast<double>(plan.gemm.columns) * static_cast<double>(plan.gemm.depth) / 16;
+  // Sequences by one matrix of weights: batch entries that follow each other as rows do are rows of one larger product.
+  template <class P> static void merge_batch_into_rows(P& plan) {
+    for (; plan.batch.rank > 0; --plan.batch.rank) {
+      const std::size_t axis = plan.batch.rank - 1;
+      if (plan.gemm.rows == 1) {  // one row has no neighbours yet
+        plan.out.row_stride = plan.batch.stride[0][axis];
+        plan.gemm.left.row_stride = plan.batch.stride[1][axis];
+        for (std::size_t i = 0; i < plan.extra.size(); ++i) plan.extra[i].row_stride = plan.batch.stride[i + 3][axis];
+      }
+      const auto follows = [&](std::size_t operand, std::ptrdiff_t row_stride) {
+        return plan.batch.stride[operand][axis] == static_cast<std::ptrdiff_t>(plan.gemm.rows) * row_stride;
+      };
+      bool merges = follows(0, plan.out.row_stride) && follows(1, plan.gemm.left.row_stride);
+      for (std::size_t i = 0; i < plan.extra.size(); ++i) merges = merges && follows(i + 3, plan.extra[i].row_stride);
+      if (!merges) return;
+      plan.gemm.rows *= plan.batch.extent[axis];
+    }
   }
 
-  // The blocks that one task computes, each with its own packing. Sums do not depend on where the cuts are.
+  // The blocks that one task computes. Sums do not depend on where the cuts are.
   template <class P> static void divide(P& plan, std::size_t batches) {
     const cpu::GemmProblem& gemm = plan.gemm;
-    const auto round_up = [](std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; };
-    const std::size_t width = Gemm<Compiled>::panel_columns();
-    plan.row_blocks = (gemm.rows - 1) / block_rows + 1;
-    plan.block_rows = round_up((gemm.rows - 1) / plan.row_blocks + 1, tile_rows);
-    // Where sums wait between blocks of k, 512 columns of them for 384 rows fill 768 KiB. Else wide blocks are better: each
-    // block packs the left operand again.
-    const std::size_t most_columns = plan.is_direct || gemm.depth <= block_depth ? 4096 : 512;
-    plan.column_blocks = (gemm.columns - 1) / most_columns + 1;
-    const std::size_t tasks = batches * plan.row_blocks;
-    const double nanoseconds = work(plan) * static_cast<double>(batches);
+    const auto divide_up = [](std::size_t value, std::size_t unit) { return (value + unit - 1) / unit; };
+    const std::size_t lanes = hn::Lanes(FloatTag{}), depth = divide_up(gemm.depth, plan.per_lane);
+    const cpu::Panels panels(gemm.columns, lanes);
+    // Nanoseconds of `rows` by `vectors` vectors of sums: 2 vectors per cycle at 4 GHz. Packing a panel takes as long as
+    // about 16 rows of it, and reading it for few rows as long as 2.
+    const auto work = [&](std::size_t rows, std::size_t vectors) {
+      const std::size_t with_packing = gemm.few_rows != nullptr ? std::max<std::size_t>(rows, 2) : gemm.packed_right != nullptr ? rows : rows + 16;
+      return static_cast<double>(with_packing) * static_cast<double>(vectors) * static_cast<double>(depth) / 8;
+    };
+    plan.row_blocks = plan.column_blocks = 1;
+    plan.block_rows = gemm.rows;
+    plan.block_panels = panels.count();
+    plan.nanoseconds = work(gemm.rows, panels.vectors());
     // Asking for the number of threads takes longer than a small product.
-    if (nanoseconds > 2 * cpu::minimum_nanoseconds_per_task) {
-      // A task for each thread, two where they are long, but none so short that packing the left operand again would show.
-      const std::size_t threads = cpu::thread_count();
-      const std::size_t wanted = nanoseconds > 1e6 * static_cast<double>(threads) ? 2 * threads : threads;
-      const auto worth = static_cast<std::size_t>(work(plan) / static_cast<double>(plan.row_blocks) / (2 * cpu::minimum_nanoseconds_per_task));
-      if (threads > 1 && tasks * plan.column_blocks < wanted) plan.column_blocks = std::max(plan.column_blocks, std::min((wanted - 1) / tasks + 1, worth));
-    }
-    plan.block_columns = round_up((gemm.columns - 1) / plan.column_blocks + 1, width);
-    plan.row_blocks = (gemm.rows - 1) / plan.block_rows + 1;
-    plan.column_blocks = (gemm.columns - 1) / plan.block_columns + 1;
+    if (plan.nanoseconds * static_cast<double>(batches) <= 2 * cpu::minimum_nanoseconds_per_task) return;
+    const std::size_t threads = cpu::thread_count();
+    double least = 0;
+    for (std::size_t columns = 1; columns <= std::min(panels.count(), 2 * threads); ++columns)
+      for (const std::size_t wanted : {threads, 2 * threads}) {
+        const std::size_t rows = gemm.few_rows != nullptr ? 1 : divide_up(wanted, columns * batches);
+        const std::size_t block_rows = gemm.few_rows != nullptr ? gemm.rows : divide_up(divide_up(gemm.rows, rows), tile_rows) * tile_rows;
+        const std::size_t block_panels = divide_up(panels.count(), columns);
+        const std::size_t row_blocks = divide_up(gemm.rows, block_rows), column_blocks = divide_up(panels.count(), block_panels);
+        const double block = work(std::min(block_rows, gemm.rows), std::min(panels.vectors(), 3 * block_panels));
+        const double all = static_cast<double>(divide_up(row_blocks * column_blocks * batches, threads)) * block;
+        if (least != 0 && all >= least * 0.98) continue;
+        least = all;
+        plan.row_blocks = row_blocks;
+        plan.column_blocks = column_blocks;
+        plan.block_rows = block_rows;
+        plan.block_panels = block_panels;
+        plan.nanoseconds = block;
+      }
   }
 
   template <class E, std::size_t Count> static void run(const void* context, std::size_t begin, std::size_t end) {
@@ -8064,9 +16115,11 @@ template <std::int64_t Compiled> struct Matmuls {
         gemm.direct = reinterpret_cast<float*>(plan.out.at(at.offset(0)));
         gemm.direct_stride = plan.out.row_stride;
       }
-      const std::size_t row = task % per_batch / plan.column_blocks * plan.block_rows, column = task % plan.column_blocks * plan.block_columns;
-      if (gemm.few_rows != nullptr) gemm.few_rows(gemm, column, std::min(gemm.columns, column + plan.block_columns));
-      else Gemm<Compiled>::block(gemm, row, std::min(gemm.rows, row + plan.block_rows), column, std::min(gemm.columns, column + plan.block_columns));
+      const cpu::Panels panels(gemm.columns, hn::Lanes(FloatTag{}));
+      const std::size_t row = task % per_batch / plan.column_blocks * plan.block_rows, panel = task % plan.column_blocks * plan.block_panels;
+      const std::size_t last_row = std::min(gemm.rows, row + plan.block_rows), last_panel = std::min(panels.count(), panel + plan.block_panels);
+      if (gemm.few_rows != nullptr) gemm.few_rows(gemm, panels.first_column(panel), std::min(gemm.columns, panels.first_column(last_panel)));
+      else plan.block(gemm, row, last_row, panel, last_panel);
     }
   }
 
@@ -8075,11 +16128,1379 @@ template <std::int64_t Compiled> struct Matmuls {
     const auto& plan = *static_cast<const Plan<E, Count>*>(context);
     const cpu::Odometer<Count + 3> at(plan.batch, 0, batch);
     const auto m = static_cast<std::ptrdiff_t>(row), n = static_cast<std::ptrdiff_t>(column);
+    if (plan.gemm.scale != nullptr) plan.gemm.scale(plan.gemm.scaling, const_cast<float*>(sums), stride, row, column, rows, columns);
     cpu::Source in[Count + 1];
     in[0] = Rows<Compiled>::source(sums, stride, 1);
     for (std::size_t i = 0; i < Count; ++i) in[i + 1] = plan.extra[i].moved(at.offset(i + 3) + m * plan.extra[i].row_stride + n * plan.extra[i].column_stride);
     Tiles<Compiled>::template tile<E, Count + 1>(plan.epilogue, in, plan.out.moved(at.offset(0) + m * plan.out.row_stride + n * plan.out.column_stride), rows,
                                                  columns);
+  }
+};
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
+
+// ---- cotenant/cpu/norm-inl.hpp ----
+// layer_norm and rms_norm on one CPU target: a row after another, each read from memory once.
+#if defined(COTENANT_CPU_NORM_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_NORM_INL_HPP
+#undef COTENANT_CPU_NORM_INL_HPP
+#else
+#define COTENANT_CPU_NORM_INL_HPP
+#endif
+
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
+// As Sources and Sinks the last axis is the column. What is missing has null data.
+struct NormPlan {
+  cpu::Source in, residual;
+  cpu::Sink sum, out;
+  cpu::Iteration<4> outer;  // of out, in, residual, sum: where the rows begin
+  std::size_t length = 0;
+  const float* scale = nullptr;  // `length` floats each
+  const float* bias = nullptr;
+  float epsilon = 0;
+  bool centered = true;
+};
+
+template <std::int64_t Compiled> struct Norms {
+  template <class In, class Residual, class Parameter, class Sum, class Out>
+  static void norm(const NormArguments<In, Residual, Parameter, Sum, Out>& arguments) {
+    const View<Out>& out = arguments.out.view;
+    if (out.size() == 0) return;
+    const std::size_t last = out.rank() - 1;
+    NormPlan plan;
+    plan.length = out.shape(last);
+    const Strides none = Strides::filled(last, 0);
+    const auto outer = [&](const auto& operand) { return operand.block == nullptr ? none : operand.view.strides().part(0, last); };
+    const Strides strides[] = {outer(arguments.out), outer(arguments.in), outer(arguments.residual), outer(arguments.sum)};
+    plan.outer = cpu::coalesce<4>(out.shape().part(0, last), {&strides[0], &strides[1], &strides[2], &strides[3]}, 0);
+    plan.in = Rows<Compiled>::source(arguments.in.view.data(), 0, arguments.in.view.stride(last));
+    if (arguments.residual.block != nullptr) plan.residual = Rows<Compiled>::source(arguments.residual.view.data(), 0, arguments.residual.view.stride(last));
+    if (arguments.sum.block != nullptr) plan.sum = Rows<Compiled>::sink(arguments.sum.view.data(), 0, arguments.sum.view.stride(last));
+    plan.out = Rows<Compiled>::sink(out.data(), 0, out.stride(last));
+    float* const staged = cpu::scratch(cpu::ScratchUse::shared_rows, 2 * plan.length);
+    plan.scale = parameter_row(arguments.scale, plan.length, staged);
+    plan.bias = parameter_row(arguments.bias, plan.length, staged + plan.length);
+    plan.epsilon = arguments.epsilon;
+    plan.centered = arguments.centered;
+    cpu::parallel_for(plan.outer.outer_count(0), 0.15 * static_cast<double>(plan.length), &run, &plan);
+  }
+
+ private:
+  // The parameters in floats; zeros where there are none.
+  template <class T> static const float* parameter_row(const Operand<const T>& operand, std::size_t length, float* staged) {
+    if (operand.block == nullptr) std::fill_n(staged, length, 0.0f);
+    else {
+      if constexpr (std::same_as<T, float>) if (operand.view.stride(0) == 1) return operand.view.data();
+      Rows<Compiled>::template load<T>(operand.view.data(), operand.view.stride(0), length, staged);
+    }
+    return staged;
+  }
+  template <class Rows> static bool is_direct(const Rows& rows) { return rows.is_float && rows.column_stride == 1; }
+  // Floats where they lie, or converted.
+  static const float* row_of(const cpu::Source& rows, std::ptrdiff_t offset, std::size_t length, float* staged) {
+    const char* const data = rows.at(offset);
+    if (is_direct(rows)) return reinterpret_cast<const float*>(data);
+    rows.load(data, rows.column_stride, length, staged);
+    return staged;
+  }
+
+  static void run(const void* context, std::size_t begin, std::size_t end) {
+    const NormPlan& plan = *static_cast<const NormPlan*>(context);
+    const bool adds = plan.residual.data != nullptr, keeps = plan.sum.data != nullptr;
+    const bool direct_sum = keeps && is_direct(plan.sum), direct_out = is_direct(plan.out);
+    float* const staged = cpu::scratch(cpu::ScratchUse::row, 2 * plan.length);
+    cpu::Odometer<4> at(plan.outer, 0, begin);
+    for (std::size_t i = begin; i < end; ++i, at.advance()) {
+      const float* x = row_of(plan.in, at.offset(1), plan.length, staged);
+      if (adds) {
+        const float* const residual = row_of(plan.residual, at.offset(2), plan.length, staged + plan.length);
+        float* const sum = direct_sum ? reinterpret_cast<float*>(plan.sum.at(at.offset(3))) : staged;
+        add(x, residual, sum, plan.length);
+        x = sum;
+      }
+      if (keeps && !(adds && direct_sum)) plan.sum.store(x, plan.sum.at(at.offset(3)), plan.sum.column_stride, plan.length);
+      char* const out = plan.out.at(at.offset(0));
+      normalize(plan, x, direct_out ? reinterpret_cast<float*>(out) : staged);
+      if (!direct_out) plan.out.store(staged, out, plan.out.column_stride, plan.length);
+    }
+  }
+
+  // to[i] = a[i] + b[i]; `to` may be either.
+  static void add(const float* a, const float* b, float* to, std::size_t count) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    std::size_t i = 0;
+    for (; i + lanes <= count; i += lanes) hn::StoreU(hn::Add(hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, to + i);
+    if (i < count) store_partial(d, hn::Add(load_partial(d, a + i, count - i, 0), load_partial(d, b + i, count - i, 0)), count - i, to + i);
+  }
+
+  // The row is in the L1 cache by now: the variance is summed from deviations in a second pass, since E[x^2] - E[x]^2 would cancel.
+  static void normalize(const NormPlan& plan, const float* from, float* to) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d), count = plan.length;
+    const float mean = plan.centered ? reduce_row<SumStep>(from, count) / static_cast<float>(count) : 0.0f;
+    const float spread = reduce_row<SquareStep>(from, count, mean) / static_cast<float>(count);
+    const auto shift = hn::Set(d, mean), factor = hn::Set(d, 1.0f / std::sqrt(spread + plan.epsilon));
+    std::size_t i = 0;
+    for (; i + lanes <= count; i += lanes) {
+      const auto normal = hn::Mul(hn::Sub(hn::LoadU(d, from + i), shift), factor);
+      hn::StoreU(hn::MulAdd(normal, hn::LoadU(d, plan.scale + i), hn::LoadU(d, plan.bias + i)), d, to + i);
+    }
+    if (i < count) {
+      const auto normal = hn::Mul(hn::Sub(load_partial(d, from + i, count - i, 0), shift), factor);
+      store_partial(d, hn::MulAdd(normal, load_partial(d, plan.scale + i, count - i, 0), load_partial(d, plan.bias + i, count - i, 0)), count - i, to + i);
+    }
+  }
+};
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
+
+// ---- cotenant/cpu/quantize_range-inl.hpp ----
+// quantize with ranges found in the data, on one CPU target: a range is found, and quantised while it is in the cache.
+#if defined(COTENANT_CPU_QUANTIZE_RANGE_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_QUANTIZE_RANGE_INL_HPP
+#undef COTENANT_CPU_QUANTIZE_RANGE_INL_HPP
+#else
+#define COTENANT_CPU_QUANTIZE_RANGE_INL_HPP
+#endif
+
+#include <hwy/highway.h>
+
+// ---- cotenant/cpu/quantize-inl.hpp ----
+// quantize and dequantize on one CPU target: walks any layout in rows.
+#if defined(COTENANT_CPU_QUANTIZE_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_QUANTIZE_INL_HPP
+#undef COTENANT_CPU_QUANTIZE_INL_HPP
+#else
+#define COTENANT_CPU_QUANTIZE_INL_HPP
+#endif
+
+#include <hwy/highway.h>
+
+// ---- cotenant/cpu/quantize_row-inl.hpp ----
+// Rows of floats to 8-bit integers and back, on one CPU target: exact quotients at the price of a multiplication.
+#if defined(COTENANT_CPU_QUANTIZE_ROW_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_QUANTIZE_ROW_INL_HPP
+#undef COTENANT_CPU_QUANTIZE_ROW_INL_HPP
+#else
+#define COTENANT_CPU_QUANTIZE_ROW_INL_HPP
+#endif
+
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
+using IntegerTag = hn::Rebind<std::int32_t, FloatTag>;
+using IntegerVector = hn::Vec<IntegerTag>;
+
+// Adding 1.5 * 2^23 to |x| <= 2^22 rounds it to an integer n, ties to even, and leaves n in the sum's low bits:
+// bits(1.5 * 2^23 + n) = 0x4B400000 + n.
+inline constexpr float rounding_float = 12582912.0f;
+inline constexpr std::int32_t rounding_bits = 0x4B400000;
+
+// Integers in the range of T, in 32 bits each, to bytes. (TruncateTo of Highway 1.0.3 is wrong on AVX3_DL.)
+template <class T> HWY_INLINE void store_bytes(IntegerVector value, T* to) {
+  const hn::Rebind<T, FloatTag> bytes;
+  hn::StoreU(hn::DemoteTo(bytes, value), bytes, to);
+}
+
+// How the values of one range are quantised. The limits are those of the result less the zero point.
+struct RowQuantizer {
+  float scale, inverse, low, high;
+  std::int32_t zero;
+  // A product with the inverse serves where both are normal numbers: then it is off by at most 1.5 * 2^-23 of itself.
+  bool divides;
+
+  RowQuantizer(float scale_of_row, std::int32_t zero_point, std::int32_t lowest, std::int32_t highest)
+      : scale(scale_of_row),
+        inverse(1.0f / scale_of_row),
+        low(static_cast<float>(lowest - zero_point)),
+        high(static_cast<float>(highest - zero_point)),
+        zero(zero_point),
+        divides(!(std::fabs(inverse) >= std::numeric_limits<float>::min() && std::fabs(inverse) <= std::numeric_limits<float>::max() &&
+                  std::fabs(scale) >= std::numeric_limits<float>::min())) {}
+};
+
+// Whether Min and Max give their second operand where one is NaN, as the instructions of x86 do.
+#undef COTENANT_SECOND_OF_NAN
+#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
+#define COTENANT_SECOND_OF_NAN 1
+#else
+#define COTENANT_SECOND_OF_NAN 0
+#endif
+
+// round(x / scale), not a number as 0, inside the limits, plus offset - rounding_bits.
+HWY_INLINE IntegerVector divide_and_round(FloatTag d, FloatVector x, FloatVector scale, FloatVector low, FloatVector high, IntegerVector offset) {
+  const auto quotient = hn::Div(x, scale);
+  const auto inside = hn::Min(hn::Max(hn::IfThenElseZero(hn::Eq(quotient, quotient), quotient), low), high);
+  return hn::Add(hn::BitCast(IntegerTag{}, hn::Add(inside, hn::Set(d, rounding_float))), offset);
+}
+// bits whose low byte is round(x * inverse) inside the limits, plus the zero point, which is part of `magic`: rounding_float + it.
+// `distance` grows to the largest distance between a product and its rounded value, as bits: NaN is more than any number.
+HWY_INLINE IntegerVector multiply_and_round(FloatTag d, FloatVector x, FloatVector inverse, FloatVector low, FloatVector high, FloatVector magic,
+    IntegerVector& distance) {
+  auto product = hn::Mul(x, inverse);
+  if constexpr (!COTENANT_SECOND_OF_NAN)
+    distance = hn::IfThenElse(hn::RebindMask(IntegerTag{}, hn::Eq(product, product)), distance, hn::Set(IntegerTag{}, 0x7FFFFFFF));
+  product = hn::Min(high, hn::Max(low, product));
+  const auto shifted = hn::Add(product, magic);
+  distance = hn::Max(distance, hn::BitCast(IntegerTag{}, hn::Abs(hn::Sub(product, hn::Sub(shifted, magic)))));
+  static_cast<void>(d);
+  return hn::BitCast(IntegerTag{}, shifted);
+}
+
+// The low bytes of four vectors, one vector after another.
+HWY_INLINE void store_low_bytes(IntegerVector a, IntegerVector b, IntegerVector c, IntegerVector e, void* to) {
+#if HWY_TARGET == HWY_SCALAR || (defined(HWY_HAVE_SCALABLE) && HWY_HAVE_SCALABLE) || HWY_TARGET == HWY_RVV
+  const IntegerTag integer;
+  const hn::Rebind<std::uint8_t, FloatTag> bytes;
+  const auto low = hn::Set(integer, 255);
+  auto* const place = static_cast<std::uint8_t*>(to);
+  hn::StoreU(hn::DemoteTo(bytes, hn::And(a, low)), bytes, place);
+  hn::StoreU(hn::DemoteTo(bytes, hn::And(b, low)), bytes, place + hn::Lanes(bytes));
+  hn::StoreU(hn::DemoteTo(bytes, hn::And(c, low)), bytes, place + 2 * hn::Lanes(bytes));
+  hn::StoreU(hn::DemoteTo(bytes, hn::And(e, low)), bytes, place + 3 * hn::Lanes(bytes));
+#else
+  // Each lane gets the bytes a, c, b, e; inside each block of 16 bytes they are sorted by vector, and then the blocks' quarters.
+  const hn::Repartition<std::uint16_t, FloatTag> words;
+  const hn::Repartition<std::uint8_t, FloatTag> bytes;
+  const hn::RebindToUnsigned<IntegerTag> lanes;
+  const auto ab = hn::OddEven(hn::BitCast(words, hn::ShiftLeft<16>(hn::BitCast(lanes, b))), hn::BitCast(words, a));
+  const auto ce = hn::OddEven(hn::BitCast(words, hn::ShiftLeft<16>(hn::BitCast(lanes, e))), hn::BitCast(words, c));
+  const auto all = hn::OddEven(hn::BitCast(bytes, hn::ShiftLeft<8>(ce)), hn::BitCast(bytes, ab));
+  HWY_ALIGN static constexpr std::uint8_t by_vector[16] = {0, 4, 8, 12, 2, 6, 10, 14, 1, 5, 9, 13, 3, 7, 11, 15};
+  const auto sorted = hn::TableLookupBytes(all, hn::LoadDup128(bytes, by_vector));
+#if COTENANT_X86_DOT
+  HWY_ALIGN static constexpr std::int32_t order[16] = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
+  hn::StoreU(lookup_lanes(hn::BitCast(FloatTag{}, sorted), hn::Load(IntegerTag{}, order)), FloatTag{}, static_cast<float*>(to));
+#else
+  static_assert(hn::MaxLanes(FloatTag()) <= 8);
+  if constexpr (hn::MaxLanes(FloatTag()) == 8) {
+    const hn::Half<IntegerTag> half;
+    const auto first = hn::LowerHalf(half, hn::BitCast(IntegerTag{}, sorted)), second = hn::UpperHalf(half, hn::BitCast(IntegerTag{}, sorted));
+    hn::StoreU(hn::InterleaveLower(half, first, second), half, static_cast<std::int32_t*>(to));
+    hn::StoreU(hn::InterleaveUpper(half, first, second), half, static_cast<std::int32_t*>(to) + 4);
+  } else {
+    hn::StoreU(sorted, bytes, static_cast<std::uint8_t*>(to));
+  }
+#endif
+#endif
+}
+
+template <std::int64_t Compiled> struct QuantizeRows {
+  // to[i] = clamp(round(x[i] / scale) + zero); see RowQuantizer. T is int8_t or uint8_t.
+  template <class T> static void quantize(const float* HWY_RESTRICT x, std::size_t count, const RowQuantizer& row, T* to) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    const auto inverse = hn::Set(d, row.inverse), low = hn::Set(d, row.low), high = hn::Set(d, row.high);
+    const auto magic = hn::Set(d, rounding_float + static_cast<float>(row.zero));
+    // The product and the rounded quotient are both within 1.5 * 2^-23 of the true quotient, so at most 256 * 1.5 * 2^-22 < 2^-13
+    // apart where they are not clamped. Only if a tie lies between them can they round to different integers.
+    const auto near_tie = hn::BitCast(IntegerTag{}, hn::Set(d, 0.5f - 0x1p-13f));
+    std::size_t i = 0;
+    if (!row.divides)
+      for (; i + 4 * lanes <= count; i += 4 * lanes) {
+        auto distance = hn::Zero(IntegerTag{});
+        const auto first = multiply_and_round(d, hn::LoadU(d, x + i), inverse, low, high, magic, distance);
+        const auto second = multiply_and_round(d, hn::LoadU(d, x + i + lanes), inverse, low, high, magic, distance);
+        const auto third = multiply_and_round(d, hn::LoadU(d, x + i + 2 * lanes), inverse, low, high, magic, distance);
+        const auto fourth = multiply_and_round(d, hn::LoadU(d, x + i + 3 * lanes), inverse, low, high, magic, distance);
+        if (HWY_UNLIKELY(!hn::AllTrue(IntegerTag{}, hn::Lt(distance, near_tie)))) divide(x + i, 4 * lanes, row, to + i);
+        else store_low_bytes(first, second, third, fourth, to + i);
+      }
+    if (i < count) divide(x + i, count - i, row, to + i);
+  }
+  // The same where each element has a scale and a zero point (as a float) of its own.
+  template <class T> static void quantize_each(const float* HWY_RESTRICT x, std::size_t count, const float* HWY_RESTRICT scale,
+      const float* HWY_RESTRICT zero, std::int32_t lowest,
+                            std::int32_t highest, T* to) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    const auto low = hn::Set(d, static_cast<float>(lowest)), high = hn::Set(d, static_cast<float>(highest));
+    const auto offset = hn::Set(IntegerTag{}, -rounding_bits);
+    for (std::size_t i = 0; i < count; i += lanes) {
+      HWY_ALIGN float rest[3][HWY_MAX_BYTES / sizeof(float)];
+      const float *from = x + i, *scales = scale + i, *zeros = zero + i;
+      const bool whole = i + lanes <= count;
+      if (!whole) {
+        const float* parts[] = {from, scales, zeros};
+        for (std::size_t part = 0; part < 3; ++part) {
+          hn::Store(hn::Set(d, 1.0f), d, rest[part]);
+          std::copy_n(parts[part], count - i, rest[part]);
+        }
+        from = rest[0], scales = rest[1], zeros = rest[2];
+      }
+      const auto shift = hn::LoadU(d, zeros);
+      const auto q = divide_and_round(d, hn::LoadU(d, from), hn::LoadU(d, scales), hn::Sub(low, shift), hn::Sub(high, shift),
+                                      hn::Add(offset, hn::ConvertTo(IntegerTag{}, shift)));
+      if (whole) store_bytes(q, to + i);
+      else store_some(q, count - i, to + i);
+    }
+  }
+
+  // to[i] = (q[i] - zero) * scale.
+  template <class Q> static void dequantize(const Q* HWY_RESTRICT q, std::size_t count, float scale, float zero, float* HWY_RESTRICT to) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    const auto factor = hn::Set(d, scale), shift = hn::Set(d, zero);
+    std::size_t i = 0;
+    for (; i + 2 * lanes <= count; i += 2 * lanes) {
+      const auto first = load_vector(d, q + i), second = load_vector(d, q + i + lanes);
+      hn::StoreU(hn::Mul(hn::Sub(first, shift), factor), d, to + i);
+      hn::StoreU(hn::Mul(hn::Sub(second, shift), factor), d, to + i + lanes);
+    }
+    for (; i + lanes <= count; i += lanes) hn::StoreU(hn::Mul(hn::Sub(load_vector(d, q + i), shift), factor), d, to + i);
+    for (; i < count; ++i) to[i] = (static_cast<float>(q[i]) - zero) * scale;
+  }
+  template <class Q> static void dequantize_each(const Q* HWY_RESTRICT q, std::size_t count, const float* HWY_RESTRICT scale, const float* HWY_RESTRICT zero,
+                                                 float* HWY_RESTRICT to) {
+    const FloatTag d;
+    std::size_t i = 0;
+    for (; i + hn::Lanes(d) <= count; i += hn::Lanes(d))
+      hn::StoreU(hn::Mul(hn::Sub(load_vector(d, q + i), hn::LoadU(d, zero + i)), hn::LoadU(d, scale + i)), d, to + i);
+    for (; i < count; ++i) to[i] = (static_cast<float>(q[i]) - zero[i]) * scale[i];
+  }
+
+  // Two bytes, each a 4-bit integer, to one, and back with their signs. count is the number of pairs.
+  static void pack_pairs(const std::int8_t* HWY_RESTRICT values, std::size_t count, i4x2* HWY_RESTRICT to) {
+    std::size_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+    const hn::ScalableTag<std::uint8_t> bytes;
+    const hn::Repartition<std::uint16_t, decltype(bytes)> words;
+    const hn::Half<decltype(bytes)> half;
+    const std::size_t lanes = hn::Lanes(words);
+    for (; i + lanes <= count; i += lanes) {
+      // The word holds 0x0H0L: its byte L | H << 4 comes down.
+      const auto two = hn::BitCast(words, hn::LoadU(bytes, reinterpret_cast<const std::uint8_t*>(values) + 2 * i));
+      const auto word = hn::And(two, hn::Set(words, std::uint16_t{0x0F0F}));
+      const auto pair = hn::And(hn::Or(word, hn::ShiftRight<4>(word)), hn::Set(words, std::uint16_t{0x00FF}));
+      hn::StoreU(hn::TruncateTo(half, pair), half, &to[i].bits);
+    }
+#endif
+    for (; i < count; ++i) to[i] = i4x2(values[2 * i], values[2 * i + 1]);
+  }
+  static void unpack_pairs(const i4x2* HWY_RESTRICT pairs, std::size_t count, std::int8_t* HWY_RESTRICT to) {
+    std::size_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+    const hn::ScalableTag<std::int8_t> bytes;
+    const hn::Repartition<std::int16_t, decltype(bytes)> words;
+    const hn::Half<hn::Repartition<std::uint8_t, decltype(bytes)>> half;
+    const std::size_t lanes = hn::Lanes(words);
+    for (; i + lanes <= count; i += lanes) {
+      // 0x00HL becomes 0x0H0L; then (x ^ 8) - 8 spreads the sign of 4 bits over the byte.
+      const auto word = hn::PromoteTo(words, hn::LoadU(half, &pairs[i].bits));
+      const auto nibbles = hn::BitCast(bytes, hn::And(hn::Or(word, hn::ShiftLeft<4>(word)), hn::Set(words, std::int16_t{0x0F0F})));
+      const auto eight = hn::Set(bytes, std::int8_t{8});
+      hn::StoreU(hn::Sub(hn::Xor(nibbles, eight), eight), bytes, to + 2 * i);
+    }
+#endif
+    for (; i < count; ++i) {
+      to[2 * i] = static_cast<std::int8_t>(pairs[i].low());
+      to[2 * i + 1] = static_cast<std::int8_t>(pairs[i].high());
+    }
+  }
+
+  // The least and the greatest of low, high and x[i]; NaN is passed over.
+  static void extend(const float* x, std::size_t count, float& low, float& high) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    auto least0 = hn::Set(d, low), least1 = least0, least2 = least0, least3 = least0;
+    auto greatest0 = hn::Set(d, high), greatest1 = greatest0, greatest2 = greatest0, greatest3 = greatest0;
+    std::size_t i = 0;
+    for (; i + 4 * lanes <= count; i += 4 * lanes) {
+      step(d, x + i, least0, greatest0);
+      step(d, x + i + lanes, least1, greatest1);
+      step(d, x + i + 2 * lanes, least2, greatest2);
+      step(d, x + i + 3 * lanes, least3, greatest3);
+    }
+    for (; i + lanes <= count; i += lanes) step(d, x + i, least0, greatest0);
+    low = hn::GetLane(hn::MinOfLanes(d, hn::Min(hn::Min(least0, least1), hn::Min(least2, least3))));
+    high = hn::GetLane(hn::MaxOfLanes(d, hn::Max(hn::Max(greatest0, greatest1), hn::Max(greatest2, greatest3))));
+    for (; i < count; ++i) {
+      if (x[i] < low) low = x[i];
+      if (x[i] > high) high = x[i];
+    }
+  }
+  // The same for each of `count` columns.
+  static void extend_each(const float* HWY_RESTRICT x, std::size_t count, float* HWY_RESTRICT low, float* HWY_RESTRICT high) {
+    const FloatTag d;
+    std::size_t i = 0;
+    for (; i + hn::Lanes(d) <= count; i += hn::Lanes(d)) {
+      const auto value = hn::LoadU(d, x + i), lower = hn::LoadU(d, low + i), upper = hn::LoadU(d, high + i);
+      hn::StoreU(hn::IfThenElse(hn::Lt(value, lower), value, lower), d, low + i);
+      hn::StoreU(hn::IfThenElse(hn::Gt(value, upper), value, upper), d, high + i);
+    }
+    for (; i < count; ++i) {
+      if (x[i] < low[i]) low[i] = x[i];
+      if (x[i] > high[i]) high[i] = x[i];
+    }
+  }
+
+ private:
+  static HWY_INLINE void step(FloatTag d, const float* from, FloatVector& lower, FloatVector& upper) {
+    const auto value = hn::LoadU(d, from);
+#if COTENANT_SECOND_OF_NAN
+    lower = hn::Min(value, lower);
+    upper = hn::Max(value, upper);
+#else
+    lower = hn::IfThenElse(hn::Lt(value, lower), value, lower);
+    upper = hn::IfThenElse(hn::Gt(value, upper), value, upper);
+#endif
+  }
+  template <class T> static void store_some(IntegerVector q, std::size_t count, T* to) {
+    HWY_ALIGN T bytes[HWY_MAX_BYTES];
+    store_bytes(q, bytes);
+    std::memcpy(to, bytes, count);
+  }
+
+  // By division.
+  template <class T> static HWY_NOINLINE void divide(const float* x, std::size_t count, const RowQuantizer& row, T* to) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    const auto scale = hn::Set(d, row.scale), low = hn::Set(d, row.low), high = hn::Set(d, row.high);
+    const auto offset = hn::Set(IntegerTag{}, row.zero - rounding_bits);
+    std::size_t i = 0;
+    for (; i + lanes <= count; i += lanes) store_bytes(divide_and_round(d, hn::LoadU(d, x + i), scale, low, high, offset), to + i);
+    if (i == count) return;
+    HWY_ALIGN float rest[HWY_MAX_BYTES / sizeof(float)] = {};
+    std::copy_n(x + i, count - i, rest);
+    store_some(divide_and_round(d, hn::Load(d, rest), scale, low, high, offset), count - i, to + i);
+  }
+};
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
+// Numbers and quantised values over the same indices, with their parameters. Operands of an iteration: quantised values,
+// numbers, scale, zero point. 4-bit values are counted in halves of a byte.
+struct QuantizePlan {
+  cpu::Source numbers;          // quantize: the input
+  cpu::Sink results;            // dequantize: the output
+  cpu::Source scale, zero;      // zero.data is null where it is 0
+  const void* values = nullptr; // quantised
+  std::int32_t low = 0, high = 0;
+  cpu::Iteration<4> iteration;
+  std::size_t tile_rows = 1, tile_columns = 1, row_tiles = 1, column_tiles = 1;
+};
+
+template <std::int64_t Compiled> struct Quantizing {
+  template <class In, class Q> static void quantize(const QuantizeArguments<In, Q>& a) {
+    if (a.out.view.size() == 0) return;
+    QuantizePlan plan = make_plan(a.in.view, a.out.view, a.scale, a.zero_point);
+    plan.low = a.low;
+    plan.high = a.high;
+    run_tiles(plan, plan.numbers.is_float, &quantize_tiles<Q>);
+  }
+
+  template <class Q, class Out> static void dequantize(const DequantizeArguments<Q, Out>& a) {
+    if (a.out.view.size() == 0) return;
+    QuantizePlan plan = make_plan(a.out.view, a.in.view, a.scale, a.zero_point);
+    plan.results = Rows<Compiled>::sink(a.out.view.data(), 0, plan.numbers.column_stride);
+    run_tiles(plan, plan.results.is_float, &dequantize_tiles<Q>);
+  }
+
+ protected:
+  // Strides in values: of i4x2 in halves of a byte, so that the pair is an axis like another.
+  template <class Q> static Strides value_strides(const View<Q>& view) {
+    Strides strides = view.strides();
+    if constexpr (std::is_same_v<std::remove_const_t<Q>, i4x2>) {
+      for (std::size_t axis = 0; axis < strides.rank(); ++axis) strides[axis] *= 2;
+      strides[strides.rank() - 1] = 1;
+    }
+    return strides;
+  }
+  template <class N, class Q, class Zero>
+  static QuantizePlan make_plan(const View<N>& numbers, const View<Q>& values, const Operand<const float>& scale, const Operand<Zero>& zero) {
+    QuantizePlan plan;
+    const Strides strides = value_strides(values), none = Strides::filled(values.rank(), 0);
+    plan.iteration = cpu::coalesce<4>(values.shape(), {&strides, &numbers.strides(), &scale.view.strides(), zero.block ? &zero.view.strides() : &none}, 2);
+    const std::size_t last = plan.iteration.rank - 1;
+    plan.numbers = Rows<Compiled>::source(static_cast<const std::remove_const_t<N>*>(numbers.data()), 0, plan.iteration.stride[1][last]);
+    plan.values = values.data();
+    plan.scale = Rows<Compiled>::source(scale.view.data(), 0, plan.iteration.stride[2][last]);
+    plan.zero = Rows<Compiled>::source(zero.block ? zero.view.data() : nullptr, 0, plan.iteration.stride[3][last]);
+    return plan;
+  }
+  static void run_tiles(QuantizePlan& plan, bool is_float, cpu::RangeTask task) {
+    const auto& iteration = plan.iteration;
+    const std::size_t rows = iteration.rank - 2, columns = iteration.rank - 1;
+    // A tile of 4096 elements bounds the unit of work; with conversion its rows pass through buffers.
+    const bool direct = is_float && plan.numbers.column_stride == 1 && iteration.stride[0][columns] == 1 && plan.scale.column_stride == 0 &&
+                        plan.zero.column_stride == 0;
+    plan.tile_columns = std::min(iteration.extent[columns], direct ? 8 * cpu::staged_columns : cpu::staged_columns);
+    plan.tile_rows = std::min(iteration.extent[rows], std::max<std::size_t>(1, 8 * cpu::staged_columns / plan.tile_columns));
+    plan.column_tiles = (iteration.extent[columns] - 1) / plan.tile_columns + 1;
+    plan.row_tiles = (iteration.extent[rows] - 1) / plan.tile_rows + 1;
+    const std::size_t tiles = iteration.outer_count(2) * plan.row_tiles * plan.column_tiles;
+    cpu::parallel_for(tiles, 0.1 * static_cast<double>(plan.tile_rows * plan.tile_columns), task, &plan);
+  }
+
+  // Calls row(offsets of the four operands, columns) for each row of the tiles [begin, end). `first_row` says that parameters
+  // which do not change from row to row may have to be read.
+  template <class F> static void each_row(const QuantizePlan& plan, std::size_t begin, std::size_t end, const F& row) {
+    const auto& iteration = plan.iteration;
+    const std::size_t rank = iteration.rank, per_outer = plan.row_tiles * plan.column_tiles;
+    for (std::size_t tile = begin; tile < end; ++tile) {
+      const cpu::Odometer<4> outer(iteration, 2, tile / per_outer);
+      const std::size_t first_row = tile % per_outer / plan.column_tiles * plan.tile_rows, column = tile % plan.column_tiles * plan.tile_columns;
+      const std::size_t rows = std::min(plan.tile_rows, iteration.extent[rank - 2] - first_row), columns = std::min(plan.tile_columns,
+          iteration.extent[rank - 1] - column);
+      std::array<std::ptrdiff_t, 4> at{};
+      for (std::size_t i = 0; i < 4; ++i)
+        at[i] = outer.offset(i) + static_cast<std::ptrdiff_t>(first_row) * iteration.stride[i][rank - 2] +
+                static_cast<std::ptrdiff_t>(column) * iteration.stride[i][rank - 1];
+      for (std::size_t r = 0; r < rows; ++r) {
+        row(at, columns, r == 0);
+        for (std::size_t i = 0; i < 4; ++i) at[i] += iteration.stride[i][rank - 2];
+      }
+    }
+  }
+  // The parameters of a row of up to staged_columns columns, each an array where it changes along the row.
+  struct Parameters {
+    HWY_ALIGN float scale[cpu::staged_columns];
+    HWY_ALIGN float zero[cpu::staged_columns];
+    bool each = false;
+    void read(const QuantizePlan& plan, const std::array<std::ptrdiff_t, 4>& at, std::size_t columns, bool first) {
+      each = plan.scale.column_stride != 0 || plan.zero.column_stride != 0;
+      const auto& strides = plan.iteration.stride;
+      const std::size_t rows = plan.iteration.rank - 2, count = each ? columns : 1;
+      if (first || strides[2][rows] != 0) plan.scale.load(plan.scale.at(at[2]), plan.scale.column_stride, count, scale);
+      if (!first && strides[3][rows] == 0) return;
+      if (plan.zero.data == nullptr) std::fill_n(zero, count, 0.0f);
+      else plan.zero.load(plan.zero.at(at[3]), plan.zero.column_stride, count, zero);
+    }
+  };
+
+  // Where a row's quantised values are, or a buffer for them; 4-bit values always pass through one.
+  template <class Q> static const quantized_value<Q>* fetch(const void* values, std::ptrdiff_t at, std::ptrdiff_t stride, std::size_t count,
+                                                            quantized_value<Q>* buffer) {
+    if constexpr (std::is_same_v<Q, i4x2>) {
+      const auto* pairs = static_cast<const i4x2*>(values);
+      if (stride == 1) QuantizeRows<Compiled>::unpack_pairs(pairs + at / 2, count / 2, buffer);
+      else
+        for (std::size_t i = 0; i < count; ++i) {
+          const std::ptrdiff_t place = at + static_cast<std::ptrdiff_t>(i) * stride;
+          const i4x2 pair = pairs[place >> 1];
+          buffer[i] = static_cast<std::int8_t>((place & 1) == 0 ? pair.low() : pair.high());
+        }
+      return buffer;
+    } else {
+      const Q* from = static_cast<const Q*>(values) + at;
+      if (stride == 1) return from;
+      for (std::size_t i = 0; i < count; ++i) buffer[i] = from[static_cast<std::ptrdiff_t>(i) * stride];
+      return buffer;
+    }
+  }
+  template <class Q> static void put(const quantized_value<Q>* buffer, void* values, std::ptrdiff_t at, std::ptrdiff_t stride, std::size_t count) {
+    if constexpr (std::is_same_v<Q, i4x2>) {
+      auto* pairs = static_cast<i4x2*>(values);
+      if (stride == 1) return QuantizeRows<Compiled>::pack_pairs(buffer, count / 2, pairs + at / 2);
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::ptrdiff_t place = at + static_cast<std::ptrdiff_t>(i) * stride;
+        i4x2& pair = pairs[place >> 1];
+        pair = (place & 1) == 0 ? i4x2(buffer[i], pair.high()) : i4x2(pair.low(), buffer[i]);
+      }
+    } else {
+      Q* to = static_cast<Q*>(values) + at;
+      for (std::size_t i = 0; i < count; ++i) to[static_cast<std::ptrdiff_t>(i) * stride] = buffer[i];
+    }
+  }
+
+  template <class Q> static void quantize_tiles(const void* context, std::size_t begin, std::size_t end) {
+    const QuantizePlan& plan = *static_cast<const QuantizePlan*>(context);
+    const std::ptrdiff_t stride = plan.iteration.stride[0][plan.iteration.rank - 1];
+    const bool direct = plan.numbers.is_float && plan.numbers.column_stride == 1;
+    HWY_ALIGN float staged[cpu::staged_columns];
+    HWY_ALIGN quantized_value<Q> buffer[8 * cpu::staged_columns];
+    Parameters parameters;
+    each_row(plan, begin, end, [&](const std::array<std::ptrdiff_t, 4>& at, std::size_t columns, bool first) {
+      const char* from = plan.numbers.at(at[1]);
+      if (!direct) plan.numbers.load(from, plan.numbers.column_stride, columns, staged);
+      const float* x = direct ? reinterpret_cast<const float*>(from) : staged;
+      parameters.read(plan, at, columns, first);
+      const bool in_place = stride == 1 && !std::is_same_v<Q, i4x2>;
+      auto* to = in_place ? static_cast<quantized_value<Q>*>(const_cast<void*>(plan.values)) + at[0] : buffer;
+      if (parameters.each) QuantizeRows<Compiled>::quantize_each(x, columns, parameters.scale, parameters.zero, plan.low, plan.high, to);
+      else QuantizeRows<Compiled>::quantize(x, columns, RowQuantizer(parameters.scale[0], static_cast<std::int32_t>(parameters.zero[0]), plan.low,
+          plan.high), to);
+      if (!in_place) put<Q>(buffer, const_cast<void*>(plan.values), at[0], stride, columns);
+    });
+  }
+
+  template <class Q> static void dequantize_tiles(const void* context, std::size_t begin, std::size_t end) {
+    const QuantizePlan& plan = *static_cast<const QuantizePlan*>(context);
+    const std::ptrdiff_t stride = plan.iteration.stride[0][plan.iteration.rank - 1];
+    const bool direct = plan.results.is_float && plan.results.column_stride == 1;
+    HWY_ALIGN float staged[cpu::staged_columns];
+    HWY_ALIGN quantized_value<Q> buffer[8 * cpu::staged_columns];
+    Parameters parameters;
+    each_row(plan, begin, end, [&](const std::array<std::ptrdiff_t, 4>& at, std::size_t columns, bool first) {
+      char* to = plan.results.at(at[1]);
+      const auto* q = fetch<Q>(plan.values, at[0], stride, columns, buffer);
+      float* y = direct ? reinterpret_cast<float*>(to) : staged;
+      parameters.read(plan, at, columns, first);
+      if (parameters.each) QuantizeRows<Compiled>::dequantize_each(q, columns, parameters.scale, parameters.zero, y);
+      else QuantizeRows<Compiled>::dequantize(q, columns, parameters.scale[0], parameters.zero[0], y);
+      if (!direct) plan.results.store(staged, to, plan.results.column_stride, columns);
+    });
+  }
+};
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
+// Dynamic: the axes that share a range, and the others.
+struct RangePlan {
+  cpu::Source numbers;
+  void* values = nullptr;
+  float* scale = nullptr;
+  std::uint8_t* zero = nullptr;
+  cpu::Iteration<4> kept;    // values, numbers, scale, zero point
+  cpu::Iteration<2> ranged;  // values, numbers
+  std::size_t ranged_count = 0;
+  std::size_t parts = 1;                // along_parts: pieces that a range is cut into, found by as many tasks
+  float* found = nullptr;               // the least and the greatest of each piece
+};
+
+template <std::int64_t Compiled> struct RangeQuantizing : Quantizing<Compiled> {
+  template <class In, class Q> static void dynamic_quantize(const DynamicQuantizeArguments<In, Q>& a) {
+    constexpr bool affine = std::is_same_v<Q, std::uint8_t>;
+    RangePlan plan;
+    const Strides values = Base::value_strides(a.values.view);
+    Shape kept, ranged;
+    Strides kept_strides[4], ranged_strides[2];
+    for (std::size_t axis = 0; axis < a.in.view.rank(); ++axis) {
+      const bool keeps = a.scale.view.stride(axis) != 0;
+      (keeps ? kept : ranged).append(a.in.shape()[axis]);
+      (keeps ? kept_strides[0] : ranged_strides[0]).append(values[axis]);
+      (keeps ? kept_strides[1] : ranged_strides[1]).append(a.in.view.stride(axis));
+      if (!keeps) continue;
+      kept_strides[2].append(a.scale.view.stride(axis));
+      kept_strides[3].append(affine ? a.zero_point.view.stride(axis) : 0);
+    }
+    if (element_count(kept) == 0) return;
+    plan.kept = cpu::coalesce<4>(kept, {&kept_strides[0], &kept_strides[1], &kept_strides[2], &kept_strides[3]}, 1);
+    plan.ranged = cpu::coalesce<2>(ranged, {&ranged_strides[0], &ranged_strides[1]}, 1);
+    plan.ranged_count = element_count(ranged);
+    plan.numbers = Rows<Compiled>::source(a.in.view.data(), 0, plan.ranged.stride[1][plan.ranged.rank - 1]);
+    plan.values = a.values.view.data();
+    plan.scale = a.scale.view.data();
+    if constexpr (affine) plan.zero = a.zero_point.view.data();
+    const std::size_t kept_count = plan.kept.outer_count(0), kept_last = plan.kept.rank - 1;
+    // Two passes, the second over what is in the cache: about 0.15 ns per element.
+    const double nanoseconds = 0.15 * static_cast<double>(plan.ranged_count + 8);
+    // Both halves of a byte are written by one thread: where they belong to two ranges, those are found side by side.
+    const bool splits_pairs = std::is_same_v<Q, i4x2> && plan.kept.stride[0][kept_last] == 1;
+    const bool across = splits_pairs || (plan.kept.stride[1][kept_last] == 1 && plan.numbers.column_stride != 1 && plan.kept.extent[kept_last] >= 4);
+    const double whole = nanoseconds * static_cast<double>(kept_count);
+    const bool few = !across && whole > 4 * cpu::minimum_nanoseconds_per_task && kept_count < 4 * cpu::thread_count();
+    if (!across && !few) {
+      cpu::parallel_for(kept_count, nanoseconds, &along<Q>, &plan);
+      return;
+    }
+    if (across) {
+      plan.numbers.column_stride = plan.kept.stride[1][kept_last];
+      const std::size_t blocks = (plan.kept.extent[kept_last] - 1) / block_columns + 1;
+      cpu::parallel_for(plan.kept.outer_count(1) * blocks, nanoseconds * static_cast<double>(std::min(block_columns, plan.kept.extent[kept_last])),
+                        &across_ranges<Q>, &plan);
+    } else {
+      plan.parts = std::min(plan.ranged_count, 4 * cpu::thread_count());
+      plan.found = cpu::scratch(cpu::ScratchUse::shared_rows, 2 * plan.parts * kept_count);
+      cpu::parallel_for(plan.parts * kept_count, nanoseconds / static_cast<double>(plan.parts), &along_parts, &plan);
+      join_parts<Q>(plan);
+    }
+    const auto constant = []<class T>(const Operand<T>& operand) { return Operand<const T>{operand.view, operand.block}; };
+    QuantizeArguments<In, Q> rest{a.in, constant(a.scale), {}, affine ? 0 : -quantized_highest<Q>, quantized_highest<Q>, a.values};
+    if constexpr (affine) rest.zero_point = constant(a.zero_point);
+    Base::quantize(rest);
+  }
+
+ private:
+  using Base = Quantizing<Compiled>;
+  static constexpr std::size_t block_columns = 256;  // ranges that are found side by side
+
+  // What a range gives; see DynamicQuantizeArguments.
+  template <class Q> static RowQuantizer found_parameters(const RangePlan& plan, float low, float high, std::ptrdiff_t scale_at, std::ptrdiff_t zero_at) {
+    constexpr bool affine = std::is_same_v<Q, std::uint8_t>;
+    const float extent = affine ? high - low : std::max(-low, high);
+    const float scale = extent > 0 ? extent / (affine ? 255.0f : static_cast<float>(quantized_highest<Q>)) : 1.0f;
+    plan.scale[scale_at] = scale;
+    std::int32_t zero = 0;
+    if constexpr (affine) {
+      const float place = -low / scale;
+      zero = place == place ? static_cast<std::int32_t>(std::nearbyint(std::clamp(place, 0.0f, 255.0f))) : 0;
+      plan.zero[zero_at] = static_cast<std::uint8_t>(zero);
+    }
+    return RowQuantizer(scale, zero, affine ? 0 : -quantized_highest<Q>, quantized_highest<Q>);
+  }
+  // Calls f(offset of the values, numbers as floats, count) for the columns of one range, at most 4096 at a time, from its part
+  // `part` of `parts`.
+  template <class F> static void each_piece(const RangePlan& plan, std::ptrdiff_t values, std::ptrdiff_t numbers, std::size_t part, std::size_t parts,
+      const F& f) {
+    const bool direct = plan.numbers.is_float && plan.numbers.column_stride == 1;
+    const std::size_t last = plan.ranged.rank - 1, columns = plan.ranged.extent[last], most = direct ? 8 * cpu::staged_columns : cpu::staged_columns;
+    const std::size_t begin = plan.ranged_count / parts * part + std::min(part, plan.ranged_count % parts);
+    const std::size_t end = begin + plan.ranged_count / parts + (part < plan.ranged_count % parts);
+    if (begin == end) return;
+    HWY_ALIGN float staged[cpu::staged_columns];
+    cpu::Odometer<2> row(plan.ranged, 1, begin / columns);
+    std::size_t column = begin % columns;
+    for (std::size_t at = begin; at < end;) {
+      const std::size_t count = std::min({most, columns - column, end - at});
+      const auto step = static_cast<std::ptrdiff_t>(column);
+      const char* from = plan.numbers.at(numbers + row.offset(1) + step * plan.numbers.column_stride);
+      if (!direct) plan.numbers.load(from, plan.numbers.column_stride, count, staged);
+      f(values + row.offset(0) + step * plan.ranged.stride[0][last], direct ? reinterpret_cast<const float*>(from) : staged, count);
+      at += count;
+      column += count;
+      if (column != columns) continue;
+      column = 0;
+      row.advance();
+    }
+  }
+
+  template <class Q> static void along(const void* context, std::size_t begin, std::size_t end) {
+    const RangePlan& plan = *static_cast<const RangePlan*>(context);
+    const std::ptrdiff_t stride = plan.ranged.stride[0][plan.ranged.rank - 1];
+    HWY_ALIGN quantized_value<Q> buffer[8 * cpu::staged_columns];
+    cpu::Odometer<4> kept(plan.kept, 0, begin);
+    for (std::size_t i = begin; i < end; ++i, kept.advance()) {
+      float low = 0, high = 0;
+      each_piece(plan, kept.offset(0), kept.offset(1), 0, 1, [&](std::ptrdiff_t, const float* x, std::size_t count) { QuantizeRows<Compiled>::extend(x,
+          count, low, high); });
+      const RowQuantizer row = found_parameters<Q>(plan, low, high, kept.offset(2), kept.offset(3));
+      each_piece(plan, kept.offset(0), kept.offset(1), 0, 1, [&](std::ptrdiff_t at, const float* x, std::size_t count) {
+        const bool in_place = stride == 1 && !std::is_same_v<Q, i4x2>;
+        QuantizeRows<Compiled>::quantize(x, count, row, in_place ? static_cast<quantized_value<Q>*>(plan.values) + at : buffer);
+        if (!in_place) Base::template put<Q>(buffer, plan.values, at, stride, count);
+      });
+    }
+  }
+
+  static void along_parts(const void* context, std::size_t begin, std::size_t end) {
+    const RangePlan& plan = *static_cast<const RangePlan*>(context);
+    for (std::size_t i = begin; i < end; ++i) {
+      const cpu::Odometer<4> kept(plan.kept, 0, i / plan.parts);
+      float low = 0, high = 0;
+      each_piece(plan, kept.offset(0), kept.offset(1), i % plan.parts, plan.parts,
+                 [&](std::ptrdiff_t, const float* x, std::size_t count) { QuantizeRows<Compiled>::extend(x, count, low, high); });
+      plan.found[2 * i] = low;
+      plan.found[2 * i + 1] = high;
+    }
+  }
+  template <class Q> static void join_parts(const RangePlan& plan) {
+    cpu::Odometer<4> kept(plan.kept, 0, 0);
+    for (std::size_t i = 0; i < plan.kept.outer_count(0); ++i, kept.advance()) {
+      float low = 0, high = 0;
+      for (std::size_t part = i * plan.parts; part < (i + 1) * plan.parts; ++part) {
+        low = std::min(low, plan.found[2 * part]);
+        high = std::max(high, plan.found[2 * part + 1]);
+      }
+      found_parameters<Q>(plan, low, high, kept.offset(2), kept.offset(3));
+    }
+  }
+
+  template <class Q> static void across_ranges(const void* context, std::size_t begin, std::size_t end) {
+    const RangePlan& plan = *static_cast<const RangePlan*>(context);
+    const std::size_t last = plan.kept.rank - 1, extent = plan.kept.extent[last], blocks = (extent - 1) / block_columns + 1;
+    const bool direct = plan.numbers.is_float && plan.numbers.column_stride == 1;
+    HWY_ALIGN float low[block_columns], high[block_columns], staged[block_columns];
+    for (std::size_t i = begin; i < end; ++i) {
+      const cpu::Odometer<4> kept(plan.kept, 1, i / blocks);
+      const std::size_t first = i % blocks * block_columns, columns = std::min(block_columns, extent - first);
+      const auto start = static_cast<std::ptrdiff_t>(first);
+      std::fill_n(low, columns, 0.0f);
+      std::fill_n(high, columns, 0.0f);
+      cpu::Odometer<2> row(plan.ranged, 0, 0);
+      for (std::size_t r = 0; r < plan.ranged_count; ++r, row.advance()) {
+        const char* from = plan.numbers.at(kept.offset(1) + start * plan.numbers.column_stride + row.offset(1));
+        if (!direct) plan.numbers.load(from, plan.numbers.column_stride, columns, staged);
+        QuantizeRows<Compiled>::extend_each(direct ? reinterpret_cast<const float*>(from) : staged, columns, low, high);
+      }
+      for (std::size_t column = 0; column < columns; ++column) {
+        const std::ptrdiff_t n = start + static_cast<std::ptrdiff_t>(column);
+        found_parameters<Q>(plan, low[column], high[column], kept.offset(2) + n * plan.kept.stride[2][last], kept.offset(3) + n * plan.kept.stride[3][last]);
+      }
+    }
+  }
+};
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
+
+// ---- cotenant/cpu/quantized_matmul-inl.hpp ----
+// Products of quantised operands on one CPU target: exact integer sums, or weights that are dequantised as panels are packed.
+#if defined(COTENANT_CPU_QUANTIZED_MATMUL_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_QUANTIZED_MATMUL_INL_HPP
+#undef COTENANT_CPU_QUANTIZED_MATMUL_INL_HPP
+#else
+#define COTENANT_CPU_QUANTIZED_MATMUL_INL_HPP
+#endif
+
+#include <hwy/cache_control.h>
+#include <hwy/highway.h>
+
+// ---- cotenant/cpu/quantized_panel-inl.hpp ----
+// Panels of quantised weights for the blocked product: packed one by one, as floats or as bytes of another sign.
+#if defined(COTENANT_CPU_QUANTIZED_PANEL_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_QUANTIZED_PANEL_INL_HPP
+#undef COTENANT_CPU_QUANTIZED_PANEL_INL_HPP
+#else
+#define COTENANT_CPU_QUANTIZED_PANEL_INL_HPP
+#endif
+
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
+template <std::int64_t Compiled> struct QuantizedPanels {
+  // The right operand of a product of matrices.
+  template <class Arguments> static cpu::QuantizedWeights weights(const Arguments& a) {
+    cpu::QuantizedWeights w;
+    w.values = a.b.view.data();
+    w.depth_stride = a.b.view.stride(0);
+    w.column_stride = a.b.view.stride(1);
+    w.pairs_along_depth = a.pairs_along_k;
+    w.scale = a.b_scale.view.data();
+    w.scale_block_stride = a.b_scale.view.stride(0);
+    w.scale_column_stride = a.b_scale.view.stride(1);
+    if (a.b_zero_point.block != nullptr) {
+      w.zero = a.b_zero_point.view.data();
+      w.zero_block_stride = a.b_zero_point.view.stride(0);
+      w.zero_column_stride = a.b_zero_point.view.stride(1);
+    }
+    const std::size_t blocks = a.b_scale.shape()[0], depth = a.a.shape()[1];
+    w.block_size = blocks == 0 ? 1 : std::max<std::size_t>(1, depth / blocks);
+    return w;
+  }
+
+  // Gemm::block for weights that are dequantised panel by panel.
+  template <class B> static void dequantized_block(const cpu::GemmProblem& problem, std::size_t first_row, std::size_t last_row, std::size_t first_panel,
+                                                   std::size_t last_panel) {
+    by_panels<FloatLeaf>(problem, first_row, last_row, first_panel, last_panel,
+                         [&](std::size_t first_lane, std::size_t lanes, std::size_t column, std::size_t columns, float* to, std::size_t width) {
+                           const auto& w = *static_cast<const cpu::QuantizedWeights*>(problem.scaling);
+                           if (columns < width) std::fill(to, to + lanes * width, 0.0f);
+                           dequantize<B>(w, first_lane, lanes, column, columns, to, width);
+                         });
+  }
+  // The same for u8 weights, of which the integer leaf takes 128 less: as i8.
+  template <class Leaf> static void unsigned_block(const cpu::GemmProblem& problem, std::size_t first_row, std::size_t last_row, std::size_t first_panel,
+                                                   std::size_t last_panel) {
+    by_panels<Leaf>(problem, first_row, last_row, first_panel, last_panel,
+                    [&](std::size_t first_lane, std::size_t lanes, std::size_t column, std::size_t columns, float* to, std::size_t width) {
+                      const std::size_t k = first_lane * Leaf::per_lane, depth = std::min(lanes * Leaf::per_lane, problem.depth - k);
+                      LanePacking<Compiled, Leaf::per_lane>::right(
+                          problem.right.moved(static_cast<std::ptrdiff_t>(k) * problem.right.row_stride +
+                                              static_cast<std::ptrdiff_t>(column) * problem.right.column_stride),
+                          depth, columns, to, width);
+                      // Behind the last k stay zeros: the left operand's may be anything there.
+                      for (std::size_t lane = 0; lane < lanes; ++lane) {
+                        const std::size_t used = std::min<std::size_t>(Leaf::per_lane, depth - lane * Leaf::per_lane);
+                        const std::uint32_t flip = used == 4 ? 0x80808080u : 0x80808080u & ((1u << (8 * used)) - 1);
+                        flip_lane(to + lane * width, columns, flip);
+                      }
+                    });
+  }
+
+  // to[k * width + n] = (q[first + k, column + n] - zero) * scale for k < depth, n < columns.
+  template <class B> static void dequantize(const cpu::QuantizedWeights& w, std::size_t first, std::size_t depth, std::size_t column, std::size_t columns,
+      float* to,
+                                            std::size_t width) {
+    using Value = quantized_value<B>;
+    constexpr std::size_t some_columns = 64, some_depth = 64;
+    HWY_ALIGN Value buffer[some_columns + 64];
+    // Along the depth where the values lie so: a block of columns becomes rows of floats, which are transposed.
+    if (w.depth_stride == 1 && (w.pairs_along_depth || !std::is_same_v<B, i4x2>)) {
+      HWY_ALIGN float lines[some_columns * some_depth];
+      for (std::size_t k = 0; k < depth; k += some_depth) {
+        const std::size_t count = std::min(some_depth, depth - k);
+        for (std::size_t n = 0; n < columns; n += some_columns) {
+          const std::size_t lanes = std::min(some_columns, columns - n);
+          for (std::size_t i = 0; i < lanes; ++i)
+            for (std::size_t done = 0; done < count;) {
+              const std::size_t at = first + k + done, block = at / w.block_size, rest = std::min(count - done, w.block_size - at % w.block_size);
+              const Value* q = along<B>(w, at, column + n + i, rest, buffer);
+              QuantizeRows<Compiled>::dequantize(q, rest, w.scale_at(block, column + n + i), w.template zero_at<Value>(block, column + n + i),
+                  lines + i * some_depth + done);
+              done += rest;
+            }
+          Packing<Compiled>::transpose(reinterpret_cast<const char*>(lines), some_depth * sizeof(float), lanes, count, to + k * width + n, width);
+        }
+      }
+      return;
+    }
+    HWY_ALIGN float scale[some_columns], zero[some_columns];
+    for (std::size_t n = 0; n < columns; n += some_columns) {
+      const std::size_t lanes = std::min(some_columns, columns - n);
+      std::size_t held = ~std::size_t{0};
+      for (std::size_t k = 0; k < depth; ++k) {
+        const std::size_t block = (first + k) / w.block_size;
+        if (block != held)
+          for (std::size_t i = 0; i < lanes; ++i) {
+            scale[i] = w.scale_at(block, column + n + i);
+            zero[i] = w.template zero_at<Value>(block, column + n + i);
+          }
+        held = block;
+        QuantizeRows<Compiled>::dequantize_each(across<B>(w, first + k, column + n, lanes, buffer), lanes, scale, zero, to + k * width + n);
+      }
+    }
+  }
+
+ private:
+  // pack(first lane, lanes, first column, columns, to, width) fills a panel's block of k.
+  template <class Leaf, class Pack> static void by_panels(const cpu::GemmProblem& problem, std::size_t first_row, std::size_t last_row, std::size_t first_panel,
+                                                          std::size_t last_panel, const Pack& pack) {
+    struct Moved {
+      const cpu::GemmProblem* problem;
+      std::size_t column;
+    };
+    const std::size_t lanes = hn::Lanes(FloatTag{});
+    const cpu::Panels panels(problem.columns, lanes);
+    const cpu::DepthBlocks blocks(problem.depth, Leaf::per_lane);
+    float* const panel_memory = cpu::scratch(cpu::ScratchUse::packed_right, std::max<std::size_t>(blocks.lanes, 1) * tile_vectors * lanes);
+    for (std::size_t panel = first_panel; panel < last_panel; ++panel) {
+      const std::size_t column = panels.first_column(panel), width = panels.vectors(panel) * lanes, columns = std::min(width, problem.columns - column);
+      for (std::size_t block = 0; block < blocks.count; ++block)
+        pack(blocks.first(block), blocks.size(block), column, columns, panel_memory + blocks.first(block) * width, width);
+      const Moved moved{&problem, column};
+      cpu::GemmProblem one = problem;
+      one.columns = columns;
+      one.packed_right = panel_memory;
+      if (one.direct != nullptr) one.direct += column;
+      one.context = &moved;
+      one.finish = [](const void* context, std::size_t batch, const float* sums, std::ptrdiff_t stride, std::size_t row, std::size_t n, std::size_t rows,
+          std::size_t some) {
+        const Moved& to = *static_cast<const Moved*>(context);
+        to.problem->finish(to.problem->context, batch, sums, stride, row, to.column + n, rows, some);
+      };
+      Gemm<Compiled, Leaf>::block(one, first_row, last_row, 0, 1);
+    }
+  }
+  static void flip_lane(float* lane, std::size_t columns, std::uint32_t flip) {
+    const FloatTag d;
+    const hn::RebindToUnsigned<FloatTag> bits;
+    std::size_t n = 0;
+    for (; n + hn::Lanes(d) <= columns; n += hn::Lanes(d)) hn::StoreU(hn::BitCast(d, hn::Xor(hn::BitCast(bits, hn::LoadU(d, lane + n)), hn::Set(bits,
+        flip))), d, lane + n);
+    for (; n < columns; ++n) {
+      std::uint32_t value;
+      std::memcpy(&value, lane + n, sizeof value);
+      value ^= flip;
+      std::memcpy(lane + n, &value, sizeof value);
+    }
+  }
+
+  static std::int8_t value_of_pair(const cpu::QuantizedWeights& w, std::size_t k, std::size_t n) {
+    const bool along = w.pairs_along_depth;
+    const i4x2 pair = static_cast<const i4x2*>(w.values)[static_cast<std::ptrdiff_t>(along ? k / 2 : k) * w.depth_stride +
+                                                         static_cast<std::ptrdiff_t>(along ? n : n / 2) * w.column_stride];
+    return static_cast<std::int8_t>((along ? k : n) % 2 == 0 ? pair.low() : pair.high());
+  }
+  // `count` values of one column from `k` on; at most 64.
+  template <class B> static const quantized_value<B>* along(const cpu::QuantizedWeights& w, std::size_t k, std::size_t n, std::size_t count,
+      quantized_value<B>* buffer) {
+    if constexpr (!std::is_same_v<B, i4x2>)
+      return static_cast<const B*>(w.values) + static_cast<std::ptrdiff_t>(k) + static_cast<std::ptrdiff_t>(n) * w.column_stride;
+    else {
+      // An odd beginning belongs to a pair.
+      const auto* pairs = static_cast<const i4x2*>(w.values) + static_cast<std::ptrdiff_t>(k / 2) + static_cast<std::ptrdiff_t>(n) * w.column_stride;
+      QuantizeRows<Compiled>::unpack_pairs(pairs, (count + k % 2 + 1) / 2, buffer);
+      return buffer + k % 2;
+    }
+  }
+  // `count` values of one row from column `n` on; at most 64.
+  template <class B> static const quantized_value<B>* across(const cpu::QuantizedWeights& w, std::size_t k, std::size_t n, std::size_t count,
+      quantized_value<B>* buffer) {
+    if constexpr (std::is_same_v<B, i4x2>) {
+      if (!w.pairs_along_depth && w.column_stride == 1) {
+        const auto* pairs = static_cast<const i4x2*>(w.values) + static_cast<std::ptrdiff_t>(n / 2) + static_cast<std::ptrdiff_t>(k) * w.depth_stride;
+        QuantizeRows<Compiled>::unpack_pairs(pairs, (count + n % 2 + 1) / 2, buffer);
+        return buffer + n % 2;
+      }
+      for (std::size_t i = 0; i < count; ++i) buffer[i] = value_of_pair(w, k, n + i);
+      return buffer;
+    } else {
+      const B* row = static_cast<const B*>(w.values) + static_cast<std::ptrdiff_t>(k) * w.depth_stride + static_cast<std::ptrdiff_t>(n) * w.column_stride;
+      if (w.column_stride == 1) return row;
+      for (std::size_t i = 0; i < count; ++i) buffer[i] = row[static_cast<std::ptrdiff_t>(i) * w.column_stride];
+      return buffer;
+    }
+  }
+};
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
+
+// ---- cotenant/cpu/quantized_skinny-inl.hpp ----
+// One to four rows of floats times quantised weights: the weights are read once, where they lie, and never written as floats.
+#if defined(COTENANT_CPU_QUANTIZED_SKINNY_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_QUANTIZED_SKINNY_INL_HPP
+#undef COTENANT_CPU_QUANTIZED_SKINNY_INL_HPP
+#else
+#define COTENANT_CPU_QUANTIZED_SKINNY_INL_HPP
+#endif
+
+#include <hwy/cache_control.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
+template <std::size_t> struct SumsOfWeights { using type = FloatVector; };
+
+// Both halves of as many bytes as there are lanes, as floats.
+HWY_INLINE void load_pairs(FloatTag d, const std::uint8_t* from, FloatVector& low, FloatVector& high) {
+  const hn::Rebind<std::uint8_t, FloatTag> bytes;
+  const hn::RebindToSigned<FloatTag> integer;
+  const auto bits = hn::PromoteTo(integer, hn::LoadU(bytes, from));
+#if COTENANT_X86_DOT
+  // A vector of 16 floats is the table of all values of 4 bits.
+  HWY_ALIGN static constexpr float values[16] = {0, 1, 2, 3, 4, 5, 6, 7, -8, -7, -6, -5, -4, -3, -2, -1};
+  const auto table = hn::Load(d, values);
+  low = lookup_lanes(table, bits);
+  high = lookup_lanes(table, hn::ShiftRight<4>(bits));
+#else
+  low = hn::ConvertTo(d, hn::ShiftRight<28>(hn::ShiftLeft<28>(bits)));
+  high = hn::ConvertTo(d, hn::ShiftRight<28>(hn::ShiftLeft<24>(bits)));
+#endif
+}
+
+// sum + a * low + b * high, the addend times a block's scale where there are blocks.
+template <bool Blocked> HWY_INLINE FloatVector add_pairs(FloatTag d, FloatVector sum, FloatVector a, FloatVector low, FloatVector b, FloatVector high,
+                                                           const float* scale) {
+  if constexpr (Blocked) return hn::MulAdd(hn::MulAdd(a, low, hn::Mul(b, high)), hn::Set(d, *scale), sum);
+  static_cast<void>(d);
+  static_cast<void>(scale);
+  return hn::MulAdd(a, low, hn::MulAdd(b, high, sum));
+}
+
+// A few columns C of weights that lie along k, and two rows of the left operand (or one, where both are the same): see
+// SkinnyProduct for why the sums are parameters. A row of the left operand is `depth` floats; for pairs those with even k, and
+// `odd` floats later those with odd k.
+template <class B, bool Blocked, std::size_t... C> struct QuantizedSkinnyProduct {
+  struct Step {
+    const float *one, *two;
+    std::size_t odd, steps, per_block;  // steps: whole vectors of elements; per_block: of each scale
+    const cpu::QuantizedWeights& weights;
+    std::size_t column;
+    std::ptrdiff_t ahead;  // columns to those that come next, 0 where none do
+    float *sums, *more;
+  };
+  static HWY_INLINE void run(const Step& step, typename SumsOfWeights<C>::type... first, typename SumsOfWeights<C>::type... second) {
+    constexpr bool packed = std::is_same_v<B, i4x2>;
+    using Byte = std::conditional_t<packed, std::uint8_t, B>;
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    const auto& w = step.weights;
+    const Byte* const columns[] = {static_cast<const Byte*>(w.values) + static_cast<std::ptrdiff_t>(step.column + C) * w.column_stride...};
+    const float* scales[] = {w.scale + static_cast<std::ptrdiff_t>(step.column + C) * w.scale_column_stride...};
+    FloatVector x, low, high;
+    for (std::size_t s = 0; s < step.steps;) {
+      for (const std::size_t end = Blocked ? s + step.per_block : step.steps; s < end; ++s) {
+        const std::size_t i = s * lanes;
+        // The next columns' bytes, a cache line for each 64 bytes of these; their scales, four bytes for 16 or more.
+        if (i % 64 == 0) (hwy::Prefetch(columns[C] + step.ahead * w.column_stride + static_cast<std::ptrdiff_t>(i)), ...);
+        if (Blocked && i % 256 == 0) (hwy::Prefetch(scales[C] + step.ahead * w.scale_column_stride), ...);
+        const auto a = hn::LoadU(d, step.one + i);
+        if constexpr (packed) {
+          const auto b = hn::LoadU(d, step.one + step.odd + i);
+          if (step.one == step.two) {
+            ((load_pairs(d, columns[C] + i, low, high), first = add_pairs<Blocked>(d, first, a, low, b, high, scales[C])), ...);
+          } else {
+            const auto e = hn::LoadU(d, step.two + i), f = hn::LoadU(d, step.two + step.odd + i);
+            ((load_pairs(d, columns[C] + i, low, high), first = add_pairs<Blocked>(d, first, a, low, b, high, scales[C]),
+              second = add_pairs<Blocked>(d, second, e, low, f, high, scales[C])),
+             ...);
+          }
+        } else if (step.one == step.two) {
+          ((x = load_vector(d, columns[C] + i), first = hn::MulAdd(a, Blocked ? hn::Mul(x, hn::Set(d, *scales[C])) : x, first)), ...);
+        } else {
+          const auto e = hn::LoadU(d, step.two + i);
+          ((x = load_vector(d, columns[C] + i), x = Blocked ? hn::Mul(x, hn::Set(d, *scales[C])) : x, first = hn::MulAdd(a, x, first),
+            second = hn::MulAdd(e, x, second)),
+           ...);
+        }
+      }
+      if constexpr (Blocked) ((scales[C] += w.scale_block_stride), ...);
+    }
+    ((step.sums[C] = hn::GetLane(hn::SumOfLanes(d, first))), ...);
+    if (step.one != step.two) ((step.more[C] = hn::GetLane(hn::SumOfLanes(d, second))), ...);
+  }
+};
+
+template <std::int64_t Compiled> struct QuantizedSkinny {
+  static constexpr std::size_t most_rows = 4;
+
+  // Whether block() takes this problem: weights along k, each scale for whole vectors or for all of k.
+  template <class B> static bool takes(const cpu::GemmProblem& problem, const cpu::QuantizedWeights& w) {
+    constexpr bool packed = std::is_same_v<B, i4x2>;
+    const std::size_t step = hn::Lanes(FloatTag{}) * (packed ? 2 : 1);
+    return problem.rows <= most_rows && problem.rows != 0 && problem.depth != 0 && w.depth_stride == 1 && (w.pairs_along_depth || !packed) &&
+           (w.block_size == problem.depth || w.block_size % step == 0);
+  }
+
+  template <class B> static void block(const cpu::GemmProblem& problem, std::size_t first_column, std::size_t last_column) {
+    const auto& w = *static_cast<const cpu::QuantizedWeights*>(problem.scaling);
+    if (w.block_size == problem.depth) columns_of<B, false>(problem, w, first_column, last_column);
+    else columns_of<B, true>(problem, w, first_column, last_column);
+  }
+
+ private:
+  template <class B, bool Blocked> static void columns_of(const cpu::GemmProblem& problem, const cpu::QuantizedWeights& w, std::size_t first_column,
+      std::size_t last_column) {
+    constexpr std::size_t per_byte = std::is_same_v<B, i4x2> ? 2 : 1;
+    const std::size_t columns = last_column - first_column, depth = problem.depth, rows = problem.rows, lanes = hn::Lanes(FloatTag{});
+    const std::size_t blocks = depth / w.block_size, padded = columns + lanes;
+    // Rows of floats; behind them their sums over each block, which zero points multiply.
+    const std::size_t row_floats = depth + blocks;
+    float* const left = cpu::scratch(cpu::ScratchUse::packed_left, rows * row_floats + depth);
+    for (std::size_t row = 0; row < rows; ++row) {
+      float *const to = left + row * row_floats, *const plain = per_byte == 2 ? left + rows * row_floats : to;
+      problem.left.load(problem.left.at(static_cast<std::ptrdiff_t>(row) * problem.left.row_stride), problem.left.column_stride, depth, plain);
+      if (w.zero != nullptr)
+        for (std::size_t block = 0; block < blocks; ++block) {
+          double sum = 0;
+          for (std::size_t k = block * w.block_size; k < (block + 1) * w.block_size; ++k) sum += static_cast<double>(plain[k]);
+          to[depth + block] = static_cast<float>(sum);
+        }
+      if (per_byte == 2)
+        for (std::size_t i = 0; i < depth / 2; ++i) {
+          to[i] = plain[2 * i];
+          to[depth / 2 + i] = plain[2 * i + 1];
+        }
+    }
+    float* const sums = problem.direct != nullptr ? problem.direct + first_column : cpu::scratch(cpu::ScratchUse::accumulators, rows * padded);
+    const std::ptrdiff_t sums_step = problem.direct != nullptr ? problem.direct_stride : static_cast<std::ptrdiff_t>(padded);
+    const std::size_t steps = depth / per_byte / lanes;
+    const auto zero = hn::Zero(FloatTag{});
+    for (std::size_t n = 0; n < columns; n += n + 4 <= columns ? 4 : 1) {
+      const std::size_t some = n + 4 <= columns ? 4 : 1;
+      const std::ptrdiff_t ahead = n + 2 * some <= columns ? static_cast<std::ptrdiff_t>(some) : 0;
+      // All rows while the weights of these columns are in the L1 cache.
+      for (std::size_t row = 0; row < rows; row += 2) {
+        const float* const one = left + row * row_floats;
+        const float* const two = row + 1 < rows ? one + row_floats : one;
+        float* const to = sums + static_cast<std::ptrdiff_t>(row) * sums_step + static_cast<std::ptrdiff_t>(n);
+        float* const more = two == one ? to : to + sums_step;
+        if (some == 4) {
+          using Product = QuantizedSkinnyProduct<B, Blocked, 0, 1, 2, 3>;
+          Product::run({one, two, depth / 2, steps, w.block_size / per_byte / lanes, w, first_column + n, ahead, to, more}, zero, zero, zero, zero,
+                       zero, zero, zero, zero);
+        } else {
+          using Product = QuantizedSkinnyProduct<B, Blocked, 0>;
+          Product::run({one, two, depth / 2, steps, w.block_size / per_byte / lanes, w, first_column + n, ahead, to, more}, zero, zero);
+        }
+        for (std::size_t i = 0; i < some; ++i) {
+          to[i] = finished<B, Blocked>(w, first_column + n + i, one, depth, steps * lanes, to[i]);
+          if (two != one) more[i] = finished<B, Blocked>(w, first_column + n + i, two, depth, steps * lanes, more[i]);
+        }
+      }
+    }
+    if (problem.direct != nullptr) return;
+    for (std::size_t column = 0; column < columns; column += cpu::staged_columns)
+      problem.finish(problem.context, problem.batch, sums + column, sums_step, 0, first_column + column, rows, std::min(cpu::staged_columns, columns - column));
+  }
+  // The elements behind the last whole vector, the scale where there is one, and the zero points.
+  template <class B, bool Blocked>
+  static HWY_INLINE float finished(const cpu::QuantizedWeights& w, std::size_t column, const float* x, std::size_t depth, std::size_t done, float sum) {
+    const auto* values = static_cast<const B*>(w.values) + static_cast<std::ptrdiff_t>(column) * w.column_stride;
+    if constexpr (!Blocked) {
+      if constexpr (std::is_same_v<B, i4x2>) {
+        for (std::size_t i = done; i < depth / 2; ++i)
+          sum += x[i] * static_cast<float>(values[i].low()) + x[depth / 2 + i] * static_cast<float>(values[i].high());
+      } else {
+        for (std::size_t i = done; i < depth; ++i) sum += x[i] * static_cast<float>(values[i]);
+      }
+      if (w.zero != nullptr) sum -= x[depth] * w.template zero_at<quantized_value<B>>(0, column);
+      return sum * w.scale_at(0, column);
+    }
+    if (w.zero != nullptr)
+      for (std::size_t block = 0; block < depth / w.block_size; ++block)
+        sum -= x[depth + block] * w.template zero_at<quantized_value<B>>(block, column) * w.scale_at(block, column);
+    return sum;
+  }
+};
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
+template <std::int64_t Compiled> struct QuantizedMatmuls {
+  template <class A, class B, class Out, class E, class... Extra>
+  static void quantized_matmul(const QuantizedMatmulArguments<A, B, Out, E, Extra...>& a) {
+    const Shape& shape = a.out.shape();
+    const std::size_t rank = shape.rank();
+    if (element_count(shape) == 0) return;
+    // One product for each batch entry: entries that follow each other as rows do are taken as rows already, by the caller.
+    Shape batch = shape.part(0, rank - 2);
+    const std::size_t batches = element_count(batch);
+    for (std::size_t entry = 0; entry < batches; ++entry) {
+      const auto matrix = [&]<class T>(const Operand<T>& operand) {
+        if (operand.block == nullptr) return operand;
+        Layout layout = operand.view.layout();
+        std::size_t rest = entry;
+        for (std::size_t axis = rank - 2; axis-- > 0; rest /= batch[axis])
+          layout.offset += static_cast<std::ptrdiff_t>(rest % batch[axis]) * layout.strides[axis];
+        return operand.with({layout.shape.part(rank - 2, rank), layout.strides.part(rank - 2, rank), layout.offset});
+      };
+      std::apply(
+          [&](const auto&... extra) {
+            const QuantizedMatmulArguments<A, B, Out, E, Extra...> one{matrix(a.a), matrix(a.b), matrix(a.a_scale), matrix(a.b_scale), matrix(a.a_zero_point),
+                                                                       matrix(a.b_zero_point), a.epilogue, {matrix(extra)...}, matrix(a.out), a.pairs_along_k};
+            if constexpr (FloatElement<A>) weight_only(one, std::index_sequence_for<Extra...>{});
+            else integers(one, std::index_sequence_for<Extra...>{});
+          },
+          a.extra);
+    }
+  }
+
+ private:
+  using Product = Matmuls<Compiled>;
+
+  // How exact sums of u8 · i8 become numbers. Of signed values on the left and unsigned ones on the right 128 is added or
+  // taken away, and so it is of their zero points; then
+  //   sum of (a - za) (b - zb) = sum of a b - za[m] * (sum of b)[n] - zb[n] * ((sum of a)[m] - depth * za[m]).
+  struct Scaling {
+    const float *row_scale, *column_scale;                       // those of columns with room for whole vectors
+    const std::int32_t *row_zero, *row_sums;                     // row_sums: less depth * row_zero
+    const std::int32_t *column_zero, *column_sums;
+  };
+  // Which zero points there are decides the loop.
+  template <bool RowZero, bool ColumnZero>
+  static HWY_INLINE void scale_row(const Scaling& s, const float* sums, float* to, std::size_t row, std::size_t column, std::size_t columns) {
+    const FloatTag d;
+    const hn::RebindToSigned<FloatTag> integer;
+    const std::size_t lanes = hn::Lanes(d);
+    const auto zero = hn::Set(integer, s.row_zero[row]), row_sum = hn::Set(integer, ColumnZero ? s.row_sums[row] : 0);
+    const auto factor = hn::Set(d, s.row_scale[row]);
+    const auto value = [&](std::size_t n) {
+      auto sum = hn::BitCast(integer, hn::LoadU(d, sums + n));
+      if constexpr (RowZero) sum = hn::Sub(sum, hn::Mul(zero, hn::LoadU(integer, s.column_sums + column + n)));
+      if constexpr (ColumnZero) sum = hn::Sub(sum, hn::Mul(hn::LoadU(integer, s.column_zero + column + n), row_sum));
+      return hn::Mul(hn::Mul(hn::ConvertTo(d, sum), hn::LoadU(d, s.column_scale + column + n)), factor);
+    };
+    std::size_t n = 0;
+    for (; n + lanes <= columns; n += lanes) hn::StoreU(value(n), d, to + n);
+    if (n == columns) return;
+    // The sums have room for whole vectors, the output has not.
+    HWY_ALIGN float rest[HWY_MAX_BYTES / sizeof(float)];
+    hn::Store(value(n), d, rest);
+    std::copy_n(rest, columns - n, to + n);
+  }
+  // As GemmProblem::scale.
+  template <bool RowZero, bool ColumnZero>
+  static void scale(const void* scaling, float* sums, std::ptrdiff_t stride, std::size_t row, std::size_t column, std::size_t rows, std::size_t columns) {
+    for (std::size_t r = 0; r < rows; ++r) {
+      float* const line = sums + static_cast<std::ptrdiff_t>(r) * stride;
+      scale_row<RowZero, ColumnZero>(*static_cast<const Scaling*>(scaling), line, line, row + r, column, columns);
+    }
+  }
+  // A cpu::FinishTile for rows of floats that nothing else is done to: scaled on the way to their place.
+  template <class Plan, bool RowZero, bool ColumnZero>
+  static void scale_to_output(const void* context, std::size_t, const float* sums, std::ptrdiff_t stride, std::size_t row, std::size_t column, std::size_t rows,
+                              std::size_t columns) {
+    const Plan& plan = *static_cast<const Plan*>(context);
+    for (std::size_t r = 0; r < rows; ++r) {
+      float* const to = reinterpret_cast<float*>(plan.out.at(static_cast<std::ptrdiff_t>(row + r) * plan.out.row_stride + static_cast<std::ptrdiff_t>(column)));
+      // Where L2 does not hold the output, the next tile's place is asked for now: stores that wait for it hold up the next product.
+      if (plan.gemm.rows * plan.gemm.columns > (std::size_t{1} << 18) && row + rows + r < plan.gemm.rows)
+        for (std::size_t n = 0; n < columns; n += hn::Lanes(FloatTag{})) hwy::Prefetch(to + static_cast<std::ptrdiff_t>(rows) * plan.out.row_stride + n);
+      scale_row<RowZero, ColumnZero>(*static_cast<const Scaling*>(plan.gemm.scaling), sums + static_cast<std::ptrdiff_t>(r) * stride, to, row + r, column,
+          columns);
+    }
+  }
+  template <bool RowZero, bool ColumnZero, class Plan> static void set_scaling(Plan& plan, const Scaling& scaling) {
+    plan.gemm.scaling = &scaling;
+    if (plan.is_direct) plan.gemm.finish = &scale_to_output<Plan, RowZero, ColumnZero>;
+    else plan.gemm.scale = &scale<RowZero, ColumnZero>;
+    plan.is_direct = false;
+  }
+
+  template <class A, class B, class Out, class E, class... Extra, std::size_t... I>
+  static void integers(const QuantizedMatmulArguments<A, B, Out, E, Extra...>& a, std::index_sequence<I...> extras) {
+    constexpr std::int32_t left_shift = std::is_signed_v<A> ? 128 : 0, right_shift = std::is_signed_v<B> ? 0 : -128;
+    const std::size_t rows = a.out.shape()[0], columns = a.out.shape()[1], depth = a.a.shape()[1];
+    const std::size_t padded = columns + hn::Lanes(FloatTag{});
+    const bool has_row_zero = left_shift != 0 || a.a_zero_point.block != nullptr, has_column_zero = right_shift != 0 || a.b_zero_point.block != nullptr;
+    // Until the product is done: six arrays.
+    float* const memory = cpu::scratch(cpu::ScratchUse::shared_rows, 3 * rows + 3 * padded);
+    float *row_scale = memory, *column_scale = memory + 3 * rows;
+    auto* const row_zero = reinterpret_cast<std::int32_t*>(memory + rows);
+    auto* const row_sums = row_zero + rows;
+    auto* const column_zero = reinterpret_cast<std::int32_t*>(column_scale + padded);
+    auto* const column_sums = column_zero + padded;
+    for (std::size_t m = 0; m < rows; ++m) {
+      const auto at = static_cast<std::ptrdiff_t>(m);
+      row_scale[m] = a.a_scale.view.data()[at * a.a_scale.view.stride(0)];
+      row_zero[m] = left_shift + (a.a_zero_point.block == nullptr ? 0 : a.a_zero_point.view.data()[at * a.a_zero_point.view.stride(0)]);
+    }
+    for (std::size_t n = 0; n < columns; ++n) {
+      const auto at = static_cast<std::ptrdiff_t>(n);
+      column_scale[n] = a.b_scale.view.data()[at * a.b_scale.view.stride(1)];
+      if (has_column_zero) column_zero[n] = right_shift + (a.b_zero_point.block == nullptr ? 0
+          : a.b_zero_point.view.data()[at * a.b_zero_point.view.stride(1)]);
+    }
+    for (float* array : {column_scale, column_scale + padded, column_scale + 2 * padded}) std::fill(array + columns, array + padded, 0.0f);
+    if (has_column_zero) {
+      cpu::sum_lines(a.a.view.data(), rows, a.a.view.stride(0), depth, a.a.view.stride(1), left_shift, row_sums);
+      for (std::size_t m = 0; m < rows; ++m) row_sums[m] -= static_cast<std::int32_t>(depth) * row_zero[m];
+    }
+    const Scaling scaling{row_scale, column_scale, row_zero, row_sums, column_zero, column_sums};
+
+    const MatmulArguments<A, B, Out, E, Extra...> arguments{a.a, a.b, a.epilogue, a.extra, a.out};
+    Product::matmul(arguments, extras, [&](auto& plan, const Block* block, std::shared_ptr<const cpu::PackedRight>& packed) {
+      if (has_row_zero) cpu::column_sums(a.b, block, right_shift, column_sums);
+      if (has_column_zero) has_row_zero ? set_scaling<true, true>(plan, scaling) : set_scaling<false, true>(plan, scaling);
+      else has_row_zero ? set_scaling<true, false>(plan, scaling) : set_scaling<false, false>(plan, scaling);
+      plan.gemm.left_flip = left_shift != 0 ? 0x80 : 0;
+      const auto use = [&]<class Leaf>(Leaf) {
+        plan.per_lane = Leaf::per_lane;
+        plan.block = right_shift == 0 ? &Gemm<Compiled, Leaf>::block : &QuantizedPanels<Compiled>::template unsigned_block<Leaf>;
+        if (right_shift == 0) packed = Gemm<Compiled, Leaf>::packed(plan.gemm, block);
+      };
+#if COTENANT_X86_DOT
+      if (Dots<Compiled>::has_u8_i8()) return use(IntegerLeaf<true>{});
+#endif
+      use(IntegerLeaf<false>{});
+    });
+  }
+
+  template <class A, class B, class Out, class E, class... Extra, std::size_t... I>
+  static void weight_only(const QuantizedMatmulArguments<A, B, Out, E, Extra...>& a, std::index_sequence<I...> extras) {
+    const cpu::QuantizedWeights weights = QuantizedPanels<Compiled>::weights(a);
+    // The product only asks for the strides of the right operand; 4-bit pairs have none that it could use.
+    using Byte = std::conditional_t<std::is_same_v<B, i4x2>, std::uint8_t, B>;
+    const Operand<const Byte> bytes{View<const Byte>::unchecked(reinterpret_cast<const Byte*>(a.b.view.data()), a.b.view.layout()), a.b.block};
+    const MatmulArguments<A, Byte, Out, E, Extra...> arguments{a.a, bytes, a.epilogue, a.extra, a.out};
+    Product::matmul(arguments, extras, [&](auto& plan, const Block*, std::shared_ptr<const cpu::PackedRight>&) {
+      plan.gemm.scaling = &weights;
+      plan.block = &QuantizedPanels<Compiled>::template dequantized_block<B>;
+      if (QuantizedSkinny<Compiled>::template takes<B>(plan.gemm, weights)) plan.gemm.few_rows = &QuantizedSkinny<Compiled>::template block<B>;
+    });
   }
 };
 
@@ -8108,6 +17529,8 @@ struct ReducePlan {
   cpu::Iteration<1> reduced;  // in over the reduced axes, its last axis the row
   std::size_t reduced_count = 0;
   float divisor = 1;
+  double* parts = nullptr;    // of long rows, `chunks` for each result
+  std::size_t chunks = 1;
 };
 
 template <std::int64_t Compiled> struct Reductions {
@@ -8135,6 +17558,8 @@ template <std::int64_t Compiled> struct Reductions {
       const std::size_t blocks = (plan.kept.extent[kept_last] - 1) / block_columns + 1;
       cpu::parallel_for(plan.kept.outer_count(1) * blocks, nanoseconds * static_cast<double>(std::min(block_columns, plan.kept.extent[kept_last])),
                         &down_columns<Step>, &plan);
+    } else if (plan.reduced.rank == 1 && plan.reduced_count > chunk_length) {
+      reduce_chunks<Step>(plan);
     } else {
       cpu::parallel_for(plan.kept.outer_count(0), nanoseconds, &along_rows<Step>, &plan);
     }
@@ -8146,30 +17571,61 @@ template <std::int64_t Compiled> struct Reductions {
   // Sums of more terms than this are gathered in double: rounding then stays that of a short sum.
   static constexpr std::size_t most_terms = 64;
 
+  // Longer rows are cut into parts of this many elements, whatever the number of threads: the result is always the same.
+  static constexpr std::size_t chunk_length = std::size_t{1} << 16;
+
   // Sums are joined in double; extrema are exact anyway.
-  template <class Step> static double join(double total, float part) {
-    if constexpr (std::is_same_v<Step, SumStep>) return total + static_cast<double>(part);
-    else if constexpr (std::is_same_v<Step, MinimumStep>) return total != total || total <= static_cast<double>(part) ? total : static_cast<double>(part);
-    else return total != total || total >= static_cast<double>(part) ? total : static_cast<double>(part);
+  template <class Step> static double join(double total, double part) {
+    if constexpr (std::is_same_v<Step, SumStep>) return total + part;
+    else if constexpr (std::is_same_v<Step, MinimumStep>) return total != total || total <= part ? total : part;
+    else return total != total || total >= part ? total : part;
+  }
+
+  // total, joined with the elements [first, last) of the row at an offset.
+  template <class Step> static double reduce_part(const ReducePlan& plan, std::ptrdiff_t offset, std::size_t first, std::size_t last, double total) {
+    const bool direct = plan.in.is_float && plan.in.column_stride == 1;
+    const std::size_t most = direct ? 8 * cpu::staged_columns : cpu::staged_columns;
+    HWY_ALIGN float buffer[cpu::staged_columns];
+    for (std::size_t column = first; column < last; column += most) {
+      const std::size_t columns = std::min(most, last - column);
+      const char* from = plan.in.at(offset + static_cast<std::ptrdiff_t>(column) * plan.in.column_stride);
+      if (!direct) plan.in.load(from, plan.in.column_stride, columns, buffer);
+      total = join<Step>(total, static_cast<double>(reduce_row<Step>(direct ? reinterpret_cast<const float*>(from) : buffer, columns)));
+    }
+    return total;
+  }
+
+  template <class Step> static void reduce_chunks(ReducePlan& plan) {
+    const std::size_t results = plan.kept.outer_count(0);
+    plan.chunks = (plan.reduced_count - 1) / chunk_length + 1;
+    std::vector<double> parts(results * plan.chunks);
+    plan.parts = parts.data();
+    cpu::parallel_for(parts.size(), 0.1 * static_cast<double>(chunk_length), &some_chunks<Step>, &plan);
+    cpu::Odometer<2> kept(plan.kept, 0, 0);
+    for (std::size_t i = 0; i < results; ++i, kept.advance()) {
+      double total = static_cast<double>(Step::neutral);
+      for (std::size_t chunk = 0; chunk < plan.chunks; ++chunk) total = join<Step>(total, parts[i * plan.chunks + chunk]);
+      const float result = static_cast<float>(total / static_cast<double>(plan.divisor));
+      plan.out.store(&result, plan.out.at(kept.offset(0)), 1, 1);
+    }
+  }
+  template <class Step> static void some_chunks(const void* context, std::size_t begin, std::size_t end) {
+    const ReducePlan& plan = *static_cast<const ReducePlan*>(context);
+    for (std::size_t i = begin; i < end; ++i) {
+      const cpu::Odometer<2> kept(plan.kept, 0, i / plan.chunks);
+      const std::size_t first = i % plan.chunks * chunk_length;
+      plan.parts[i] = reduce_part<Step>(plan, kept.offset(1), first, std::min(first + chunk_length, plan.reduced_count), static_cast<double>(Step::neutral));
+    }
   }
 
   template <class Step> static void along_rows(const void* context, std::size_t begin, std::size_t end) {
     const ReducePlan& plan = *static_cast<const ReducePlan*>(context);
-    const bool direct = plan.in.is_float && plan.in.column_stride == 1;
     const std::size_t length = plan.reduced.extent[plan.reduced.rank - 1], rows = length == 0 ? 0 : plan.reduced_count / length;
-    const std::size_t most = direct ? 8 * cpu::staged_columns : cpu::staged_columns;
-    HWY_ALIGN float buffer[cpu::staged_columns];
     cpu::Odometer<2> kept(plan.kept, 0, begin);
     for (std::size_t i = begin; i < end; ++i, kept.advance()) {
       double total = static_cast<double>(Step::neutral);
       cpu::Odometer<1> row(plan.reduced, 1, 0);
-      for (std::size_t r = 0; r < rows; ++r, row.advance())
-        for (std::size_t column = 0; column < length; column += most) {
-          const std::size_t columns = std::min(most, length - column);
-          const char* from = plan.in.at(kept.offset(1) + row.offset(0) + static_cast<std::ptrdiff_t>(column) * plan.in.column_stride);
-          if (!direct) plan.in.load(from, plan.in.column_stride, columns, buffer);
-          total = join<Step>(total, reduce_row<Step>(direct ? reinterpret_cast<const float*>(from) : buffer, columns));
-        }
+      for (std::size_t r = 0; r < rows; ++r, row.advance()) total = reduce_part<Step>(plan, kept.offset(1) + row.offset(0), 0, length, total);
       const float result = static_cast<float>(total / static_cast<double>(plan.divisor));
       plan.out.store(&result, plan.out.at(kept.offset(0)), 1, 1);
     }
@@ -8200,7 +17656,7 @@ template <std::int64_t Compiled> struct Reductions {
             store_partial(d, Step::step(d, hn::Load(d, part + column), load_partial(d, x + column, columns - column, Step::neutral)), columns - column,
                           part + column);
         }
-        for (std::size_t column = 0; column < columns; ++column) total[column] = join<Step>(total[column], part[column]);
+        for (std::size_t column = 0; column < columns; ++column) total[column] = join<Step>(total[column], static_cast<double>(part[column]));
         done += terms;
       }
       for (std::size_t column = 0; column < columns; ++column) part[column] = static_cast<float>(total[column] / static_cast<double>(plan.divisor));
@@ -8213,13 +17669,13 @@ template <std::int64_t Compiled> struct Reductions {
 HWY_AFTER_NAMESPACE();
 #endif  // per target
 
-// ---- cotenant/cpu/softmax-inl.hpp ----
-// softmax and layer_norm on one CPU target: whole rows, one after another.
-#if defined(COTENANT_CPU_SOFTMAX_INL_HPP) == defined(HWY_TARGET_TOGGLE)
-#ifdef COTENANT_CPU_SOFTMAX_INL_HPP
-#undef COTENANT_CPU_SOFTMAX_INL_HPP
+// ---- cotenant/cpu/rotary-inl.hpp ----
+// rotary on one CPU target: rows of pairs, both elements turned at once.
+#if defined(COTENANT_CPU_ROTARY_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_ROTARY_INL_HPP
+#undef COTENANT_CPU_ROTARY_INL_HPP
 #else
-#define COTENANT_CPU_SOFTMAX_INL_HPP
+#define COTENANT_CPU_ROTARY_INL_HPP
 #endif
 
 #include <hwy/highway.h>
@@ -8227,142 +17683,352 @@ HWY_AFTER_NAMESPACE();
 HWY_BEFORE_NAMESPACE();
 namespace cotenant::HWY_NAMESPACE {
 
-// Rows of an input turned into rows of an output of the same shape. As a Source and a Sink the last axis is the column.
-struct RowPlan {
-  cpu::Source in;
-  cpu::Sink out;
-  cpu::Iteration<2> outer;
+// As Sources and Sinks the last axis is the column.
+struct RotaryPlan {
+  cpu::Source in[4];  // first, second, cosine, sine
+  cpu::Sink out[2];   // first, second
+  cpu::Iteration<6> outer;  // of out, in: where the rows begin
   std::size_t length = 0;
-  // layer_norm only: `length` floats each.
-  const float* scale = nullptr;
-  const float* bias = nullptr;
-  float epsilon = 0;
 };
 
-template <std::int64_t Compiled> struct WholeRows {
-  template <class In, class Out> static void softmax(const SoftmaxArguments<In, Out>& arguments) {
-    RowPlan plan = row_plan(arguments.in.view, arguments.out.view);
-    // Two passes with an exp in one: about 0.5 ns per element.
-    if (plan.length == 0) return;
-    const double nanoseconds = 0.5 * static_cast<double>(plan.length);
-    if (is_sideways(plan))
-      cpu::parallel_for(plan.outer.outer_count(1) * groups(plan), nanoseconds * static_cast<double>(group_rows), &run_sideways<&softmax_row>, &plan);
-    else cpu::parallel_for(plan.outer.outer_count(0), nanoseconds, &run<&softmax_row>, &plan);
-  }
-
-  template <class In, class Parameter, class Out> static void layer_norm(const LayerNormArguments<In, Parameter, Out>& arguments) {
-    RowPlan plan = row_plan(arguments.in.view, arguments.out.view);
-    if (plan.length == 0) return;
-    float* const staged = cpu::scratch(cpu::ScratchUse::shared_rows, 2 * plan.length);
-    plan.scale = parameter_row(arguments.scale.view, staged);
-    plan.bias = parameter_row(arguments.bias.view, staged + plan.length);
-    plan.epsilon = arguments.epsilon;
-    cpu::parallel_for(plan.outer.outer_count(0), 0.3 * static_cast<double>(plan.length), &run<&layer_norm_row>, &plan);
+template <std::int64_t Compiled> struct Rotaries {
+  template <class In, class Table, class Out> static void rotary(const RotaryArguments<In, Table, Out>& arguments) {
+    const View<Out>& out = arguments.out_first.view;
+    if (out.size() == 0) return;
+    const std::size_t last = out.rank() - 1;
+    const auto source = [&](const auto& operand) { return Rows<Compiled>::source(operand.view.data(), 0, operand.view.stride(last)); };
+    const auto sink = [&](const auto& operand) { return Rows<Compiled>::sink(operand.view.data(), 0, operand.view.stride(last)); };
+    RotaryPlan plan{{source(arguments.first), source(arguments.second), source(arguments.cosine), source(arguments.sine)},
+                    {sink(arguments.out_first), sink(arguments.out_second)},
+                    {},
+                    out.shape(last)};
+    const auto outer = [&](const auto& operand) { return operand.view.strides().part(0, last); };
+    const Strides strides[] = {outer(arguments.out_first), outer(arguments.out_second), outer(arguments.first),
+                               outer(arguments.second),    outer(arguments.cosine),     outer(arguments.sine)};
+    plan.outer = cpu::coalesce<6>(out.shape().part(0, last), {&strides[0], &strides[1], &strides[2], &strides[3], &strides[4], &strides[5]}, 0);
+    cpu::parallel_for(plan.outer.outer_count(0), 5 + 0.5 * static_cast<double>(plan.length), &run, &plan);
   }
 
  private:
-  template <class In, class Out> static RowPlan row_plan(const View<const In>& in, const View<Out>& out) {
-    const std::size_t last = out.rank() - 1;
-    RowPlan plan{Rows<Compiled>::source(in.data(), 0, in.stride(last)),
-                 Rows<Compiled>::sink(out.data(), 0, out.stride(last)),
-                 {},
-                 out.size() == 0 ? 0 : out.shape(last)};
-    const Strides out_strides = out.strides().part(0, last), in_strides = in.strides().part(0, last);
-    plan.outer = cpu::coalesce<2>(out.shape().part(0, last), {&out_strides, &in_strides}, 0);
-    return plan;
-  }
-  template <class T> static const float* parameter_row(const View<const T>& view, float* staged) {
-    if constexpr (std::same_as<T, float>) if (view.stride(0) == 1) return view.data();
-    Rows<Compiled>::template load<T>(view.data(), view.stride(0), view.shape(0), staged);
-    return staged;
-  }
-
-  template <auto Row> static void run(const void* context, std::size_t begin, std::size_t end) {
-    const RowPlan& plan = *static_cast<const RowPlan*>(context);
-    const bool direct_in = plan.in.is_float && plan.in.column_stride == 1, direct_out = plan.out.is_float && plan.out.column_stride == 1;
-    float* const staged = direct_in && direct_out ? nullptr : cpu::scratch(cpu::ScratchUse::row, plan.length);
-    cpu::Odometer<2> at(plan.outer, 0, begin);
+  static void run(const void* context, std::size_t begin, std::size_t end) {
+    const RotaryPlan& plan = *static_cast<const RotaryPlan*>(context);
+    const std::size_t length = plan.length;
+    float* const staged = cpu::scratch(cpu::ScratchUse::row, 4 * length);
+    cpu::Odometer<6> at(plan.outer, 0, begin);
     for (std::size_t i = begin; i < end; ++i, at.advance()) {
-      const char* in = plan.in.at(at.offset(1));
-      char* out = plan.out.at(at.offset(0));
-      if (!direct_in) plan.in.load(in, plan.in.column_stride, plan.length, staged);
-      Row(plan, direct_in ? reinterpret_cast<const float*>(in) : staged, direct_out ? reinterpret_cast<float*>(out) : staged);
-      if (!direct_out) plan.out.store(staged, out, plan.out.column_stride, plan.length);
-    }
-  }
-
-  // Softmax over an axis that is not the contiguous one: neighbouring rows are transposed into scratch memory and back,
-  // a group at a time, so that whole cache lines are read and written.
-  static constexpr std::size_t group_rows = 16;
-  static bool is_sideways(const RowPlan& plan) {
-    // Longer rows would leave the L2 cache: 16 * 8192 * 4 = 512 KiB.
-    if (plan.outer.rank == 0 || plan.length > 8192) return false;
-    const std::size_t last = plan.outer.rank - 1;
-    return plan.outer.stride[0][last] == 1 && plan.outer.stride[1][last] == 1 && plan.in.column_stride > 1 && plan.out.column_stride > 1 && plan.out.is_float;
-  }
-  static std::size_t groups(const RowPlan& plan) { return (plan.outer.extent[plan.outer.rank - 1] - 1) / group_rows + 1; }
-
-  template <auto Row> static void run_sideways(const void* context, std::size_t begin, std::size_t end) {
-    const RowPlan& plan = *static_cast<const RowPlan*>(context);
-    float* const staged = cpu::scratch(cpu::ScratchUse::row, group_rows * plan.length);
-    for (std::size_t i = begin; i < end; ++i) {
-      const cpu::Odometer<2> at(plan.outer, 1, i / groups(plan));
-      const std::size_t first = i % groups(plan) * group_rows, rows = std::min(group_rows, plan.outer.extent[plan.outer.rank - 1] - first);
-      cpu::Source in = plan.in.moved(at.offset(1) + static_cast<std::ptrdiff_t>(first));
-      in.row_stride = 1;
-      Packing<Compiled>::copy(in, rows, plan.length, staged, plan.length);
-      for (std::size_t row = 0; row < rows; ++row) Row(plan, staged + row * plan.length, staged + row * plan.length);
-      float* out = reinterpret_cast<float*>(plan.out.at(at.offset(0) + static_cast<std::ptrdiff_t>(first)));
-      Packing<Compiled>::transpose(staged, plan.length, rows, plan.length, out, static_cast<std::size_t>(plan.out.column_stride));
-    }
-  }
-
-  // `to` may be `from`.
-  static void softmax_row(const RowPlan& plan, const float* from, float* to) {
-    const FloatTag d;
-    const std::size_t lanes = hn::Lanes(d), count = plan.length;
-    const auto largest = hn::Set(d, reduce_row<LargestStep>(from, count));
-    auto total = hn::Zero(d), other = hn::Zero(d);
-    std::size_t i = 0;
-    for (; i + 2 * lanes <= count; i += 2 * lanes) {
-      const auto x = vector_exp_of_negative(d, hn::Sub(hn::LoadU(d, from + i), largest));
-      const auto y = vector_exp_of_negative(d, hn::Sub(hn::LoadU(d, from + i + lanes), largest));
-      hn::StoreU(x, d, to + i);
-      hn::StoreU(y, d, to + i + lanes);
-      total = hn::Add(total, x);
-      other = hn::Add(other, y);
-    }
-    for (; i < count; i += lanes) {
-      const bool whole = i + lanes <= count;
-      auto x = vector_exp_of_negative(d, hn::Sub(whole ? hn::LoadU(d, from + i) : load_partial(d, from + i, count - i, 0), largest));
-      if (whole) hn::StoreU(x, d, to + i);
-      else {
-        store_partial(d, x, count - i, to + i);
-        x = hn::IfThenElseZero(hn::FirstN(d, count - i), x);
+      const float* in[4];
+      float* out[2];
+      for (std::size_t j = 0; j < 4; ++j) {
+        const char* const data = plan.in[j].at(at.offset(j + 2));
+        const bool direct = plan.in[j].is_float && plan.in[j].column_stride == 1;
+        if (!direct) plan.in[j].load(data, plan.in[j].column_stride, length, staged + j * length);
+        in[j] = direct ? reinterpret_cast<const float*>(data) : staged + j * length;
       }
-      total = hn::Add(total, x);
+      // The inputs are used up element by element: their rooms take the results.
+      for (std::size_t j = 0; j < 2; ++j)
+        out[j] = plan.out[j].is_float && plan.out[j].column_stride == 1 ? reinterpret_cast<float*>(plan.out[j].at(at.offset(j))) : staged + j * length;
+      turn(in, out, length);
+      for (std::size_t j = 0; j < 2; ++j)
+        if (out[j] == staged + j * length) plan.out[j].store(out[j], plan.out[j].at(at.offset(j)), plan.out[j].column_stride, length);
     }
-    const auto scale = hn::Set(d, 1.0f / sum_of_lanes(d, hn::Add(total, other)));
-    for (i = 0; i + lanes <= count; i += lanes) hn::StoreU(hn::Mul(hn::LoadU(d, to + i), scale), d, to + i);
-    if (i < count) store_partial(d, hn::Mul(load_partial(d, to + i, count - i, 0), scale), count - i, to + i);
   }
 
-  // The variance is summed from deviations, in a second pass: E[x^2] - E[x]^2 would cancel.
-  static void layer_norm_row(const RowPlan& plan, const float* from, float* to) {
+  static void turn(const float* const* in, float* const* out, std::size_t count) {
     const FloatTag d;
-    const std::size_t lanes = hn::Lanes(d), count = plan.length;
-    const float mean = reduce_row<SumStep>(from, count) / static_cast<float>(count);
-    const float variance = reduce_row<SquareStep>(from, count, mean) / static_cast<float>(count);
-    const auto shift = hn::Set(d, mean), factor = hn::Set(d, 1.0f / std::sqrt(variance + plan.epsilon));
+    const std::size_t lanes = hn::Lanes(d);
     std::size_t i = 0;
     for (; i + lanes <= count; i += lanes) {
-      const auto normal = hn::Mul(hn::Sub(hn::LoadU(d, from + i), shift), factor);
-      hn::StoreU(hn::MulAdd(normal, hn::LoadU(d, plan.scale + i), hn::LoadU(d, plan.bias + i)), d, to + i);
+      const auto first = hn::LoadU(d, in[0] + i), second = hn::LoadU(d, in[1] + i), cosine = hn::LoadU(d, in[2] + i), sine = hn::LoadU(d, in[3] + i);
+      hn::StoreU(hn::NegMulAdd(second, sine, hn::Mul(first, cosine)), d, out[0] + i);
+      hn::StoreU(hn::MulAdd(first, sine, hn::Mul(second, cosine)), d, out[1] + i);
     }
     if (i < count) {
-      const auto normal = hn::Mul(hn::Sub(load_partial(d, from + i, count - i, 0), shift), factor);
-      store_partial(d, hn::MulAdd(normal, load_partial(d, plan.scale + i, count - i, 0), load_partial(d, plan.bias + i, count - i, 0)), count - i, to + i);
+      const std::size_t rest = count - i;
+      const auto first = load_partial(d, in[0] + i, rest, 0), second = load_partial(d, in[1] + i, rest, 0);
+      const auto cosine = load_partial(d, in[2] + i, rest, 0), sine = load_partial(d, in[3] + i, rest, 0);
+      store_partial(d, hn::NegMulAdd(second, sine, hn::Mul(first, cosine)), rest, out[0] + i);
+      store_partial(d, hn::MulAdd(first, sine, hn::Mul(second, cosine)), rest, out[1] + i);
     }
+  }
+};
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
+
+// ---- cotenant/cpu/softmax-inl.hpp ----
+// softmax and its logarithm on one CPU target: a row after another, or neighbouring rows side by side.
+#if defined(COTENANT_CPU_SOFTMAX_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_SOFTMAX_INL_HPP
+#undef COTENANT_CPU_SOFTMAX_INL_HPP
+#else
+#define COTENANT_CPU_SOFTMAX_INL_HPP
+#endif
+
+#include <hwy/cache_control.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
+// As a Source and a Sink the softmax's axis is the column.
+struct SoftmaxPlan {
+  cpu::Source in;
+  cpu::Sink out;
+  cpu::Iteration<2> outer;  // of out, in: where the rows begin
+  std::size_t length = 0;
+  bool logarithm = false;
+  bool streams = false;  // results go past the caches
+};
+
+template <std::int64_t Compiled> struct Softmaxes {
+  template <class In, class Out> static void softmax(const SoftmaxArguments<In, Out>& arguments) {
+    const View<const In>& in = arguments.in.view;
+    const View<Out>& out = arguments.out.view;
+    if (out.size() == 0) return;
+    const std::size_t last = out.rank() - 1;
+    const Strides out_strides = out.strides().part(0, last), in_strides = in.strides().part(0, last);
+    SoftmaxPlan plan{Rows<Compiled>::source(in.data(), 0, in.stride(last)), Rows<Compiled>::sink(out.data(), 0, out.stride(last)),
+                     cpu::coalesce<2>(out.shape().part(0, last), {&out_strides, &in_strides}, 0), out.shape(last), arguments.logarithm};
+    // Twice what the third level holds would not be there any more when it is read: writing past the caches saves reading
+    // each line that is overwritten, a third of the traffic.
+    plan.streams = plan.out.is_float && plan.out.column_stride == 1 && out.size() * sizeof(float) > (std::size_t{1} << 20) &&
+                   out.size() > cpu::caches().level3 / sizeof(float);
+    // A vector takes about 8 cycles.
+    const double nanoseconds = 0.15 * static_cast<double>(plan.length);
+    if (is_sideways(plan))
+      cpu::parallel_for(plan.outer.outer_count(1) * groups(plan), nanoseconds * static_cast<double>(group_rows(plan)), &run_sideways, &plan);
+    else cpu::parallel_for(plan.outer.outer_count(0), nanoseconds, &run, &plan);
+  }
+
+ private:
+  // What goes from a maximum to its weights at once: a block of a long row, or several short rows, whose chains of maximum,
+  // exp, total and quotient then overlap. 8 KiB: with the weights and what is fetched ahead half of an L1 cache. Twice that
+  // was 15 % slower from memory.
+  static constexpr std::size_t block_length = 2048, most_together = 16;
+
+  static void run(const void* context, std::size_t begin, std::size_t end) {
+    const SoftmaxPlan& plan = *static_cast<const SoftmaxPlan*>(context);
+    if (plan.streams && plan.length > block_length) plan.logarithm ? stream_long_rows<true>(plan, begin, end) : stream_long_rows<false>(plan, begin, end);
+    else plan.logarithm ? rows<true>(plan, begin, end) : rows<false>(plan, begin, end);
+    if (plan.streams) hwy::FlushStream();
+  }
+  template <bool Logarithm> static void rows(const SoftmaxPlan& plan, std::size_t begin, std::size_t end) {
+    const std::size_t length = plan.length, together = std::clamp<std::size_t>(block_length / length, 1, most_together);
+    const bool direct_in = plan.in.is_float && plan.in.column_stride == 1, direct_out = plan.out.is_float && plan.out.column_stride == 1;
+    float* const staged = direct_in && direct_out && !plan.streams ? nullptr : cpu::scratch(cpu::ScratchUse::row, together * length);
+    cpu::Odometer<2> at(plan.outer, 0, begin);
+    Row row[most_together];
+    for (std::size_t first = begin; first < end; first += together) {
+      const std::size_t count = std::min(together, end - first);
+      for (std::size_t i = 0; i < count; ++i, at.advance()) {
+        const char* in = plan.in.at(at.offset(1));
+        row[i].out = plan.out.at(at.offset(0));
+        if (!direct_in) plan.in.load(in, plan.in.column_stride, length, staged + i * length);
+        row[i].from = direct_in ? reinterpret_cast<const float*>(in) : staged + i * length;
+        row[i].to = direct_out ? reinterpret_cast<float*>(row[i].out) : staged + i * length;
+        row[i].weights = plan.streams ? staged + i * length : row[i].to;
+      }
+      if (length > block_length) {
+        LongRow long_row{row[0].from, row[0].weights, row[0].to, length};
+        weigh_long<Logarithm>(long_row, nullptr);
+        for (std::size_t block = 0; block * long_row.step < length; ++block) finish_block<Logarithm>(long_row, block, false);
+      } else {
+        // The rows after these come into the cache while these are computed.
+        const std::ptrdiff_t ahead = count > 1 && first + 2 * count <= end ? (row[1].from - row[0].from) * static_cast<std::ptrdiff_t>(count) : 0;
+        for (std::size_t i = 0; i < count; ++i) row[i].largest = reduce_row<LargestStep>(row[i].from, length);
+        for (std::size_t i = 0; i < count; ++i)
+          row[i].total = weigh<!Logarithm>(row[i].from, row[i].weights, length, subtrahend(row[i].largest), row[i].from + ahead);
+        for (std::size_t i = 0; i < count; ++i) {
+          if constexpr (Logarithm) finish(Shift{row[i].largest, std::log(row[i].total)}, row[i].from, row[i].to, length, plan.streams);
+          else finish(Factor{1.0f / row[i].total}, row[i].weights, row[i].to, length, plan.streams);
+        }
+      }
+      if (!direct_out) for (std::size_t i = 0; i < count; ++i) plan.out.store(row[i].to, row[i].out, plan.out.column_stride, length);
+    }
+  }
+
+  struct Row {
+    const float* from = nullptr;
+    float* weights = nullptr;  // exp(from - largest)
+    float* to = nullptr;       // may be either
+    char* out = nullptr;
+    float largest = 0, total = 0;
+  };
+
+  // A row in blocks, each with its own largest element: its weights are put right when they are divided by the total. So a
+  // row is read once and written, and what was written is scaled. Sums do not depend on the number of threads.
+  struct LongRow {
+    static constexpr std::size_t most_blocks = 64, whole_vectors = HWY_MAX_BYTES / sizeof(float);
+    LongRow() = default;
+    LongRow(const float* from_data, float* weights_data, float* to_data, std::size_t length)
+        : from(from_data), weights(weights_data), to(to_data), count(length) {
+      step = count <= block_length * most_blocks ? block_length : (count / most_blocks / whole_vectors + 1) * whole_vectors;
+    }
+    const float* from = nullptr;
+    float* weights = nullptr;
+    float* to = nullptr;
+    std::size_t count = 0, step = 1;
+    float factor[most_blocks] = {};  // of each block
+    float largest = LargestStep::neutral, total = 0;
+  };
+  // Weights, factors and total of a row; of the row before it each block is written meanwhile.
+  template <bool Logarithm> static void weigh_long(LongRow& row, const LongRow* before) {
+    float block_total[LongRow::most_blocks];
+    std::size_t blocks = 0;
+    for (std::size_t first = 0; first < row.count; first += row.step, ++blocks) {
+      if (before != nullptr) finish_block<Logarithm>(*before, blocks, true);
+      const std::size_t some = std::min(row.step, row.count - first), next = first + row.step < row.count ? first + row.step : first;
+      row.factor[blocks] = reduce_row<LargestStep>(row.from + first, some);
+      block_total[blocks] = weigh<!Logarithm>(row.from + first, row.weights + first, some, subtrahend(row.factor[blocks]), row.from + next);
+      row.largest = std::max(row.largest, row.factor[blocks]);
+    }
+    for (std::size_t block = 0; block < blocks; ++block) {
+      // Of a row of -inf only the total is 0, and every result 0 / 0.
+      row.factor[block] = row.factor[block] == row.largest ? 1.0f : std::exp(row.factor[block] - row.largest);
+      row.total += row.factor[block] * block_total[block];
+    }
+  }
+  template <bool Logarithm> static void finish_block(const LongRow& row, std::size_t block, bool streams) {
+    const std::size_t first = block * row.step, some = std::min(row.step, row.count - first);
+    if constexpr (Logarithm) finish(Shift{row.largest, std::log(row.total)}, row.from + first, row.to + first, some, streams);
+    else finish(Factor{row.factor[block] / row.total}, row.weights + first, row.to + first, some, streams);
+  }
+  // Results of long rows past the caches: memory is written while it is read.
+  template <bool Logarithm> static void stream_long_rows(const SoftmaxPlan& plan, std::size_t begin, std::size_t end) {
+    const bool direct_in = plan.in.is_float && plan.in.column_stride == 1;
+    float* const rooms = cpu::scratch(cpu::ScratchUse::row, 2 * plan.length);
+    cpu::Odometer<2> at(plan.outer, 0, begin);
+    LongRow row[2];
+    for (std::size_t i = begin; i < end; ++i, at.advance()) {
+      const char* in = plan.in.at(at.offset(1));
+      float* const room = rooms + i % 2 * plan.length;
+      if (!direct_in) plan.in.load(in, plan.in.column_stride, plan.length, room);
+      row[i % 2] = LongRow(direct_in ? reinterpret_cast<const float*>(in) : room, room, reinterpret_cast<float*>(plan.out.at(at.offset(0))), plan.length);
+      weigh_long<Logarithm>(row[i % 2], i == begin ? nullptr : &row[(i + 1) % 2]);
+    }
+    const LongRow& last = row[(end + 1) % 2];
+    for (std::size_t block = 0; block * last.step < last.count; ++block) finish_block<Logarithm>(last, block, true);
+  }
+
+  // What is subtracted from a block before exp: where it holds -inf only, its weights are exp(-inf - 0) = 0.
+  static float subtrahend(float largest) { return largest > LargestStep::neutral ? largest : 0; }
+
+  // The sum of exp(from[i] - shift), and where Keep to[i] = exp(from[i] - shift).
+  template <bool Keep> static float weigh(const float* from, float* to, std::size_t count, float shift, const float* next) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    const auto minus = hn::Set(d, shift);
+    auto a = hn::Zero(d), b = a;
+    std::size_t i = 0;
+    for (; i + 2 * lanes <= count; i += 2 * lanes) {
+      const auto x = exp_of_negative(d, hn::Sub(hn::LoadU(d, from + i), minus)), y = exp_of_negative(d, hn::Sub(hn::LoadU(d, from + i + lanes), minus));
+      hwy::Prefetch(next + i);
+      hwy::Prefetch(next + i + lanes);
+      if constexpr (Keep) {
+        hn::StoreU(x, d, to + i);
+        hn::StoreU(y, d, to + i + lanes);
+      }
+      a = hn::Add(a, x);
+      b = hn::Add(b, y);
+    }
+    if (i + lanes <= count) {
+      const auto x = exp_of_negative(d, hn::Sub(hn::LoadU(d, from + i), minus));
+      if constexpr (Keep) hn::StoreU(x, d, to + i);
+      a = hn::Add(a, x);
+      i += lanes;
+    }
+    if (i < count) {
+      const auto x = exp_of_negative(d, hn::Sub(load_partial(d, from + i, count - i, LargestStep::neutral), minus));
+      if constexpr (Keep) store_partial(d, x, count - i, to + i);
+      b = hn::Add(b, x);
+    }
+    return sum_of_lanes(d, hn::Add(a, b));
+  }
+  struct Factor {
+    float factor;
+    HWY_INLINE FloatVector operator()(FloatTag d, FloatVector x) const { return hn::Mul(x, hn::Set(d, factor)); }
+  };
+  struct Shift {
+    float first, second;
+    HWY_INLINE FloatVector operator()(FloatTag d, FloatVector x) const { return hn::Sub(hn::Sub(x, hn::Set(d, first)), hn::Set(d, second)); }
+  };
+  // to[i] = step(from[i]).
+  template <class Step> static void finish(const Step step, const float* from, float* to, std::size_t count, bool streams) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    std::size_t i = 0;
+    if (streams && reinterpret_cast<std::uintptr_t>(to) % (lanes * sizeof(float)) == 0)
+      for (; i + lanes <= count; i += lanes) hn::Stream(step(d, hn::LoadU(d, from + i)), d, to + i);
+    for (; i + lanes <= count; i += lanes) hn::StoreU(step(d, hn::LoadU(d, from + i)), d, to + i);
+    if (i < count) store_partial(d, step(d, load_partial(d, from + i, count - i, 0)), count - i, to + i);
+  }
+
+  // Over an axis that is not the contiguous one, the lanes of vectors are neighbouring rows: a group of them is copied
+  // together, whole cache lines at each step along the axis, and maximum, total and quotient are element by element.
+  static constexpr std::size_t most_side_by_side = 256;
+  // As many rows as 512 KiB hold, half of a large L2 cache, but at least two cache lines at each step.
+  static std::size_t group_rows(const SoftmaxPlan& plan) {
+    return std::clamp<std::size_t>((std::size_t{1} << 17) / plan.length / 32 * 32, std::max<std::size_t>(32, hn::Lanes(FloatTag{})), most_side_by_side);
+  }
+  static bool is_sideways(const SoftmaxPlan& plan) {
+    return plan.outer.rank != 0 && plan.length <= 8192 && plan.length > 1 && plan.out.column_stride != 1 && plan.outer.stride[0][plan.outer.rank - 1] == 1;
+  }
+  static std::size_t groups(const SoftmaxPlan& plan) { return (plan.outer.extent[plan.outer.rank - 1] - 1) / group_rows(plan) + 1; }
+
+  static void run_sideways(const void* context, std::size_t begin, std::size_t end) {
+    const SoftmaxPlan& plan = *static_cast<const SoftmaxPlan*>(context);
+    const std::size_t lanes = hn::Lanes(FloatTag{}), last = plan.outer.rank - 1, side_by_side = std::min(group_rows(plan), plan.outer.extent[last]);
+    const std::size_t width = (side_by_side + lanes - 1) / lanes * lanes;
+    float* const staged = cpu::scratch(cpu::ScratchUse::row, width * plan.length);
+    // Lanes without a row compute on zeros.
+    if (side_by_side < width) std::fill_n(staged, width * plan.length, 0.0f);
+    for (std::size_t i = begin; i < end; ++i) {
+      const cpu::Odometer<2> at(plan.outer, 1, i / groups(plan));
+      const std::size_t first = i % groups(plan) * side_by_side, rows = std::min(side_by_side, plan.outer.extent[last] - first);
+      cpu::Source in = plan.in.moved(at.offset(1) + static_cast<std::ptrdiff_t>(first) * plan.outer.stride[1][last]);
+      in.row_stride = in.column_stride;
+      in.column_stride = plan.outer.stride[1][last];
+      Packing<Compiled>::copy(in, plan.length, rows, staged, width);
+      const std::size_t some = (rows + lanes - 1) / lanes * lanes;
+      char* out = plan.out.at(at.offset(0) + static_cast<std::ptrdiff_t>(first));
+      const std::ptrdiff_t step = plan.out.column_stride * static_cast<std::ptrdiff_t>(plan.out.element_size);
+      float* const direct = plan.out.is_float && some == rows ? reinterpret_cast<float*>(out) : nullptr;
+      plan.logarithm ? columns<true>(staged, width, plan.length, some, direct, plan.out.column_stride)
+                     : columns<false>(staged, width, plan.length, some, direct, plan.out.column_stride);
+      for (std::size_t j = 0; direct == nullptr && j < plan.length; ++j)
+        plan.out.store(staged + j * width, out + static_cast<std::ptrdiff_t>(j) * step, 1, rows);
+    }
+  }
+
+  // softmax of x[i], x[i + step], … for each i < width, whole vectors; to `to`, its elements to_step apart, or in place where that is null.
+  template <bool Logarithm> static void columns(float* x, std::size_t step, std::size_t count, std::size_t width, float* to, std::ptrdiff_t to_step) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    HWY_ALIGN float largest[most_side_by_side], total[most_side_by_side];
+    std::copy_n(x, width, largest);
+    for (std::size_t j = 1; j < count; ++j)
+      for (std::size_t i = 0; i < width; i += lanes) hn::Store(hn::Max(hn::Load(d, largest + i), hn::LoadU(d, x + j * step + i)), d, largest + i);
+    std::fill_n(total, width, 0.0f);
+    const auto nothing = hn::Set(d, LargestStep::neutral);
+    for (std::size_t j = 0; j < count; ++j)
+      for (std::size_t i = 0; i < width; i += lanes) {
+        // As in subtrahend().
+        const auto most = hn::Load(d, largest + i), shift = hn::IfThenElseZero(hn::Gt(most, nothing), most);
+        const auto weight = exp_of_negative(d, hn::Sub(hn::LoadU(d, x + j * step + i), shift));
+        if constexpr (!Logarithm) hn::StoreU(weight, d, x + j * step + i);
+        hn::Store(hn::Add(hn::Load(d, total + i), weight), d, total + i);
+      }
+    for (std::size_t i = 0; i < width; i += lanes) {
+      const auto sum = hn::Load(d, total + i);
+      hn::Store(Logarithm ? vector_log(d, sum) : hn::Div(hn::Set(d, 1.0f), sum), d, total + i);
+    }
+    for (std::size_t j = 0; j < count; ++j)
+      for (std::size_t i = 0; i < width; i += lanes) {
+        const auto value = hn::LoadU(d, x + j * step + i), other = hn::Load(d, total + i);
+        const auto result = Logarithm ? hn::Sub(hn::Sub(value, hn::Load(d, largest + i)), other) : hn::Mul(value, other);
+        hn::StoreU(result, d, to == nullptr ? x + j * step + i : to + static_cast<std::ptrdiff_t>(j) * to_step + static_cast<std::ptrdiff_t>(i));
+      }
   }
 };
 
@@ -8375,7 +18041,8 @@ namespace cotenant::HWY_NAMESPACE {
 
 // Compiled, the set of targets of this translation unit, is part of every kernel's name: two units that were compiled
 // with different -m flags never share one.
-template <std::int64_t Compiled> struct Kernels : Maps<Compiled>, Matmuls<Compiled>, Reductions<Compiled>, WholeRows<Compiled> {
+template <std::int64_t Compiled> struct Kernels : Attentions<Compiled>, Maps<Compiled>, Matmuls<Compiled>, Norms<Compiled>,
+                                                  QuantizedMatmuls<Compiled>, RangeQuantizing<Compiled>, Reductions<Compiled>, Rotaries<Compiled>, Softmaxes<Compiled> {
   // From generic code into this target: what `call` reaches through its argument may be inlined here.
   template <class Call> static auto enter(const Call& call) { return call(Kernels{}); }
   static const char* target_name() { return hwy::TargetName(HWY_TARGET); }
@@ -8618,6 +18285,97 @@ template <class T> void top_k(const TopKArguments<T>& arguments) {
 
 #endif
 
+// ---- cotenant/cpu/quantized_matmul.hpp ----
+// Products of quantised operands that no kernel of their own takes: dequantised first, then multiplied as floats.
+#ifndef COTENANT_CPU_QUANTIZED_MATMUL_HPP
+#define COTENANT_CPU_QUANTIZED_MATMUL_HPP
+
+namespace cotenant::cpu {
+
+// One side of a product in floats: rows x columns in each batch entry, with batch axes that only repeat left at one entry.
+struct FloatSide {
+  SharedTensor<float> memory;
+  Operand<const float> operand;
+};
+
+// 4-bit pairs lie along the last axis but one where `pairs_along_k`, else along the last.
+template <class Backend, class Q, class Zero>
+FloatSide dequantized_side(const Backend& backend, const Operand<const Q>& elements, const Operand<const float>& scale, const Operand<const Zero>& zero,
+                           bool pairs_along_k) {
+  // Pairs lie along the last axis for dequantize().
+  const auto turned = [&](auto operand) { return pairs_along_k && operand.block != nullptr ? operand.with(transpose(operand.view.layout(), -2, -1))
+      : operand; };
+  auto values = turned(elements);
+  auto factors = turned(scale);
+  auto zeros = turned(zero);
+  const std::size_t rank = values.shape().rank();
+  const Shape full = values.shape();
+  const auto once = [&](auto& operand) {
+    Layout layout = operand.view.layout();
+    for (std::size_t axis = 0; axis + 2 < rank; ++axis)
+      if (values.view.stride(axis) == 0 && factors.view.stride(axis) == 0 && (zeros.block == nullptr || zeros.view.stride(axis) == 0)) layout.shape[axis] = 1;
+    return operand.with(layout);
+  };
+  const auto once_values = once(values);
+  const auto once_factors = once(factors);
+  const auto once_zeros = zeros.block == nullptr ? zeros : once(zeros);
+  const Shape shape = cotenant::detail::values_shape<Q>(once_values.shape());
+  FloatSide side;
+  side.memory = empty<float>(shape);
+  const cotenant::detail::BlockSplit split(shape, std::is_same_v<Q, i4x2>, once_factors.shape());
+  backend.dequantize(DequantizeArguments<Q, float>{split.elements(once_values), split.parameter(once_factors), split.parameter(once_zeros),
+                                                   split.values(output(side.memory))});
+  Shape whole = cotenant::detail::values_shape<Q>(full);
+  side.operand = turned(broadcast_to(input(side.memory), whole));
+  return side;
+}
+
+// The same product with as many batch axes as possible taken as rows: those over which the right operand is one matrix, and
+// the others go from entry to entry as they go from row to row. One product with many rows is faster than many with few.
+template <class A, class B, class Out, class E, class... Extra>
+QuantizedMatmulArguments<A, B, Out, E, Extra...> rows_together(QuantizedMatmulArguments<A, B, Out, E, Extra...> a) {
+  const auto none = [](const auto& operand) { return operand.block == nullptr; };
+  while (a.out.shape().rank() > 2) {
+    const std::size_t axis = a.out.shape().rank() - 3, rows = a.out.shape()[axis + 1];
+    const auto follows = [&](const auto& operand) {
+      return none(operand) || a.out.shape()[axis] == 1 || operand.view.stride(axis) == operand.view.stride(axis + 1) * static_cast<std::ptrdiff_t>(rows);
+    };
+    const auto is_one = [&](const auto& operand) { return none(operand) || a.out.shape()[axis] == 1 || operand.view.stride(axis) == 0; };
+    const bool fits = follows(a.a) && follows(a.a_scale) && follows(a.a_zero_point) && follows(a.out) && is_one(a.b) && is_one(a.b_scale) &&
+        is_one(a.b_zero_point) &&
+                      std::apply([&](const auto&... extra) { return (follows(extra) && ...); }, a.extra);
+    if (!fits) return a;
+    const auto join = [&](auto& operand, bool has_rows) {
+      if (none(operand)) return;
+      Layout layout = operand.view.layout();
+      if (has_rows) layout.shape[axis + 1] *= layout.shape[axis];
+      layout.shape.erase(axis);
+      layout.strides.erase(axis);
+      operand = operand.with(layout);
+    };
+    join(a.a, true), join(a.a_scale, true), join(a.a_zero_point, true);
+    std::apply([&](auto&... extra) { (join(extra, true), ...); }, a.extra);
+    join(a.b, false), join(a.b_scale, false), join(a.b_zero_point, false);
+    join(a.out, true);
+  }
+  return a;
+}
+
+template <class Backend, class A, class B, class Out, class E, class... Extra>
+void multiply_dequantized(const Backend& backend, const QuantizedMatmulArguments<A, B, Out, E, Extra...>& a) {
+  const FloatSide right = dequantized_side(backend, a.b, a.b_scale, a.b_zero_point, a.pairs_along_k);
+  if constexpr (FloatElement<A>) {
+    backend.matmul(MatmulArguments<A, float, Out, E, Extra...>{a.a, right.operand, a.epilogue, a.extra, a.out});
+  } else {
+    const FloatSide left = dequantized_side(backend, a.a, a.a_scale, a.a_zero_point, false);
+    backend.matmul(MatmulArguments<float, float, Out, E, Extra...>{left.operand, right.operand, a.epilogue, a.extra, a.out});
+  }
+}
+
+}  // namespace cotenant::cpu
+
+#endif
+
 // ---- cotenant/cpu/cpu.hpp ----
 // Cpu: the backend of host memory. SIMD kernels of the best target this machine has, on all its cores.
 
@@ -8662,6 +18420,10 @@ template <std::int64_t Compiled> class BasicCpu {
     cpu::dispatch<Compiled>([&](auto kernels) { kernels.softmax(arguments); });
   }
 
+  template <class Q, class K, class V, class Mask, class Out> void attention(const AttentionArguments<Q, K, V, Mask, Out>& arguments) const {
+    cpu::dispatch<Compiled>([&](auto kernels) { kernels.attention(arguments); });
+  }
+
   template <class Kind, class In, class Out> void reduce(const ReduceArguments<Kind, In, Out>& arguments) const {
     if constexpr (std::integral<compute_type<In>> && !std::same_as<Kind, reduction::Mean>) cpu::reduce_integers(arguments);
     else cpu::dispatch<Compiled>([&](auto kernels) { kernels.reduce(arguments); });
@@ -8669,29 +18431,45 @@ template <std::int64_t Compiled> class BasicCpu {
 
   template <class T> void top_k(const TopKArguments<T>& arguments) const { cpu::top_k(arguments); }
 
-  template <class In, class Parameter, class Out> void layer_norm(const LayerNormArguments<In, Parameter, Out>& arguments) const {
-    cpu::dispatch<Compiled>([&](auto kernels) { kernels.layer_norm(arguments); });
+  template <class In, class Residual, class Parameter, class Sum, class Out> void norm(const NormArguments<In, Residual, Parameter, Sum, Out>& arguments) const {
+    cpu::dispatch<Compiled>([&](auto kernels) { kernels.norm(arguments); });
+  }
+
+  template <class In, class Table, class Out> void rotary(const RotaryArguments<In, Table, Out>& arguments) const {
+    cpu::dispatch<Compiled>([&](auto kernels) { kernels.rotary(arguments); });
   }
 
   template <class T, class Index, class Out> void gather(const GatherArguments<T, Index, Out>& arguments) const { cpu::gather(arguments); }
 
-  // Both are element-wise functions of floats, so they are recorded like a user's.
   template <class In, class Q> void quantize(const QuantizeArguments<In, Q>& arguments) const {
-    const auto low = static_cast<float>(arguments.low), high = static_cast<float>(arguments.high);
-    const auto number = [](auto x) { return select(x == x, x, 0.f); };  // NaN gives the zero point
-    if (arguments.zero_point.block != nullptr)
-      map_floats(expr::record<3>([=](auto x, auto scale, auto zero) { return clamp(round(number(x / scale)) + zero, low, high); }), arguments.out.view,
-                 std::tuple{arguments.in, arguments.scale, arguments.zero_point});
-    else
-      map_floats(expr::record<2>([=](auto x, auto scale) { return clamp(round(number(x / scale)), low, high); }), arguments.out.view,
-                 std::tuple{arguments.in, arguments.scale});
+    cpu::dispatch<Compiled>([&](auto kernels) { kernels.quantize(arguments); });
+  }
+  template <class Q, class Out> void dequantize(const DequantizeArguments<Q, Out>& arguments) const {
+    cpu::dispatch<Compiled>([&](auto kernels) { kernels.dequantize(arguments); });
+  }
+  template <class In, class Q> void dynamic_quantize(const DynamicQuantizeArguments<In, Q>& arguments) const {
+    cpu::dispatch<Compiled>([&](auto kernels) { kernels.dynamic_quantize(arguments); });
+  }
+  // An element-wise function of floats, so it is recorded like a user's.
+  template <class In, class Q> void requantize(const RequantizeArguments<In, Q>& arguments) const {
+    const auto number = [](auto x) { return clamp(round(select(x == x, x, 0.f)), -1e6f, 1e6f); };  // NaN gives the zero point
+    const auto run = [&](auto function, const auto&... zeros) {
+      map_floats(expr::record<3 + sizeof...(zeros)>(function), arguments.out.view, std::tuple{arguments.in, arguments.in_scale, arguments.scale, zeros...});
+    };
+    const auto& in_zero = arguments.in_zero_point;
+    const auto& zero = arguments.zero_point;
+    if (in_zero.block == nullptr && zero.block == nullptr) run([=](auto x, auto from, auto to) { return number(x * from / to); });
+    else if (in_zero.block == nullptr) run([=](auto x, auto from, auto to, auto z) { return number(x * from / to) + z; }, zero);
+    else if (zero.block == nullptr) run([=](auto x, auto from, auto to, auto z) { return number((x - z) * from / to); }, in_zero);
+    else run([=](auto x, auto from, auto to, auto z, auto y) { return number((x - z) * from / to) + y; }, in_zero, zero);
   }
 
-  template <class Q, class Out> void dequantize(const DequantizeArguments<Q, Out>& arguments) const {
-    if (arguments.zero_point.block != nullptr)
-      map_floats(expr::record<3>([](auto q, auto scale, auto zero) { return (q - zero) * scale; }), arguments.out.view,
-                 std::tuple{arguments.in, arguments.scale, arguments.zero_point});
-    else map_floats(expr::record<2>([](auto q, auto scale) { return q * scale; }), arguments.out.view, std::tuple{arguments.in, arguments.scale});
+  template <class A, class B, class Out, class E, class... Extra> void quantized_matmul(const QuantizedMatmulArguments<A, B, Out, E, Extra...>& arguments) const {
+    if constexpr (std::integral<A>)
+      if (std::same_as<B, i4x2> || arguments.a_scale.shape().back() != 1 || arguments.b_scale.shape()[arguments.out.shape().rank() - 2] != 1)
+        return cpu::multiply_dequantized(*this, arguments);
+    if constexpr (FloatElement<A> || !std::same_as<B, i4x2>)
+      cpu::dispatch<Compiled>([&](auto kernels) { kernels.quantized_matmul(cpu::rows_together(arguments)); });
   }
 
  private:
@@ -8815,6 +18593,17 @@ inline EncoderConfig EncoderConfig::from(const json::Field& root) {
 
 namespace cotenant {
 
+// Where a model finds its tensors by name: a Checkpoint, the AttachedTensors of another process, or what else has these members.
+template <class X> concept TensorSource = requires(const X& source, std::string_view name) {
+  typename X::storage_type;
+  { source.names() } -> std::same_as<std::vector<std::string_view>>;
+  { source.contains(name) } -> std::same_as<bool>;
+  { source.shape(name) } -> std::same_as<const Shape&>;
+  { source.template tensor<float>(name) } -> std::same_as<SharedTensor<float, typename X::storage_type>>;
+  { source.source() } -> std::convertible_to<std::string>;
+};
+static_assert(TensorSource<Checkpoint>);
+
 // y = x · weightᵀ + bias: weight [out, in], bias [out]. For a norm both are [size].
 template <class W, class S> struct WeightAndBias {
   SharedTensor<W, S> weight;
@@ -8836,6 +18625,19 @@ template <FloatElement W, Storage S> struct EncoderWeights {
   std::vector<EncoderLayer<W, S>> layers;
   WeightAndBias<W, S> pooler;      // [hidden, hidden]; empty where the checkpoint has none
 
+  // Nobody writes to any of them any more.
+  void freeze() const {
+    const auto both = [](const WeightAndBias<W, S>& pair) {
+      pair.weight.freeze();
+      pair.bias.freeze();
+    };
+    for (const auto* table : {&words, &positions, &token_types}) table->freeze();
+    both(embedding_norm);
+    both(pooler);
+    for (const auto& layer : layers)
+      for (const auto* pair : {&layer.query, &layer.key, &layer.value, &layer.attention_output, &layer.attention_norm, &layer.intermediate, &layer.output, &layer.output_norm})
+        both(*pair);
+  }
   // The same weights in another storage, for a backend that cannot read this one.
   template <AllocatingStorage D> EncoderWeights<W, D> copy_to(D destination) const {
     const auto both = [&](const WeightAndBias<W, S>& pair) { return WeightAndBias<W, D>{pair.weight.copy_to(destination), pair.bias.copy_to(destination)}; };
@@ -8864,49 +18666,69 @@ inline const EncoderNames& encoder_names(EncoderFamily family) {
 }
 
 // Checkpoints of models with a head carry the encoder's tensors under a prefix.
-inline std::string encoder_prefix(const Checkpoint& checkpoint) {
+template <TensorSource Source> std::string encoder_prefix(const Source& source) {
   constexpr std::string_view words = "embeddings.word_embeddings.weight";
   for (const char* prefix : {"", "bert.", "distilbert.", "roberta.", "model."})
-    if (checkpoint.contains(prefix + std::string(words))) return prefix;
+    if (source.contains(prefix + std::string(words))) return prefix;
   // Others ("0.auto_model.", "text_encoder.bert.", …) count where there is only one.
-  std::vector<std::string_view> candidates = checkpoint.names();
+  std::vector<std::string_view> candidates = source.names();
   std::erase_if(candidates, [&](std::string_view name) { return !name.ends_with(words) || name[name.size() - words.size() - 1] != '.'; });
   if (candidates.size() == 1) return std::string(candidates[0].substr(0, candidates[0].size() - words.size()));
-  raise<NotFound>("checkpoint '" + checkpoint.folder().string() + "' has no '" + std::string(words) +
-                  "' (nor one under a prefix): it does not hold an encoder of this family");
+  raise<NotFound>(source.source() + " has no '" + std::string(words) + "' (nor one under a prefix): it does not hold an encoder of this family");
 }
 
-// Takes tensors out of a checkpoint; with a manager it leases them for a model and keeps the leases.
-template <class W> class WeightReader {
+// A checkpoint whose tensors are leased for a model, where it has a manager; the leases are kept.
+template <class W> class LeasedCheckpoint {
  public:
-  WeightReader(const Checkpoint& checkpoint, std::string model, std::vector<Lease<W, Mapped>>& leases)
-      : checkpoint_(checkpoint), prefix_(encoder_prefix(checkpoint)), model_(std::move(model)), leases_(leases) {}
+  using storage_type = Mapped;
+  LeasedCheckpoint(const Checkpoint& checkpoint, std::string model, std::vector<Lease<W, Mapped>>& leases)
+      : checkpoint_(checkpoint), model_(std::move(model)), leases_(leases) {}
 
-  bool contains(const std::string& name) const { return checkpoint_.contains(prefix_ + name); }
+  std::vector<std::string_view> names() const { return checkpoint_.names(); }
+  bool contains(std::string_view name) const { return checkpoint_.contains(name); }
+  const Shape& shape(std::string_view name) const { return checkpoint_.shape(name); }
+  std::string source() const { return checkpoint_.source(); }
+  template <Element T> SharedTensor<T, Mapped> tensor(std::string_view name) const {
+    if constexpr (std::same_as<T, W>)
+      if (checkpoint_.manager() != nullptr) {
+        leases_.push_back(checkpoint_.lease<W>(name, model_));
+        return *leases_.back();
+      }
+    return checkpoint_.tensor<T>(name);
+  }
+
+ private:
+  const Checkpoint& checkpoint_;
+  std::string model_;
+  std::vector<Lease<W, Mapped>>& leases_;
+};
+
+// Takes tensors out of a source by the names that they have there, each of the shape that the configuration implies.
+template <class W, TensorSource Source> class WeightReader {
+ public:
+  using Tensor = SharedTensor<W, typename Source::storage_type>;
+  using Pair = WeightAndBias<W, typename Source::storage_type>;
+  explicit WeightReader(const Source& source) : source_(source), prefix_(encoder_prefix(source)) {}
+
+  bool contains(const std::string& name) const { return source_.contains(prefix_ + name); }
   // Errors: NotFound, TypeError; ShapeError where the tensor does not have the shape that the configuration implies.
-  SharedTensor<W, Mapped> read(const std::string& name, const Shape& shape) {
-    const SafetensorsInfo& info = checkpoint_.info(prefix_ + name);
-    if (!(info.shape == shape))
-      raise<ShapeError>("tensor '" + info.name + "' of checkpoint '" + checkpoint_.folder().string() + "' has shape " + to_string(info.shape) +
-                        ", but config.json asks for " + to_string(shape));
-    if (checkpoint_.manager() == nullptr) return checkpoint_.tensor<W>(info.name);
-    leases_.push_back(checkpoint_.lease<W>(info.name, model_));
-    return *leases_.back();
+  Tensor read(const std::string& name, const Shape& shape) const {
+    const Shape& there = source_.shape(prefix_ + name);
+    if (!(there == shape))
+      raise<ShapeError>("tensor '" + prefix_ + name + "' of " + source_.source() + " has shape " + to_string(there) + ", but config.json asks for " +
+                        to_string(shape));
+    return source_.template tensor<W>(prefix_ + name);
   }
-  WeightAndBias<W, Mapped> linear(const std::string& name, std::size_t out, std::size_t in) {
-    return {read(name + ".weight", {out, in}), read(name + ".bias", {out})};
-  }
+  Pair linear(const std::string& name, std::size_t out, std::size_t in) const { return {read(name + ".weight", {out, in}), read(name + ".bias", {out})}; }
   // Checkpoints converted from TensorFlow call a norm's weight and bias gamma and beta.
-  WeightAndBias<W, Mapped> norm(const std::string& name, std::size_t size) {
+  Pair norm(const std::string& name, std::size_t size) const {
     const bool legacy = !contains(name + ".weight") && contains(name + ".gamma");
     return {read(name + (legacy ? ".gamma" : ".weight"), {size}), read(name + (legacy ? ".beta" : ".bias"), {size})};
   }
 
  private:
-  const Checkpoint& checkpoint_;
+  const Source& source_;
   std::string prefix_;
-  std::string model_;
-  std::vector<Lease<W, Mapped>>& leases_;
 };
 
 }  // namespace detail
@@ -8921,22 +18743,22 @@ inline DType encoder_dtype(const Checkpoint& checkpoint) {
   return *words.dtype;
 }
 
-// The encoder's tensors in a checkpoint, each checked against the configuration. W is the checkpoint's element type.
-// Where the checkpoint has a manager, `model` leases each of them: the leases are put into `leases`.
-// Errors: NotFound (a tensor is missing), ShapeError, TypeError, Unsupported.
-template <FloatElement W> EncoderWeights<W, Mapped> read_encoder_weights(const Checkpoint& checkpoint, const EncoderConfig& config, std::string model,
-                                                                         std::vector<Lease<W, Mapped>>& leases) {
-  detail::WeightReader<W> reader(checkpoint, std::move(model), leases);
+// The encoder's tensors, by name from any source, each checked against the configuration. W is the element type that they are stored in.
+//   read_encoder_weights<float>(attach("/run/user/1000/models"), config)
+// Errors: NotFound (a tensor is missing), ShapeError, TypeError.
+template <FloatElement W, TensorSource Source>
+EncoderWeights<W, typename Source::storage_type> read_encoder_weights(const Source& source, const EncoderConfig& config) {
+  const detail::WeightReader<W, Source> reader(source);
   const detail::EncoderNames& names = detail::encoder_names(config.family);
   const std::size_t hidden = config.hidden_size;
-  EncoderWeights<W, Mapped> weights;
+  EncoderWeights<W, typename Source::storage_type> weights;
   weights.words = reader.read("embeddings.word_embeddings.weight", {config.vocabulary_size, hidden});
   weights.positions = reader.read("embeddings.position_embeddings.weight", {config.max_positions, hidden});
   if (config.token_types > 0) weights.token_types = reader.read("embeddings.token_type_embeddings.weight", {config.token_types, hidden});
   weights.embedding_norm = reader.norm("embeddings.LayerNorm", hidden);
   for (std::size_t i = 0; i < config.layers; ++i) {
     const std::string layer = names.layer + std::to_string(i) + ".";
-    EncoderLayer<W, Mapped> tensors;
+    EncoderLayer<W, typename Source::storage_type> tensors;
     tensors.query = reader.linear(layer + names.query, hidden, hidden);
     tensors.key = reader.linear(layer + names.key, hidden, hidden);
     tensors.value = reader.linear(layer + names.value, hidden, hidden);
@@ -8949,6 +18771,13 @@ template <FloatElement W> EncoderWeights<W, Mapped> read_encoder_weights(const C
   }
   if (config.family != EncoderFamily::distilbert && reader.contains("pooler.dense.weight")) weights.pooler = reader.linear("pooler.dense", hidden, hidden);
   return weights;
+}
+
+// The same from a checkpoint: where it has a manager, `model` leases each tensor, and the leases are put into `leases`.
+// Errors: also those of Checkpoint::lease.
+template <FloatElement W> EncoderWeights<W, Mapped> read_encoder_weights(const Checkpoint& checkpoint, const EncoderConfig& config, std::string model,
+                                                                         std::vector<Lease<W, Mapped>>& leases) {
+  return read_encoder_weights<W>(detail::LeasedCheckpoint<W>(checkpoint, std::move(model), leases), config);
 }
 
 }  // namespace cotenant
@@ -9114,6 +18943,63 @@ inline void write_random_checkpoint(const std::filesystem::path& folder, const E
 
 #endif
 
+// ---- cotenant/models/precision.hpp ----
+// Precision: what a model multiplies with. A policy that turns stored weights and activations into operands of matmul.
+#ifndef COTENANT_MODELS_PRECISION_HPP
+#define COTENANT_MODELS_PRECISION_HPP
+
+// Each policy has
+//   Activation        the element type of what passes from layer to layer
+//   weight(stored)    the right operand [in, out] of a product for a weight stored as [out, in]. What it computes is kept with
+//                     the stored weight: all models that hold it share that too
+//   input(x)          the left operand for activations x [rows, in]
+namespace cotenant::precision {
+
+// The weights as they are, in float arithmetic.
+struct Stored {
+  using Activation = float;
+  template <TensorLike W> static auto weight(const W& stored) { return as_tensor(stored).transpose(); }
+  template <TensorLike X> static X input(const X& x) { return x; }
+};
+
+// Weights and activations in bf16, sums in float: half the bytes of float, and about twice the speed on CPUs that multiply bf16.
+struct BFloat16 {
+  using Activation = bf16;
+  template <TensorLike W> static auto weight(const W& stored) {
+    if constexpr (std::same_as<element_type_of<W>, bf16>) return as_tensor(stored).transpose();
+    else
+      return derive<BFloat16>(stored, [&] {
+               auto converted = cast<bf16>(stored);
+               converted.freeze();
+               as_tensor(stored).block()->drop_pages(as_tensor(stored).unchecked_view().data(), as_tensor(stored).bytes());
+               return converted;
+             })
+          .transpose();
+  }
+  template <TensorLike X> static X input(const X& x) { return x; }
+};
+
+// Weights in int8, one scale for each output; activations in uint8, their range found for each row when a layer reads it (what
+// others call dynamic quantisation). The sums are exact; everything between the products is in float.
+struct Int8 {
+  using Activation = float;
+  template <TensorLike W> static auto weight(const W& stored) {
+    return derive<Int8>(stored, [&] {
+             auto quantized = quantize<std::int8_t>(stored, per_row);
+             quantized.values.freeze();
+             quantized.scale.freeze();
+             as_tensor(stored).block()->drop_pages(as_tensor(stored).unchecked_view().data(), as_tensor(stored).bytes());
+             return quantized;
+           })
+        .transpose();
+  }
+  template <TensorLike X> static auto input(const X& x) { return quantize<std::uint8_t>(x, per_row); }
+};
+
+}  // namespace cotenant::precision
+
+#endif
+
 // ---- cotenant/models/token_batch.hpp ----
 // TokenBatch: token ids with their masks, what a tokenizer gives and an encoder takes.
 #ifndef COTENANT_MODELS_TOKEN_BATCH_HPP
@@ -9171,16 +19057,24 @@ template <Storage R> struct EncoderOutput {
   SharedTensor<float, R> pooler_output;                // [B, H]; empty unless asked for
 };
 
-// W is the element type of the weights (float, f16, bf16), S where they lie. Written against ops/ alone: it runs on
-// whichever backend reads S. const throughout: any number of threads may encode at once.
+// W is the element type of the weights (float, f16, bf16), S where they lie, P what the products compute with (precision.hpp):
+//   Encoder<float, Mapped, precision::Int8>::open("all-MiniLM-L6-v2")
+// Written against ops/ alone: it runs on whichever backend reads S. const throughout: any number of threads may encode at once.
 // Source of the formulas: Devlin et al. 2018 (BERT), Sanh et al. 2019 (DistilBERT), Liu et al. 2019 (RoBERTa).
-template <FloatElement W = float, Storage S = Mapped> class Encoder {
+template <FloatElement W = float, Storage S = Mapped, class P = precision::Stored> class Encoder {
  public:
   using result_storage = typename S::result;
   using Tensor = SharedTensor<float, result_storage>;
+  using precision_type = P;
 
-  // The weights must have the shapes that the configuration implies; read_encoder_weights() checks them.
-  Encoder(EncoderConfig config, EncoderWeights<W, S> weights) : config_(std::move(config)), weights_(std::move(weights)) {}
+  // The weights must have the shapes that the configuration implies; read_encoder_weights() checks them. They are frozen: what
+  // kernels make of them, such as packed panels, may then be kept with them.
+  Encoder(EncoderConfig config, EncoderWeights<W, S> weights) : config_(std::move(config)), weights_(std::move(weights)) {
+    weights_.freeze();
+    for (const EncoderLayer<W, S>& layer : weights_.layers)
+      products_.push_back({P::weight(layer.query.weight), P::weight(layer.key.weight), P::weight(layer.value.weight), P::weight(layer.attention_output.weight),
+                           P::weight(layer.intermediate.weight), P::weight(layer.output.weight)});
+  }
 
   // Opens the encoder of a checkpoint directory. Where the checkpoint has a manager, `model` leases every weight until
   // this object is gone. Errors: those of EncoderConfig::read and read_encoder_weights.
@@ -9195,7 +19089,7 @@ template <FloatElement W = float, Storage S = Mapped> class Encoder {
   static Encoder open(const std::filesystem::path& folder) requires std::same_as<S, Mapped> { return open(Checkpoint::open(folder)); }
 
   // The same model with its weights in another storage.
-  template <AllocatingStorage D> Encoder<W, D> copy_to(D destination) const { return Encoder<W, D>(config_, weights_.copy_to(std::move(destination))); }
+  template <AllocatingStorage D> Encoder<W, D, P> copy_to(D destination) const { return Encoder<W, D, P>(config_, weights_.copy_to(std::move(destination))); }
 
   const EncoderConfig& config() const { return config_; }
   const EncoderWeights<W, S>& weights() const { return weights_; }
@@ -9209,42 +19103,42 @@ template <FloatElement W = float, Storage S = Mapped> class Encoder {
     const std::size_t rows = batch * length, heads = config_.heads, head = config_.head_size();
     EncoderOutput<result_storage> output;
 
-    Tensor x = embed(tokens);
-    if (request.hidden_states) output.hidden_states.push_back(x);
+    Activations x = embed(tokens);
+    const auto keep = [&](const Activations& states) { if (request.hidden_states) output.hidden_states.push_back(as_floats(states)); };
+    keep(x);
     const Tensor blocked = place(attention_bias(tokens), {batch, 1, 1, length});
     // One set of buffers for all layers. Heads are strided views of them: [batch, heads, length, head size].
-    Tensor query = room({rows, hidden}), key = room({rows, hidden}), value = room({rows, hidden}), inner = room({rows, config_.intermediate_size});
-    Tensor scores = room({batch, heads, length, length});
-    const auto by_head = [&](const Tensor& tensor) { return tensor.reshape({batch, length, heads, head}).transpose(1, 2); };
-    const float scale = 1.0f / std::sqrt(static_cast<float>(head));
+    Activations query = room({rows, hidden}), key = room({rows, hidden}), value = room({rows, hidden}), context = room({rows, hidden});
+    Activations inner = room({rows, config_.intermediate_size});
+    const auto by_head = [&](const Activations& tensor) { return tensor.reshape({batch, length, heads, head}).transpose(1, 2); };
     const auto add_bias = [](auto sum, auto bias) { return sum + bias; };
     const auto add_residual = [](auto sum, auto bias, auto residual) { return sum + bias + residual; };
 
-    for (const EncoderLayer<W, S>& layer : weights_.layers) {
-      Tensor flat = x.reshape({rows, hidden});
-      // Scaling the queries costs less than scaling the scores.
-      matmul_into(query, flat, layer.query.weight.transpose(), [scale](auto sum, auto bias) { return (sum + bias) * scale; }, layer.query.bias);
-      matmul_into(key, flat, layer.key.weight.transpose(), add_bias, layer.key.bias);
-      matmul_into(value, flat, layer.value.weight.transpose(), add_bias, layer.value.bias);
-      matmul_into(scores, by_head(query), by_head(key).transpose(), add_bias, blocked);
-      softmax_into(scores, scores);
-      // The queries are used up: their room takes the heads' results, each at its place in the row.
-      matmul_into(by_head(query), scores, by_head(value));
-      // With hidden states asked for, x is one of them and must stay.
-      Tensor next = request.hidden_states ? room({batch, length, hidden}) : x;
-      Tensor next_flat = next.reshape({rows, hidden});
-      matmul_into(next_flat, query, layer.attention_output.weight.transpose(), add_residual, layer.attention_output.bias, flat);
+    for (std::size_t i = 0; i < config_.layers; ++i) {
+      const EncoderLayer<W, S>& layer = weights_.layers[i];
+      const Products& products = products_[i];
+      {
+        const auto input = P::input(x.reshape({rows, hidden}));
+        matmul_into(query, input, products.query, add_bias, layer.query.bias);
+        matmul_into(key, input, products.key, add_bias, layer.key.bias);
+        matmul_into(value, input, products.value, add_bias, layer.value.bias);
+      }
+      attention_into(by_head(context), by_head(query), by_head(key), by_head(value), {}, blocked);
+      // As floats with hidden states asked for, x is one of them and must stay.
+      Activations next = request.hidden_states ? room({batch, length, hidden}) : x;
+      Activations flat = x.reshape({rows, hidden}), next_flat = next.reshape({rows, hidden});
+      matmul_into(next_flat, P::input(context), products.attention_output, add_residual, layer.attention_output.bias, flat);
       layer_norm_into(next_flat, next_flat, layer.attention_norm.weight, layer.attention_norm.bias, config_.epsilon);
-      activate(inner, next_flat, layer.intermediate);
-      matmul_into(next_flat, inner, layer.output.weight.transpose(), add_residual, layer.output.bias, next_flat);
+      activate(inner, P::input(next_flat), products.intermediate, layer.intermediate.bias);
+      matmul_into(next_flat, P::input(inner), products.output, add_residual, layer.output.bias, next_flat);
       layer_norm_into(next_flat, next_flat, layer.output_norm.weight, layer.output_norm.bias, config_.epsilon);
       x = next;
-      if (request.hidden_states) output.hidden_states.push_back(x);
+      keep(x);
     }
     if (request.pooler)  // the first token stands for the sequence
-      output.pooler_output = matmul(
+      output.pooler_output = matmul<float>(
           x.select(1, 0), weights_.pooler.weight.transpose(), [](auto sum, auto bias) { return tanh(sum + bias); }, weights_.pooler.bias);
-    output.last_hidden_state = std::move(x);
+    output.last_hidden_state = as_floats(x);
     return output;
   }
 
@@ -9268,6 +19162,16 @@ template <FloatElement W = float, Storage S = Mapped> class Encoder {
   }
 
  private:
+  using Activations = SharedTensor<typename P::Activation, result_storage>;
+  using Product = decltype(P::weight(std::declval<const SharedTensor<W, S>&>()));
+  struct Products {
+    Product query, key, value, attention_output, intermediate, output;
+  };
+
+  static Tensor as_floats(const Activations& states) {
+    if constexpr (std::same_as<Activations, Tensor>) return states;
+    else return cast<float>(states);
+  }
   static bool attends(const TokenViews& tokens, std::size_t b, std::size_t i) {
     return tokens.attention_mask.data() == nullptr || tokens.attention_mask(b, i) != 0;
   }
@@ -9299,7 +19203,7 @@ template <FloatElement W = float, Storage S = Mapped> class Encoder {
   }
 
   result_storage storage() const { return weights_.words.block()->template storage<S>().result_storage(); }
-  Tensor room(const Shape& shape) const { return empty<float>(shape, storage()); }
+  Activations room(const Shape& shape) const { return empty<typename P::Activation>(shape, storage()); }
   // Host values as a tensor where this model computes.
   template <Element T> SharedTensor<T, result_storage> place(const std::vector<T>& values, const Shape& shape) const {
     SharedTensor<T> host = from(values, shape);
@@ -9317,7 +19221,7 @@ template <FloatElement W = float, Storage S = Mapped> class Encoder {
   }
 
   // Sum of word, position and type embeddings, normalised: [B, L, H].
-  Tensor embed(const TokenViews& tokens) const {
+  Activations embed(const TokenViews& tokens) const {
     const std::size_t batch = tokens.ids.shape(0), length = tokens.ids.shape(1);
     const Shape shape{batch, length};
     std::vector<std::int32_t> ids, positions, types;
@@ -9338,13 +19242,12 @@ template <FloatElement W = float, Storage S = Mapped> class Encoder {
     };
     if (config_.positions_skip_padding()) add_types(gather<float>(weights_.positions, place(positions, shape)));
     else add_types(weights_.positions.slice(0, 0, static_cast<std::ptrdiff_t>(length)));
-    layer_norm_into(x, x, weights_.embedding_norm.weight, weights_.embedding_norm.bias, config_.epsilon);
-    return x;
+    return layer_norm<typename P::Activation>(x, weights_.embedding_norm.weight, weights_.embedding_norm.bias, config_.epsilon);
   }
 
-  // out = activation(x · weightᵀ + bias), in the product's epilogue.
-  void activate(const Tensor& out, const Tensor& x, const WeightAndBias<W, S>& linear) const {
-    const auto product = [&](const auto& function) { matmul_into(out, x, linear.weight.transpose(), function, linear.bias); };
+  // out = activation(x · weight + bias), in the product's epilogue.
+  template <class X> void activate(const Activations& out, const X& x, const Product& weight, const SharedTensor<W, S>& shift) const {
+    const auto product = [&](const auto& function) { matmul_into(out, x, weight, function, shift); };
     switch (config_.activation) {
       case Activation::gelu: return product([](auto sum, auto bias) { return gelu(sum + bias); });
       case Activation::gelu_tanh: return product([](auto sum, auto bias) { return gelu_tanh(sum + bias); });
@@ -9355,6 +19258,7 @@ template <FloatElement W = float, Storage S = Mapped> class Encoder {
 
   EncoderConfig config_;
   EncoderWeights<W, S> weights_;
+  std::vector<Products> products_;  // the layers' weights as P multiplies with them
   std::vector<Lease<W, Mapped>> leases_;
 };
 
@@ -10605,21 +20509,21 @@ namespace cotenant {
 
 // What sentence-transformers computes for models like all-MiniLM-L6-v2: WordPiece, mean of the last hidden states over
 // the tokens, length 1. Longer texts are cut to what the model was trained for.
-template <FloatElement W = float, Storage S = Mapped> class TextEncoder {
+template <FloatElement W = float, Storage S = Mapped, class P = precision::Stored> class TextEncoder {
  public:
-  using Tensor = typename Encoder<W, S>::Tensor;
+  using Tensor = typename Encoder<W, S, P>::Tensor;
 
-  TextEncoder(WordPiece tokenizer, Encoder<W, S> encoder)
+  TextEncoder(WordPiece tokenizer, Encoder<W, S, P> encoder)
       : tokenizer_(std::move(tokenizer)),
         encoder_(std::move(encoder)),
         max_length_(std::min(tokenizer_.options().max_length, encoder_.config().max_length())) {}
   // Errors: those of WordPiece::open and Encoder::open.
   static TextEncoder open(const Checkpoint& checkpoint, std::string model = {}) requires std::same_as<S, Mapped> {
-    return TextEncoder(WordPiece::open(checkpoint.folder()), Encoder<W, S>::open(checkpoint, std::move(model)));
+    return TextEncoder(WordPiece::open(checkpoint.folder()), Encoder<W, S, P>::open(checkpoint, std::move(model)));
   }
 
   const WordPiece& tokenizer() const { return tokenizer_; }
-  const Encoder<W, S>& encoder() const { return encoder_; }
+  const Encoder<W, S, P>& encoder() const { return encoder_; }
   // The most tokens of one text, [CLS] and [SEP] included.
   std::size_t max_length() const { return max_length_; }
 
@@ -10657,7 +20561,7 @@ template <FloatElement W = float, Storage S = Mapped> class TextEncoder {
   static constexpr std::size_t batch_tokens = 1024;
 
   WordPiece tokenizer_;
-  Encoder<W, S> encoder_;
+  Encoder<W, S, P> encoder_;
   std::size_t max_length_;
 };
 
