@@ -3703,7 +3703,7 @@ class Registry {
     return acquire_slowly(node, name, model, dtype, storage_identity);
   }
   // Nothing where there is no such name. Errors: BudgetExceeded and the spill target's, where it has to be brought back.
-  inline Admitted find_resident(std::string_view name);
+  Admitted find_resident(std::string_view name);
 
   std::shared_ptr<Entry> find(std::string_view name) const {
     const std::lock_guard lock(mutex_);
@@ -3727,8 +3727,8 @@ class Registry {
     return false;
   }
 
-  inline std::size_t release_model(std::string_view model);
-  inline ShareResult share(std::string_view name, std::string_view producer, const std::vector<std::string>& consumers);
+  std::size_t release_model(std::string_view model);
+  ShareResult share(std::string_view name, std::string_view producer, const std::vector<std::string>& consumers);
 
   // What it was before, or nothing where there is no such tensor.
   std::optional<bool> set_pinned(std::string_view name, bool pinned) {
@@ -3750,8 +3750,8 @@ class Registry {
     return (record.residence == Residence::resident && block_is_free(record.entries, now)) || view_is_spare(*found->second, now);
   }
 
-  inline bool forget(std::string_view name);
-  inline OptimizationResult optimize(MemoryMode mode);
+  bool forget(std::string_view name);
+  OptimizationResult optimize(MemoryMode mode);
   MemoryMode mode() const { return mode_; }
 
   // A write lease under way.
@@ -3768,7 +3768,7 @@ class Registry {
   inline Found begin_write(Writing& writing, std::string_view name, std::string_view model, DType dtype, const void* storage_identity,
                            std::chrono::steady_clock::duration timeout, std::size_t (*taken_for)(std::size_t));
   // Publishes what was written: `next` is the entry of the private copy, null where it was written in place or `failed`.
-  inline void end_write(Writing& writing, std::shared_ptr<Entry> next, bool failed = false);
+  void end_write(Writing& writing, std::shared_ptr<Entry> next, bool failed = false);
 
   void add_pattern(const std::string& tensor_kind, const std::vector<std::string>& families) {
     const std::lock_guard lock(mutex_);
@@ -3786,7 +3786,7 @@ class Registry {
     std::size_t away_bytes = 0, evictions = 0, reloads = 0, deduplicated = 0, deduplicated_bytes = 0;
     std::map<std::string, std::size_t> storage_bytes;
   };
-  inline Inventory inventory() const;
+  Inventory inventory() const;
   std::vector<TimelineSample> timeline() const {
     return recorder_->timeline ? recorder_->timeline->samples(recorder_->clock.now()) : std::vector<TimelineSample>();
   }
@@ -3795,10 +3795,10 @@ class Registry {
   EventCounts event_counts() const { return recorder_->events ? recorder_->events->counts() : EventCounts(); }
   void deliver() const { recorder_->deliver(); }
   // The registered contents that are equal, or where one is the beginning of the other, compared byte by byte.
-  inline std::vector<MeasuredDuplicate> duplicates();
+  std::vector<MeasuredDuplicate> duplicates();
 
   // Up to three registered names that `name` may have been meant to be: " Did you mean 'x'?", or nothing.
-  inline std::string suggestion(std::string_view name) const;
+  std::string suggestion(std::string_view name) const;
 
  private:
   // What is destroyed after the locks are given back: destroying it may run user code.
@@ -3922,13 +3922,13 @@ class Registry {
     for (const Entry* entry : entries) reopen(*entry);
     return false;
   }
-  inline void unlist(Tenancy& tenancy, Doomed& doomed);
-  inline bool take_off(Entry& entry, TimePoint now, Doomed& doomed);
+  void unlist(Tenancy& tenancy, Doomed& doomed);
+  bool take_off(Entry& entry, TimePoint now, Doomed& doomed);
   // Takes a closed entry out. Says whether its block went too.
-  inline bool remove(Entry& entry, TimePoint now, Doomed& doomed);
-  inline std::string holders_text(TimePoint now) const;
-  inline void drop_past(TimePoint now, Doomed& doomed);
-  inline void replace(const std::shared_ptr<Entry>& old, const std::shared_ptr<Entry>& next, TimePoint now, Doomed& doomed);
+  bool remove(Entry& entry, TimePoint now, Doomed& doomed);
+  std::string holders_text(TimePoint now) const;
+  void drop_past(TimePoint now, Doomed& doomed);
+  void replace(const std::shared_ptr<Entry>& old, const std::shared_ptr<Entry>& next, TimePoint now, Doomed& doomed);
 
   // Steps that may have to give the lock back. `again`: they did, so whatever the caller knows may have changed.
   enum class Step { ready, again };
@@ -3937,18 +3937,18 @@ class Registry {
     bool for_good;  // it cannot come back: its names go
     double score;
   };
-  inline Found acquire_slowly(LeaseNode& node, std::string_view name, std::string_view model, DType dtype, const void* storage_identity);
-  inline Step make_room(Lock& lock, std::string_view storage, std::size_t bytes, const std::string& name, TimePoint now, Doomed& doomed);
-  inline Step make_resident(Lock& lock, const Entry& entry, TimePoint now, Doomed& doomed);
-  inline std::vector<Victim> victims(TimePoint now, bool tidy, MemoryMode mode);
-  inline void send_away(Lock& lock, const std::vector<Victim>& chosen, TimePoint now, Doomed& doomed, OptimizationResult* result = nullptr);
-  inline std::size_t derived_bytes() const;
-  inline std::size_t drop_artefacts(std::size_t wanted, Doomed& doomed);
+  Found acquire_slowly(LeaseNode& node, std::string_view name, std::string_view model, DType dtype, const void* storage_identity);
+  Step make_room(Lock& lock, std::string_view storage, std::size_t bytes, const std::string& name, TimePoint now, Doomed& doomed);
+  Step make_resident(Lock& lock, const Entry& entry, TimePoint now, Doomed& doomed);
+  std::vector<Victim> victims(TimePoint now, bool tidy, MemoryMode mode);
+  void send_away(Lock& lock, const std::vector<Victim>& chosen, TimePoint now, Doomed& doomed, OptimizationResult* result = nullptr);
+  std::size_t derived_bytes() const;
+  std::size_t drop_artefacts(std::size_t wanted, Doomed& doomed);
   bool comes_back(const Block& block) const { return block.droppable() || (spill_ && block.restorable()); }
-  inline bool may_equal_another(const Entry& entry) const;
-  inline std::size_t content_key(const Entry& entry) const;
-  inline std::shared_ptr<Entry> twin_of(Lock& lock, const Entry& entry);
-  inline std::string next_key();
+  bool may_equal_another(const Entry& entry) const;
+  std::size_t content_key(const Entry& entry) const;
+  std::shared_ptr<Entry> twin_of(Lock& lock, const Entry& entry);
+  std::string next_key();
   void blocks_changed(TimePoint now) {
     if (recorder_->timeline) recorder_->timeline->blocks_changed(now, blocks_.bytes());
   }
@@ -15504,7 +15504,10 @@ HWY_INLINE COTENANT_DOT_CODE FloatVector dot_u8_i8(FloatVector sum, FloatVector 
 }
 // result[i] = table[index[i] % 16]: the instruction looks at no other bits. Highway's op would check the indices in debug builds,
 // with a function of libhwy that programs of one target need not link.
-HWY_INLINE FloatVector lookup_lanes(FloatVector table, hn::Vec<hn::RebindToSigned<FloatTag>> index) { return FloatVector{_mm512_permutexvar_ps(index.raw, table.raw)}; }
+// The masked form, because g++ 12 takes its own header's undefined vector in the other one for ours.
+HWY_INLINE FloatVector lookup_lanes(FloatVector table, hn::Vec<hn::RebindToSigned<FloatTag>> index) {
+  return FloatVector{_mm512_maskz_permutexvar_ps(static_cast<__mmask16>(0xFFFF), index.raw, table.raw)};
+}
 #endif
 
 // The same on any target: a bf16 is the upper half of a float.

@@ -56,7 +56,10 @@ HWY_INLINE COTENANT_DOT_CODE FloatVector dot_u8_i8(FloatVector sum, FloatVector 
 }
 // result[i] = table[index[i] % 16]: the instruction looks at no other bits. Highway's op would check the indices in debug builds,
 // with a function of libhwy that programs of one target need not link.
-HWY_INLINE FloatVector lookup_lanes(FloatVector table, hn::Vec<hn::RebindToSigned<FloatTag>> index) { return FloatVector{_mm512_permutexvar_ps(index.raw, table.raw)}; }
+// The masked form, because g++ 12 takes its own header's undefined vector in the other one for ours.
+HWY_INLINE FloatVector lookup_lanes(FloatVector table, hn::Vec<hn::RebindToSigned<FloatTag>> index) {
+  return FloatVector{_mm512_maskz_permutexvar_ps(static_cast<__mmask16>(0xFFFF), index.raw, table.raw)};
+}
 #endif
 
 // The same on any target: a bf16 is the upper half of a float.
