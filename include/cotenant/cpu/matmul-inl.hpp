@@ -61,6 +61,9 @@ template <std::int64_t Compiled> struct Matmuls {
     gemm.finish = &finish<E, sizeof...(Extra)>;
     plan.is_direct = std::is_same_v<E, expr::Identity> && std::is_same_v<Out, float> && (out.stride(n) == 1 || gemm.columns == 1);
 
+    constexpr bool are_pairs = COTENANT_X86_DOT && std::is_same_v<A, bf16> && std::is_same_v<B, bf16>;
+    bool by_pairs = false;
+    if constexpr (are_pairs) by_pairs = Dots<Compiled>::has_bf16();
     bool one_right = true;
     if (batch_rank != 0) {
       const Strides left_batch = a.strides().part(0, batch_rank), right_batch = b.strides().part(0, batch_rank);
@@ -74,7 +77,8 @@ template <std::int64_t Compiled> struct Matmuls {
     if constexpr (is_plain) {
       if (one_right && !swapped) merge_batch_into_rows(plan);
       if (Skinny<Compiled>::takes(gemm)) gemm.few_rows = swapped ? &Skinny<Compiled>::template block<A> : &Skinny<Compiled>::template block<B>;
-      one_right = one_right && gemm.few_rows == nullptr;
+      // Few rows read the right operand where it lies. The pairs of a packed one give them a third more of the bandwidth.
+      one_right = one_right && (gemm.few_rows == nullptr || (by_pairs && !swapped));
     }
     const std::size_t batches = plan.batch.outer_count(0);
 
@@ -87,9 +91,12 @@ template <std::int64_t Compiled> struct Matmuls {
       if (one_right) packed = Gemm<Compiled, Leaf>::packed(gemm, right_block);
     };
     if constexpr (!is_plain) customize(plan, one_right ? right_block : nullptr, packed);
-    else if constexpr (COTENANT_X86_DOT && std::is_same_v<A, bf16> && std::is_same_v<B, bf16>) Dots<Compiled>::has_bf16() ? use(Bf16Leaf<true>{}) : use(FloatLeaf{});
+    else if constexpr (are_pairs) by_pairs ? use(Bf16Leaf<true>{}) : use(FloatLeaf{});
     else use(FloatLeaf{});
-    if (packed) gemm.packed_right = packed->data();
+    if (packed) {
+      gemm.packed_right = packed->data();
+      gemm.few_rows = nullptr;
+    }
     divide(plan, batches);
     cpu::parallel_for(batches * plan.row_blocks * plan.column_blocks, plan.nanoseconds, &run<E, sizeof...(Extra)>, &plan);
   }
