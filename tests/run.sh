@@ -125,7 +125,8 @@ if ! $quick; then
     skip "thread sanitizer" "its runtime does not start here"
   fi
   wrapper=()
-  build_and_test clang++ clang "${one_target[@]}" -DCMAKE_CXX_COMPILER=clang++ -DCOTENANT_WERROR="$(werror clang++)" -DCMAKE_CXX_FLAGS_DEBUG="-O1 $simd"
+  # What depends on how a compiler turns kernels and atomics into code. The rest is compiled by clang++ above: each header, and the fuzzers.
+  build_and_test clang++ clang "${one_target[@]}" "-DCOTENANT_TEST_FOLDERS=backend;core;cpu;share;storage" -DCMAKE_CXX_COMPILER=clang++ -DCOTENANT_WERROR="$(werror clang++)" -DCMAKE_CXX_FLAGS_DEBUG="-O1 $simd"
 fi
 
 title "Summary: $((SECONDS - begin)) s"

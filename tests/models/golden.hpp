@@ -7,8 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "cotenant/cpu/cpu.hpp"
-#include "cotenant/models/encoder.hpp"
+#include "instances.hpp"
 
 namespace cotenant::test {
 

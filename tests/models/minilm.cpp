@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "cotenant/cpu/cpu.hpp"
 #include "cotenant/models/text_encoder.hpp"
+#include "instances.hpp"
 
 using namespace cotenant;
 

@@ -5,8 +5,8 @@
 #include <cmath>
 
 #include "../files/temporary_folder.hpp"
-#include "cotenant/cpu/cpu.hpp"
 #include "cotenant/models/text_encoder.hpp"
+#include "instances.hpp"
 
 using namespace cotenant;
 

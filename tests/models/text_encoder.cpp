@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "../files/temporary_folder.hpp"
-#include "cotenant/cpu/cpu.hpp"
 #include "cotenant/models/random_checkpoint.hpp"
+#include "instances.hpp"
 
 using namespace cotenant;
 

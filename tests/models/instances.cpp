@@ -1,0 +1,4 @@
+// What instances.hpp promises.
+#include "instances.hpp"
+
+template class cotenant::Encoder<float>;
