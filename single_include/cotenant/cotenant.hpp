@@ -14559,7 +14559,7 @@ template <std::int64_t Compiled, std::size_t PerLane> struct LanePacking {
     if constexpr (PerLane == 1) {
       static_cast<void>(flip);
       Packing<Compiled>::copy(from, rows, depth, to, to_step);
-    } else {
+    } else if (depth != 0) {  // no elements may have no address
       const std::size_t lanes = (depth + PerLane - 1) / PerLane;
       const cpu::Source columns{from.data, from.element_size, from.column_stride, from.row_stride, nullptr, false};
       for (std::size_t row = 0; row < rows; ++row) {
@@ -15999,6 +15999,9 @@ template <std::int64_t Compiled> struct Matmuls {
     gemm.finish = &finish<E, sizeof...(Extra)>;
     plan.is_direct = std::is_same_v<E, expr::Identity> && std::is_same_v<Out, float> && (out.stride(n) == 1 || gemm.columns == 1);
 
+    constexpr bool are_pairs = COTENANT_X86_DOT && std::is_same_v<A, bf16> && std::is_same_v<B, bf16>;
+    bool by_pairs = false;
+    if constexpr (are_pairs) by_pairs = Dots<Compiled>::has_bf16();
     bool one_right = true;
     if (batch_rank != 0) {
       const Strides left_batch = a.strides().part(0, batch_rank), right_batch = b.strides().part(0, batch_rank);
@@ -16012,7 +16015,8 @@ template <std::int64_t Compiled> struct Matmuls {
     if constexpr (is_plain) {
       if (one_right && !swapped) merge_batch_into_rows(plan);
       if (Skinny<Compiled>::takes(gemm)) gemm.few_rows = swapped ? &Skinny<Compiled>::template block<A> : &Skinny<Compiled>::template block<B>;
-      one_right = one_right && gemm.few_rows == nullptr;
+      // Few rows read the right operand where it lies. The pairs of a packed one give them a third more of the bandwidth.
+      one_right = one_right && (gemm.few_rows == nullptr || (by_pairs && !swapped));
     }
     const std::size_t batches = plan.batch.outer_count(0);
 
@@ -16025,9 +16029,12 @@ template <std::int64_t Compiled> struct Matmuls {
       if (one_right) packed = Gemm<Compiled, Leaf>::packed(gemm, right_block);
     };
     if constexpr (!is_plain) customize(plan, one_right ? right_block : nullptr, packed);
-    else if constexpr (COTENANT_X86_DOT && std::is_same_v<A, bf16> && std::is_same_v<B, bf16>) Dots<Compiled>::has_bf16() ? use(Bf16Leaf<true>{}) : use(FloatLeaf{});
+    else if constexpr (are_pairs) by_pairs ? use(Bf16Leaf<true>{}) : use(FloatLeaf{});
     else use(FloatLeaf{});
-    if (packed) gemm.packed_right = packed->data();
+    if (packed) {
+      gemm.packed_right = packed->data();
+      gemm.few_rows = nullptr;
+    }
     divide(plan, batches);
     cpu::parallel_for(batches * plan.row_blocks * plan.column_blocks, plan.nanoseconds, &run<E, sizeof...(Extra)>, &plan);
   }
@@ -19099,70 +19106,13 @@ template <FloatElement W = float, Storage S = Mapped, class P = precision::Store
 
   // Hidden states of a batch. Errors: ShapeError (the inputs differ in shape, or a sequence is empty or longer than the
   // positions reach); InvalidArgument (an id or type outside its table); NotFound (a pooler that the checkpoint lacks).
-  EncoderOutput<result_storage> forward(const TokenViews& tokens, const EncoderRequest& request = {}) const {
-    check(tokens);
-    if (request.pooler && !weights_.pooler.weight) raise<NotFound>("this '" + config_.model_type + "' checkpoint has no pooler, so there is no pooler_output");
-    const std::size_t batch = tokens.ids.shape(0), length = tokens.ids.shape(1), hidden = config_.hidden_size;
-    const std::size_t rows = batch * length, heads = config_.heads, head = config_.head_size();
-    EncoderOutput<result_storage> output;
-
-    Activations x = embed(tokens);
-    const auto keep = [&](const Activations& states) { if (request.hidden_states) output.hidden_states.push_back(as_floats(states)); };
-    keep(x);
-    const Tensor blocked = place(attention_bias(tokens), {batch, 1, 1, length});
-    // One set of buffers for all layers. Heads are strided views of them: [batch, heads, length, head size].
-    Activations query = room({rows, hidden}), key = room({rows, hidden}), value = room({rows, hidden}), context = room({rows, hidden});
-    Activations inner = room({rows, config_.intermediate_size});
-    const auto by_head = [&](const Activations& tensor) { return tensor.reshape({batch, length, heads, head}).transpose(1, 2); };
-    const auto add_bias = [](auto sum, auto bias) { return sum + bias; };
-    const auto add_residual = [](auto sum, auto bias, auto residual) { return sum + bias + residual; };
-
-    for (std::size_t i = 0; i < config_.layers; ++i) {
-      const EncoderLayer<W, S>& layer = weights_.layers[i];
-      const Products& products = products_[i];
-      {
-        const auto input = P::input(x.reshape({rows, hidden}));
-        matmul_into(query, input, products.query, add_bias, layer.query.bias);
-        matmul_into(key, input, products.key, add_bias, layer.key.bias);
-        matmul_into(value, input, products.value, add_bias, layer.value.bias);
-      }
-      attention_into(by_head(context), by_head(query), by_head(key), by_head(value), {}, blocked);
-      // As floats with hidden states asked for, x is one of them and must stay.
-      Activations next = request.hidden_states ? room({batch, length, hidden}) : x;
-      Activations flat = x.reshape({rows, hidden}), next_flat = next.reshape({rows, hidden});
-      matmul_into(next_flat, P::input(context), products.attention_output, add_residual, layer.attention_output.bias, flat);
-      layer_norm_into(next_flat, next_flat, layer.attention_norm.weight, layer.attention_norm.bias, config_.epsilon);
-      activate(inner, P::input(next_flat), products.intermediate, layer.intermediate.bias);
-      matmul_into(next_flat, P::input(inner), products.output, add_residual, layer.output.bias, next_flat);
-      layer_norm_into(next_flat, next_flat, layer.output_norm.weight, layer.output_norm.bias, config_.epsilon);
-      x = next;
-      keep(x);
-    }
-    if (request.pooler)  // the first token stands for the sequence
-      output.pooler_output = matmul<float>(
-          x.select(1, 0), weights_.pooler.weight.transpose(), [](auto sum, auto bias) { return tanh(sum + bias); }, weights_.pooler.bias);
-    output.last_hidden_state = as_floats(x);
-    return output;
-  }
+  EncoderOutput<result_storage> forward(const TokenViews& tokens, const EncoderRequest& request = {}) const;
 
   // Sentence embeddings [B, H]: the mean of the tokens' last hidden states, of length 1. A sequence that is all padding
   // gives zeros. Errors: as forward().
   Tensor encode(const TokenViews& tokens) const { return mean_pooled_normalized(forward(tokens).last_hidden_state, tokens); }
   // The same of hidden states that are there already: [B, L, H] of these tokens.
-  Tensor mean_pooled_normalized(const Tensor& hidden_state, const TokenViews& tokens) const {
-    const std::size_t batch = tokens.ids.shape(0), length = tokens.ids.shape(1);
-    std::vector<float> weights(batch * length);
-    for (std::size_t b = 0; b < batch; ++b) {
-      std::size_t count = 0;
-      for (std::size_t i = 0; i < length; ++i) count += attends(tokens, b, i);
-      for (std::size_t i = 0; i < length; ++i) weights[b * length + i] = attends(tokens, b, i) ? 1.0f / static_cast<float>(count) : 0.0f;
-    }
-    Tensor mean = matmul(place(weights, {batch, 1, length}), hidden_state);  // [B, 1, H]
-    // The norm is clamped as PyTorch's normalize() does, so that a zero vector stays zero.
-    const Tensor norm = matmul(mean, mean.transpose(), [](auto sum) { return max(sqrt(sum), 1e-12f); });  // [B, 1, 1]
-    map_into(mean, [](auto x, auto n) { return x / n; }, mean, norm);
-    return mean.squeeze(1);
-  }
+  Tensor mean_pooled_normalized(const Tensor& hidden_state, const TokenViews& tokens) const;
 
  private:
   using Activations = SharedTensor<typename P::Activation, result_storage>;
@@ -19224,29 +19174,7 @@ template <FloatElement W = float, Storage S = Mapped, class P = precision::Store
   }
 
   // Sum of word, position and type embeddings, normalised: [B, L, H].
-  Activations embed(const TokenViews& tokens) const {
-    const std::size_t batch = tokens.ids.shape(0), length = tokens.ids.shape(1);
-    const Shape shape{batch, length};
-    std::vector<std::int32_t> ids, positions, types;
-    for (std::size_t b = 0; b < batch; ++b) {
-      std::int32_t position = config_.padding_id;
-      for (std::size_t i = 0; i < length; ++i) {
-        ids.push_back(tokens.ids(b, i));
-        if (config_.positions_skip_padding()) positions.push_back(ids.back() == config_.padding_id ? config_.padding_id : ++position);
-        if (tokens.token_type_ids.data() != nullptr) types.push_back(tokens.token_type_ids(b, i));
-      }
-    }
-    Tensor x = gather<float>(weights_.words, place(ids, shape));
-    const auto add_types = [&](const auto& position_rows) {
-      const auto sum = [](auto word, auto position, auto type) { return word + position + type; };
-      if (config_.token_types == 0) map_into(x, [](auto word, auto position) { return word + position; }, x, position_rows);
-      else if (types.empty()) map_into(x, sum, x, position_rows, weights_.token_types.select(0, 0));
-      else map_into(x, sum, x, position_rows, gather<float>(weights_.token_types, place(types, shape)));
-    };
-    if (config_.positions_skip_padding()) add_types(gather<float>(weights_.positions, place(positions, shape)));
-    else add_types(weights_.positions.slice(0, 0, static_cast<std::ptrdiff_t>(length)));
-    return layer_norm<typename P::Activation>(x, weights_.embedding_norm.weight, weights_.embedding_norm.bias, config_.epsilon);
-  }
+  Activations embed(const TokenViews& tokens) const;
 
   // out = activation(x · weight + bias), in the product's epilogue.
   template <class X> void activate(const Activations& out, const X& x, const Product& weight, const SharedTensor<W, S>& shift) const {
@@ -19264,6 +19192,94 @@ template <FloatElement W = float, Storage S = Mapped, class P = precision::Store
   std::vector<Products> products_;  // the layers' weights as P multiplies with them
   std::vector<Lease<W, Mapped>> leases_;
 };
+
+// Outside the class, so that a program of many files may compile it once: `extern template class cotenant::Encoder<float>;`
+template <FloatElement W, Storage S, class P>
+EncoderOutput<typename S::result> Encoder<W, S, P>::forward(const TokenViews& tokens, const EncoderRequest& request) const {
+  check(tokens);
+  if (request.pooler && !weights_.pooler.weight) raise<NotFound>("this '" + config_.model_type + "' checkpoint has no pooler, so there is no pooler_output");
+  const std::size_t batch = tokens.ids.shape(0), length = tokens.ids.shape(1), hidden = config_.hidden_size;
+  const std::size_t rows = batch * length, heads = config_.heads, head = config_.head_size();
+  EncoderOutput<result_storage> output;
+
+  Activations x = embed(tokens);
+  const auto keep = [&](const Activations& states) { if (request.hidden_states) output.hidden_states.push_back(as_floats(states)); };
+  keep(x);
+  const Tensor blocked = place(attention_bias(tokens), {batch, 1, 1, length});
+  // One set of buffers for all layers. Heads are strided views of them: [batch, heads, length, head size].
+  Activations query = room({rows, hidden}), key = room({rows, hidden}), value = room({rows, hidden}), context = room({rows, hidden});
+  Activations inner = room({rows, config_.intermediate_size});
+  const auto by_head = [&](const Activations& tensor) { return tensor.reshape({batch, length, heads, head}).transpose(1, 2); };
+  const auto add_bias = [](auto sum, auto bias) { return sum + bias; };
+  const auto add_residual = [](auto sum, auto bias, auto residual) { return sum + bias + residual; };
+
+  for (std::size_t i = 0; i < config_.layers; ++i) {
+    const EncoderLayer<W, S>& layer = weights_.layers[i];
+    const Products& products = products_[i];
+    {
+      const auto input = P::input(x.reshape({rows, hidden}));
+      matmul_into(query, input, products.query, add_bias, layer.query.bias);
+      matmul_into(key, input, products.key, add_bias, layer.key.bias);
+      matmul_into(value, input, products.value, add_bias, layer.value.bias);
+    }
+    attention_into(by_head(context), by_head(query), by_head(key), by_head(value), {}, blocked);
+    // As floats with hidden states asked for, x is one of them and must stay.
+    Activations next = request.hidden_states ? room({batch, length, hidden}) : x;
+    Activations flat = x.reshape({rows, hidden}), next_flat = next.reshape({rows, hidden});
+    matmul_into(next_flat, P::input(context), products.attention_output, add_residual, layer.attention_output.bias, flat);
+    layer_norm_into(next_flat, next_flat, layer.attention_norm.weight, layer.attention_norm.bias, config_.epsilon);
+    activate(inner, P::input(next_flat), products.intermediate, layer.intermediate.bias);
+    matmul_into(next_flat, P::input(inner), products.output, add_residual, layer.output.bias, next_flat);
+    layer_norm_into(next_flat, next_flat, layer.output_norm.weight, layer.output_norm.bias, config_.epsilon);
+    x = next;
+    keep(x);
+  }
+  if (request.pooler)  // the first token stands for the sequence
+    output.pooler_output = matmul<float>(
+        x.select(1, 0), weights_.pooler.weight.transpose(), [](auto sum, auto bias) { return tanh(sum + bias); }, weights_.pooler.bias);
+  output.last_hidden_state = as_floats(x);
+  return output;
+}
+
+template <FloatElement W, Storage S, class P>
+typename Encoder<W, S, P>::Tensor Encoder<W, S, P>::mean_pooled_normalized(const Tensor& hidden_state, const TokenViews& tokens) const {
+  const std::size_t batch = tokens.ids.shape(0), length = tokens.ids.shape(1);
+  std::vector<float> weights(batch * length);
+  for (std::size_t b = 0; b < batch; ++b) {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < length; ++i) count += attends(tokens, b, i);
+    for (std::size_t i = 0; i < length; ++i) weights[b * length + i] = attends(tokens, b, i) ? 1.0f / static_cast<float>(count) : 0.0f;
+  }
+  Tensor mean = matmul(place(weights, {batch, 1, length}), hidden_state);  // [B, 1, H]
+  // The norm is clamped as PyTorch's normalize() does, so that a zero vector stays zero.
+  const Tensor norm = matmul(mean, mean.transpose(), [](auto sum) { return max(sqrt(sum), 1e-12f); });  // [B, 1, 1]
+  map_into(mean, [](auto x, auto n) { return x / n; }, mean, norm);
+  return mean.squeeze(1);
+}
+
+template <FloatElement W, Storage S, class P> typename Encoder<W, S, P>::Activations Encoder<W, S, P>::embed(const TokenViews& tokens) const {
+  const std::size_t batch = tokens.ids.shape(0), length = tokens.ids.shape(1);
+  const Shape shape{batch, length};
+  std::vector<std::int32_t> ids, positions, types;
+  for (std::size_t b = 0; b < batch; ++b) {
+    std::int32_t position = config_.padding_id;
+    for (std::size_t i = 0; i < length; ++i) {
+      ids.push_back(tokens.ids(b, i));
+      if (config_.positions_skip_padding()) positions.push_back(ids.back() == config_.padding_id ? config_.padding_id : ++position);
+      if (tokens.token_type_ids.data() != nullptr) types.push_back(tokens.token_type_ids(b, i));
+    }
+  }
+  Tensor x = gather<float>(weights_.words, place(ids, shape));
+  const auto add_types = [&](const auto& position_rows) {
+    const auto sum = [](auto word, auto position, auto type) { return word + position + type; };
+    if (config_.token_types == 0) map_into(x, [](auto word, auto position) { return word + position; }, x, position_rows);
+    else if (types.empty()) map_into(x, sum, x, position_rows, weights_.token_types.select(0, 0));
+    else map_into(x, sum, x, position_rows, gather<float>(weights_.token_types, place(types, shape)));
+  };
+  if (config_.positions_skip_padding()) add_types(gather<float>(weights_.positions, place(positions, shape)));
+  else add_types(weights_.positions.slice(0, 0, static_cast<std::ptrdiff_t>(length)));
+  return layer_norm<typename P::Activation>(x, weights_.embedding_norm.weight, weights_.embedding_norm.bias, config_.epsilon);
+}
 
 }  // namespace cotenant
 

@@ -217,7 +217,7 @@ TEST_CASE("visitors that talk nonsense, too much or not at all are sent away, an
   const std::size_t before = open_descriptors();
   CHECK(send_message(chatty, write_hello({handshake_version, "chatty"}), {chatty.number(), chatty.number()}));
   CHECK(becomes_true([&] { return exporter.consumer_count() == 1; }));
-  CHECK(open_descriptors() == before);
+  CHECK(open_descriptors() <= before + 1);  // the exporter's end of this connection may have come since, the two that were sent have not
   CHECK(send_message(chatty, "and another thing"));
   CHECK(becomes_true([&] { return exporter.consumer_count() == 0; }));
   // One that hangs up before it is answered.

@@ -136,7 +136,7 @@ template <std::int64_t Compiled, std::size_t PerLane> struct LanePacking {
     if constexpr (PerLane == 1) {
       static_cast<void>(flip);
       Packing<Compiled>::copy(from, rows, depth, to, to_step);
-    } else {
+    } else if (depth != 0) {  // no elements may have no address
       const std::size_t lanes = (depth + PerLane - 1) / PerLane;
       const cpu::Source columns{from.data, from.element_size, from.column_stride, from.row_stride, nullptr, false};
       for (std::size_t row = 0; row < rows; ++row) {
