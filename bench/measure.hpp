@@ -111,6 +111,11 @@ class Threads {
     peers::set_threads(static_cast<int>(threads));
     own_.set(threads);
   }
+  // Ours alone: the others' idle threads stay asleep.
+  void set_own(std::size_t threads) {
+    own_.set(threads);
+    current_ = 0;
+  }
 
  private:
   std::size_t current_ = 0;
@@ -160,12 +165,14 @@ class Bench {
     for (int round = -1; round < options.rounds; ++round) {  // round -1 warms up and counts
       if (round >= 3 && wall_seconds() - begin_of_row > options.patience) break;
       for (std::size_t i = 0; i < calls.size(); ++i) {
-        if (!each.empty()) threads_.set(each[i]);
+        if (!each.empty()) threads_.set_own(each[i]);
+        // OpenBLAS's threads ask for their next work for some 26 ms (2^26 cycles) before they sleep: ours would share a core with them.
+        else if (threads > 1 && i == 0 && !options.smoke) std::this_thread::sleep_for(std::chrono::milliseconds(30));
         // Untimed: brings back what the others pushed out of the caches, and threads that sleep. A long call does that in passing.
         if (round < 0 || repeats[i] > 1) {
           const double warm = wall_seconds();
           do calls[i].run();
-          while (threads > 1 && !options.smoke && wall_seconds() - warm < std::max(0.004, options.batch));
+          while (threads > 1 && !options.smoke && wall_seconds() - warm < std::max(0.010, options.batch));
         }
         const double begin = now();
         for (int repeat = 0; repeat < repeats[i]; ++repeat) calls[i].run();

@@ -21,13 +21,19 @@ def read(paths):
     for path in paths:
         for line in pathlib.Path(path).read_text().splitlines():
             entry = json.loads(line)
-            if "machine" in entry:
+            if "machine" in entry:  # one for each number of threads: the same but for the rates
+                entry["machine"]["rates"] = machine.get("rates", []) + entry["machine"].get("rates", [])
                 machine = entry["machine"]
             elif "peer" in entry:
-                peers.append(entry["peer"])
+                if entry["peer"] not in peers:
+                    peers.append(entry["peer"])
             else:
                 rows.append(entry)
     machine["peers"] = machine.get("peers", []) + peers
+    place = {}  # a shape's rows together, where the first of them is
+    for row in rows:
+        place.setdefault((row["section"], row["shape"].split("  (")[0]), len(place))
+    rows.sort(key=lambda row: (place[row["section"], row["shape"].split("  (")[0]], row["threads"]))
     return machine, rows
 
 

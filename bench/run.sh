@@ -68,13 +68,15 @@ measure() {
   if $terminal; then printf '\r\033[K'; fi
 }
 rows=()
-measure "$results/kernels.jsonl" "$build/bench/kernels" --threads "$threads" "${quick[@]}" ${only:+--only "$only"}
-rows+=("$results/kernels.jsonl")
-if $models; then
-  measure "$results/models.jsonl" "$results/venv/bin/python" -B "$root/bench/models/models.py" --library "$build/bench/encoder.so" --work "$results/models" --threads "$threads" \
-    "${quick[@]}" ${COTENANT_MINILM:+--minilm "$COTENANT_MINILM"}
-  rows+=("$results/models.jsonl")
-fi
+# A process for each number of threads: oneTBB 2021.8 may leave its workers asleep where a limit of 1 is raised again.
+for number in ${threads//,/ }; do
+  measure "$results/kernels-$number.jsonl" "$build/bench/kernels" --threads "$number" "${quick[@]}" ${only:+--only "$only"}
+  rows+=("$results/kernels-$number.jsonl")
+  $models || continue
+  measure "$results/models-$number.jsonl" "$results/venv/bin/python" -B "$root/bench/models/models.py" --library "$build/bench/encoder.so" --work "$results/models" \
+    --threads "$number" "${quick[@]}" ${COTENANT_MINILM:+--minilm "$COTENANT_MINILM"}
+  rows+=("$results/models-$number.jsonl")
+done
 measured=$((SECONDS - begin))
 # Compiling everything three times takes a minute: --quick does it only when asked to.
 if wants compile && [ -x "$root/bench/compile_time.sh" ] && { [ ${#quick[@]} -eq 0 ] || [ -n "$only" ]; }; then
