@@ -31,8 +31,12 @@ has_cmake() {
 }
 has_pip() { python3 -m pip --version; }
 has_fuzzer() { echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }' | clang++ -fsanitize=fuzzer -x c++ - -o /dev/null; }
-# The package of a clang runtime carries the version of the system's clang.
-clang_version() { apt-cache depends clang 2>/dev/null | sed -nE 's/^ *Depends: clang-([0-9]+)$/\1/p' | head -n 1; }
+# The package of a clang runtime carries the version of the system's clang: Debian 12's where no package list is there yet.
+clang_version() {
+  local version
+  version=$(apt-cache depends clang 2>/dev/null | sed -nE 's/^ *Depends: clang-([0-9]+)$/\1/p' | head -n 1)
+  echo "${version:-14}"
+}
 
 # What the library and its examples are built with.
 need_build_tools() {
