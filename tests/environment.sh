@@ -34,7 +34,7 @@ has_fuzzer() { echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*,
 # The package of a clang runtime carries the version of the system's clang: Debian 12's where no package list is there yet.
 clang_version() {
   local version
-  version=$(apt-cache depends clang 2>/dev/null | sed -nE 's/^ *Depends: clang-([0-9]+)$/\1/p' | head -n 1)
+  version=$(apt-cache depends clang 2>/dev/null | sed -nE 's/^ *Depends: clang-([0-9]+)$/\1/p' | head -n 1) || :
   echo "${version:-14}"
 }
 
