@@ -3663,14 +3663,13 @@ class Registry {
   Registry& operator=(const Registry&) = delete;
   // Leases that are alive keep their tensors.
   ~Registry() {
-    Doomed doomed;
+    Doomed doomed(*this);
     const std::lock_guard lock(mutex_);
     for (const auto& [name, entry] : names_)
       for (Tenancy* tenancy : entry->tenancies) if (tenancy->unlist()) doomed.tenancies.push_back(tenancy);
     for (const auto& entry : past_)
       for (Tenancy* tenancy : entry->tenancies) if (tenancy->unlist()) doomed.tenancies.push_back(tenancy);
     if (spill_) for (const auto& [block, record] : blocks_.all()) if (!record.spilled.empty()) doomed.spilled.push_back(record.spilled);
-    doomed.target = spill_.get();
   }
 
   enum class Same { shape_and_type, elements };
@@ -3809,8 +3808,8 @@ class Registry {
     std::unique_ptr<DerivedSet> set;
     std::vector<BlockRef> holds;
     std::vector<std::string> spilled;  // keys that nobody will load any more
-    SpillTarget* target = nullptr;
-    Doomed() = default;
+    SpillTarget* const target;  // null where nothing is spilled
+    explicit Doomed(const Registry& registry) : target(registry.spill_.get()) {}
     Doomed(const Doomed&) = delete;
     ~Doomed() {
       for (Tenancy* tenancy : tenancies) delete tenancy;
@@ -4000,8 +3999,7 @@ inline std::string describe(const Entry& entry) {
 inline Registry::Admitted Registry::admit(std::shared_ptr<Entry> candidate, Same same, const TensorOptions& options, LeaseNode* node, std::string_view model) {
   const TimePoint now = recorder_->clock.now();
   bool compared = same == Same::elements || !may_equal_another(*candidate);
-  Doomed doomed;
-  doomed.target = spill_.get();
+  Doomed doomed(*this);
   Lock lock(mutex_);
   for (;;) {
     const auto found = names_.find(candidate->name);
@@ -4149,7 +4147,7 @@ inline std::string Registry::holders_text(TimePoint now) const {
 
 inline std::size_t Registry::release_model(std::string_view model_name) {
   const TimePoint now = recorder_->clock.now();
-  Doomed doomed;
+  Doomed doomed(*this);
   const std::lock_guard lock(mutex_);
   for (const auto& [name, entry] : names_) {
     const auto grant = entry->grants.find(model_name);
@@ -4194,8 +4192,7 @@ inline ShareResult Registry::share(std::string_view name, std::string_view produ
 // Drops a name that nobody leases, pins or writes, whatever its grants. Handles and views of its bytes stay valid.
 inline bool Registry::forget(std::string_view name) {
   const TimePoint now = recorder_->clock.now();
-  Doomed doomed;
-  doomed.target = spill_.get();
+  Doomed doomed(*this);
   Lock lock(mutex_);
   for (;;) {
     const auto found = names_.find(name);
@@ -4215,8 +4212,7 @@ inline bool Registry::forget(std::string_view name) {
 inline OptimizationResult Registry::optimize(MemoryMode mode) {
   const TimePoint now = recorder_->clock.now();
   OptimizationResult result;
-  Doomed doomed;
-  doomed.target = spill_.get();
+  Doomed doomed(*this);
   Lock lock(mutex_);
   result.initial_bytes = blocks_.bytes();
   drop_past(now, doomed);
@@ -4500,8 +4496,7 @@ inline Registry::Step Registry::make_resident(Lock& lock, const Entry& entry, Ti
 
 inline Registry::Found Registry::acquire_slowly(LeaseNode& node, std::string_view name, std::string_view model, DType dtype, const void* storage_identity) {
   const TimePoint now = recorder_->clock.now();
-  Doomed doomed;
-  doomed.target = spill_.get();
+  Doomed doomed(*this);
   Lock lock(mutex_);
   for (;;) {
     const auto found = names_.find(name);
@@ -4518,8 +4513,7 @@ inline Registry::Found Registry::acquire_slowly(LeaseNode& node, std::string_vie
 
 inline Registry::Admitted Registry::find_resident(std::string_view name) {
   const TimePoint now = recorder_->clock.now();
-  Doomed doomed;
-  doomed.target = spill_.get();
+  Doomed doomed(*this);
   Lock lock(mutex_);
   for (;;) {
     const auto found = names_.find(name);
@@ -5218,8 +5212,7 @@ inline Registry::Found Registry::begin_write(Writing& writing, std::string_view 
   using Steady = std::chrono::steady_clock;
   const TimePoint now = recorder_->clock.now();
   const Steady::time_point begin = Steady::now();
-  Doomed doomed;
-  doomed.target = spill_.get();
+  Doomed doomed(*this);
   Lock lock(mutex_);
   if (names_.find(name) == names_.end()) return Found::no;
   Turns& turns = turns_[std::string(name)];
@@ -5313,8 +5306,7 @@ inline Registry::Found Registry::begin_write(Writing& writing, std::string_view 
 inline void Registry::end_write(Writing& writing, std::shared_ptr<Entry> next, bool failed) {
   const TimePoint now = recorder_->clock.now();
   {
-    Doomed doomed;
-    doomed.target = spill_.get();
+    Doomed doomed(*this);
     doomed.entries.push_back(std::move(writing.entry));
     doomed.holds.push_back(std::move(writing.hold));
     const std::shared_ptr<Entry> old = doomed.entries.back();
@@ -14287,7 +14279,7 @@ HWY_INLINE FloatVector at_least(FloatVector limit, FloatVector x) {
 }
 
 // exp(x) for x <= 0, or NaN, which stays: what softmax takes of a score less the row's largest. Below -87.7 it is 0, not
-// subnormal: beside the largest term, which is 1, that does not count. exp(x) = 2^n exp(r) as in scaled_exp(); adding
+// subnormal: beside the largest term, which is 1, that does not count. exp(x) = 2^n exp(r) as in vector_exp(); adding
 // 1.5 * 2^23 + 127 rounds x / ln 2 to n, and leaves n + 127, the exponent of 2^n, in the sum's lowest bits.
 // The polynomials are split in halves (Estrin): with Horner's rule the chain of additions was what took the time.
 HWY_INLINE FloatVector exp_of_negative(FloatTag d, FloatVector x) {
@@ -18965,6 +18957,20 @@ inline void write_random_checkpoint(const std::filesystem::path& folder, const E
 //   input(x)          the left operand for activations x [rows, in]
 namespace cotenant::precision {
 
+namespace detail {
+// The right operand that convert(stored) gives, kept with the stored weight, whose own pages will hardly be read again.
+template <class Kind, TensorLike W, class Convert> auto converted(const W& stored, const Convert& convert) {
+  return derive<Kind>(stored, [&] {
+           auto result = convert(stored);
+           result.freeze();
+           const auto& tensor = as_tensor(stored);
+           tensor.block()->drop_pages(tensor.unchecked_view().data(), tensor.bytes());
+           return result;
+         })
+      .transpose();
+}
+}  // namespace detail
+
 // The weights as they are, in float arithmetic.
 struct Stored {
   using Activation = float;
@@ -18977,14 +18983,7 @@ struct BFloat16 {
   using Activation = bf16;
   template <TensorLike W> static auto weight(const W& stored) {
     if constexpr (std::same_as<element_type_of<W>, bf16>) return as_tensor(stored).transpose();
-    else
-      return derive<BFloat16>(stored, [&] {
-               auto converted = cast<bf16>(stored);
-               converted.freeze();
-               as_tensor(stored).block()->drop_pages(as_tensor(stored).unchecked_view().data(), as_tensor(stored).bytes());
-               return converted;
-             })
-          .transpose();
+    else return detail::converted<BFloat16>(stored, [](const auto& weight) { return cast<bf16>(weight); });
   }
   template <TensorLike X> static X input(const X& x) { return x; }
 };
@@ -18994,14 +18993,7 @@ struct BFloat16 {
 struct Int8 {
   using Activation = float;
   template <TensorLike W> static auto weight(const W& stored) {
-    return derive<Int8>(stored, [&] {
-             auto quantized = quantize<std::int8_t>(stored, per_row);
-             quantized.values.freeze();
-             quantized.scale.freeze();
-             as_tensor(stored).block()->drop_pages(as_tensor(stored).unchecked_view().data(), as_tensor(stored).bytes());
-             return quantized;
-           })
-        .transpose();
+    return detail::converted<Int8>(stored, [](const auto& weight) { return quantize<std::int8_t>(weight, per_row); });
   }
   template <TensorLike X> static auto input(const X& x) { return quantize<std::uint8_t>(x, per_row); }
 };

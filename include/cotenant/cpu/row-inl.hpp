@@ -105,7 +105,7 @@ HWY_INLINE FloatVector at_least(FloatVector limit, FloatVector x) {
 }
 
 // exp(x) for x <= 0, or NaN, which stays: what softmax takes of a score less the row's largest. Below -87.7 it is 0, not
-// subnormal: beside the largest term, which is 1, that does not count. exp(x) = 2^n exp(r) as in scaled_exp(); adding
+// subnormal: beside the largest term, which is 1, that does not count. exp(x) = 2^n exp(r) as in vector_exp(); adding
 // 1.5 * 2^23 + 127 rounds x / ln 2 to n, and leaves n + 127, the exponent of 2^n, in the sum's lowest bits.
 // The polynomials are split in halves (Estrin): with Horner's rule the chain of additions was what took the time.
 HWY_INLINE FloatVector exp_of_negative(FloatTag d, FloatVector x) {

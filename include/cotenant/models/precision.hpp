@@ -15,6 +15,20 @@
 //   input(x)          the left operand for activations x [rows, in]
 namespace cotenant::precision {
 
+namespace detail {
+// The right operand that convert(stored) gives, kept with the stored weight, whose own pages will hardly be read again.
+template <class Kind, TensorLike W, class Convert> auto converted(const W& stored, const Convert& convert) {
+  return derive<Kind>(stored, [&] {
+           auto result = convert(stored);
+           result.freeze();
+           const auto& tensor = as_tensor(stored);
+           tensor.block()->drop_pages(tensor.unchecked_view().data(), tensor.bytes());
+           return result;
+         })
+      .transpose();
+}
+}  // namespace detail
+
 // The weights as they are, in float arithmetic.
 struct Stored {
   using Activation = float;
@@ -27,14 +41,7 @@ struct BFloat16 {
   using Activation = bf16;
   template <TensorLike W> static auto weight(const W& stored) {
     if constexpr (std::same_as<element_type_of<W>, bf16>) return as_tensor(stored).transpose();
-    else
-      return derive<BFloat16>(stored, [&] {
-               auto converted = cast<bf16>(stored);
-               converted.freeze();
-               as_tensor(stored).block()->drop_pages(as_tensor(stored).unchecked_view().data(), as_tensor(stored).bytes());
-               return converted;
-             })
-          .transpose();
+    else return detail::converted<BFloat16>(stored, [](const auto& weight) { return cast<bf16>(weight); });
   }
   template <TensorLike X> static X input(const X& x) { return x; }
 };
@@ -44,14 +51,7 @@ struct BFloat16 {
 struct Int8 {
   using Activation = float;
   template <TensorLike W> static auto weight(const W& stored) {
-    return derive<Int8>(stored, [&] {
-             auto quantized = quantize<std::int8_t>(stored, per_row);
-             quantized.values.freeze();
-             quantized.scale.freeze();
-             as_tensor(stored).block()->drop_pages(as_tensor(stored).unchecked_view().data(), as_tensor(stored).bytes());
-             return quantized;
-           })
-        .transpose();
+    return detail::converted<Int8>(stored, [](const auto& weight) { return quantize<std::int8_t>(weight, per_row); });
   }
   template <TensorLike X> static auto input(const X& x) { return quantize<std::uint8_t>(x, per_row); }
 };

@@ -49,14 +49,13 @@ class Registry {
   Registry& operator=(const Registry&) = delete;
   // Leases that are alive keep their tensors.
   ~Registry() {
-    Doomed doomed;
+    Doomed doomed(*this);
     const std::lock_guard lock(mutex_);
     for (const auto& [name, entry] : names_)
       for (Tenancy* tenancy : entry->tenancies) if (tenancy->unlist()) doomed.tenancies.push_back(tenancy);
     for (const auto& entry : past_)
       for (Tenancy* tenancy : entry->tenancies) if (tenancy->unlist()) doomed.tenancies.push_back(tenancy);
     if (spill_) for (const auto& [block, record] : blocks_.all()) if (!record.spilled.empty()) doomed.spilled.push_back(record.spilled);
-    doomed.target = spill_.get();
   }
 
   enum class Same { shape_and_type, elements };
@@ -195,8 +194,8 @@ class Registry {
     std::unique_ptr<DerivedSet> set;
     std::vector<BlockRef> holds;
     std::vector<std::string> spilled;  // keys that nobody will load any more
-    SpillTarget* target = nullptr;
-    Doomed() = default;
+    SpillTarget* const target;  // null where nothing is spilled
+    explicit Doomed(const Registry& registry) : target(registry.spill_.get()) {}
     Doomed(const Doomed&) = delete;
     ~Doomed() {
       for (Tenancy* tenancy : tenancies) delete tenancy;

@@ -23,8 +23,7 @@ inline std::string describe(const Entry& entry) {
 inline Registry::Admitted Registry::admit(std::shared_ptr<Entry> candidate, Same same, const TensorOptions& options, LeaseNode* node, std::string_view model) {
   const TimePoint now = recorder_->clock.now();
   bool compared = same == Same::elements || !may_equal_another(*candidate);
-  Doomed doomed;
-  doomed.target = spill_.get();
+  Doomed doomed(*this);
   Lock lock(mutex_);
   for (;;) {
     const auto found = names_.find(candidate->name);
@@ -172,7 +171,7 @@ inline std::string Registry::holders_text(TimePoint now) const {
 
 inline std::size_t Registry::release_model(std::string_view model_name) {
   const TimePoint now = recorder_->clock.now();
-  Doomed doomed;
+  Doomed doomed(*this);
   const std::lock_guard lock(mutex_);
   for (const auto& [name, entry] : names_) {
     const auto grant = entry->grants.find(model_name);
@@ -217,8 +216,7 @@ inline ShareResult Registry::share(std::string_view name, std::string_view produ
 // Drops a name that nobody leases, pins or writes, whatever its grants. Handles and views of its bytes stay valid.
 inline bool Registry::forget(std::string_view name) {
   const TimePoint now = recorder_->clock.now();
-  Doomed doomed;
-  doomed.target = spill_.get();
+  Doomed doomed(*this);
   Lock lock(mutex_);
   for (;;) {
     const auto found = names_.find(name);
@@ -238,8 +236,7 @@ inline bool Registry::forget(std::string_view name) {
 inline OptimizationResult Registry::optimize(MemoryMode mode) {
   const TimePoint now = recorder_->clock.now();
   OptimizationResult result;
-  Doomed doomed;
-  doomed.target = spill_.get();
+  Doomed doomed(*this);
   Lock lock(mutex_);
   result.initial_bytes = blocks_.bytes();
   drop_past(now, doomed);

@@ -263,8 +263,7 @@ inline Registry::Step Registry::make_resident(Lock& lock, const Entry& entry, Ti
 
 inline Registry::Found Registry::acquire_slowly(LeaseNode& node, std::string_view name, std::string_view model, DType dtype, const void* storage_identity) {
   const TimePoint now = recorder_->clock.now();
-  Doomed doomed;
-  doomed.target = spill_.get();
+  Doomed doomed(*this);
   Lock lock(mutex_);
   for (;;) {
     const auto found = names_.find(name);
@@ -281,8 +280,7 @@ inline Registry::Found Registry::acquire_slowly(LeaseNode& node, std::string_vie
 
 inline Registry::Admitted Registry::find_resident(std::string_view name) {
   const TimePoint now = recorder_->clock.now();
-  Doomed doomed;
-  doomed.target = spill_.get();
+  Doomed doomed(*this);
   Lock lock(mutex_);
   for (;;) {
     const auto found = names_.find(name);

@@ -21,8 +21,7 @@ inline Registry::Found Registry::begin_write(Writing& writing, std::string_view 
   using Steady = std::chrono::steady_clock;
   const TimePoint now = recorder_->clock.now();
   const Steady::time_point begin = Steady::now();
-  Doomed doomed;
-  doomed.target = spill_.get();
+  Doomed doomed(*this);
   Lock lock(mutex_);
   if (names_.find(name) == names_.end()) return Found::no;
   Turns& turns = turns_[std::string(name)];
@@ -116,8 +115,7 @@ inline Registry::Found Registry::begin_write(Writing& writing, std::string_view 
 inline void Registry::end_write(Writing& writing, std::shared_ptr<Entry> next, bool failed) {
   const TimePoint now = recorder_->clock.now();
   {
-    Doomed doomed;
-    doomed.target = spill_.get();
+    Doomed doomed(*this);
     doomed.entries.push_back(std::move(writing.entry));
     doomed.holds.push_back(std::move(writing.hold));
     const std::shared_ptr<Entry> old = doomed.entries.back();
