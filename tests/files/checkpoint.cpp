@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "cotenant/files/safetensors_writer.hpp"
+#include "../error_text.hpp"
 #include "temporary_folder.hpp"
 
 using namespace cotenant;
+using test::has, test::message;
 
 namespace {
 void write(const TemporaryFolder& folder, const std::string& file, float first, const std::string& tensor = "a") {
@@ -19,15 +21,6 @@ void write(const TemporaryFolder& folder, const std::string& file, float first, 
   writer.add(tensor, from({first, 2.0f}, {2}));
   writer.write(folder / file);
 }
-template <class F> std::string message(F f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return std::string(to_string(error.code())) + ": " + error.what();
-  }
-  return "no error";
-}
-bool has(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
 }  // namespace
 
 TEST_CASE("checkpoint: views without a manager") {

@@ -6,22 +6,15 @@
 #include <cstdlib>
 #include <string>
 
+#include "../error_text.hpp"
 #include "temporary_folder.hpp"
 
 using namespace cotenant;
+using test::has, test::message;
 
 namespace {
 const std::string folder = COTENANT_TEST_DATA "/npy/";
 
-template <class F> std::string message(F f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return std::string(to_string(error.code())) + ": " + error.what();
-  }
-  return "no error";
-}
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 // Element i in row-major order is first + i.
 template <class T> void check_ramp(const NpyFile& file, const Shape& shape, int first) {
   const auto tensor = file.tensor<T>();

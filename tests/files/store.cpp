@@ -16,9 +16,11 @@
 #endif
 
 #include "cotenant/files/safetensors.hpp"
+#include "../error_text.hpp"
 #include "temporary_folder.hpp"
 
 using namespace cotenant;
+using test::has, test::message;
 
 namespace {
 SharedTensor<float> ramp(const Shape& shape, float first = 0) {
@@ -29,15 +31,6 @@ SharedTensor<float> ramp(const Shape& shape, float first = 0) {
 template <class T, class S, class R> bool same(const SharedTensor<T, S>& a, const SharedTensor<T, R>& b) {
   return a.shape() == b.shape() && (a.bytes() == 0 || std::memcmp(a.view().span().data(), b.view().span().data(), a.bytes()) == 0);
 }
-template <class F> std::string message(F f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return std::string(to_string(error.code())) + ": " + error.what();
-  }
-  return "no error";
-}
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 std::vector<std::string> data_files(const TemporaryFolder& folder) {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(folder.path()))

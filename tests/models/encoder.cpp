@@ -9,12 +9,14 @@
 #include <vector>
 
 #include "../backend/deferred.hpp"
+#include "../error_text.hpp"
 #include "../files/temporary_folder.hpp"
 #include "golden.hpp"
 #include "cotenant/cpu/cpu.hpp"
 #include "cotenant/files/safetensors_writer.hpp"
 
 using namespace cotenant;
+using test::has, test::message;
 using test::check_golden, test::models;
 
 namespace {
@@ -46,15 +48,6 @@ class Made {
 };
 const std::string config = R"({"model_type":"bert","vocab_size":10,"hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,"intermediate_size":12,"max_position_embeddings":6})";
 
-template <class F> std::string message(F f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return std::string(to_string(error.code())) + ": " + error.what();
-  }
-  return "no error";
-}
-bool has(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
 View<const std::int32_t> as_view(const std::vector<std::int32_t>& values, const Shape& shape) { return View<const std::int32_t>(std::span<const std::int32_t>(values), shape); }
 }  // namespace
 
