@@ -31,8 +31,9 @@ TEST_CASE("each code has one type and its own name") {
   CHECK(code_of(ct::OutOfMemory("")) == ct::ErrorCode::out_of_memory);
   CHECK(code_of(ct::BudgetExceeded("")) == ct::ErrorCode::budget_exceeded);
   CHECK(code_of(ct::TimedOut("")) == ct::ErrorCode::timed_out);
+  CHECK(code_of(ct::DeviceLost("")) == ct::ErrorCode::device_lost);
   static_assert(!std::is_same_v<ct::ShapeError, ct::TypeError>);
-  for (int i = 0; i <= static_cast<int>(ct::ErrorCode::timed_out); ++i) {
+  for (int i = 0; i <= static_cast<int>(ct::ErrorCode::device_lost); ++i) {
     CHECK(std::string(ct::to_string(static_cast<ct::ErrorCode>(i))) != "unknown");
     for (int j = 0; j < i; ++j) CHECK(std::string(ct::to_string(static_cast<ct::ErrorCode>(i))) != ct::to_string(static_cast<ct::ErrorCode>(j)));
   }

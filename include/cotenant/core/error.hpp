@@ -24,6 +24,7 @@ enum class ErrorCode {
   out_of_memory,      // an allocation failed
   budget_exceeded,    // the memory budget has no room and nothing can be evicted
   timed_out,          // what was waited for did not come in time
+  device_lost,        // a GPU was reset or is gone; what lay only on it is lost
 };
 
 // The name of a code as it is spelt above.
@@ -41,6 +42,7 @@ inline const char* to_string(ErrorCode code) {
     case ErrorCode::out_of_memory: return "out_of_memory";
     case ErrorCode::budget_exceeded: return "budget_exceeded";
     case ErrorCode::timed_out: return "timed_out";
+    case ErrorCode::device_lost: return "device_lost";
   }
   return "unknown";
 }
@@ -73,6 +75,7 @@ using Unsupported = ErrorOf<ErrorCode::unsupported>;
 using OutOfMemory = ErrorOf<ErrorCode::out_of_memory>;
 using BudgetExceeded = ErrorOf<ErrorCode::budget_exceeded>;
 using TimedOut = ErrorOf<ErrorCode::timed_out>;
+using DeviceLost = ErrorOf<ErrorCode::device_lost>;
 
 // Called with the error before the program ends, where exceptions are compiled out.
 using ErrorHandler = void (*)(const Error&);
