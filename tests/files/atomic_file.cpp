@@ -46,3 +46,15 @@ TEST_CASE("atomic_file: a folder that is not there, and a name that is a folder"
   CHECK_THROWS_AS(file.commit(), IoError);
   CHECK(std::filesystem::is_directory(folder / "taken/inside"));
 }
+
+TEST_CASE("atomic_file: what is known only at the end is written over its place") {
+  const TemporaryFolder folder;
+  AtomicFile file(folder / "file");
+  const std::string large(100'000, 'x');
+  file.write("head ....");
+  file.write(large);
+  file.rewrite(5, "1234");
+  file.write("end");
+  file.commit();
+  CHECK(folder.read("file") == "head 1234" + large + "end");
+}

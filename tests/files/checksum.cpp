@@ -59,3 +59,10 @@ TEST_CASE("checksum: one per chunk") {
     CHECK(sums.take().empty());
   }
 }
+
+TEST_CASE("checksum: as digits") {
+  CHECK(checksum_digits(0) == "0000000000000000");
+  CHECK(checksum_digits(0xFEDCBA9876543210u) == "fedcba9876543210");
+  CHECK(read_checksum_digits("fedcba9876543210") == 0xFEDCBA9876543210u);
+  for (const char* bad : {"", "fedcba987654321", "fedcba98765432100", "fedcba987654321g", "FEDCBA9876543210"}) CHECK_FALSE(read_checksum_digits(bad).has_value());
+}

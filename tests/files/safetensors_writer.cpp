@@ -110,3 +110,24 @@ TEST_CASE("safetensors_writer: says where each tensor lies, and the checksum of 
   for (std::size_t i = 0; i < 30; ++i)
     for (std::size_t k = 0; k < 40; ++k) CHECK(turned.view()(i, k) == wide.view()(k, i));
 }
+
+TEST_CASE("safetensors_writer: checksums in the metadata prove the header and every tensor") {
+  const TemporaryFolder temporary;
+  SafetensorsWriter writer;
+  writer.set_metadata("kind", "\"quoted\":\"text\"");
+  writer.set_checksum_metadata("sums \":\"");
+  writer.add("a", ramp<float>({1500, 1000}, 0));  // two chunks
+  writer.add("b", ramp<std::uint8_t>({3}, 5));
+  const std::size_t promised = writer.file_bytes();
+  const auto written = writer.write(temporary / "x");
+  std::string file = temporary.read("x");
+  CHECK(file.size() == promised);
+  const auto read = SafetensorsFile::open(temporary / "x");
+  CHECK(read.metadata().at("kind") == "\"quoted\":\"text\"");
+  const std::string sums = read.metadata().at("sums \":\"");
+  REQUIRE(sums.size() == 4 * 16);
+  CHECK(sums.substr(16) == checksum_digits(written[0].checksums[0]) + checksum_digits(written[0].checksums[1]) + checksum_digits(written[1].checksums[0]));
+  std::string header = file.substr(0, read.info("a").position);
+  header.replace(header.find(sums), sums.size(), sums.size(), '0');
+  CHECK(sums.substr(0, 16) == checksum_digits(xxh64(header.data(), header.size())));
+}

@@ -72,6 +72,24 @@ class AtomicFile {
     held_ += bytes;
   }
   void write(std::string_view text) { write(text.data(), text.size()); }
+  // Writes once more what was written at `position`, for what is known only at the end. Errors: IoError.
+  void rewrite(std::size_t position, std::string_view text) {
+    drain();
+#if defined(_WIN32)
+    if (std::fseek(file_, static_cast<long>(position), SEEK_SET) != 0) fail("write");
+    write_through(text.data(), text.size());
+    if (std::fseek(file_, 0, SEEK_END) != 0) fail("write");
+#else
+    while (!text.empty()) {
+      const auto written = ::pwrite(file_, text.data(), text.size(), static_cast<::off_t>(position));
+      if (written < 0 && errno == EINTR) continue;
+      if (written == 0) errno = ENOSPC;
+      if (written <= 0) fail("write");
+      text.remove_prefix(static_cast<std::size_t>(written));
+      position += static_cast<std::size_t>(written);
+    }
+#endif
+  }
 
   // Errors: IoError; the file under the name is then the old one.
   void commit() {

@@ -6,6 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -82,6 +85,24 @@ inline std::uint64_t xxh64(const void* data, std::size_t bytes) noexcept {
   Xxh64 sum;
   sum.update(data, bytes);
   return sum.digest();
+}
+
+// A checksum as text: 16 hexadecimal digits.
+inline std::string checksum_digits(std::uint64_t value) {
+  std::string text(16, '0');
+  for (std::size_t at = 16; at-- > 0; value >>= 4) text[at] = "0123456789abcdef"[value & 15];
+  return text;
+}
+// Nothing where the text is anything else.
+inline std::optional<std::uint64_t> read_checksum_digits(std::string_view text) {
+  std::uint64_t value = 0;
+  if (text.size() != 16) return std::nullopt;
+  for (const char c : text) {
+    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    if (digit < 0) return std::nullopt;
+    value = value * 16 + static_cast<std::uint64_t>(digit);
+  }
+  return value;
 }
 
 // One checksum per chunk_bytes; the last chunk may be shorter, and no bytes have no checksum.

@@ -3,7 +3,6 @@
 #define COTENANT_FILES_MANIFEST_HPP
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <functional>
 #include <limits>
 #include <map>
@@ -73,13 +72,13 @@ struct Manifest {
   static Manifest parse(std::string_view text, const std::string& name) {
     const std::size_t prefix = head(0).size();
     constexpr std::string_view version = "{\"cotenant_store\":";
-    if (text.substr(0, version.size()) != version) raise<BadFile>("'" + name + "' is not the manifest of a tensor store: it does not begin with " + std::string(version));
+    if (text.substr(0, version.size()) != version) raise<BadFile>("'" + name + "' is not the manifest of a tensor store: it does not begin with " + std::string(version) + ". Where it once was one, TensorStore::rebuild() makes a new one from the tensors' files beside it");
     if (text.substr(version.size(), 2) != "1,")
       raise<Unsupported>("'" + name + "' is a manifest of another version than 1, the only one that this version of cotenant reads");
-    if (text.size() < prefix + 2 || text.substr(text.size() - 2) != "}\n") raise<BadFile>("'" + name + "' is truncated: it has " + std::to_string(text.size()) + " bytes and no end");
+    if (text.size() < prefix + 2 || text.substr(text.size() - 2) != "}\n") raise<BadFile>("'" + name + "' is truncated: it has " + std::to_string(text.size()) + " bytes and no end. TensorStore::rebuild() makes a new one from the tensors' files beside it");
     const std::string_view content = text.substr(prefix, text.size() - prefix - 2);
     if (text.substr(0, prefix) != head(xxh64(content.data(), content.size())))
-      raise<BadFile>("'" + name + "' is damaged: its checksum is not that of its content. Restore it from a copy; the tensors lie beside it in safetensors files, to be copied away before a new store is begun here");
+      raise<BadFile>("'" + name + "' is damaged: its checksum is not that of its content. TensorStore::rebuild() makes a new one from the tensors' files beside it, which prove themselves");
     return parse_content(content, name);
   }
   // The same of what stands under "content".
@@ -98,41 +97,8 @@ struct Manifest {
     return manifest;
   }
 
-  // Names with a folder in them could point anywhere on the machine.
-  static bool is_file_name(std::string_view name) {
-    return name.size() > file_prefix.size() + file_suffix.size() && name.substr(0, file_prefix.size()) == file_prefix &&
-           name.substr(name.size() - file_suffix.size()) == file_suffix && name.find_first_of("/\\:") == std::string_view::npos &&
-           name.find('\0') == std::string_view::npos;
-  }
-
- private:
-  static constexpr std::size_t max_size = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max());
-
-  static std::string digits(std::uint64_t value) {
-    char text[17];
-    std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
-    return text;
-  }
-  static std::string head(std::uint64_t checksum) { return "{\"cotenant_store\":1,\"xxh64\":\"" + digits(checksum) + "\",\"content\":"; }
-
-  std::string content_text() const {
-    JsonWriter json;
-    json.begin_object().member("generation", generation).key("files").begin_object();
-    for (const auto& [name, bytes] : files) json.member(name, bytes);
-    json.end_object().key("tensors").begin_object();
-    for (const auto& [name, tensor] : tensors) {
-      json.key(name).begin_object().member("dtype", to_string(tensor.dtype)).key("shape").begin_array();
-      for (std::size_t extent : tensor.shape) json.value(extent);
-      json.end_array().member("file", tensor.file).member("position", tensor.position);
-      if (tensor.encoding == StoredEncoding::zstd) json.member("zstd_bytes", tensor.stored_bytes);
-      json.key("xxh64").begin_array();
-      for (std::uint64_t sum : tensor.checksums) json.value(digits(sum));
-      json.end_array().end_object();
-    }
-    return json.end_object().end_object().take();
-  }
-
-  StoredTensor parse_tensor(const json::Field& field) const {
+  // What members "dtype" and "shape" say of a tensor. Errors: BadFile.
+  static StoredTensor parse_elements(const json::Field& field) {
     StoredTensor tensor;
     const std::string& type = field["dtype"].string();
     std::size_t index = 0;
@@ -150,6 +116,54 @@ struct Manifest {
     // Every dimension is multiplied, so a zero beside huge ones still has to fit.
     if (!fits || bytes > max_size) raise<BadFile>(shape.path() + " is " + to_string(tensor.shape) + ", whose size overflows");
     tensor.bytes = tensor.stored_bytes = bytes;
+    return tensor;
+  }
+  // The checksums of a tensor of so many bytes. Errors: BadFile.
+  static std::vector<std::uint64_t> parse_checksums(const json::Field& field, std::size_t bytes) {
+    std::vector<std::uint64_t> sums;
+    if (field.array().size() != ChunkedChecksum::chunks(bytes))
+      raise<BadFile>(field.path() + " has " + std::to_string(field.array().size()) + " checksums, but " + std::to_string(bytes) + " bytes need " +
+                     std::to_string(ChunkedChecksum::chunks(bytes)));
+    for (const json::Value& value : field.array()) {
+      const std::string& text = json::Field(value, field.path()).string();
+      const auto sum = read_checksum_digits(text);
+      if (!sum) raise<BadFile>(field.path() + " holds '" + text + "', which is not 16 hexadecimal digits");
+      sums.push_back(*sum);
+    }
+    return sums;
+  }
+
+  // Names with a folder in them could point anywhere on the machine.
+  static bool is_file_name(std::string_view name) {
+    return name.size() > file_prefix.size() + file_suffix.size() && name.substr(0, file_prefix.size()) == file_prefix &&
+           name.substr(name.size() - file_suffix.size()) == file_suffix && name.find_first_of("/\\:") == std::string_view::npos &&
+           name.find('\0') == std::string_view::npos;
+  }
+
+ private:
+  static constexpr std::size_t max_size = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max());
+
+  static std::string head(std::uint64_t checksum) { return "{\"cotenant_store\":1,\"xxh64\":\"" + checksum_digits(checksum) + "\",\"content\":"; }
+
+  std::string content_text() const {
+    JsonWriter json;
+    json.begin_object().member("generation", generation).key("files").begin_object();
+    for (const auto& [name, bytes] : files) json.member(name, bytes);
+    json.end_object().key("tensors").begin_object();
+    for (const auto& [name, tensor] : tensors) {
+      json.key(name).begin_object().member("dtype", to_string(tensor.dtype)).key("shape").begin_array();
+      for (std::size_t extent : tensor.shape) json.value(extent);
+      json.end_array().member("file", tensor.file).member("position", tensor.position);
+      if (tensor.encoding == StoredEncoding::zstd) json.member("zstd_bytes", tensor.stored_bytes);
+      json.key("xxh64").begin_array();
+      for (std::uint64_t sum : tensor.checksums) json.value(checksum_digits(sum));
+      json.end_array().end_object();
+    }
+    return json.end_object().end_object().take();
+  }
+
+  StoredTensor parse_tensor(const json::Field& field) const {
+    StoredTensor tensor = parse_elements(field);
     tensor.file = field["file"].string();
     const auto file = files.find(tensor.file);
     if (file == files.end()) raise<BadFile>(field.path() + " lies in '" + tensor.file + "', which is not among the files");
@@ -162,24 +176,8 @@ struct Manifest {
     }
     if (tensor.position > file->second || tensor.stored_bytes > file->second - tensor.position)
       raise<BadFile>(field.path() + " ends beyond its file of " + std::to_string(file->second) + " bytes");
-    const json::Field sums = field["xxh64"];
-    if (sums.array().size() != ChunkedChecksum::chunks(tensor.bytes))
-      raise<BadFile>(sums.path() + " has " + std::to_string(sums.array().size()) + " checksums, but " + std::to_string(tensor.bytes) + " bytes need " +
-                     std::to_string(ChunkedChecksum::chunks(tensor.bytes)));
-    for (const json::Value& sum : sums.array()) tensor.checksums.push_back(parse_digits(json::Field(sum, sums.path())));
+    tensor.checksums = parse_checksums(field["xxh64"], tensor.bytes);
     return tensor;
-  }
-  static std::uint64_t parse_digits(const json::Field& field) {
-    const std::string& text = field.string();
-    std::uint64_t value = 0;
-    bool good = text.size() == 16;
-    for (char c : text) {
-      const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-      good = good && digit >= 0;
-      value = value * 16 + static_cast<std::uint64_t>(digit & 15);
-    }
-    if (!good) raise<BadFile>(field.path() + " holds '" + text + "', which is not 16 hexadecimal digits");
-    return value;
   }
 };
 

@@ -55,6 +55,13 @@ class SafetensorsWriter {
     check_utf8(value);
     metadata_.insert_or_assign(std::move(key), std::move(value));
   }
+  // Lets write() put checksums into the metadata, so that the file can be proved by itself: 16 hexadecimal digits of XXH64 for the header
+  // (its length, its JSON with zeros for all of these digits, its padding), then for each chunk of each tensor along the file (ChunkedChecksum).
+  // Errors: InvalidArgument where the key is not UTF-8.
+  void set_checksum_metadata(std::string key) {
+    check_utf8(key);
+    checksum_key_ = std::move(key);
+  }
 
   // The file appears complete or not at all; says where in it each tensor lies, in that order.
   // Errors: IoError; InvalidArgument where the header would be too long.
@@ -73,6 +80,15 @@ class SafetensorsWriter {
       entry->write(out);
       written.push_back({entry->name, position, entry->bytes, out.checksum.take()});
       position += entry->bytes;
+    }
+    if (!checksum_key_.empty()) {
+      Xxh64 sum;
+      sum.update(length, sizeof length);
+      sum.update(header.data(), header.size());
+      std::string digits = checksum_digits(sum.digest());
+      for (const WrittenTensor& tensor : written)
+        for (std::uint64_t chunk : tensor.checksums) digits += checksum_digits(chunk);
+      file.rewrite(sizeof length + checksum_position(header), digits);
     }
     file.commit();
     return written;
@@ -126,12 +142,19 @@ class SafetensorsWriter {
               [](const Entry* a, const Entry* b) { return a->element_bytes != b->element_bytes ? a->element_bytes > b->element_bytes : a->name < b->name; });
     return order;
   }
+  // Where the value of the checksums' key begins: at the header's first member, which is the metadata's first.
+  std::size_t checksum_position(const std::string& header) const { return header.find("\":\"") + 3; }
   std::string make_header(const std::vector<const Entry*>& order) const {
     JsonWriter json;
     json.begin_object();
-    if (!metadata_.empty()) {
+    if (!metadata_.empty() || !checksum_key_.empty()) {
       json.key("__metadata__").begin_object();
-      for (const auto& [key, value] : metadata_) json.member(key, value);
+      if (!checksum_key_.empty()) {
+        std::size_t sums = 1;
+        for (const Entry* entry : order) sums += ChunkedChecksum::chunks(entry->bytes);
+        json.member(checksum_key_, std::string(sums * 16, '0'));
+      }
+      for (const auto& [key, value] : metadata_) if (key != checksum_key_) json.member(key, value);
       json.end_object();
     }
     std::size_t at = 0;
@@ -152,6 +175,7 @@ class SafetensorsWriter {
 
   std::vector<Entry> entries_;
   std::map<std::string, std::string> metadata_;
+  std::string checksum_key_;
 };
 
 }  // namespace cotenant

@@ -86,6 +86,14 @@ class TensorStore {
   // Loading them copies and takes longer. Errors: also Unsupported without COTENANT_ZSTD.
   std::vector<std::string> compress(std::chrono::seconds unused_for) { return writer_.compress(unused_for); }
 
+  // Writes files anew of which more than this share lies dead, because tensors were replaced or removed whose neighbours are still wanted:
+  // one commit, and room on the disk, for one file at a time. A commit that would pass max_bytes does so by itself.
+  CompactResult compact(double dead_share = 0.25) { return writer_.compact(dead_share); }
+  // Where the manifest is lost or damaged: makes a new one from the tensors' files, every byte of which is read and proved by the
+  // checksums that they carry. Of a name that several files hold the newest counts. A file that does not even say what it holds gets ".damaged"
+  // after its name. A tensor that had been removed is back if a neighbour of it was still wanted. Does nothing where the manifest is good.
+  RebuildResult rebuild() { return writer_.rebuild(); }
+
   // ---- Reading. Errors of each: BadFile, IoError, Unsupported where the manifest or a tensor cannot be read.
 
   bool contains(std::string_view name) { return find(name).has_value(); }

@@ -1,6 +1,7 @@
 // StoreFolder: the reading side of a TensorStore: the manifest as it is now, and the file in which a tensor lies.
 #ifndef COTENANT_FILES_STORE_FOLDER_HPP
 #define COTENANT_FILES_STORE_FOLDER_HPP
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <mutex>
@@ -34,6 +35,12 @@ class StoreFolder {
   // Errors: BadFile, IoError, Unsupported.
   std::shared_ptr<const Manifest> manifest() {
     const std::optional<StoredFile> file = StoredFile::open(manifest_path());
+    // The first commit makes a manifest before any file: where there are files there was one, or is by now.
+    if (const std::size_t found = file ? 0 : data_files().size(); found != 0) {
+      if (has_manifest()) return manifest();
+      raise<BadFile>("store '" + path_.string() + "' has lost its manifest '" + Manifest::file_name.data() + "', though " + std::to_string(found) +
+                     " files of tensors are there: TensorStore::rebuild() makes a new one from them");
+    }
     std::string head(file ? std::min(file->bytes(), Manifest::head_bytes) : 0, '\0');
     if (file) head.resize(file->read(head.data(), head.size(), 0));
     {
@@ -44,6 +51,19 @@ class StoreFolder {
     std::string text(file->bytes(), '\0');
     text.resize(file->read(text.data(), text.size(), 0));
     return set(Manifest::parse(text, file->path().string()), text);
+  }
+  bool has_manifest() const {
+    std::error_code ignored;
+    return std::filesystem::exists(manifest_path(), ignored);
+  }
+  // The complete files in the folder, whether a manifest names them or not.
+  std::vector<std::string> data_files() const {
+    std::vector<std::string> names;
+    std::error_code error;
+    for (std::filesystem::directory_iterator at(path_, error), end; !error && at != end; at.increment(error))
+      if (std::string name = at->path().filename().string(); Manifest::is_file_name(name)) names.push_back(std::move(name));
+    std::sort(names.begin(), names.end());
+    return names;
   }
   // What a writer has just committed.
   std::shared_ptr<const Manifest> set(Manifest manifest, std::string_view text) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <limits>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,18 @@ struct CommitResult {
 struct SweepResult {
   std::vector<std::string> removed;
   std::size_t freed_bytes = 0;  // of files, those that a dead process left included
+};
+
+struct CompactResult {
+  std::size_t files = 0;  // that were written anew
+  std::size_t freed_bytes = 0;
+};
+
+struct RebuildResult {
+  bool rebuilt = false;     // false: the manifest is good, and nothing was done
+  std::size_t tensors = 0;  // that were found intact
+  // Each with what is wrong: tensors in files that are good otherwise, and files that do not even say what they hold.
+  std::map<std::string, std::string> damaged_tensors, damaged_files;
 };
 
 }  // namespace cotenant

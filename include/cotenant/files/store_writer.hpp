@@ -26,11 +26,13 @@
 #endif
 
 #include "cotenant/files/atomic_file.hpp"
+#include "cotenant/files/file_record.hpp"
 #include "cotenant/files/safetensors_writer.hpp"
 #include "cotenant/files/store_folder.hpp"
 #include "cotenant/files/store_lock.hpp"
 #include "cotenant/files/store_options.hpp"
-#include "cotenant/files/zstd.hpp"
+#include "cotenant/files/store_rebuild.hpp"
+#include "cotenant/files/store_rewrite.hpp"
 
 namespace cotenant::detail {
 
@@ -70,14 +72,18 @@ class StoreWriter {
         next.tensors.erase(name);
       }
       next.drop_unused_files();
-      result.swept = make_room(next, writer.file_bytes());
-      const std::string file = files.write(next, writer, options_.now());
-      for (WrittenTensor& written : files.written) {
+      std::map<std::string, StoredTensor> special;
+      for (const auto& [name, item] : batch)
+        if (item.dtype == DType::i4x2) special[name].dtype = item.dtype, special[name].shape = item.shape;
+      FileRecord::describe(writer, next.generation + 1, special);
+      result.swept = make_room(next, files, writer.file_bytes());
+      const NewFiles::Written fresh = files.write(next, writer, options_.now());
+      for (const WrittenTensor& written : fresh.tensors) {
         const Item& item = batch.at(written.name);
-        next.tensors[written.name] = {item.dtype, item.shape, written.bytes, file, written.position, written.bytes, StoredEncoding::raw, std::move(written.checksums)};
+        next.tensors[written.name] = {item.dtype, item.shape, written.bytes, fresh.name, written.position, written.bytes, StoredEncoding::raw, written.checksums};
       }
       result.tensors = batch.size();
-      result.bytes = next.files.at(file);
+      result.bytes = next.files.at(fresh.name);
       return true;
     });
     return result;
@@ -114,19 +120,70 @@ class StoreWriter {
     // A commit per file: a large store needs room for one of them, and what is done is done.
     const auto present = folder_.manifest();
     for (const auto& entry : present->files) {
-      const StoredFile::Time used = last_used(entry.first);
-      if (options_.now() - used <= unused_for) continue;
-      change([&](Manifest& next, NewFiles& files) { return compress_file(next, files, entry.first, used, compressed); });
+      if (options_.now() - last_used(entry.first) <= unused_for) continue;
+      change([&](Manifest& next, NewFiles& files) {
+        const std::optional<StoredFile> opened = StoredFile::open(folder_.path() / entry.first);
+        StoreRewrite rewrite = opened ? StoreRewrite::compressed(*opened, next) : StoreRewrite();
+        for (const auto& tensor : rewrite.tensors) compressed.push_back(tensor.first);
+        return move_into(next, files, std::move(rewrite));
+      });
     }
     return compressed;
+  }
+
+  CompactResult compact(double dead_share) {
+    CompactResult result;
+    const auto present = folder_.manifest();
+    for (const auto& entry : present->files) {
+      if (!is_worth_moving(*present, entry.first, dead_share)) continue;
+      change([&](Manifest& next, NewFiles& files) {
+        const auto known = next.files.find(entry.first);
+        if (known == next.files.end() || !is_worth_moving(next, entry.first, dead_share)) return false;
+        const std::optional<StoredFile> opened = StoredFile::open(folder_.path() / entry.first);
+        const std::size_t before = next.file_bytes();
+        if (!move_into(next, files, opened ? StoreRewrite::compacted(*opened, next) : StoreRewrite())) return false;
+        next.drop_unused_files();
+        ++result.files;
+        result.freed_bytes += before - std::min(before, next.file_bytes());
+        return true;
+      });
+    }
+    return result;
+  }
+
+  // A new manifest from what the files say about themselves. Errors: IoError; nothing has changed then.
+  RebuildResult rebuild() {
+    RebuildResult result;
+    const std::lock_guard writer(mutex_);
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(folder_.path(), ignored)) return result;
+    const StoreLock lock(folder_.path());
+#if COTENANT_EXCEPTIONS
+    try {
+      static_cast<void>(StoreFolder(folder_.path()).manifest());  // as it is there, not as it is known
+      return result;  // there is nothing to do
+    } catch (const BadFile&) {
+    }
+#endif
+    Manifest next = manifest_of_files(folder_, result);
+    // Out of the way of the next writer, who would remove what no manifest names; somebody may still want to look at them.
+    for (const auto& [file, problem] : result.damaged_files) std::filesystem::rename(folder_.path() / file, folder_.path() / (file + ".damaged"), ignored);
+    remove_strays(*write_manifest(std::move(next)));
+    result.rebuilt = true;
+    result.tensors = folder_.manifest()->tensors.size();
+    return result;
   }
 
  private:
   // Files of a commit that is not complete yet: removed again unless keep() says that it is.
   struct NewFiles {
     const StoreWriter& owner;
-    std::vector<std::filesystem::path> paths;
-    std::vector<WrittenTensor> written;
+    std::vector<std::filesystem::path> paths = {};
+
+    struct Written {
+      std::string name;
+      std::vector<WrittenTensor> tensors;
+    };
 
     ~NewFiles() {
       std::error_code ignored;
@@ -134,18 +191,20 @@ class StoreWriter {
     }
     void keep() { paths.clear(); }
 
-    // Writes a file of its own, and enters it with its size. Returns its name.
-    std::string write(Manifest& next, const SafetensorsWriter& writer, StoredFile::Time used) {
+    // Writes a file of its own, and enters it with its size.
+    Written write(Manifest& next, const SafetensorsWriter& writer, StoredFile::Time used) {
+      // Before the first file, so that files without a manifest are known to have lost it.
+      if (!owner.folder_.has_manifest()) owner.write_manifest(Manifest{});
       // The number never comes again in one manifest; chance tells apart what two lives of a folder called alike.
       std::random_device chance;
       char name[64];
       std::snprintf(name, sizeof name, "tensors-%08llx-%08x.safetensors", static_cast<unsigned long long>(next.generation + 1), static_cast<unsigned>(chance()));
       const std::filesystem::path path = owner.folder_.path() / name;
       paths.push_back(path);
-      written = writer.write(path, owner.durability());
+      Written written{name, writer.write(path, owner.durability())};
       if (const auto file = StoredFile::open(path)) file->set_last_used(used);
       next.files[name] = writer.file_bytes();
-      return name;
+      return written;
     }
   };
 
@@ -162,20 +221,24 @@ class StoreWriter {
     if (search_strays || !searched_ || lock.previous_died()) freed += remove_strays(*before);
     searched_ = true;
     Manifest next = *before;
-    NewFiles files{*this, {}, {}};
+    NewFiles files{*this};
     if (!edit(next, files)) return freed;
     next.drop_unused_files();
     ++next.generation;
-    const std::string text = next.text();
-    AtomicFile file(folder_.manifest_path(), durability());
-    file.write(text);
-    file.commit();
+    const std::shared_ptr<const Manifest> after = write_manifest(std::move(next));
     files.keep();
-    const std::shared_ptr<const Manifest> after = folder_.set(std::move(next), text);
     std::error_code ignored;
     for (const auto& [name, bytes] : before->files)
       if (after->files.count(name) == 0 && std::filesystem::remove(folder_.path() / name, ignored)) freed += bytes;
     return freed;
+  }
+
+  std::shared_ptr<const Manifest> write_manifest(Manifest manifest) const {
+    const std::string text = manifest.text();
+    AtomicFile file(folder_.manifest_path(), durability());
+    file.write(text);
+    file.commit();
+    return folder_.set(std::move(manifest), text);
   }
 
   // Every level that is missing, each made durable in the one above.
@@ -229,10 +292,21 @@ class StoreWriter {
   }
 
   // Returns the names that had to go. Errors: BudgetExceeded.
-  std::vector<std::string> make_room(Manifest& next, std::size_t wanted) const {
+  std::vector<std::string> make_room(Manifest& next, NewFiles& files, std::size_t wanted) {
     std::vector<std::string> swept;
     std::size_t taken = next.file_bytes();
     const auto fits = [&] { return wanted <= options_.max_bytes && taken <= options_.max_bytes - wanted; };
+    if (fits()) return swept;
+    // First what nobody misses.
+    const std::map<std::string, std::size_t, std::less<>> present = next.files;
+    for (const auto& entry : present) {
+      if (fits()) return swept;
+      if (wanted > options_.max_bytes || !is_worth_moving(next, entry.first, 0)) continue;
+      const std::optional<StoredFile> opened = StoredFile::open(folder_.path() / entry.first);
+      if (!opened || !move_into(next, files, StoreRewrite::compacted(*opened, next))) continue;
+      next.drop_unused_files();
+      taken = next.file_bytes();
+    }
     if (fits()) return swept;
     if (wanted > options_.max_bytes || options_.when_full == WhenFull::refuse)
       raise<BudgetExceeded>("the store '" + folder_.path().string() + "' may take " + std::to_string(options_.max_bytes) + " bytes and holds " + std::to_string(taken) +
@@ -248,44 +322,24 @@ class StoreWriter {
     return swept;
   }
 
-  // Moves the tensors of a file that become smaller into a compressed one. False where none does.
-  bool compress_file(Manifest& next, NewFiles& files, const std::string& file, StoredFile::Time used, std::vector<std::string>& compressed) {
-    SafetensorsWriter writer;
-    std::vector<std::string> names;
-    const std::optional<StoredFile> opened = StoredFile::open(folder_.path() / file);
-    if (!opened) return false;
-    for (const auto& [name, entry] : next.tensors) {
-      if (entry.file != file || entry.encoding != StoredEncoding::raw || entry.bytes == 0) continue;
-      if (opened->bytes() < entry.position || opened->bytes() - entry.position < entry.bytes) continue;  // load() reports it
-      const StoredFile::Part part = opened->map(entry.position, entry.bytes);
-      if (const auto packed = pack(entry, static_cast<const unsigned char*>(part.data()))) {
-        writer.add(name, *packed);
-        names.push_back(name);
-      }
-    }
-    if (names.empty()) return false;
-    const std::string fresh = files.write(next, writer, used);
-    for (WrittenTensor& written : files.written) {
-      StoredTensor& entry = next.tensors.at(written.name);
-      entry.file = fresh;
+  // Whether a file without its dead tensors would be smaller by this share of it, and by more than its header's own changes.
+  static bool is_worth_moving(const Manifest& manifest, const std::string& file, double dead_share) {
+    constexpr std::size_t least = 4096;
+    const std::size_t dead = StoreRewrite::dead_bytes(manifest, file);
+    return dead > least && static_cast<double>(dead) > dead_share * static_cast<double>(manifest.files.at(file));
+  }
+  // False, and nothing done, where there is nothing to move.
+  bool move_into(Manifest& next, NewFiles& files, StoreRewrite rewrite) const {
+    if (!rewrite) return false;
+    FileRecord::describe(rewrite.writer, next.generation + 1, rewrite.tensors);
+    const NewFiles::Written fresh = files.write(next, rewrite.writer, rewrite.last_used);
+    for (const WrittenTensor& written : fresh.tensors) {
+      StoredTensor& entry = next.tensors[written.name] = std::move(rewrite.tensors.at(written.name));
+      entry.file = fresh.name;
       entry.position = written.position;
       entry.stored_bytes = written.bytes;
-      entry.encoding = StoredEncoding::zstd;
     }
-    compressed.insert(compressed.end(), names.begin(), names.end());
     return true;
-  }
-  // One frame per chunk; nothing where that gains less than an eighth, or the bytes are not those that were stored.
-  static std::optional<SharedTensor<std::uint8_t>> pack(const StoredTensor& entry, const unsigned char* from) {
-    std::vector<unsigned char> packed;
-    for (std::size_t at = 0; at < entry.bytes; at += ChunkedChecksum::chunk_bytes) {
-      const std::size_t count = std::min(ChunkedChecksum::chunk_bytes, entry.bytes - at), begin = packed.size();
-      if (xxh64(from + at, count) != entry.checksums[at / ChunkedChecksum::chunk_bytes]) return std::nullopt;
-      packed.resize(begin + Zstd::bound(count));
-      packed.resize(begin + Zstd::compress(packed.data() + begin, packed.size() - begin, from + at, count));
-      if (packed.size() > entry.bytes - entry.bytes / 8) return std::nullopt;
-    }
-    return cotenant::from(packed, {packed.size()});
   }
 
   StoreFolder& folder_;

@@ -2,7 +2,9 @@
 //
 // Each writer says through a pipe what it is about to commit, and again when the commit has returned. After the kill the
 // store must hold all that was acknowledged, every bit of it, and of the one commit that was not: everything or nothing.
+// Beside them a manager with a small budget spills into the same folder, and sometimes the manifest is lost as well and made again.
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -14,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cotenant/files/store_spill.hpp"
+#include "cotenant/share/manager.hpp"
 #include "versions.hpp"
 
 using namespace cotenant;
@@ -44,6 +48,7 @@ void say(int pipe, const std::string& line) {
     std::uint64_t random = seed;
     for (std::uint64_t version = seed & 0xFFFFFFFFFFFu;; ++version) {
       Change change;
+      if (mix(random) % 16 == 0) store.compact(0.1);  // nothing that anybody sees changes
       const std::uint64_t kind = mix(random) % 8;
       const std::size_t count = kind < 4 ? 1 : 1 + mix(random) % 6;
       for (std::size_t i = 0; i < count; ++i) change[prefix + std::to_string(mix(random) % 12)] = kind == 7 ? 0 : version + 1;
@@ -69,6 +74,30 @@ void say(int pipe, const std::string& line) {
   ::_exit(3);
 }
 
+// The life of a manager whose tensors do not fit: it spills them and takes them back. Never returns.
+[[noreturn]] void spill_until_killed(const std::filesystem::path& folder, std::uint64_t random) {
+  try {
+    constexpr std::size_t tensors = 12, elements = 8192;
+    TensorSharingManager manager{{.max_memory = tensors * elements, .spill = std::make_shared<StoreSpill>(folder)}};  // a quarter of them
+    std::array<std::uint64_t, tensors> versions{};
+    for (;;) {
+      const std::size_t index = mix(random) % tensors;
+      const std::string name = std::to_string(index);
+      if (versions[index] == 0 || mix(random) % 4 == 0) {
+        versions[index] = mix(random) % 1000 + 1;
+        manager.forget(name);
+        manager.register_tensor(name, full<std::int32_t>({elements}, static_cast<std::int32_t>(versions[index])));
+      } else if (const auto lease = manager.get<std::int32_t>(name, "reader"); lease->view()(elements - 1) != static_cast<std::int32_t>(versions[index])) {
+        std::fprintf(stderr, "a spilled tensor came back with other elements\n");
+        ::_exit(3);
+      }
+    }
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "a spilling process failed: %s\n", error.what());
+  }
+  ::_exit(3);
+}
+
 struct Writer {
   pid_t process = -1;
   int pipe = -1;
@@ -84,7 +113,7 @@ std::string read_all(int pipe) {
 }
 
 struct Counts {
-  std::size_t acknowledged = 0, interrupted_absent = 0, interrupted_present = 0;
+  std::size_t acknowledged = 0, interrupted_absent = 0, interrupted_present = 0, spilled = 0, rebuilt = 0;
 };
 
 // Plays a writer's lines onto `state`; the change that was begun and not done, if any, is returned.
@@ -110,6 +139,38 @@ Change replay(const std::string& text, State& state, Counts& counts) {
     for (std::size_t i = 1; i + 1 < words.size(); i += 2) open[words[i]] = std::strtoull(words[i + 1].c_str(), nullptr, 10);
   }
   return open;
+}
+
+// What dead managers spilled is nobody's, but each of it whole. How much there was; it is gone then.
+std::size_t take_spilled(TensorStore& store) {
+  std::vector<std::string> keys;
+  for (const std::string& name : store.names())
+    if (name[0] == 'k') keys.push_back(name);
+  for (const std::string& key : keys) static_cast<void>(store.read<std::int32_t>(key));  // checks every byte
+  store.remove(keys);
+  return keys.size();
+}
+
+// The manifest is lost, or damaged; whoever makes it again is killed meanwhile, and the next one does it.
+void lose_manifest(const std::filesystem::path& folder, std::uint64_t& random) {
+  const std::filesystem::path manifest = folder / Manifest::file_name;
+  if (mix(random) % 2 == 0) std::filesystem::remove(manifest);
+  else std::filesystem::resize_file(manifest, mix(random) % std::filesystem::file_size(manifest));
+  const long microseconds = static_cast<long>(mix(random) % 2000);
+  const pid_t process = ::fork();
+  if (process == 0) {
+    try {
+      TensorStore(folder).rebuild();
+    } catch (const std::exception&) {
+      ::_exit(1);
+    }
+    ::_exit(0);
+  }
+  struct ::timespec pause {0, microseconds * 1000};
+  ::nanosleep(&pause, nullptr);
+  ::kill(process, SIGKILL);
+  int status = 0;
+  ::waitpid(process, &status, 0);
 }
 
 [[noreturn]] void fail(std::size_t round, std::uint64_t seed, const std::string& problem) {
@@ -146,10 +207,12 @@ int main(int argc, char** argv) {
         if (::pipe(ends) != 0) fail(killed, seed, "no pipe");
         const std::uint64_t life = mix(random);
         const std::string prefix = i == 0 ? "a" : "b";
+        const bool spills = i == 1 && mix(random) % 2 == 0;
         const pid_t process = ::fork();
         if (process < 0) fail(killed, seed, "no process");
         if (process == 0) {
           ::close(ends[0]);
+          if (spills) spill_until_killed(folder, life);
           write_until_killed(folder, ends[1], prefix, state, life);
         }
         ::close(ends[1]);
@@ -190,8 +253,19 @@ int main(int argc, char** argv) {
         if (present) carry_out(state, open);
         ++(present && !absent ? counts.interrupted_present : counts.interrupted_absent);
       }
+      counts.spilled += take_spilled(store);
       if (const std::string problem = difference(store, state); !problem.empty()) fail(killed, seed, problem);
       verified += state.size();
+      if (mix(random) % 16 == 0 && std::filesystem::exists(folder / Manifest::file_name)) {
+        store.sweep(std::chrono::hours(1000));  // a commit that was cut short would come to life otherwise
+        lose_manifest(folder, random);
+        counts.rebuilt += store.rebuild().rebuilt;
+        std::vector<std::string> back;  // removed, but their neighbours were not
+        for (const std::string& name : store.names())
+          if (state.count(name) == 0) back.push_back(name);
+        store.remove(back);
+        if (const std::string problem = difference(store, state); !problem.empty()) fail(killed, seed, "after the manifest was lost: " + problem);
+      }
       // What the dead left is gone after the next writer's search.
       if (mix(random) % 16 == 0 && std::filesystem::exists(folder)) {
         store.sweep(std::chrono::hours(1000));
@@ -203,8 +277,8 @@ int main(int argc, char** argv) {
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   std::printf("%zu kills in %.0f s (seed %llu): %zu commits acknowledged and all there; of %zu cut short %zu were complete and %zu absent, none in part; "
-              "%zu tensors compared bit by bit\n",
+              "%zu tensors compared bit by bit; %zu spilled ones of dead managers, all whole; %zu lost manifests made again here\n",
               killed, seconds, static_cast<unsigned long long>(seed), counts.acknowledged, counts.interrupted_absent + counts.interrupted_present,
-              counts.interrupted_present, counts.interrupted_absent, verified);
+              counts.interrupted_present, counts.interrupted_absent, verified, counts.spilled, counts.rebuilt);
   return 0;
 }
