@@ -1,0 +1,70 @@
+// Batch: commands that are handed to the device together, and all that must live until they are done.
+#ifndef COTENANT_VULKAN_BATCH_HPP
+#define COTENANT_VULKAN_BATCH_HPP
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "cotenant/share/block.hpp"
+#include "cotenant/vulkan/chunk_cache.hpp"
+#include "cotenant/vulkan/uses.hpp"
+
+namespace cotenant::vulkan {
+
+struct Batch {
+  VkCommandBuffer commands = VK_NULL_HANDLE;
+  std::uint64_t value = 0;  // what its stream's timeline is at when it is done
+  std::size_t commands_recorded = 0;
+  bool ended = false;       // recorded to the end; the driver had no memory to take it yet
+  bool host_reads = false;  // the host will read what it copied
+  std::shared_ptr<Completion> completion;
+  std::vector<StreamPoint> waits;
+  std::vector<Block*> blocks;
+  std::vector<BlockRef> kept;
+  std::vector<std::shared_ptr<void>> held;
+  std::shared_ptr<MemoryChunk> page;  // of parameters
+  std::size_t page_used = 0;
+  VkDescriptorPool descriptor_pool = VK_NULL_HANDLE;
+  std::size_t descriptor_sets = 0, descriptor_count = 0;
+
+  void wait_for(StreamPoint point) {
+    for (StreamPoint& known : waits)
+      if (known.stream == point.stream) {
+        known.value = std::max(known.value, point.value);
+        return;
+      }
+    waits.push_back(std::move(point));
+  }
+
+  // A set of storage buffers that lives as long as the batch. Errors: OutOfMemory.
+  VkDescriptorSet descriptors(Driver& driver, VkDescriptorSetLayout layout, std::size_t count) {
+    constexpr std::uint32_t sets = 64, buffers = 512;
+    if (descriptor_pool == VK_NULL_HANDLE || descriptor_sets == sets || descriptor_count + count > buffers) {
+      const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, std::max(buffers, static_cast<std::uint32_t>(count))};
+      VkDescriptorPoolCreateInfo info{};
+      info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO;
+      info.maxSets = sets;
+      info.poolSizeCount = 1;
+      info.pPoolSizes = &size;
+      driver.require(Step::create_descriptors, [&] { return vkCreateDescriptorPool(driver.handle(), &info, nullptr, &descriptor_pool); }, [] { return "making room for descriptors"; });
+      held.push_back(std::shared_ptr<void>(nullptr, [device = driver.handle(), pool = descriptor_pool](void*) { vkDestroyDescriptorPool(device, pool, nullptr); }));
+      descriptor_sets = descriptor_count = 0;
+    }
+    VkDescriptorSetAllocateInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO;
+    info.descriptorPool = descriptor_pool;
+    info.descriptorSetCount = 1;
+    info.pSetLayouts = &layout;
+    VkDescriptorSet set = VK_NULL_HANDLE;
+    driver.require(Step::create_descriptors, [&] { return vkAllocateDescriptorSets(driver.handle(), &info, &set); }, [] { return "describing a kernel's buffers"; });
+    ++descriptor_sets, descriptor_count += count;
+    return set;
+  }
+};
+
+}  // namespace cotenant::vulkan
+
+#endif

@@ -1,0 +1,104 @@
+// Device: one opened GPU with its memory, its compiled kernels and its streams.
+#ifndef COTENANT_VULKAN_DEVICE_HPP
+#define COTENANT_VULKAN_DEVICE_HPP
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cotenant/vulkan/chunk_cache.hpp"
+#include "cotenant/vulkan/memory_pool.hpp"
+#include "cotenant/vulkan/pipelines.hpp"
+#include "cotenant/vulkan/uses.hpp"
+
+namespace cotenant::vulkan {
+
+class Device : public std::enable_shared_from_this<Device> {
+ public:
+  // Errors: NotFound, Unsupported, OutOfMemory.
+  static std::shared_ptr<Device> open(const VulkanOptions& options) {
+    std::shared_ptr<Device> device(new Device(options));
+    Registry::get().add(device);
+    return device;
+  }
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  Driver& driver() noexcept { return driver_; }
+  const Capabilities& capabilities() const noexcept { return driver_.capabilities(); }
+  Target target() const noexcept { return {driver_.capabilities(), options_.addressing}; }
+  const VulkanOptions& options() const noexcept { return options_; }
+  MemoryPool& memory() noexcept { return memory_; }
+  ChunkCache& staging() noexcept { return staging_; }
+  ChunkCache& parameters() noexcept { return parameters_; }
+  Pipelines& pipelines() noexcept { return pipelines_; }
+  Uses& uses() noexcept { return uses_; }
+
+  // The stream of that name: the one that exists, else a new one on the next queue. Errors: OutOfMemory.
+  std::shared_ptr<Stream> stream(const std::string& name);
+
+  // Queues one dispatch; emit(const Target&) gives the SPIR-V where launch.key is new to this device. The buffers' blocks are
+  // kept until the kernel is done, and those that it writes say when that is. Errors: InvalidArgument (limits, another
+  // device's tensors), Unsupported, OutOfMemory, DeviceLost.
+  template <class Emit> void launch(Stream& stream, const Launch& launch, Emit&& emit);
+
+  // Returns when everything that was queued on any stream is done and what it kept is free. Errors: DeviceLost.
+  void finish();
+  // The same without an error: for the end and for when memory is short.
+  void finish_quietly() noexcept;
+
+ private:
+  explicit Device(const VulkanOptions& options)
+      : options_(with_descriptors(options)),
+        driver_(options_),
+        memory_(driver_, options_),
+        staging_(driver_, MemoryKind::staging, std::size_t{64} << 10, options.mode == PriorityMode::memory ? 0 : std::size_t{256} << 20),
+        parameters_(driver_, MemoryKind::parameters, std::size_t{64} << 10, std::size_t{4} << 20),
+        pipelines_(driver_, options_) {
+    memory_.set_pressure([this] { finish_quietly(); });
+  }
+  static VulkanOptions with_descriptors(VulkanOptions options) {
+    if (options.synchronization_validation) options.addressing = Addressing::descriptors;
+    return options;
+  }
+  std::vector<std::shared_ptr<Stream>> streams();
+
+  // Work that nobody waits for keeps its tensors, and they keep their device. At the end of the program it is waited for here.
+  class Registry {
+   public:
+    static Registry& get() {
+      static Registry registry;
+      return registry;
+    }
+    void add(const std::shared_ptr<Device>& device) {
+      const std::lock_guard lock(mutex_);
+      std::erase_if(devices_, [](const auto& one) { return one.expired(); });
+      devices_.push_back(device);
+    }
+    ~Registry() {
+      for (const auto& weak : devices_)
+        if (const auto device = weak.lock()) device->finish_quietly();
+    }
+
+   private:
+    std::mutex mutex_;
+    std::vector<std::weak_ptr<Device>> devices_;
+  };
+
+  VulkanOptions options_;
+  Driver driver_;
+  MemoryPool memory_;
+  ChunkCache staging_, parameters_;
+  Pipelines pipelines_;
+  Uses uses_;
+  std::mutex mutex_;
+  std::map<std::string, std::weak_ptr<Stream>> streams_;
+};
+
+}  // namespace cotenant::vulkan
+
+#endif

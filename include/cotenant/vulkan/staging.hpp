@@ -1,0 +1,147 @@
+// Staging: elements between host and device. The host's bytes are taken when a copy is called; a copy to the host is done when it is read.
+#ifndef COTENANT_VULKAN_STAGING_HPP
+#define COTENANT_VULKAN_STAGING_HPP
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "cotenant/core/layout.hpp"
+#include "cotenant/ops/operand.hpp"
+#include "cotenant/vulkan/stream.hpp"
+
+namespace cotenant::vulkan {
+
+// Large copies go in pieces, so that the host fills one while the device moves another.
+inline constexpr std::size_t staging_piece = std::size_t{8} << 20;
+
+// Calls f(host element pointer, elements in a row, index of the first) for elements [first, first + count) of a layout in
+// row-major order; elements in a row lie `step` elements apart.
+template <class T, class F> void for_each_row(const View<T>& view, std::size_t first, std::size_t count, F&& f) {
+  const Shape& shape = view.shape();
+  const std::size_t rank = shape.rank();
+  if (rank == 0) return f(view.data(), std::size_t{1}, std::ptrdiff_t{1}, std::size_t{0});
+  const std::size_t row = shape[rank - 1];
+  std::array<std::size_t, max_rank> index{};
+  std::size_t left = first;
+  for (std::size_t axis = rank; axis-- > 0;) index[axis] = left % shape[axis], left /= shape[axis];
+  for (std::size_t done = 0; done < count;) {
+    const std::size_t length = std::min(row - index[rank - 1], count - done);
+    std::ptrdiff_t offset = 0;
+    for (std::size_t axis = 0; axis < rank; ++axis) offset += static_cast<std::ptrdiff_t>(index[axis]) * view.strides()[axis];
+    f(view.data() + offset, length, view.strides()[rank - 1], done);
+    done += length;
+    index[rank - 1] = 0;
+    for (std::size_t axis = rank - 1; axis-- > 0;) {
+      if (++index[axis] < shape[axis]) break;
+      index[axis] = 0;
+    }
+  }
+}
+template <class T> void pack(const View<const T>& view, std::size_t first, std::size_t count, T* out) {
+  if (view.is_contiguous()) {
+    std::memcpy(static_cast<void*>(out), view.data() + first, count * sizeof(T));
+    return;
+  }
+  for_each_row(view, first, count, [&](const T* from, std::size_t length, std::ptrdiff_t step, std::size_t at) {
+    for (std::size_t i = 0; i < length; ++i) out[at + i] = from[static_cast<std::ptrdiff_t>(i) * step];
+  });
+}
+template <class T> void unpack(const T* in, const View<T>& view, std::size_t first, std::size_t count) {
+  if (view.is_contiguous()) {
+    std::memcpy(static_cast<void*>(view.data() + first), in, count * sizeof(T));
+    return;
+  }
+  for_each_row(view, first, count, [&](T* to, std::size_t length, std::ptrdiff_t step, std::size_t at) {
+    for (std::size_t i = 0; i < length; ++i) to[static_cast<std::ptrdiff_t>(i) * step] = in[at + i];
+  });
+}
+
+// Queues a copy of the host's elements, row-major, to [address, …) of a block on the device. The host may change its
+// bytes when this returns. Errors: OutOfMemory, DeviceLost.
+template <class T> void upload(Stream& stream, const View<const T>& host, Block* block, const void* address) {
+  Device& device = stream.device();
+  const MemoryPool::Place place = device.memory().find(address);
+  const std::size_t count = host.size(), piece = std::max<std::size_t>(staging_piece / sizeof(T), 1);
+  if (place.mapped != nullptr) {
+    // Nothing on the device touches the block, as nothing touches fresh ones: the host writes where the tensor lies.
+    if (!device.uses().idle(block)) stream.retire();
+    if (device.uses().idle(block)) return pack(host, 0, count, static_cast<T*>(place.mapped));
+  }
+  for (std::size_t first = 0; first < count; first += piece) {
+    const std::size_t part = std::min(piece, count - first), bytes = part * sizeof(T);
+    std::shared_ptr<MemoryChunk> chunk = device.staging().get(bytes);
+    pack(host, first, part, static_cast<T*>(chunk->mapped()));
+    const BufferArgument from{nullptr, reinterpret_cast<const void*>(chunk->address()), bytes, Access::read};
+    const BufferArgument to{block, static_cast<const char*>(address) + first * sizeof(T), bytes, Access::write};
+    MemoryPool::Place destination = place;
+    destination.offset += first * sizeof(T);
+    const VkBuffer buffer = chunk->buffer();
+    stream.copy(from, {buffer, 0, bytes, nullptr}, to, destination, std::move(chunk));
+    if (count > piece) stream.flush();
+  }
+}
+
+namespace detail {
+// A copy to the host: what is left to do is to wait for the device and to move the bytes where they belong.
+template <class T> class Download final : public Completion {
+ public:
+  struct Piece {
+    std::shared_ptr<MemoryChunk> chunk;
+    std::shared_ptr<Completion> done;
+    std::size_t first, count;
+  };
+  Download(std::shared_ptr<Stream> stream, const View<T>& host) : stream_(std::move(stream)), host_(host) {}
+  void add(Piece piece) { pieces_.push_back(std::move(piece)); }
+  void wait() override {
+    const std::lock_guard lock(mutex_);
+    // One that was moved is moved only once: the host may have written to its bytes since.
+    for (; next_ < pieces_.size(); ++next_) {
+      Piece& piece = pieces_[next_];
+      piece.done->wait();
+      unpack(static_cast<const T*>(piece.chunk->mapped()), host_, piece.first, piece.count);
+      piece.chunk.reset();
+    }
+  }
+
+ private:
+  std::mutex mutex_;
+  std::shared_ptr<Stream> stream_;  // its device owns the chunks
+  View<T> host_;
+  std::vector<Piece> pieces_;
+  std::size_t next_ = 0;
+};
+}  // namespace detail
+
+// Queues a copy of row-major elements at [address, …) of a block on the device to the host; host_block's bytes come in when
+// it is waited for. Errors: OutOfMemory, DeviceLost.
+template <class T> void download(Stream& stream, Block* block, const void* address, const View<T>& host, Block* host_block) {
+  Device& device = stream.device();
+  const MemoryPool::Place place = device.memory().find(address);
+  const std::size_t count = host.size(), piece = std::max<std::size_t>(staging_piece / sizeof(T), 1);
+  host_block->wait();  // an earlier copy to other elements of the same block
+  if (place.mapped != nullptr) {
+    block->wait();
+    return unpack(static_cast<const T*>(place.mapped), host, 0, count);
+  }
+  auto download = std::make_shared<detail::Download<T>>(stream.shared_from_this(), host);
+  for (std::size_t first = 0; first < count; first += piece) {
+    const std::size_t part = std::min(piece, count - first), bytes = part * sizeof(T);
+    std::shared_ptr<MemoryChunk> chunk = device.staging().get(bytes);
+    const BufferArgument from{block, static_cast<const char*>(address) + first * sizeof(T), bytes, Access::read};
+    const BufferArgument to{nullptr, reinterpret_cast<const void*>(chunk->address()), bytes, Access::write};
+    MemoryPool::Place source = place;
+    source.offset += first * sizeof(T);
+    stream.copy(from, source, to, {chunk->buffer(), 0, bytes, nullptr}, chunk, true);
+    download->add({std::move(chunk), stream.completion(), first, part});
+    if (count > piece) stream.flush();
+  }
+  host_block->set_pending(std::move(download));
+}
+
+}  // namespace cotenant::vulkan
+
+#endif

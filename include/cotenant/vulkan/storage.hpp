@@ -1,0 +1,119 @@
+// Vulkan: the storage of tensors on a GPU. A handle on an opened device and on one of its streams.
+#ifndef COTENANT_VULKAN_STORAGE_HPP
+#define COTENANT_VULKAN_STORAGE_HPP
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cotenant/core/concepts.hpp"
+#include "cotenant/share/tensor.hpp"
+#include "cotenant/vulkan/stream.hpp"
+
+namespace cotenant {
+
+class VulkanBackend;
+
+// Copying a handle opens nothing. Ops run on the stream of their first operand, in order; streams of one device share its
+// memory and wait for each other only where they touch the same tensor.
+class Vulkan {
+ public:
+  using backend = VulkanBackend;
+  using result = Vulkan;
+  static constexpr bool host_accessible = false;
+  static constexpr bool writable = true;
+  static constexpr std::string_view name() { return "vulkan"; }
+
+  // The process's default device: the best one, or what COTENANT_VULKAN_DEVICE says. It is opened once and stays open.
+  // Errors: Unsupported where there is none (the sentence says what to install), NotFound, OutOfMemory.
+  Vulkan() : Vulkan(default_device()) {}
+  explicit Vulkan(std::shared_ptr<vulkan::Stream> stream) : stream_(std::move(stream)) {}
+
+  // A device opened anew, with memory and kernels of its own. Errors: Unsupported, NotFound, OutOfMemory.
+  static Vulkan open(const VulkanOptions& options = {}) { return Vulkan(vulkan::Device::open(options)->stream("main")); }
+  // What every device of this machine is and can do; VulkanOptions::device takes their indices. Empty where there is none.
+  static std::vector<vulkan::Capabilities> devices() {
+    std::vector<vulkan::Capabilities> result;
+    std::exception_ptr failure;
+    detail::attempt(failure, [&] {
+      const auto instance = vulkan::Instance::get(false, false, true);
+      for (VkPhysicalDevice device : instance->devices()) result.push_back(vulkan::Query(instance->handle(), device).capabilities());
+    });
+    return result;
+  }
+  // Whether Vulkan() gives a device. Opens it.
+  static bool available() {
+    if (devices().empty()) return false;
+    std::exception_ptr failure;
+    return detail::attempt(failure, [] { static_cast<void>(Vulkan()); });
+  }
+
+  // The same memory and kernels, work of its own: one per tenant. The same name gives the same stream while somebody has it.
+  Vulkan stream(const std::string& stream_name) const { return Vulkan(device().stream(stream_name)); }
+  const std::string& stream_name() const noexcept { return stream_->name(); }
+
+  const vulkan::Capabilities& capabilities() const noexcept { return device().capabilities(); }
+  GpuMemoryUsage gpu_memory_usage() const { return device().memory().usage(); }
+  KernelStatistics kernel_statistics() const { return device().pipelines().statistics(); }
+  // Finishes all work and gives memory that no tensor uses back to the driver; how many bytes.
+  std::size_t optimize_memory() const {
+    device().finish();
+    return device().memory().trim() + device().staging().trim() + device().parameters().trim();
+  }
+  // Returns when everything queued on the device is done. Errors: DeviceLost, OutOfMemory.
+  void synchronize() const { device().finish(); }
+  // Writes the compiled kernels to the disk now; otherwise that happens when the device is closed.
+  bool save_kernels() const { return device().pipelines().save(); }
+  // Finishes all work, forgets compiled kernels and frees what no tensor uses. The handle stays usable.
+  void dispose() const {
+    device().finish();
+    device().pipelines().save();
+    device().pipelines().clear();
+    static_cast<void>(optimize_memory());
+  }
+  // How many times validation complained, and the first texts.
+  std::size_t validation_messages() const noexcept { return device().driver().instance().messages().count(); }
+  std::vector<std::string> validation_texts() const { return device().driver().instance().messages().texts(); }
+
+  // Storage
+  Allocation allocate(std::size_t bytes) { return device().memory().allocate(bytes); }
+  void deallocate(Allocation allocation) noexcept { device().memory().deallocate(allocation); }
+  Vulkan result_storage() const { return Vulkan(stream_); }
+  VulkanBackend& backend_instance() const;
+
+  vulkan::Device& device() const noexcept { return stream_->device(); }
+  const std::shared_ptr<vulkan::Stream>& shared_stream() const noexcept { return stream_; }
+  friend bool operator==(const Vulkan& a, const Vulkan& b) noexcept { return a.stream_ == b.stream_; }
+
+ private:
+  static std::shared_ptr<vulkan::Stream> default_device() {
+    // A failure is not remembered: a driver may be installed later.
+    static std::mutex mutex;
+    static std::shared_ptr<vulkan::Stream> stream;
+    const std::lock_guard lock(mutex);
+    if (!stream) stream = vulkan::Device::open({})->stream("main");
+    return stream;
+  }
+
+  std::shared_ptr<vulkan::Stream> stream_;
+};
+static_assert(AllocatingStorage<Vulkan>);
+
+namespace vulkan {
+inline bool lies_on(const Block& block, const Device& device) noexcept {
+  return block.storage_identity() == &cotenant::detail::storage_identity_of<Vulkan> && &block.storage<Vulkan>().device() == &device;
+}
+
+// Memory for one op between its kernels: pass it to launches and drop it; it is freed when the stream is past them.
+// Errors: OutOfMemory.
+inline BlockRef temporary(Stream& stream, std::size_t bytes) { return BlockRef::allocate(Vulkan(stream.shared_from_this()), bytes); }
+inline BufferArgument whole(const BlockRef& block, Access access) { return {block.get(), block->data(), block->bytes(), access}; }
+}  // namespace vulkan
+
+}  // namespace cotenant
+
+#endif
