@@ -83,6 +83,7 @@ class KernelBuilder {
     float_control(device.denormals_preserved_f32, Capability::DenormPreserve, ExecutionMode::DenormPreserve);
     float_control(device.specials_preserved_f32, Capability::SignedZeroInfNanPreserve, ExecutionMode::SignedZeroInfNanPreserve);
     float_control(device.rounds_to_even_f32, Capability::RoundingModeRTE, ExecutionMode::RoundingModeRTE);
+    module_.arithmetic = {device.denormals_preserved_f32, device.type == DeviceType::software, device.shader_float64};
   }
   KernelBuilder(const KernelBuilder&) = delete;
   KernelBuilder& operator=(const KernelBuilder&) = delete;
@@ -199,7 +200,7 @@ class KernelBuilder {
     const Type address = vector(u32(), 2);
     std::vector<std::pair<Type, std::uint32_t>> members;
     std::uint32_t offset = 0;
-    for (std::uint32_t i = 0; i < buffer_count_; ++i, offset += 8) members.emplace_back(pointers ? first_access_type(i, address) : address, offset);
+    for (std::uint32_t i = 0; i < buffer_count_; ++i, offset += 8) members.emplace_back(address, offset);
     for (const Value& scalar : scalars_) members.emplace_back(scalar.type, offset), offset += 4;
     if (members.empty()) return;
     const Type block = module_.structure(members);
@@ -212,27 +213,20 @@ class KernelBuilder {
       else module_.early_define(value, Op::Load, {pointer.id});
     };
     for (std::uint32_t i = 0; i < scalars_.size(); ++i) read(buffer_count_ + i, scalars_[i]);
-    Value loaded;
     std::uint32_t loaded_binding = ~0u;
+    Value loaded;
     for (const auto& [key, a] : accesses_) {
-      const bool first = key.first != loaded_binding;
-      loaded_binding = key.first;
+      if (key.first != loaded_binding) {
+        loaded_binding = key.first;
+        read(key.first, loaded = module_.announced(address));
+      }
       if (pointers) {
-        if (first) read(key.first, loaded = a.block);
-        else module_.early_define(a.block, Op::Bitcast, {loaded.id});
+        module_.early_define(a.block, Op::Bitcast, {loaded.id});
       } else {
-        if (first) {
-          const Value parameter = module_.announced(address);
-          read(key.first, parameter);
-          loaded = module_.early_result(Op::CompositeExtract, u32(), {parameter.id, 0});
-        }
-        module_.early_define(a.first, Op::UDiv, {loaded.id, constant(a.element->bytes).id});
+        const Value bytes = module_.early_result(Op::CompositeExtract, u32(), {loaded.id, 0});
+        module_.early_define(a.first, Op::UDiv, {bytes.id, constant(a.element->bytes).id});
       }
     }
-  }
-  Type first_access_type(std::uint32_t binding, Type unused) const {
-    const auto found = accesses_.lower_bound({binding, 0});
-    return found != accesses_.end() && found->first.first == binding ? found->second.block.type : unused;
   }
   Value parameter_block(Type block, bool in_memory, bool pointers) {
     using namespace spirv;

@@ -5,7 +5,7 @@
 
 namespace cotenant::vulkan::spirv {
 
-namespace detail {
+namespace inner {
 // Shared memory in the Vulkan memory model: other invocations of the workgroup see each access.
 inline bool is_shared_with_workgroup(Value pointer) {
   return pointer.type->storage_class == StorageClass::Workgroup && pointer.module().memory_model() == MemoryModel::Vulkan;
@@ -28,17 +28,17 @@ inline void add_store_operands(Words& operands, Value pointer, std::uint32_t ali
     operands.push_back(alignment);
   }
 }
-}  // namespace detail
+}  // namespace inner
 
 // What a pointer points to. Physical pointers need the alignment, in bytes, that the address has.
 inline Value load(Value pointer, std::uint32_t alignment = 0) {
   Words operands{pointer.id};
-  detail::add_load_operands(operands, pointer, alignment);
+  inner::add_load_operands(operands, pointer, alignment);
   return pointer.module().result(Op::Load, pointer.type->component, operands);
 }
 inline void store(Value pointer, Value value, std::uint32_t alignment = 0) {
   Words operands{pointer.id, value.id};
-  detail::add_store_operands(operands, pointer, alignment);
+  inner::add_store_operands(operands, pointer, alignment);
   pointer.module().effect(Op::Store, operands);
 }
 // A pointer to component `index` of the array, vector or cooperative matrix that `pointer` points to.

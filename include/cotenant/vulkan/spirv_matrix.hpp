@@ -14,13 +14,13 @@ namespace cotenant::vulkan::spirv {
 inline Value load_matrix(Type matrix, Value pointer, CooperativeMatrixLayout layout, Value stride, std::uint32_t alignment = 0) {
   Module& module = pointer.module();
   Words operands{pointer.id, module.constant(word(layout)).id, stride.id};
-  detail::add_load_operands(operands, pointer, alignment);
+  inner::add_load_operands(operands, pointer, alignment);
   return module.result(Op::CooperativeMatrixLoadKHR, matrix, operands);
 }
 inline void store_matrix(Value pointer, Value matrix, CooperativeMatrixLayout layout, Value stride, std::uint32_t alignment = 0) {
   Module& module = pointer.module();
   Words operands{pointer.id, matrix.id, module.constant(word(layout)).id, stride.id};
-  detail::add_store_operands(operands, pointer, alignment);
+  inner::add_store_operands(operands, pointer, alignment);
   module.effect(Op::CooperativeMatrixStoreKHR, operands);
 }
 // a b + c; `operands` is a mask of cooperative_matrix_operands, which integers need.
@@ -33,16 +33,16 @@ inline Value matrix_length(Type matrix) { return matrix->module->result(Op::Coop
 inline Value zero_matrix(Type matrix) { return matrix->module->filled(matrix, constant_of(matrix->component, 0)); }
 
 // ---- tensor addressing
-namespace detail {
+namespace inner {
 inline void need_tensor_addressing(Module& module) {
   module.capability(Capability::TensorAddressingNV);
   module.extension("SPV_NV_tensor_addressing");
 }
-}  // namespace detail
+}  // namespace inner
 
 // A layout of two dimensions in memory. clamp: 0 undefined outside, 1 constant (0 unless set), 2 the edge's value.
 inline Value tensor_layout(Module& module, std::uint32_t clamp) {
-  detail::need_tensor_addressing(module);
+  inner::need_tensor_addressing(module);
   const Type type = module.opaque(Op::TypeTensorLayoutNV, {module.constant(2u).id, module.constant(clamp).id}, Kind::tensor_layout);
   return module.result(Op::CreateTensorLayoutNV, type, std::initializer_list<std::uint32_t>{});
 }
@@ -55,7 +55,7 @@ inline Value slice(Value layout, Value row, Value rows, Value column, Value colu
 }
 // Exchanges rows and columns of what a layout names.
 inline Value transposed_view(Module& module) {
-  detail::need_tensor_addressing(module);
+  inner::need_tensor_addressing(module);
   const Type type = module.opaque(Op::TypeTensorViewNV, {module.constant(2u).id, module.constant(false).id, module.constant(1u).id, module.constant(0u).id}, Kind::tensor_view);
   return module.result(Op::CreateTensorViewNV, type, std::initializer_list<std::uint32_t>{});
 }
@@ -64,7 +64,7 @@ inline Value load_tensor(Type matrix, Value base, Value layout, Value view = {},
   Module& module = base.module();
   module.capability(Capability::CooperativeMatrixTensorAddressesNV);
   module.extension("SPV_NV_cooperative_matrix2");
-  detail::need_tensor_addressing(module);
+  inner::need_tensor_addressing(module);
   Words operands{base.id, module.null(matrix).id, layout.id, memory_access::Aligned, alignment, view.exists() ? 1u : 0u};  // 1: TensorView follows
   if (view.exists()) operands.push_back(view.id);
   return module.result(Op::CooperativeMatrixLoadTensorNV, matrix, operands);
@@ -73,7 +73,7 @@ inline void store_tensor(Value base, Value matrix, Value layout, std::uint32_t a
   Module& module = base.module();
   module.capability(Capability::CooperativeMatrixTensorAddressesNV);
   module.extension("SPV_NV_cooperative_matrix2");
-  detail::need_tensor_addressing(module);
+  inner::need_tensor_addressing(module);
   module.effect(Op::CooperativeMatrixStoreTensorNV, {base.id, matrix.id, layout.id, memory_access::Aligned, alignment, 0});
 }
 

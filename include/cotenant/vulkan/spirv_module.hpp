@@ -65,6 +65,14 @@ class Module {
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
 
+  // What the device does with f32 beyond SPIR-V's loosest rules; spirv_math.hpp makes up for the rest.
+  struct Arithmetic {
+    bool keeps_subnormals = false;  // else it may take them for 0
+    bool rounds_division = false;   // to nearest; else some units in the last place off
+    bool has_f64 = false;
+  };
+  Arithmetic arithmetic;
+
   Id new_id() { return bound_++; }
   MemoryModel memory_model() const { return memory_model_; }
   void capability(Capability capability) {
@@ -80,15 +88,15 @@ class Module {
   // 8 and 16 bits: a type that is only loaded, stored and converted needs less of a device than one to compute with.
   enum class Purpose : std::uint8_t { arithmetic, storage };
   Type integer(std::uint32_t bits, bool is_signed, Purpose purpose = Purpose::arithmetic) {
-    if (bits == 8 && purpose == Purpose::arithmetic) capability(Capability::Int8);
-    if (bits == 16 && purpose == Purpose::arithmetic) capability(Capability::Int16);
+    if (bits == 8) capability(purpose == Purpose::arithmetic ? Capability::Int8 : Capability::StorageBuffer8BitAccess);
+    if (bits == 16) capability(purpose == Purpose::arithmetic ? Capability::Int16 : Capability::StorageBuffer16BitAccess);
     if (bits == 64) capability(Capability::Int64);
     return type(Op::TypeInt, {bits, is_signed ? 1u : 0u}, {.kind = Kind::integer, .bits = bits, .is_signed = is_signed, .bytes = bits / 8});
   }
   Type u32() { return integer(32, false); }
   Type i32() { return integer(32, true); }
   Type floating(std::uint32_t bits, Purpose purpose = Purpose::arithmetic) {
-    if (bits == 16 && purpose == Purpose::arithmetic) capability(Capability::Float16);
+    if (bits == 16) capability(purpose == Purpose::arithmetic ? Capability::Float16 : Capability::StorageBuffer16BitAccess);
     if (bits == 64) capability(Capability::Float64);
     return type(Op::TypeFloat, {bits}, {.kind = Kind::floating, .bits = bits, .bytes = bits / 8});
   }

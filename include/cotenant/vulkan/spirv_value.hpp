@@ -26,7 +26,7 @@ template <class N> requires std::is_arithmetic_v<N> Value constant_of(Type t, N 
     if (scalar.bits == 16) return module.constant_bits(t, f16(static_cast<float>(number)).bits);
     return module.constant_bits(t, __builtin_bit_cast(std::uint32_t, static_cast<float>(number)));
   }
-  const auto bits = static_cast<std::uint64_t>(convert<std::int64_t>(number));
+  const auto bits = static_cast<std::uint64_t>(cotenant::convert<std::int64_t>(number));
   // A narrow constant fills a word: sign-extended where the type is signed.
   if (scalar.bits == 64) return module.constant_bits(t, bits);
   if (scalar.bits == 32) return module.constant_bits(t, bits & 0xFFFFFFFFu);
@@ -52,7 +52,7 @@ inline Value extract(Value v, std::uint32_t index) { return v.type->is_vector() 
 // The same with an index that is known at run time only.
 inline Value extract(Value v, Value index) { return v.module().result(Op::VectorExtractDynamic, v.type->component, {v.id, index.id}); }
 
-namespace detail {
+namespace inner {
 inline Value repeated(Value v, Type like) { return like->is_vector() && !v.type->is_vector() ? splat(v, like->count) : v; }
 inline Value binary(Op on_floats, Op on_signed, Op on_unsigned, Value a, Value b) {
   const Value left = repeated(a, b.type), right = repeated(b, a.type);
@@ -64,42 +64,42 @@ inline Value compare(Op on_floats, Op on_signed, Op on_unsigned, Value a, Value 
   return a.module().result(op, shaped_as(left.type, a.module().boolean()), {left.id, right.id});
 }
 template <class N> concept Number = std::is_arithmetic_v<N>;
-}  // namespace detail
+}  // namespace inner
 
 // ---- arithmetic (also on cooperative matrices, component by component)
-inline Value operator+(Value a, Value b) { return detail::binary(Op::FAdd, Op::IAdd, Op::IAdd, a, b); }
-inline Value operator-(Value a, Value b) { return detail::binary(Op::FSub, Op::ISub, Op::ISub, a, b); }
+inline Value operator+(Value a, Value b) { return inner::binary(Op::FAdd, Op::IAdd, Op::IAdd, a, b); }
+inline Value operator-(Value a, Value b) { return inner::binary(Op::FSub, Op::ISub, Op::ISub, a, b); }
 inline Value operator*(Value a, Value b) {
   if (a.type->kind == Kind::cooperative_matrix && b.type->kind != Kind::cooperative_matrix) return a.module().result(Op::MatrixTimesScalar, a.type, {a.id, b.id});
   if (a.type->is_vector() && a.type->is_float() && !b.type->is_vector()) return a.module().result(Op::VectorTimesScalar, a.type, {a.id, b.id});
-  return detail::binary(Op::FMul, Op::IMul, Op::IMul, a, b);
+  return inner::binary(Op::FMul, Op::IMul, Op::IMul, a, b);
 }
-inline Value operator/(Value a, Value b) { return detail::binary(Op::FDiv, Op::SDiv, Op::UDiv, a, b); }
+inline Value operator/(Value a, Value b) { return inner::binary(Op::FDiv, Op::SDiv, Op::UDiv, a, b); }
 // The remainder has the dividend's sign, as in C++. Integers only.
-inline Value operator%(Value a, Value b) { return detail::binary(Op::SRem, Op::SRem, Op::UMod, a, b); }
+inline Value operator%(Value a, Value b) { return inner::binary(Op::SRem, Op::SRem, Op::UMod, a, b); }
 inline Value operator-(Value a) { return a.module().result(a.type->is_float() ? Op::FNegate : Op::SNegate, a.type, {a.id}); }
 
 // ---- bits
-inline Value operator&(Value a, Value b) { return detail::binary(Op::BitwiseAnd, Op::BitwiseAnd, Op::BitwiseAnd, a, b); }
-inline Value operator|(Value a, Value b) { return detail::binary(Op::BitwiseOr, Op::BitwiseOr, Op::BitwiseOr, a, b); }
-inline Value operator^(Value a, Value b) { return detail::binary(Op::BitwiseXor, Op::BitwiseXor, Op::BitwiseXor, a, b); }
+inline Value operator&(Value a, Value b) { return inner::binary(Op::BitwiseAnd, Op::BitwiseAnd, Op::BitwiseAnd, a, b); }
+inline Value operator|(Value a, Value b) { return inner::binary(Op::BitwiseOr, Op::BitwiseOr, Op::BitwiseOr, a, b); }
+inline Value operator^(Value a, Value b) { return inner::binary(Op::BitwiseXor, Op::BitwiseXor, Op::BitwiseXor, a, b); }
 inline Value operator~(Value a) { return a.module().result(Op::Not, a.type, {a.id}); }
-inline Value operator<<(Value a, Value b) { return detail::binary(Op::ShiftLeftLogical, Op::ShiftLeftLogical, Op::ShiftLeftLogical, a, b); }
+inline Value operator<<(Value a, Value b) { return inner::binary(Op::ShiftLeftLogical, Op::ShiftLeftLogical, Op::ShiftLeftLogical, a, b); }
 // Arithmetic where a is signed.
-inline Value operator>>(Value a, Value b) { return detail::binary(Op::ShiftRightLogical, Op::ShiftRightArithmetic, Op::ShiftRightLogical, a, b); }
+inline Value operator>>(Value a, Value b) { return inner::binary(Op::ShiftRightLogical, Op::ShiftRightArithmetic, Op::ShiftRightLogical, a, b); }
 
 // ---- comparisons
-inline Value operator<(Value a, Value b) { return detail::compare(Op::FOrdLessThan, Op::SLessThan, Op::ULessThan, a, b); }
-inline Value operator<=(Value a, Value b) { return detail::compare(Op::FOrdLessThanEqual, Op::SLessThanEqual, Op::ULessThanEqual, a, b); }
-inline Value operator>(Value a, Value b) { return detail::compare(Op::FOrdGreaterThan, Op::SGreaterThan, Op::UGreaterThan, a, b); }
-inline Value operator>=(Value a, Value b) { return detail::compare(Op::FOrdGreaterThanEqual, Op::SGreaterThanEqual, Op::UGreaterThanEqual, a, b); }
+inline Value operator<(Value a, Value b) { return inner::compare(Op::FOrdLessThan, Op::SLessThan, Op::ULessThan, a, b); }
+inline Value operator<=(Value a, Value b) { return inner::compare(Op::FOrdLessThanEqual, Op::SLessThanEqual, Op::ULessThanEqual, a, b); }
+inline Value operator>(Value a, Value b) { return inner::compare(Op::FOrdGreaterThan, Op::SGreaterThan, Op::UGreaterThan, a, b); }
+inline Value operator>=(Value a, Value b) { return inner::compare(Op::FOrdGreaterThanEqual, Op::SGreaterThanEqual, Op::UGreaterThanEqual, a, b); }
 inline Value operator==(Value a, Value b) {
   if (a.type->is_boolean()) return a.module().result(Op::LogicalEqual, a.type, {a.id, b.id});
-  return detail::compare(Op::FOrdEqual, Op::IEqual, Op::IEqual, a, b);
+  return inner::compare(Op::FOrdEqual, Op::IEqual, Op::IEqual, a, b);
 }
 inline Value operator!=(Value a, Value b) {
   if (a.type->is_boolean()) return a.module().result(Op::LogicalNotEqual, a.type, {a.id, b.id});
-  return detail::compare(Op::FUnordNotEqual, Op::INotEqual, Op::INotEqual, a, b);
+  return inner::compare(Op::FUnordNotEqual, Op::INotEqual, Op::INotEqual, a, b);
 }
 
 // ---- booleans
@@ -109,8 +109,8 @@ inline Value operator!(Value a) { return a.module().result(Op::LogicalNot, a.typ
 
 // ---- the same with a C++ number on one side
 #define COTENANT_SPIRV_WITH_NUMBER(op)                                                                                          \
-  template <detail::Number N> Value operator op(Value a, N b) { return a op constant_of(&a.type->scalar(), b); }               \
-  template <detail::Number N> Value operator op(N a, Value b) { return constant_of(&b.type->scalar(), a) op b; }
+  template <inner::Number N> Value operator op(Value a, N b) { return a op constant_of(&a.type->scalar(), b); }               \
+  template <inner::Number N> Value operator op(N a, Value b) { return constant_of(&b.type->scalar(), a) op b; }
 COTENANT_SPIRV_WITH_NUMBER(+)
 COTENANT_SPIRV_WITH_NUMBER(-)
 COTENANT_SPIRV_WITH_NUMBER(*)
@@ -131,33 +131,33 @@ COTENANT_SPIRV_WITH_NUMBER(!=)
 
 // if_true where condition, else if_false; a single condition chooses whole vectors.
 inline Value select(Value condition, Value if_true, Value if_false) {
-  const Value yes = detail::repeated(if_true, if_false.type), no = detail::repeated(if_false, if_true.type);
-  const Value each = detail::repeated(condition, yes.type);
+  const Value yes = inner::repeated(if_true, if_false.type), no = inner::repeated(if_false, if_true.type);
+  const Value each = inner::repeated(condition, yes.type);
   return condition.module().result(Op::Select, yes.type, {each.id, yes.id, no.id});
 }
-template <detail::Number N> Value select(Value condition, Value if_true, N if_false) { return select(condition, if_true, constant_like(if_true, if_false)); }
-template <detail::Number N> Value select(Value condition, N if_true, Value if_false) { return select(condition, constant_like(if_false, if_true), if_false); }
+template <inner::Number N> Value select(Value condition, Value if_true, N if_false) { return select(condition, if_true, constant_like(if_true, if_false)); }
+template <inner::Number N> Value select(Value condition, N if_true, Value if_false) { return select(condition, constant_like(if_false, if_true), if_false); }
 
 // The smaller and the larger. Of floats: the device's own instruction, either operand where one is NaN; see minimum() and maximum() of spirv_math.hpp.
 inline Value min(Value a, Value b) {
-  const Value left = detail::repeated(a, b.type), right = detail::repeated(b, a.type);
+  const Value left = inner::repeated(a, b.type), right = inner::repeated(b, a.type);
   return a.module().extended(a.type->is_float() ? Glsl::FMin : a.type->scalar().is_signed ? Glsl::SMin : Glsl::UMin, left.type, {left, right});
 }
 inline Value max(Value a, Value b) {
-  const Value left = detail::repeated(a, b.type), right = detail::repeated(b, a.type);
+  const Value left = inner::repeated(a, b.type), right = inner::repeated(b, a.type);
   return a.module().extended(a.type->is_float() ? Glsl::FMax : a.type->scalar().is_signed ? Glsl::SMax : Glsl::UMax, left.type, {left, right});
 }
-template <detail::Number N> Value min(Value a, N b) { return min(a, constant_like(a, b)); }
-template <detail::Number N> Value max(Value a, N b) { return max(a, constant_like(a, b)); }
+template <inner::Number N> Value min(Value a, N b) { return min(a, constant_like(a, b)); }
+template <inner::Number N> Value max(Value a, N b) { return max(a, constant_like(a, b)); }
 
 // a * b + c, fused where the device can.
 inline Value fma(Value a, Value b, Value c) {
   const Type t = a.type->is_vector() ? a.type : b.type->is_vector() ? b.type : c.type;
-  return a.module().extended(Glsl::Fma, t, {detail::repeated(a, t), detail::repeated(b, t), detail::repeated(c, t)});
+  return a.module().extended(Glsl::Fma, t, {inner::repeated(a, t), inner::repeated(b, t), inner::repeated(c, t)});
 }
-template <detail::Number N> Value fma(Value a, Value b, N c) { return fma(a, b, constant_like(a, c)); }
-template <detail::Number N> Value fma(Value a, N b, Value c) { return fma(a, constant_like(a, b), c); }
-template <detail::Number N, detail::Number M> Value fma(Value a, N b, M c) { return fma(a, constant_like(a, b), constant_like(a, c)); }
+template <inner::Number N> Value fma(Value a, Value b, N c) { return fma(a, b, constant_like(a, c)); }
+template <inner::Number N> Value fma(Value a, N b, Value c) { return fma(a, constant_like(a, b), c); }
+template <inner::Number N, inner::Number M> Value fma(Value a, N b, M c) { return fma(a, constant_like(a, b), constant_like(a, c)); }
 
 // The value of v as a number of another kind or width (vectors and cooperative matrices too): floats to integers truncate,
 // undefined beyond the integer's range; integers keep their low bits; booleans are 0 and 1, and `!= 0` backwards.

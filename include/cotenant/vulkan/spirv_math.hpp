@@ -1,0 +1,338 @@
+// exp, log, tanh, erf, gelu, pow … of f32 within a few units in the last place (ULP), with IEEE 754's special values, on any device.
+#ifndef COTENANT_VULKAN_SPIRV_MATH_HPP
+#define COTENANT_VULKAN_SPIRV_MATH_HPP
+#include <cstdint>
+#include <limits>
+
+#include "cotenant/vulkan/spirv_value.hpp"
+
+// GLSL.std.450 allows exp an error that grows with its argument, erf it has not, and a device may take subnormals for 0 where
+// it compares. So: polynomials (the CPU backend's), fused multiply-add, and special values by their bits. Each function takes
+// an f32 or a vector of them.
+namespace cotenant::vulkan::spirv {
+
+namespace inner {
+inline constexpr float infinity = std::numeric_limits<float>::infinity(), quiet_nan = std::numeric_limits<float>::quiet_NaN();
+// Adding 1.5 * 2^23 to a small number leaves its nearest integer in the low bits of the sum, ties to even.
+inline constexpr float rounding_shift = 0x1.8p23f;
+// ln 2 in two parts (Cody and Waite): n * 355/512 is exact.
+inline constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f, log2_e = 1.44269504f;
+
+inline Value float_bits(Value x) { return bitcast(shaped_as(x.type, x.module().u32()), x); }
+inline Value signed_bits(Value x) { return bitcast(shaped_as(x.type, x.module().i32()), x); }
+inline Value from_bits(Value bits) { return bitcast(shaped_as(bits.type, bits.module().f32()), bits); }
+inline Value magnitude(Value x) { return float_bits(x) & 0x7FFFFFFFu; }
+
+// first + x * (second + x * (…)), Horner's rule.
+inline Value polynomial(Value x, float before_last, float last) { return fma(x, last, before_last); }
+template <class... More> Value polynomial(Value x, float first, float second, More... more) { return fma(x, polynomial(x, second, more...), first); }
+
+// x - shift without what a compiler may know about how x came about.
+inline Value without_shift(Value shifted, float shift) { return no_contraction(shifted - shift); }
+// n as rounding_shift left it in the low bits, in the exponent's place: added to the bits of a float it multiplies by 2^n.
+inline Value exponent_bits(Value shifted) { return float_bits(shifted) << 23u; }
+// x * 2^n; both normal.
+inline Value times_power_of_two(Value x, Value exponent) { return from_bits(float_bits(x) + exponent); }
+// exp(r) - 1 for |r| <= 0.36; relative error of exp 4e-9.
+inline Value exp_minus_1(Value r) {
+  const Value square = r * r;
+  const Value high = fma(square, 0.00138088455f, fma(r, 0.00837149564f, 0.0416686684f));
+  return fma(square, fma(square, high, fma(r, 0.166664973f, 0.499999911f)), r);
+}
+// What is left of x after n times ln 2.
+inline Value reduced(Value n, Value x) { return fma(n, -ln2_low, fma(n, -ln2_high, x)); }
+}  // namespace inner
+
+inline Value is_nan(Value x) { return inner::magnitude(x) > 0x7F800000u; }
+inline Value is_zero(Value x) { return inner::magnitude(x) == 0u; }
+inline Value is_subnormal_or_zero(Value x) { return inner::magnitude(x) < 0x00800000u; }
+inline Value abs(Value x) {
+  if (!x.type->is_float()) return select(x < 0, -x, x);
+  return inner::from_bits(inner::magnitude(x));
+}
+inline Value negate(Value x) { return x.type->is_float() ? inner::from_bits(inner::float_bits(x) ^ 0x80000000u) : -x; }
+// size with the sign of x; size >= 0.
+inline Value with_sign_of(Value x, Value size) { return inner::from_bits(inner::float_bits(size) | (inner::float_bits(x) & 0x80000000u)); }
+// `value` where x is a number, x (a NaN) where it is none.
+inline Value keep_nan(Value x, Value value) { return select(is_nan(x), x, value); }
+
+// ---- comparisons that see subnormals
+namespace inner {
+// An integer that is ordered as the floats are, -0 equal to 0.
+inline Value order(Value x) {
+  const Value bits = signed_bits(x), size = bits & 0x7FFFFFFF;
+  return select(bits < 0, -size, size);
+}
+inline Value numbers(Value a, Value b) { return !is_nan(a) && !is_nan(b); }
+inline bool compares_as_is(Value x) { return !x.type->is_float() || x.type->scalar().bits != 32 || x.module().arithmetic.keeps_subnormals; }
+}  // namespace inner
+
+inline Value less(Value a, Value b) { return inner::compares_as_is(a) ? a < b : (inner::order(a) < inner::order(b)) && inner::numbers(a, b); }
+inline Value less_equal(Value a, Value b) { return inner::compares_as_is(a) ? a <= b : (inner::order(a) <= inner::order(b)) && inner::numbers(a, b); }
+inline Value equal(Value a, Value b) { return inner::compares_as_is(a) ? a == b : (inner::order(a) == inner::order(b)) && inner::numbers(a, b); }
+inline Value not_equal(Value a, Value b) { return inner::compares_as_is(a) ? a != b : !equal(a, b); }
+// NaN where one of them is NaN; any integers too.
+inline Value minimum(Value a, Value b) {
+  if (!a.type->is_float()) return min(a, b);
+  return select(is_nan(a), a, select(is_nan(b), b, select(less(b, a), b, a)));
+}
+inline Value maximum(Value a, Value b) {
+  if (!a.type->is_float()) return max(a, b);
+  return select(is_nan(a), a, select(is_nan(b), b, select(less(a, b), b, a)));
+}
+// max(x, 0); NaN stays.
+inline Value relu(Value x) { return select(less(x, constant_like(x, 0)), 0, x); }
+
+// ---- division and roots
+// Rounded to nearest where quotient and divisor are normal numbers.
+inline Value divide(Value a, Value b) {
+  const Value first = a / b;
+  if (!a.type->is_float() || a.module().arithmetic.rounds_division) return first;
+  // The remainder is exact, and its quotient makes up for the rounding of the first.
+  const Value rest = fma(negate(first), b, a);
+  const Value better = fma(rest, 1.f / b, first);
+  const Value usable = inner::magnitude(better) < 0x7F800000u && inner::magnitude(first) != 0u && inner::magnitude(first) < 0x7F800000u;
+  return select(usable, better, first);
+}
+inline Value reciprocal(Value x) { return divide(constant_like(x, 1.f), x); }
+
+namespace inner {
+// Where x is subnormal, 2^149 x as a normal number, made from its bits; else x.
+inline Value raised_if_subnormal(Value x) {
+  return select(is_subnormal_or_zero(x), convert(x.type, magnitude(x)), x);
+}
+}  // namespace inner
+
+// Within 1 ULP; NaN below 0, -0 at -0.
+inline Value sqrt(Value x) {
+  Module& module = x.module();
+  const Value tiny = is_subnormal_or_zero(x);
+  const Value raised = select(tiny, convert(x.type, inner::magnitude(x)) * 2.f, x);  // 2^150 x
+  const Value first = module.extended(Glsl::Sqrt, x.type, {raised});
+  const Value rest = fma(negate(first), first, raised);
+  const Value better = fma(rest, 0.5f / first, first);
+  const Value root = module.arithmetic.rounds_division ? first : select(inner::magnitude(better) < 0x7F800000u, better, first);
+  const Value special = select(inner::magnitude(x) == 0u || inner::float_bits(x) == 0x7F800000u, x, select(inner::signed_bits(x) < 0, inner::quiet_nan, root));
+  return keep_nan(x, select(tiny && inner::magnitude(x) != 0u && inner::signed_bits(x) > 0, root * 0x1p-75f, special));
+}
+// 1 / sqrt(x) within 2 ULP; infinity with the sign of x at 0.
+inline Value rsqrt(Value x) {
+  Module& module = x.module();
+  const Value tiny = is_subnormal_or_zero(x);
+  const Value raised = select(tiny, convert(x.type, inner::magnitude(x)) * 2.f, x);
+  const Value first = module.extended(Glsl::InverseSqrt, x.type, {raised});
+  const Value error = fma(negate(raised * first), first, 1.f);
+  const Value better = fma(first * 0.5f, error, first);
+  const Value root = select(tiny, better * 0x1p75f, better);
+  const Value special = select(inner::float_bits(x) == 0x7F800000u, 0.f, select(inner::signed_bits(x) < 0, inner::quiet_nan, root));
+  return keep_nan(x, select(is_zero(x), with_sign_of(x, constant_like(x, inner::infinity)), special));
+}
+
+// ---- rounding to integers
+inline Value floor(Value x) {
+  const Value value = x.module().extended(Glsl::Floor, x.type, {x});
+  const Value below_zero = is_subnormal_or_zero(x) && !is_zero(x) && inner::signed_bits(x) < 0;
+  return x.module().arithmetic.keeps_subnormals ? value : select(below_zero, -1.f, value);
+}
+inline Value ceil(Value x) {
+  const Value value = x.module().extended(Glsl::Ceil, x.type, {x});
+  const Value above_zero = is_subnormal_or_zero(x) && inner::signed_bits(x) > 0;
+  return x.module().arithmetic.keeps_subnormals ? value : select(above_zero, 1.f, value);
+}
+// Ties to even.
+inline Value round(Value x) { return x.module().extended(Glsl::RoundEven, x.type, {x}); }
+
+// ---- exponentials
+// Within 1.1 ULP. exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln 2 / 2.
+inline Value exp(Value x) {
+  using namespace inner;
+  const Value shifted = fma(x, log2_e, rounding_shift);
+  const Value n = without_shift(shifted, rounding_shift);
+  const Value scaled = times_power_of_two(exp_minus_1(reduced(n, x)) + 1.f, exponent_bits(shifted));
+  // From n = -126 on the result may be subnormal: it is made 2^64 too large at first, so that it rounds once.
+  const Value raised = times_power_of_two(scaled, constant_like(float_bits(x), 64u << 23)) * 0x1p-64f;
+  const Value small = select(x < -104.f, 0.f, select(x < -86.f, raised, scaled));
+  // n = 128 occurs with exp(r) < 1 only: what is finite is normal, up to the largest float with a finite exp.
+  return keep_nan(x, select(x <= 0x1.62e42ep6f, small, infinity));
+}
+namespace inner {
+// 2^64 exp(-size) for size in [0, 110]: normal throughout.
+inline Value raised_exp_of_minus(Value size) {
+  const Value shifted = fma(size, -log2_e, rounding_shift + 64.f);
+  const Value n = without_shift(shifted, rounding_shift + 64.f);
+  return times_power_of_two(exp_minus_1(reduced(n, negate(size))) + 1.f, exponent_bits(shifted));
+}
+}  // namespace inner
+
+// Within 1 ULP. log(2^n (1 + f)) = n ln 2 + f - f^2 / 2 + f^3 R(f), 1 + f in [sqrt(1/2), sqrt 2).
+inline Value log(Value x) {
+  using namespace inner;
+  const Value subnormal = is_subnormal_or_zero(x);
+  const Value bits = signed_bits(raised_if_subnormal(x));
+  // Subtracting sqrt(1/2)'s bits makes the exponent field count from there.
+  const Value n = (bits - 0x3F3504F3) >> 23;
+  const Value f = from_bits(bits - (n << 23)) - 1.f;
+  const Value whole = convert(x.type, n) - select(subnormal, constant_like(x, 149.f), 0.f);
+  const Value square = f * f;
+  const Value r = polynomial(f, 0.333333135f, -0.250000089f, 0.200021192f, -0.166679963f, 0.142195508f, -0.124055915f, 0.118881747f, -0.116756409f, 0.0674660131f);
+  const Value tail = fma(square, -0.5f, fma(whole, ln2_low, square * f * r));
+  const Value number = fma(whole, ln2_high, f + tail);
+  const Value special = select(float_bits(x) == 0x7F800000u, x, select(signed_bits(x) < 0, quiet_nan, number));
+  return keep_nan(x, select(is_zero(x), -infinity, special));
+}
+
+// ---- sigmoids
+// Within 2 ULP. With m = 1 - exp(-2 |x|), which does not cancel in 1 - 2^n - 2^n (exp(r) - 1), it is m / (2 - m).
+inline Value tanh(Value x) {
+  using namespace inner;
+  const Value size = abs(x), twice = min(size + size, 20.f);  // tanh(10) is 1
+  const float shift = rounding_shift + 127.f;
+  const Value shifted = fma(twice, -log2_e, shift);
+  const Value n = without_shift(shifted, shift);
+  const Value power = from_bits(exponent_bits(shifted));
+  const Value m = fma(negate(power), exp_minus_1(reduced(n, negate(twice))), 1.f - power);
+  const Value value = with_sign_of(x, divide(m, 2.f - m));
+  return keep_nan(x, select(magnitude(x) < 0x38800000u, x, value));  // below 2^-14 x^3 / 3 is less than half a unit of x's last place
+}
+// Within 2 ULP, subnormal results included. With E = exp(|x|) = 2^n + 2^n (exp(r) - 1) it is 1 / (1 + E) where x < 0, else
+// 1 - 1 / (1 + E).
+inline Value sigmoid(Value x) {
+  using namespace inner;
+  const float shift = rounding_shift + 127.f;
+  const Value size = abs(x), near = min(size, 86.f);
+  const Value shifted = fma(near, log2_e, shift);
+  const Value n = without_shift(shifted, shift);
+  const Value power = from_bits(exponent_bits(shifted));
+  const Value inverse = divide(constant_like(x, 1.f), fma(power, exp_minus_1(reduced(n, near)), 1.f) + power);
+  const Value tail = raised_exp_of_minus(min(size, 105.f)) * 0x1p-64f;
+  const Value negative = select(size < 86.f, inverse, tail), positive = select(size < 86.f, 1.f - inverse, 1.f);
+  return keep_nan(x, select(signed_bits(x) < 0, negative, positive));
+}
+namespace inner {
+// x where it is not negative, else -0; NaN stays. f(x) = x F(x) with F(-x) = 1 - F(x) is this minus |x| F(-|x|).
+inline Value not_negative(Value x) { return select(signed_bits(x) < 0 && !is_nan(x), -0.f, x); }
+
+// x * sigmoid(y), y of x's sign, size = |y| at most 110; -0 at -infinity, its limit.
+inline Value times_sigmoid(Value x, Value size) {
+  const Value raised = raised_exp_of_minus(size);
+  const Value factor = divide(raised, fma(raised, 0x1p-64f, 1.f));
+  return fma(factor * min(abs(x), 110.f), -0x1p-64f, not_negative(x));
+}
+// a * b - product, exact: the upper 12 bits of each have exact products (Dekker).
+inline Value product_rest(Value a, Value b, Value product) {
+  const auto upper = [](Value v) { return from_bits(float_bits(v) & 0xFFFFF000u); };
+  const auto exact = [](Value v) { return no_contraction(v); };
+  const Value a_high = upper(a), a_low = exact(a - a_high), b_high = upper(b), b_low = exact(b - b_high);
+  const Value first = exact(exact(a_high * b_high) - product);
+  return exact(exact(exact(first + exact(a_high * b_low)) + exact(a_low * b_high)) + exact(a_low * b_low));
+}
+}  // namespace inner
+// x * sigmoid(x) within 4 ULP.
+inline Value silu(Value x) { return keep_nan(x, inner::times_sigmoid(x, min(abs(x), 110.f))); }
+
+// ---- the normal distribution
+// Within 2 ULP. |x| < 0.95: x + x P(x^2); else 1 - exp(-S(|x|)), S fitted to -log(erfc), 1 from |x| = 4 on.
+inline Value erf(Value x) {
+  using namespace inner;
+  const Value size = abs(x), square = x * x;
+  const Value small = fma(x, polynomial(square, 0.128379166f, -0.376126319f, 0.112836726f, -0.0268581044f, 0.00519779697f, -0.000810596393f, 8.2154198e-05f), x);
+  const Value t = min(size, 4.f);
+  const Value s = polynomial(t, -0.00016920513f, 1.12948835f, 0.633400857f, 0.108220384f, -0.0250806157f, 0.0041562547f, -0.000431393564f, 2.08286183e-05f);
+  const Value large = fma(raised_exp_of_minus(max(s, 0.f)), -0x1p-64f, 1.f);
+  Value value = select(size < 0.95f, small, with_sign_of(x, large));
+  if (!x.module().arithmetic.keeps_subnormals) {
+    // 2 / sqrt(pi) of a subnormal, on its bits: a product would be taken for 0.
+    const Value grown = convert(shaped_as(x.type, x.module().u32()), fma(convert(x.type, magnitude(x)), 1.12837917f, 0.5f));
+    value = select(is_subnormal_or_zero(x), from_bits(grown | (float_bits(x) & 0x80000000u)), value);
+  }
+  return keep_nan(x, value);
+}
+// Within 4 ULP, negative tail included. The normal distribution's tail is Q(t) = exp(-t^2 / 2) / D(t), and D is smooth and
+// grows towards sqrt(2 pi) t: a line and a small quotient of polynomials; relative error 2e-8 for t in [0, 14.6].
+// gelu(x) = x - x Q(x) for x > 0, x Q(-x) else.
+inline Value gelu(Value x) {
+  using namespace inner;
+  const Value t = min(abs(x), 14.5f);  // from there on t Q(t) is below half of the smallest subnormal
+  const Value square = no_contraction(t * t), square_rest = product_rest(t, t, square);
+  // exp(-square / 2) = 2^n exp(r), -2 r what is left of square after n times 2 ln 2; raised by 2^64, so that it is normal.
+  const float shift = rounding_shift + 127.f + 64.f;
+  const Value shifted = fma(square, -log2_e / 2, shift);
+  const Value n = without_shift(shifted, shift);
+  const Value left = fma(n, 2 * ln2_high, square) + fma(n, 2 * ln2_low, square_rest);
+  const Value exp_rest = exp_minus_1(left * -0.5f);
+  const Value upper = polynomial(t, 2.997f, 1.2322135f, 0.30030712f, 0.028479949f);
+  const Value lower = polynomial(t, 1.5f, 1.3005296f, 0.5380398f, 0.11767032f, 0.011637427f);
+  const Value denominator = fma(t, 2.50659823f, 0.002000014f) + upper / lower;
+  const Value scaled = t * from_bits(exponent_bits(shifted));
+  return keep_nan(x, fma(fma(exp_rest, scaled, scaled) / denominator, -0x1p-64f, not_negative(x)));
+}
+// Within 4 ULP of x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3): 1 + tanh(u) = 2 sigmoid(2 u). exp needs 2 u to more
+// digits than a float has, so it is kept in two parts.
+inline Value gelu_tanh(Value x) {
+  using namespace inner;
+  const Value t = min(abs(x), 11.f);  // from 10.1 on the product is below half of the smallest subnormal
+  // 2 u = t (a + b t^2), a = 2 sqrt(2 / pi) and b = 0.044715 a in two parts each.
+  const auto exact = [](Value v) { return no_contraction(v); };
+  const Value a = constant_like(x, 1.5957692f), b = constant_like(x, 0.071354814f);
+  const Value square = exact(t * t), square_rest = product_rest(t, t, square);
+  const Value cubic = exact(square * b), cubic_rest = product_rest(square, b, cubic);
+  const Value sum = exact(a + cubic), back = exact(sum - a);
+  const Value sum_rest = exact(exact(a - exact(sum - back)) + exact(cubic - back)) + (fma(square, 2.3988324e-9f, cubic_rest) + fma(square_rest, b, -4.53406803e-8f));
+  const Value y = exact(t * sum), y_rest = fma(t, sum_rest, product_rest(t, sum, y));
+  const Value shifted = fma(y, -log2_e, rounding_shift + 64.f);
+  const Value n = without_shift(shifted, rounding_shift + 64.f);
+  const Value left = fma(n, ln2_high, y) + fma(n, ln2_low, y_rest);
+  const Value raised = times_power_of_two(exp_minus_1(negate(left)) + 1.f, exponent_bits(shifted));
+  return keep_nan(x, fma(raised / fma(raised, 0x1p-64f, 1.f) * t, -0x1p-64f, not_negative(x)));
+}
+
+// ---- powers
+// base^exponent; in double where the device has it (within 1 ULP), else the error grows with the exponent. 1 where the exponent
+// is 0 or the base 1, even beside NaN; NaN for a negative number to a power that is no integer; the sign of the base where
+// the exponent is an odd integer.
+inline Value pow(Value base, Value exponent) {
+  using namespace inner;
+  Module& module = base.module();
+  const Type wide = shaped_as(base.type, module.arithmetic.has_f64 ? module.floating(64) : module.f32());
+  // |base| = 2^n m, m in [sqrt(1/2), sqrt 2).
+  const Value size = abs(base), bits = signed_bits(raised_if_subnormal(size));
+  const Value n = (bits - 0x3F3504F3) >> 23;
+  const Value m = convert(wide, from_bits(bits - (n << 23)));
+  const Value whole = convert(wide, n - select(is_subnormal_or_zero(base), constant_like(n, 149), 0));
+  // ln m = 2 artanh(s), s = (m - 1) / (m + 1), |s| < 0.172: seven terms of the series leave 2e-12.
+  const Value s = (m - 1) / (m + 1), square = s * s;
+  Value series = constant_like(s, 1.0 / 13);
+  for (int term = 11; term > 0; term -= 2) series = series * square + constant_like(s, 1.0 / term);
+  const Value logarithm = s * series * 2.8853900817779268 + whole;  // 2 / ln 2
+  // Beyond 200 a float has long become 0 or infinity. A base of 0 or infinity does not come here.
+  const Value power = convert(wide, max(min(exponent, 1e30f), -1e30f)) * logarithm;
+  const Value bounded = select(power > 200, 200, select(power < -200, -200, power));
+  const Value integer = round(convert(base.type, bounded));
+  // exp(r) for |r| <= ln 2 / 2: ten terms leave 7e-12.
+  const Value r = (bounded - convert(wide, integer)) * 0.69314718055994531;
+  Value value = constant_like(r, 1.0 / 362880);
+  for (double factorial = 40320, term = 8; term >= 0; factorial /= term, --term) {
+    value = value * r + constant_like(r, 1.0 / factorial);
+    if (term == 0) break;
+  }
+  // Times 2^integer, in two halves: each is a normal number.
+  const Value whole_power = convert(shaped_as(base.type, module.i32()), integer), half = whole_power >> 1;
+  const auto power_of_two = [](Value k) { return from_bits((k + 127) << 23); };
+  Value result = convert(base.type, value) * power_of_two(half) * power_of_two(whole_power - half);
+  const Value zero = constant_like(base, 0.f), one = constant_like(base, 1.f), infinite = constant_like(base, infinity);
+  const Value huge = magnitude(base) == 0x7F800000u, rising = signed_bits(exponent) >= 0;
+  result = select(is_zero(base), select(rising, zero, infinite), select(huge, select(rising, infinite, zero), result));
+  const Value unit = magnitude(base) == 0x3F800000u, endless = magnitude(exponent) == 0x7F800000u;
+  const Value grows = (size > 1.f) == rising;
+  result = select(endless, select(grows, infinite, zero), result);
+  const Value halved = exponent * 0.5f, whole_exponent = equal(floor(exponent), exponent), odd = whole_exponent && floor(halved) != halved;
+  const Value negative = signed_bits(base) < 0;
+  result = select(odd && negative && !endless, negate(result), result);
+  result = select(negative && !huge && !is_zero(base) && !whole_exponent, quiet_nan, result);
+  result = keep_nan(base, keep_nan(exponent, result));
+  return select(is_zero(exponent) || (unit && !negative) || (unit && endless), one, result);
+}
+
+}  // namespace cotenant::vulkan::spirv
+
+#endif
