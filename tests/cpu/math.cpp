@@ -3,7 +3,8 @@
 #if !defined(COTENANT_STATIC_DISPATCH) && !defined(HWY_DISABLED_TARGETS)
 #define HWY_DISABLED_TARGETS HWY_SSSE3
 #endif
-#include <cotenant/cotenant.hpp>
+#include <cotenant/cpu/cpu.hpp>
+#include <cotenant/ops/map.hpp>
 // After cotenant: Highway opens its targets once per translation unit.
 #include <hwy/targets.h>
 

@@ -1,4 +1,4 @@
-// exp, tanh, erf, sigmoid, gelu … on vectors of floats, within a few units in the last place (ULP), no table, no branch.
+// exp, tanh, erf, sigmoid, gelu … on vectors of floats, within a few units in the last place (ULP).
 #if defined(COTENANT_CPU_MATH_INL_HPP) == defined(HWY_TARGET_TOGGLE)
 #ifdef COTENANT_CPU_MATH_INL_HPP
 #undef COTENANT_CPU_MATH_INL_HPP
@@ -11,7 +11,9 @@
 
 #include <hwy/highway.h>
 
+#include "cotenant/cpu/function_tables.hpp"
 #include "cotenant/cpu/load_store-inl.hpp"
+#include "cotenant/cpu/x86_dot-inl.hpp"
 
 // Polynomials: minimax in the stated relative weight, fitted in double (Lawson's iteration on Chebyshev nodes), then rounded.
 // Errors are the largest over all floats on a target with fused multiply-add, against double; without it, 1 ULP more.
@@ -99,8 +101,34 @@ HWY_INLINE FloatVector quotient(FloatTag d, FloatVector numerator, FloatVector h
 #endif
 }
 
+#if COTENANT_X86_DOT
+// The function of a table at |x|, where the table ends beyond it; NaN stays.
+template <std::size_t Terms> HWY_INLINE FloatVector table_value(FloatTag d, FloatVector x, const cpu::FunctionTable<Terms>& table) {
+  // Min gives its second operand where either is NaN.
+  const auto size = hn::Min(constant(d, table.end()), hn::Abs(x));
+  const auto shifted = hn::MulAdd(size, constant(d, 1 / table.width), constant(d, rounding_shift));
+  const auto interval = hn::BitCast(hn::RebindToSigned<FloatTag>{}, shifted);
+  const auto rest = hn::NegMulAdd(hn::Sub(shifted, constant(d, rounding_shift)), constant(d, table.width), size);
+  auto value = lookup_lanes(table.terms[5], interval);
+  if constexpr (Terms > 6) value = hn::MulAdd(rest, lookup_lanes(table.terms[6], interval), value);
+  value = hn::MulAdd(rest, value, lookup_lanes(table.terms[4], interval));
+  value = hn::MulAdd(rest, value, lookup_lanes(table.terms[3], interval));
+  value = hn::MulAdd(rest, value, lookup_lanes(table.terms[2], interval));
+  value = hn::MulAdd(rest, value, lookup_lanes(table.terms[1], interval));
+  return hn::MulAdd(rest, value, lookup_lanes(table.terms[0], interval));
+}
+// `value`, or where the table ended the function's formula; that is rare.
+template <class Anywhere> HWY_INLINE FloatVector or_beyond(FloatTag d, FloatVector x, FloatVector value, hn::Mask<FloatTag> beyond, const Anywhere& anywhere) {
+  if (HWY_LIKELY(hn::AllFalse(d, beyond))) return value;
+  return hn::IfThenElse(beyond, anywhere(d, x), value);
+}
+#endif
+
 // Within 2 ULP. With m = 1 - exp(-2 |x|), which does not cancel in 1 - 2^n - 2^n (exp(r) - 1), it is m / (2 - m).
 HWY_INLINE FloatVector vector_tanh(FloatTag d, FloatVector x) {
+#if COTENANT_X86_DOT
+  return hn::CopySignToAbs(table_value(d, x, cpu::tanh_table), x);
+#else
   const auto one = constant(d, 1.0f), two = constant(d, 2.0f), shift = constant(d, rounding_shift + 127.0f);
   const auto size = hn::Abs(x);
   const auto twice = hn::Min(hn::Add(size, size), constant(d, 20.0f));  // tanh(10) is 1
@@ -111,6 +139,7 @@ HWY_INLINE FloatVector vector_tanh(FloatTag d, FloatVector x) {
   const auto m = hn::NegMulAdd(power, exp_minus_1(d, r), hn::Sub(one, power));
   const auto below = hn::Sub(two, m), rest = hn::Sub(hn::Sub(two, below), m);
   return keep_nan(x, hn::CopySignToAbs(quotient(d, m, below, rest, line(d, m, 0.5f, 0.5f)), x));
+#endif
 }
 
 // Within 2 ULP. |x| < 0.95: x + x P(x^2); else 1 - exp(-S(|x|)), S fitted to -log(erfc), 1 from |x| = 4 on.
@@ -126,7 +155,7 @@ HWY_INLINE FloatVector vector_erf(FloatTag d, FloatVector x) {
 
 // Within 2 ULP, subnormal results included. With E = exp(|x|) = 2^n + 2^n (exp(r) - 1) it is 1 / (1 + E) where x < 0, else
 // 1 - 1 / (1 + E).
-HWY_INLINE FloatVector vector_sigmoid(FloatTag d, FloatVector x) {
+HWY_INLINE FloatVector sigmoid_anywhere(FloatTag d, FloatVector x) {
   const auto one = constant(d, 1.0f), shift = constant(d, rounding_shift + 127.0f);
   const auto size = hn::Abs(x);
   const auto usual = hn::Lt(size, constant(d, 86.0f));
@@ -140,6 +169,15 @@ HWY_INLINE FloatVector vector_sigmoid(FloatTag d, FloatVector x) {
   if (HWY_LIKELY(hn::AllTrue(d, usual))) return value;
   const auto tail = hn::Mul(raised_exp_of_minus(d, hn::Min(size, constant(d, 105.0f))), constant(d, 0x1p-64f));
   return keep_nan(x, hn::IfThenElse(usual, value, hn::IfThenElse(negative, tail, one)));
+}
+HWY_INLINE FloatVector vector_sigmoid(FloatTag d, FloatVector x) {
+#if COTENANT_X86_DOT
+  const auto lower = table_value(d, x, cpu::sigmoid_table);
+  const auto value = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), lower, hn::Sub(constant(d, 1.0f), lower));
+  return or_beyond(d, x, value, hn::Lt(constant(d, cpu::sigmoid_table.end()), hn::Abs(x)), sigmoid_anywhere);
+#else
+  return sigmoid_anywhere(d, x);
+#endif
 }
 
 // x where it is not negative, else -0; NaN stays. f(x) = x F(x) with F(-x) = 1 - F(x) is this minus |x| F(-|x|).
@@ -172,7 +210,7 @@ HWY_INLINE FloatVector product_rest(FloatTag d, FloatVector a, FloatVector b, Fl
 // Within 4 ULP, negative tail included. The normal distribution's tail is Q(t) = exp(-t^2 / 2) / D(t), and D is smooth and
 // grows towards sqrt(2 pi) t: a line and a small quotient of polynomials with positive coefficients, so that few roundings
 // count; relative error 2e-8 for t in [0, 14.6]. gelu(x) = x - x Q(x) for x > 0, x Q(-x) else.
-HWY_INLINE FloatVector vector_gelu(FloatTag d, FloatVector x) {
+HWY_INLINE FloatVector gelu_anywhere(FloatTag d, FloatVector x) {
   // From 14.5 on t Q(t) is below half of the smallest subnormal.
   const auto t = hn::Min(hn::Abs(x), constant(d, 14.5f));
   const auto square = hn::Mul(t, t), square_rest = product_rest(d, t, t, square);
@@ -192,7 +230,7 @@ HWY_INLINE FloatVector vector_gelu(FloatTag d, FloatVector x) {
 
 // Within 4 ULP of x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3): 1 + tanh(u) = 2 sigmoid(2 u). exp needs 2 u to more
 // digits than a float has, so it is kept in two parts.
-HWY_INLINE FloatVector vector_gelu_tanh(FloatTag d, FloatVector x) {
+HWY_INLINE FloatVector gelu_tanh_anywhere(FloatTag d, FloatVector x) {
   const auto one = constant(d, 1.0f), lower = constant(d, 0x1p-64f);
   const auto t = hn::Min(hn::Abs(x), constant(d, 11.0f));  // from 10.1 on the product is below half of the smallest subnormal
   // 2 u = t (a + b t^2), a = 2 sqrt(2 / pi) and b = 0.044715 a in two parts each.
@@ -209,6 +247,24 @@ HWY_INLINE FloatVector vector_gelu_tanh(FloatTag d, FloatVector x) {
   const auto raised = times_power_of_two(d, short_exp(d, hn::Neg(left)), exponent_bits(shifted));
   const auto plus_one = hn::MulAdd(raised, lower, one);
   return hn::NegMulAdd(hn::Mul(hn::Div(raised, plus_one), t), lower, not_negative(d, x));
+}
+
+HWY_INLINE FloatVector vector_gelu(FloatTag d, FloatVector x) {
+#if COTENANT_X86_DOT
+  // Beyond the table's end on the positive side it is x.
+  const auto value = hn::Sub(not_negative(d, x), table_value(d, x, cpu::gelu_table));
+  return or_beyond(d, x, value, hn::Lt(x, constant(d, -cpu::gelu_table.end())), gelu_anywhere);
+#else
+  return gelu_anywhere(d, x);
+#endif
+}
+HWY_INLINE FloatVector vector_gelu_tanh(FloatTag d, FloatVector x) {
+#if COTENANT_X86_DOT
+  const auto value = hn::Sub(not_negative(d, x), table_value(d, x, cpu::gelu_tanh_table));
+  return or_beyond(d, x, value, hn::Lt(x, constant(d, -cpu::gelu_tanh_table.end())), gelu_tanh_anywhere);
+#else
+  return gelu_tanh_anywhere(d, x);
+#endif
 }
 
 }  // namespace cotenant::HWY_NAMESPACE

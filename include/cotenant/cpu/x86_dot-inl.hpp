@@ -60,6 +60,10 @@ HWY_INLINE COTENANT_DOT_CODE FloatVector dot_u8_i8(FloatVector sum, FloatVector 
 HWY_INLINE FloatVector lookup_lanes(FloatVector table, hn::Vec<hn::RebindToSigned<FloatTag>> index) {
   return FloatVector{_mm512_maskz_permutexvar_ps(static_cast<__mmask16>(0xFFFF), index.raw, table.raw)};
 }
+// result[i] = table[index[i] % 32].
+HWY_INLINE FloatVector lookup_lanes(const float* table, hn::Vec<hn::RebindToSigned<FloatTag>> index) {
+  return FloatVector{_mm512_permutex2var_ps(_mm512_load_ps(table), index.raw, _mm512_load_ps(table + 16))};
+}
 #endif
 
 // The same on any target: a bf16 is the upper half of a float.
