@@ -42,7 +42,7 @@ template <class T, class F> void for_each_row(const View<T>& view, std::size_t f
   }
 }
 template <class T> void pack(const View<const T>& view, std::size_t first, std::size_t count, T* out) {
-  if (view.is_contiguous()) {
+  if (view.contiguous()) {
     std::memcpy(static_cast<void*>(out), view.data() + first, count * sizeof(T));
     return;
   }
@@ -51,7 +51,7 @@ template <class T> void pack(const View<const T>& view, std::size_t first, std::
   });
 }
 template <class T> void unpack(const T* in, const View<T>& view, std::size_t first, std::size_t count) {
-  if (view.is_contiguous()) {
+  if (view.contiguous()) {
     std::memcpy(static_cast<void*>(view.data() + first), in, count * sizeof(T));
     return;
   }
