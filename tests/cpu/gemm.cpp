@@ -77,7 +77,7 @@ template <class Leaf = target::FloatLeaf, class T> Collected product(const Case<
   gemm.context = &collected;
   gemm.batch = 7;
   using Product = target::Gemm<HWY_TARGETS, Leaf>;
-  Product::block(gemm, 0, gemm.rows, 0, Product::panels(gemm).count());
+  Product::block(gemm, 0, gemm.rows, 0, cpu::Panels(gemm.columns, lanes()).count());
   return collected;
 }
 
@@ -145,7 +145,7 @@ TEST_CASE("sizes around every tile, panel and block") {
         std::vector<float> output(rows * (columns + 3), -7);
         gemm.direct = output.data();
         gemm.direct_stride = static_cast<std::ptrdiff_t>(columns + 3);
-        Gemm::block(gemm, 0, rows, 0, Gemm::panels(gemm).count());
+        Gemm::block(gemm, 0, rows, 0, cpu::Panels(gemm.columns, lanes()).count());
         for (std::size_t i = 0; i < rows; ++i)
           for (std::size_t j = 0; j < columns + 3; ++j) REQUIRE(output[i * (columns + 3) + j] == (j < columns ? wanted.expected[i * columns + j] : -7.f));
       }
@@ -179,7 +179,7 @@ TEST_CASE("a left operand that is larger than the caches is taken part by part")
   gemm.left = Rows::source(spread.data(), static_cast<std::ptrdiff_t>(apart), 1);
   gemm.direct = output.data();
   gemm.direct_stride = static_cast<std::ptrdiff_t>(wanted.columns);
-  Gemm::block(gemm, 0, rows, 0, Gemm::panels(gemm).count());
+  Gemm::block(gemm, 0, rows, 0, cpu::Panels(gemm.columns, lanes()).count());
   CHECK(output == wanted.expected);
 }
 
@@ -190,7 +190,7 @@ TEST_CASE("a sum of nothing is 0") {
   cpu::GemmProblem gemm = wanted.problem();
   gemm.direct = output.data();
   gemm.direct_stride = 9;
-  Gemm::block(gemm, 0, 5, 0, Gemm::panels(gemm).count());
+  Gemm::block(gemm, 0, 5, 0, cpu::Panels(gemm.columns, lanes()).count());
   CHECK(output == std::vector<float>(45, 0.f));
 }
 

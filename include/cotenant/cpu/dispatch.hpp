@@ -8,10 +8,12 @@
 // would be compiled for that target.
 #include "cotenant/core/config.hpp"
 #include "cotenant/core/evaluate.hpp"
+#include "cotenant/cpu/blocked_product.hpp"
 #include "cotenant/cpu/caches.hpp"
 #include "cotenant/cpu/gemm.hpp"
 #include "cotenant/cpu/iteration.hpp"
 #include "cotenant/cpu/map.hpp"
+#include "cotenant/cpu/matmul.hpp"
 #include "cotenant/cpu/packed.hpp"
 #include "cotenant/cpu/quantized_sums.hpp"
 #include "cotenant/cpu/quantized_weights.hpp"

@@ -1,6 +1,7 @@
 // GemmProblem: a matrix product with its element types erased, so that the blocked loops are compiled once per CPU target.
 #ifndef COTENANT_CPU_GEMM_HPP
 #define COTENANT_CPU_GEMM_HPP
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -14,8 +15,50 @@ namespace cotenant::cpu {
 using FinishTile = void (*)(const void* context, std::size_t batch, const float* sums, std::ptrdiff_t stride, std::size_t row,
                             std::size_t column, std::size_t rows, std::size_t columns);
 
+// A tile of sums is at most this many rows by three vectors.
+inline constexpr std::size_t most_tile_rows = 8, tile_vectors = 3;
+
+// One tile's product over one block of k. Rows that the tile has too much are the last one again.
+struct TileStep {
+  const char* left[most_tile_rows];  // lane 0 of each row
+  float* sums[most_tile_rows];       // column 0 of each row
+  const float* right;                // lane 0, column 0
+  std::ptrdiff_t right_lane;         // floats from lane to lane
+  std::size_t lanes;
+  bool add;                          // to what the sums are, else they begin at 0
+  float* packed;                     // where Reading::packs puts the panel
+  // Where the next panel of the right operand lies, for a cache line of it per lane.
+  const char* next_right;
+  std::ptrdiff_t next_right_lane;
+};
+
+// What a tile does besides: `ahead` asks for a part of the next panel, so that it is in L2 when its turn comes (asking for the
+// left operand's next rows as well gained nothing); `packs` does so too, while it reads the panel from rows of floats where
+// they lie and leaves it packed for the tiles that follow: stores cost nothing here, a pass of its own 8 % at 128 rows.
+enum class Reading { plain, ahead, packs };
+
+// What the blocked product needs of a CPU target and a leaf: the rest is compiled once for all of them.
+struct GemmKernel {
+  std::size_t lanes;      // of a vector: 32 bits each
+  std::size_t per_lane;   // elements of an operand in each
+  std::size_t tile_rows;  // of the highest tile
+  // A tile of `height` rows, one that tile_height() gives, and `vectors` vectors; `packs` only where per_lane is 1.
+  void (*multiply)(std::size_t height, std::size_t vectors, Reading also, const TileStep& step);
+  // As LanePacking says.
+  void (*pack_left)(const Source& from, std::size_t rows, std::size_t depth, std::uint8_t flip, float* to, std::size_t to_step);
+  void (*pack_right)(const Source& from, std::size_t depth, std::size_t columns, float* to, std::size_t width);
+
+  // Of the tiles that have a kernel, the lowest that takes all `rows`, else the highest: what a tile has too much costs less
+  // than another, lower tile, which is bound by the latency of its few sums.
+  std::size_t tile_height(std::size_t rows) const {
+    if (rows <= 2) return 2;
+    return tile_rows > 4 && rows <= 4 ? 4 : tile_rows;
+  }
+};
+
 // sum over k of left[m, k] * right[k, n] for m < rows, n < columns, k < depth.
 struct GemmProblem {
+  const GemmKernel* kernel = nullptr;
   std::size_t rows = 0, columns = 0, depth = 0;
   // left: its rows are m and its columns k; right: its rows are k and its columns n.
   Source left, right;
@@ -38,12 +81,21 @@ struct GemmProblem {
   void (*few_rows)(const GemmProblem& problem, std::size_t first_column, std::size_t last_column) = nullptr;
 };
 
+// Products with at most this many rows read the right operand where it lies, if its rows or its columns are contiguous.
+inline constexpr std::size_t most_few_rows = 4;
+inline bool has_few_rows(const GemmProblem& problem) {
+  return problem.rows <= most_few_rows && problem.rows != 0 && problem.depth != 0 && (problem.right.row_stride == 1 || problem.right.column_stride == 1);
+}
+
+// How many vectors of `lanes` lanes, or lanes of so many elements, hold `count`. Powers of two: a division is not needed.
+inline std::size_t vectors(std::size_t count, std::size_t lanes) { return (count + lanes - 1) >> std::countr_zero(lanes); }
+
 // The columns of a product, cut into panels of three vectors. Where one vector would remain, the last two panels have two
 // each: one vector alone cannot keep the multipliers busy.
 class Panels {
  public:
   Panels(std::size_t columns, std::size_t lanes)
-      : lanes_(lanes), vectors_((columns + lanes - 1) / lanes), whole_(vectors_ % 3 == 1 && vectors_ >= 4 ? (vectors_ - 4) / 3 : vectors_ / 3) {}
+      : lanes_(lanes), vectors_(cpu::vectors(columns, lanes)), whole_(vectors_ % 3 == 1 && vectors_ >= 4 ? (vectors_ - 4) / 3 : vectors_ / 3) {}
   std::size_t count() const { return whole_ + (vectors_ - 3 * whole_ + 1) / 2; }
   // The vector with which a panel begins; that of count() is vectors().
   std::size_t first_vector(std::size_t panel) const { return panel <= whole_ ? 3 * panel : (panel == count() ? vectors_ : 3 * whole_ + 2 * (panel - whole_)); }
@@ -67,7 +119,7 @@ inline constexpr std::size_t block_lanes = 512;
 // panel, in each lane after lane, in each its columns.
 struct DepthBlocks {
   std::size_t lanes, count, step;
-  DepthBlocks(std::size_t depth, std::size_t per_lane) : lanes((depth + per_lane - 1) / per_lane), count(lanes <= block_lanes ? 1 : (lanes - 1) / block_lanes + 1),
+  DepthBlocks(std::size_t depth, std::size_t per_lane) : lanes(vectors(depth, per_lane)), count(lanes <= block_lanes ? 1 : (lanes - 1) / block_lanes + 1),
                                                          step(((lanes + count - 1) / count + 3) / 4 * 4) {}
   std::size_t first(std::size_t block) const { return block * step < lanes ? block * step : lanes; }
   std::size_t size(std::size_t block) const { return first(block + 1) - first(block); }

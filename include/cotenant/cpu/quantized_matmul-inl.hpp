@@ -9,7 +9,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -149,15 +148,15 @@ template <std::int64_t Compiled> struct QuantizedMatmuls {
     const Scaling scaling{row_scale, column_scale, row_zero, row_sums, column_zero, column_sums};
 
     const MatmulArguments<A, B, Out, E, Extra...> arguments{a.a, a.b, a.epilogue, a.extra, a.out};
-    Product::matmul(arguments, extras, [&](auto& plan, const Block* block, std::shared_ptr<const cpu::PackedRight>& packed) {
+    Product::matmul(arguments, extras, [&](auto& plan, const Block* block) {
       if (has_row_zero) cpu::column_sums(a.b, block, right_shift, column_sums);
       if (has_column_zero) has_row_zero ? set_scaling<true, true>(plan, scaling) : set_scaling<false, true>(plan, scaling);
       else has_row_zero ? set_scaling<true, false>(plan, scaling) : set_scaling<false, false>(plan, scaling);
       plan.gemm.left_flip = left_shift != 0 ? 0x80 : 0;
       const auto use = [&]<class Leaf>(Leaf) {
-        plan.per_lane = Leaf::per_lane;
-        plan.block = right_shift == 0 ? &Gemm<Compiled, Leaf>::block : &QuantizedPanels<Compiled>::template unsigned_block<Leaf>;
-        if (right_shift == 0) packed = Gemm<Compiled, Leaf>::packed(plan.gemm, block);
+        plan.gemm.kernel = &Gemm<Compiled, Leaf>::kernel();
+        if constexpr (right_shift == 0) plan.pack(block);
+        else plan.block = &QuantizedPanels<Compiled>::template unsigned_block<Leaf>;
       };
 #if COTENANT_X86_DOT
       if (Dots<Compiled>::has_u8_i8()) return use(IntegerLeaf<true>{});
@@ -173,7 +172,7 @@ template <std::int64_t Compiled> struct QuantizedMatmuls {
     using Byte = std::conditional_t<std::is_same_v<B, i4x2>, std::uint8_t, B>;
     const Operand<const Byte> bytes{View<const Byte>::unchecked(reinterpret_cast<const Byte*>(a.b.view.data()), a.b.view.layout()), a.b.block};
     const MatmulArguments<A, Byte, Out, E, Extra...> arguments{a.a, bytes, a.epilogue, a.extra, a.out};
-    Product::matmul(arguments, extras, [&](auto& plan, const Block*, std::shared_ptr<const cpu::PackedRight>&) {
+    Product::matmul(arguments, extras, [&](auto& plan, const Block*) {
       plan.gemm.scaling = &weights;
       plan.block = &QuantizedPanels<Compiled>::template dequantized_block<B>;
       if (QuantizedSkinny<Compiled>::template takes<B>(plan.gemm, weights)) plan.gemm.few_rows = &QuantizedSkinny<Compiled>::template block<B>;

@@ -10,7 +10,7 @@
 namespace cotenant::cpu {
 
 // Each use has its own buffer, so that a kernel may hold several at once.
-enum class ScratchUse : std::size_t { packed_left, packed_right, accumulators, row, shared_rows, count };
+enum class ScratchUse : std::size_t { packed_left, packed_right, accumulators, row, shared_rows, tile, count };
 
 namespace detail {
 class ScratchBuffer {

@@ -93,12 +93,10 @@ template <class T, std::size_t Rows, std::size_t... I> struct SkinnyProduct {
 };
 
 template <std::int64_t Compiled> struct Skinny {
-  static constexpr std::size_t most_rows = 4;
+  static constexpr std::size_t most_rows = cpu::most_few_rows;
 
   // Whether block() takes this problem.
-  static bool takes(const cpu::GemmProblem& problem) {
-    return problem.rows <= most_rows && problem.rows != 0 && problem.depth != 0 && (problem.right.row_stride == 1 || problem.right.column_stride == 1);
-  }
+  static bool takes(const cpu::GemmProblem& problem) { return cpu::has_few_rows(problem); }
 
   // All rows of the columns [first_column, last_column), finished. Right is the element type of problem.right.
   template <class Right> static void block(const cpu::GemmProblem& problem, std::size_t first_column, std::size_t last_column) {

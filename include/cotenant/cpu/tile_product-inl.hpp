@@ -12,6 +12,7 @@
 #include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
+#include "cotenant/cpu/gemm.hpp"
 #include "cotenant/cpu/leaf-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -27,7 +28,8 @@ inline constexpr std::size_t tile_rows = 4;
 #else
 inline constexpr std::size_t tile_rows = 8;
 #endif
-inline constexpr std::size_t tile_vectors = 3;
+using cpu::Reading, cpu::tile_vectors, cpu::TileStep;
+static_assert(tile_rows <= cpu::most_tile_rows);
 // A sum of this many products is taken in a register, then added to the others: the rounding errors of one long sum grow with
 // its length. 256 gives the errors of OpenBLAS (its default kernels), 512 a third more; it costs 24 additions in 3072.
 inline constexpr std::size_t part_lanes = 256;
@@ -40,25 +42,6 @@ inline constexpr std::size_t part_lanes = 256;
 #endif
 
 template <std::size_t> struct SumsOfRow { using type = FloatVector; };
-
-// One tile's product over one block of k. Rows that the tile has too much are the last one again.
-struct TileStep {
-  const char* left[tile_rows];  // lane 0 of each row
-  float* sums[tile_rows];       // column 0 of each row
-  const float* right;           // lane 0, column 0
-  std::ptrdiff_t right_lane;    // floats from lane to lane
-  std::size_t lanes;
-  bool add;                     // to what the sums are, else they begin at 0
-  float* packed;                // where Reading::packs puts the panel
-  // Where the next panel of the right operand lies, for a cache line of it per lane.
-  const char* next_right;
-  std::ptrdiff_t next_right_lane;
-};
-
-// What a tile does besides: `ahead` asks for a part of the next panel, so that it is in L2 when its turn comes (asking for the
-// left operand's next rows as well gained nothing); `packs` does so too, while it reads the panel from rows of floats where
-// they lie and leaves it packed for the tiles that follow: stores cost nothing here, a pass of its own 8 % at 128 rows.
-enum class Reading { plain, ahead, packs };
 
 // sums[r][column] (+)= sum over lanes of left[r][lane] · right[lane][column], for the rows R and `Vectors` vectors of columns.
 // The running sums, which begin at 0, are parameters, one pack per vector, because compilers keep those in registers:
