@@ -1,0 +1,2 @@
+// The Vulkan backend: SharedTensor<T, Vulkan> and the ops on it. Include after cotenant/cotenant.hpp and link libvulkan.
+#include "cotenant/vulkan/backend.hpp"

@@ -1,0 +1,82 @@
+// VulkanBackend: the backend of tensors on a GPU. Each op queues kernels on the stream of its first operand and returns.
+#ifndef COTENANT_VULKAN_BACKEND_HPP
+#define COTENANT_VULKAN_BACKEND_HPP
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "cotenant/ops/backend.hpp"
+#include "cotenant/vulkan/staging.hpp"
+#include "cotenant/vulkan/storage.hpp"
+
+namespace cotenant {
+
+// A handle on a stream, as Vulkan is. What each member does: its argument struct in ops/.
+class VulkanBackend {
+ public:
+  using storage_type = Vulkan;
+  static constexpr bool runs_when_called = false;
+  static constexpr std::string_view name() { return "vulkan"; }
+
+  explicit VulkanBackend(std::shared_ptr<vulkan::Stream> stream) : stream_(std::move(stream)) {}
+  // The default device's; nothing where this machine has none.
+  static std::optional<VulkanBackend> create() {
+    if (!Vulkan::available()) return {};
+    return VulkanBackend(Vulkan().shared_stream());
+  }
+  Vulkan storage() const { return Vulkan(stream_->shared_from_this()); }
+  // Errors: DeviceLost, OutOfMemory.
+  void synchronize() const { device().finish(); }
+
+  template <class T> void copy(const CopyArguments<T>& arguments) const {
+    const auto& [in, out] = arguments;
+    if (out.view.size() == 0) return;
+    if (in.block->host_accessible()) copy_in(in.view, out);
+    else if (out.block->host_accessible()) copy_out(in, out);
+    else copy_on_device(arguments);
+  }
+
+ private:
+  vulkan::Device& device() const noexcept { return stream_->device(); }
+  // Row-major elements in memory of their own.
+  template <class T> static Operand<T> row_major(const BlockRef& block, const Shape& shape) {
+    return {View<T>::unchecked(static_cast<T*>(block->data()), contiguous_layout(shape)), block.get()};
+  }
+  template <class T> void copy_in(const View<const T>& in, const Operand<T>& out) const {
+    if (out.view.contiguous()) return vulkan::upload(*stream_, in, out.block, out.view.data());
+    const BlockRef room = vulkan::temporary(*stream_, in.size() * sizeof(T));
+    vulkan::upload(*stream_, in, room.get(), room->data());
+    copy_on_device(CopyArguments<T>{row_major<const T>(room, out.shape()), out});
+  }
+  template <class T> void copy_out(const Operand<const T>& in, const Operand<T>& out) const {
+    if (in.view.contiguous()) return vulkan::download(*stream_, in.block, in.view.data(), out.view, out.block);
+    const BlockRef room = vulkan::temporary(*stream_, out.view.size() * sizeof(T));
+    copy_on_device(CopyArguments<T>{in, row_major<T>(room, out.shape())});
+    vulkan::download(*stream_, room.get(), room->data(), out.view, out.block);
+  }
+  template <class T> void copy_on_device(const CopyArguments<T>& arguments) const {
+    const auto& [in, out] = arguments;
+    const std::size_t bytes = out.view.size() * sizeof(T);
+    if (in.view.contiguous() && out.view.contiguous()) {
+      vulkan::MemoryPool& memory = device().memory();
+      stream_->copy({in.block, in.view.data(), bytes, vulkan::Access::read}, memory.find(in.view.data()), {out.block, out.view.data(), bytes, vulkan::Access::write},
+                    memory.find(out.view.data()), nullptr);
+    }
+  }
+
+  std::shared_ptr<vulkan::Stream> stream_;
+};
+
+inline VulkanBackend& Vulkan::backend_instance() const {
+  // Kept with the stream, which it does not keep alive.
+  std::call_once(stream_->attachment_once(), [this] {
+    stream_->attachment() = std::make_shared<VulkanBackend>(std::shared_ptr<vulkan::Stream>(std::shared_ptr<void>(), stream_.get()));
+  });
+  return *static_cast<VulkanBackend*>(stream_->attachment().get());
+}
+
+}  // namespace cotenant
+
+#endif
