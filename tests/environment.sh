@@ -29,6 +29,8 @@ has_cmake() {
   local version
   version=$(cmake --version | sed -n 's/^cmake version //p') && [ "$(printf '3.25\n%s\n' "$version" | sort -V | head -n 1)" = 3.25 ]
 }
+# One of these files or folders that are not empty.
+has_file() { local path; for path; do [ -n "$(ls -A "$path" 2>/dev/null)" ] && return; done; return 1; }
 has_pip() { python3 -m pip --version; }
 has_fuzzer() { echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }' | clang++ -fsanitize=fuzzer -x c++ - -o /dev/null; }
 # The package of a clang runtime carries the version of the system's clang: Debian 12's where no package list is there yet.

