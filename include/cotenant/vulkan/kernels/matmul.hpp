@@ -1,0 +1,124 @@
+// matmul on a Vulkan device: plans a product, chooses its kernel and launches it.
+#ifndef COTENANT_VULKAN_KERNELS_MATMUL_HPP
+#define COTENANT_VULKAN_KERNELS_MATMUL_HPP
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "cotenant/ops/matmul.hpp"
+#include "cotenant/vulkan/device.hpp"
+#include "cotenant/vulkan/kernels/product_plan.hpp"
+#include "cotenant/vulkan/kernels/product_split.hpp"
+#include "cotenant/vulkan/spirv_expression.hpp"
+#include "cotenant/vulkan/storage.hpp"
+
+namespace cotenant::vulkan::kernels {
+
+namespace detail {
+
+inline spirv::Words emit_product(const Target& target, const ProductPlan& plan, const ProductCode& code) {
+  switch (plan.kernel) {
+    case ProductKernel::few: return emit_few_product(target, code, plan.few);
+    case ProductKernel::cooperative: return emit_cooperative_product(target, code, plan.cooperative);
+    case ProductKernel::simt: break;
+  }
+  return emit_simt_product(target, code, plan.simt);
+}
+
+inline std::vector<BufferArgument> buffer_arguments(const MatrixProduct& product) {
+  std::vector<BufferArgument> buffers;
+  for (std::size_t i = 0; i < product.operands.size(); ++i) {
+    const MatrixOperand& x = product.operands[i];
+    buffers.push_back({x.block, x.reach.address, x.reach.bytes, i == 2 ? Access::write : Access::read});
+  }
+  return buffers;
+}
+
+// Operands that a kernel can count through: fewer than 2^31 elements each.
+inline void check_reach(const MatrixProduct& product) {
+  for (const MatrixOperand& x : product.operands)
+    if (x.reach.elements >= std::size_t{1} << 31)
+      raise<Unsupported>("a product's operand reaches over " + std::to_string(x.reach.elements) + " elements, but one kernel counts fewer than 2^31: multiply parts of it");
+}
+
+inline void launch_product(Device& device, Stream& stream, const MatrixProduct& product, const ProductPlan& plan, const ProductCode& code, std::size_t split_stride) {
+  const std::string key = "product " + plan.key() + " " + code.key();
+  const auto buffers = buffer_arguments(product);
+  const auto scalars = product_scalars(product, code.batch_rank, plan.split_depth, split_stride);
+  Launch launch{key, buffers, scalars, folded_groups(plan.tiles(product) * plan.splits)};
+  if (plan.kernel == ProductKernel::cooperative) launch.subgroup_size = plan.cooperative.subgroup;
+  device.launch(stream, launch, [&](const Target& target) { return emit_product(target, plan, code); });
+}
+
+// Runs a product whose code has its epilogue (and its elements) described already.
+inline void run_planned(Device& device, Stream& stream, const MatrixProduct& product, ProductPlan plan, ProductCode code) {
+  choose_fetches(plan, product, code);
+  if (plan.splits == 1) return launch_product(device, stream, product, plan, code, 0);
+  // Sums of each part of depth by themselves, then all of them together.
+  const std::size_t matrix = product.rows * product.columns, part = matrix * product.batches();
+  const BlockRef scratch = temporary(stream, part * plan.splits * sizeof(float));
+  MatrixOperand sums;
+  sums.type = code.integers ? DType::i32 : DType::f32;
+  sums.block = scratch.get();
+  sums.reach = {scratch->data(), part * plan.splits * sizeof(float), 0, part * plan.splits};
+  sums.row = static_cast<std::ptrdiff_t>(product.columns), sums.column = 1;
+  std::size_t stride = matrix;
+  for (std::size_t axis = product.batch_rank; axis-- > 0;) sums.batch[axis] = static_cast<std::ptrdiff_t>(stride), stride *= product.batch[axis];
+  MatrixProduct parts = product;
+  parts.operands.resize(3);
+  parts.out() = sums;
+  ProductCode partial = code;
+  partial.out = sums.type, partial.extra.clear(), partial.vector_out = product.columns % 4 == 0 && plan.kernel != ProductKernel::few;
+  partial.epilogue_text = "sum";
+  partial.epilogue = [](ProductFrame&, std::span<const Value> values) { return values[0]; };
+  launch_product(device, stream, parts, plan, partial, part);
+
+  MatrixProduct total = product;
+  total.a() = sums, total.b() = sums, total.depth = plan.splits;
+  ProductCode last = code;
+  last.a = last.b = sums.type, last.fetch_a = last.fetch_b = Fetch::scalar_depth, last.element_a = last.element_b = nullptr, last.element_text.clear();
+  const std::string key = "product parts " + last.key();
+  const auto buffers = buffer_arguments(total);
+  auto scalars = product_scalars(total, last.batch_rank, plan.splits);
+  scalars.push_back(static_cast<std::uint32_t>(part));
+  const std::size_t tiles = (product.rows + split_tile_rows - 1) / split_tile_rows * ((product.columns + split_tile_columns - 1) / split_tile_columns) * product.batches();
+  device.launch(stream, {key, buffers, scalars, folded_groups(tiles)}, [&](const Target& target) { return emit_split_sum(target, last); });
+}
+
+inline void run_product(Device& device, Stream& stream, MatrixProduct product, ProductCode code, bool quantised = false) {
+  if (product.empty()) return;
+  check_reach(product);
+  // Few columns are few rows of the transposed product; else rows are what lies dense in the result.
+  const bool few_columns = product.columns <= few_rows && product.columns < product.rows;
+  const bool few_already = product.rows <= few_rows;
+  const bool transposed_out = product.out().column != 1 && product.out().row == 1;
+  if (few_columns || (transposed_out && !few_already)) {
+    product.transpose();
+    std::swap(code.element_a, code.element_b);
+    if (code.element_a || code.element_b) code.element_text += " t";
+  }
+  product.merge_batches();
+  run_planned(device, stream, product, default_plan(device.capabilities(), product, code.integers, quantised), std::move(code));
+}
+
+}  // namespace detail
+
+template <class A, class B, class Out, class E, class... Extra>
+void matmul(Device& device, Stream& stream, const MatmulArguments<A, B, Out, E, Extra...>& x) {
+  const std::size_t depth = x.a.shape().back();
+  MatrixProduct product = std::apply([&](const auto&... extra) { return matrix_product(depth, x.a, x.b, x.out, extra...); }, x.extra);
+  ProductCode code;
+  code.epilogue_text = expression_text(x.epilogue);
+  code.epilogue = [e = x.epilogue](ProductFrame& frame, std::span<const Value> values) {
+    std::vector<Value> numbers;
+    for (const Value& v : values) numbers.push_back(spirv::convert(frame.k.f32(), v));
+    return emit_expression(frame.k, e, numbers);
+  };
+  detail::run_product(device, stream, std::move(product), std::move(code));
+}
+
+}  // namespace cotenant::vulkan::kernels
+
+#endif

@@ -1,0 +1,199 @@
+// ProductFrame: what every matrix product kernel begins with (its buffers, extents, offsets, place in the grid) and ends with (the epilogue).
+#ifndef COTENANT_VULKAN_KERNELS_PRODUCT_FRAME_HPP
+#define COTENANT_VULKAN_KERNELS_PRODUCT_FRAME_HPP
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cotenant/vulkan/kernel.hpp"
+#include "cotenant/vulkan/kernels/axes.hpp"
+#include "cotenant/vulkan/kernels/matrix_product.hpp"
+#include "cotenant/vulkan/spirv_element.hpp"
+#include "cotenant/vulkan/spirv_value.hpp"
+
+namespace cotenant::vulkan {
+
+// How a block of an operand comes into shared memory. `depth` is the axis that is summed over, `across` the other one.
+enum class Fetch : std::uint8_t {
+  vector_depth,   // elements lie along depth: rows begin at multiples of a vector, and so does their end
+  vector_across,  // the same along the other axis
+  scalar_depth,   // any strides and extents; neighbours along depth are nearer
+  scalar_across,
+};
+constexpr bool is_vector(Fetch fetch) { return fetch == Fetch::vector_depth || fetch == Fetch::vector_across; }
+constexpr const char* to_string(Fetch fetch) {
+  constexpr const char* names[] = {"vd", "va", "sd", "sa"};
+  return names[static_cast<int>(fetch)];
+}
+
+// How the epilogue reads an extra operand along a row of the result.
+enum class Along : std::uint8_t { repeated, dense, strided };
+
+// f(sum, extras...): the sum is an f32, or an i32 of integer products; extras are register values. The result is an f32, or another register value.
+class ProductFrame;
+using EmitEpilogue = std::function<spirv::Value(ProductFrame&, std::span<const spirv::Value>)>;
+// The number at (across, depth) of the left or right side, where elements are not the numbers themselves.
+using EmitElement = std::function<spirv::Value(ProductFrame&, bool left, spirv::Value across, spirv::Value depth)>;
+
+// What the code of a product depends on, beside its tile.
+struct ProductCode {
+  std::size_t batch_rank = 0;
+  DType a{}, b{}, out{};
+  Fetch fetch_a{}, fetch_b{};
+  bool vector_out = false;  // the result and what is dense of the extra operands in vectors of four along a row
+  struct Extra {
+    DType type;
+    Along along = Along::strided;
+    bool in_epilogue = true;  // else something else reads it
+  };
+  std::vector<Extra> extra;
+  std::size_t hidden = 0;  // how many of the first extra operands the epilogue does not see
+  bool integers = false;  // sums of i32 products
+  std::string epilogue_text, element_text;
+  EmitEpilogue epilogue;
+  EmitElement element_a, element_b;  // of quantised values; absent where elements are the numbers. Needs a scalar fetch
+
+  std::string key() const {
+    std::string text = (integers ? "i32 " : "") + std::string(to_string(a));
+    text += std::string(" ") + to_string(fetch_a) + "," + std::string(to_string(b)) + " " + to_string(fetch_b) + ">" + std::string(to_string(out)) + (vector_out ? " v" : " s") +
+            " batch" + std::to_string(batch_rank);
+    for (const Extra& x : extra) text += " " + std::string(to_string(x.type)) + (x.in_epilogue ? std::to_string(static_cast<int>(x.along)) : "-");
+    return text + " " + element_text + " " + epilogue_text;
+  }
+};
+
+// One operand inside a kernel: offsets count elements.
+struct OperandCode {
+  Elements elements;
+  DType type{};
+  spirv::Value first, row, column, base;  // base: of this workgroup's batch
+  std::vector<spirv::Value> batch;
+};
+
+class ProductFrame {
+ public:
+  using Value = spirv::Value;
+  // Scalars in the order of `product_scalars`.
+  ProductFrame(KernelBuilder& builder, const ProductCode& what) : k(builder), code(what) {
+    operands.resize(3 + code.extra.size());
+    for (std::size_t i = 0; i < operands.size(); ++i) {
+      operands[i].type = i == 0 ? code.a : i == 1 ? code.b : i == 2 ? code.out : code.extra[i - 3].type;
+      operands[i].elements = Elements(k, operands[i].type);
+    }
+    rows = k.scalar(), columns = k.scalar(), depth = k.scalar(), split_depth = k.scalar(), batches = k.scalar(), split_stride = k.scalar();
+    for (std::size_t axis = 0; axis < code.batch_rank; ++axis) batch_extent.push_back(k.scalar());
+    for (OperandCode& x : operands) {
+      x.first = k.scalar(), x.row = k.scalar(), x.column = k.scalar();
+      for (std::size_t axis = 0; axis < code.batch_rank; ++axis) x.batch.push_back(k.scalar());
+    }
+  }
+
+  // Calls body() for the tile of this workgroup; `tiles` of the result's are walked through in stripes of eight rows of tiles, so
+  // that what neighbours read stays in the second-level cache. Sets row0, column0, from, to and the operands' bases.
+  template <class F> void for_tile(std::uint32_t tile_rows, std::uint32_t tile_columns, F body) {
+    const Value group = k.workgroup_id(1) * static_cast<std::uint32_t>(groups_per_row) + k.workgroup_id(0);
+    const Value down = (rows + (tile_rows - 1)) / tile_rows, over = (columns + (tile_columns - 1)) / tile_columns;
+    const Value tiles = down * over;
+    const Value matrix = group / tiles, tile = group % tiles;
+    const Value split = matrix / batches;
+    k.when(split * split_depth < depth || split == 0u, [&] {
+      const Value stripe = over * 8u, index = tile / stripe, inside = tile % stripe;
+      const Value high = spirv::min(down - index * 8u, 8u);
+      row0 = (index * 8u + inside % high) * tile_rows;
+      column0 = inside / high * tile_columns;
+      from = split * split_depth;
+      to = spirv::min(from + split_depth, depth);
+      locate(matrix % batches, split);
+      body();
+    });
+  }
+  // The operands' bases for one matrix of the batch.
+  void locate(Value matrix, Value split) {
+    for (OperandCode& x : operands) x.base = x.first;
+    for (std::size_t axis = code.batch_rank; axis-- > 0;) {
+      const Value index = axis == 0 ? matrix : matrix % batch_extent[axis];
+      if (axis != 0) matrix = matrix / batch_extent[axis];
+      for (OperandCode& x : operands) x.base = x.base + index * x.batch[axis];
+    }
+    operands[2].base = operands[2].base + split * split_stride;
+  }
+
+  // What sums are made of.
+  Type number() { return code.integers ? k.i32() : k.f32(); }
+  // Elements as numbers of that kind. Four from `index` on, a multiple of 4.
+  Value load_number(const OperandCode& x, Value index) { return as_number(x.elements.load(index)); }
+  Value load_numbers(const OperandCode& x, Value index) { return as_number(x.elements.load_vectors(index >> 2u, 1)[0]); }
+  Value as_number(Value v) { return spirv::convert(spirv::shaped_as(v.type, number()), v); }
+  // The number of the left or right side at one place; slow beside what a tile does, for any strides and quantised values.
+  Value element(bool left, Value across, Value step) {
+    const EmitElement& hook = left ? code.element_a : code.element_b;
+    if (hook) return hook(*this, left, across, step);
+    const OperandCode& x = operands[left ? 0 : 1];
+    return load_number(x, x.base + across * (left ? x.row : x.column) + step * (left ? x.column : x.row));
+  }
+
+  // Stores a strip of the result, [strip_rows, strip_columns] at (row, column), that many threads share. load(r, c4) gives the four
+  // sums from column 4 c4 of the strip on (a vector).
+  template <class Load> void store_strip(Value row, Value column, std::uint32_t strip_rows, std::uint32_t strip_columns, Value thread, std::uint32_t threads, Load load) {
+    const std::uint32_t quads = strip_columns / 4;
+    if (code.vector_out) {
+      k.loop(thread, strip_rows * quads, threads, [&](Value i) {
+        const Value r = i / quads, c4 = i % quads, m = row + r, n = column + c4 * 4u;
+        k.when(m < rows && n < columns, [&] { store_four(m, n, load(r, c4)); });
+      });
+    } else {
+      k.loop(thread, strip_rows * strip_columns, threads, [&](Value i) {
+        const Value r = i / strip_columns, c = i % strip_columns, m = row + r, n = column + c;
+        k.when(m < rows && n < columns, [&] { store_one(m, n, spirv::extract(load(r, c / 4u), c % 4u)); });
+      });
+    }
+  }
+  Value offset(const OperandCode& x, Value m, Value n) const { return x.base + m * x.row + n * x.column; }
+  void store_one(Value m, Value n, Value sum) {
+    std::vector<Value> values{sum};
+    for (std::size_t i = 3; i < operands.size(); ++i) if (code.extra[i - 3].in_epilogue) values.push_back(operands[i].elements.load(offset(operands[i], m, n)));
+    operands[2].elements.store(offset(operands[2], m, n), code.epilogue(*this, values));
+  }
+  void store_four(Value m, Value n, Value sums) {
+    std::vector<Value> extra;
+    for (std::size_t i = 3; i < operands.size(); ++i) {
+      const OperandCode& x = operands[i];
+      if (!code.extra[i - 3].in_epilogue) continue;
+      extra.push_back(code.extra[i - 3].along == Along::dense ? x.elements.load_vectors((x.base + m * x.row + n) >> 2u, 1)[0] : x.elements.load(x.base + m * x.row));
+    }
+    std::vector<Value> results;
+    for (std::uint32_t e = 0; e < 4; ++e) {
+      std::vector<Value> values{spirv::extract(sums, e)};
+      for (const Value& x : extra) values.push_back(spirv::extract(x, e));
+      results.push_back(code.epilogue(*this, values));
+    }
+    operands[2].elements.store_vectors((operands[2].base + m * operands[2].row + n) >> 2u, {spirv::make_vector(results)});
+  }
+
+  KernelBuilder& k;
+  const ProductCode& code;
+  std::vector<OperandCode> operands;  // a, b, out, extra
+  Value rows, columns, depth, split_depth, batches, split_stride;
+  std::vector<Value> batch_extent;
+  Value row0, column0, from, to;
+};
+
+// The scalars of one launch, as ProductFrame reads them.
+inline std::vector<std::uint32_t> product_scalars(const MatrixProduct& product, std::size_t batch_rank, std::size_t split_depth, std::size_t split_stride = 0) {
+  const auto scalar = [](std::size_t value) { return static_cast<std::uint32_t>(value); };
+  std::vector<std::uint32_t> scalars{scalar(product.rows), scalar(product.columns), scalar(product.depth), scalar(split_depth), scalar(product.batches()), scalar(split_stride)};
+  // Axes that are not there have one element.
+  for (std::size_t axis = 0; axis < batch_rank; ++axis) scalars.push_back(axis < product.batch_rank ? scalar(product.batch[axis]) : 1);
+  for (const MatrixOperand& x : product.operands) {
+    scalars.push_back(x.reach.first), scalars.push_back(wrapped(x.row)), scalars.push_back(wrapped(x.column));
+    for (std::size_t axis = 0; axis < batch_rank; ++axis) scalars.push_back(axis < product.batch_rank ? wrapped(x.batch[axis]) : 0);
+  }
+  return scalars;
+}
+
+}  // namespace cotenant::vulkan
+
+#endif

@@ -1,0 +1,157 @@
+// Which kernel multiplies: the choice of a tile by the product's extents and the device, and how its operands are read.
+#ifndef COTENANT_VULKAN_KERNELS_PRODUCT_PLAN_HPP
+#define COTENANT_VULKAN_KERNELS_PRODUCT_PLAN_HPP
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "cotenant/vulkan/kernels/matrix_product.hpp"
+#include "cotenant/vulkan/kernels/product_cooperative.hpp"
+#include "cotenant/vulkan/kernels/product_few.hpp"
+#include "cotenant/vulkan/kernels/product_frame.hpp"
+#include "cotenant/vulkan/kernels/product_simt.hpp"
+
+namespace cotenant::vulkan {
+
+enum class ProductKernel : std::uint8_t { few, simt, cooperative };
+
+struct ProductPlan {
+  ProductKernel kernel = ProductKernel::simt;
+  FewTile few;
+  SimtTile simt;
+  CooperativeTile cooperative;
+  bool plain = false;      // every operand element by element: where compiling takes longer than computing
+  std::size_t splits = 1;  // parts of depth, each of split_depth steps, computed beside each other
+  std::size_t split_depth = 0;
+
+  std::uint32_t rows() const { return kernel == ProductKernel::few ? few.rows : kernel == ProductKernel::simt ? simt.rows() : cooperative.rows; }
+  std::uint32_t columns() const { return kernel == ProductKernel::few ? few.columns() : kernel == ProductKernel::simt ? simt.columns() : cooperative.columns; }
+  std::uint32_t depth() const { return kernel == ProductKernel::few ? 128 : kernel == ProductKernel::simt ? simt.depth : cooperative.depth; }
+  std::string key() const { return kernel == ProductKernel::few ? few.key() : kernel == ProductKernel::simt ? simt.key() : cooperative.key(); }
+  std::size_t tiles(const MatrixProduct& product) const {
+    return (product.rows + rows() - 1) / rows() * ((product.columns + columns() - 1) / columns()) * product.batches();
+  }
+};
+
+// As many rows as read the right side once each at less cost than a tile's idle ones.
+inline constexpr std::size_t few_rows = 8;
+
+namespace detail {
+
+// How a side is read whose elements lie `step` apart along depth and `stride` apart across, in vectors of `vector` elements.
+inline Fetch fetch_of(const MatrixOperand& x, std::ptrdiff_t step, std::ptrdiff_t stride, std::size_t depth, std::size_t across, std::size_t vector, std::size_t batch_rank, bool is_left) {
+  const std::size_t bytes = vector * size_of(x.type);
+  if (step == 1 && depth % vector == 0 && x.aligned(bytes, is_left, batch_rank)) return Fetch::vector_depth;
+  if (stride == 1 && across % vector == 0 && x.aligned(bytes, !is_left, batch_rank)) return Fetch::vector_across;
+  return std::abs(step) <= std::abs(stride) ? Fetch::scalar_depth : Fetch::scalar_across;
+}
+inline std::size_t round_up(std::size_t value, std::size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+// Workgroups that keep the device busy: one per multiprocessor; where their number is unknown, that of a middle-sized GPU.
+inline std::size_t workgroups_at_once(const Capabilities& device) {
+  if (device.multiprocessors != 0) return device.multiprocessors;
+  return device.type == DeviceType::discrete ? 80 : 16;
+}
+
+// Whether the device has m x n x k matrices of these components in a subgroup of 32.
+inline bool has_shape(const Capabilities& device, ComponentType a, ComponentType c, std::uint32_t m, std::uint32_t n, std::uint32_t k) {
+  return std::any_of(device.matrix_shapes.begin(), device.matrix_shapes.end(), [&](const MatrixShape& s) {
+    return s.scope == 3 && s.a == a && s.b == a && s.c == c && s.result == c && s.m == m && s.n == n && s.k == k && !s.saturating;
+  });
+}
+inline bool may_cooperate(const Capabilities& device, DType a, DType b, bool integers) {
+  if (!device.cooperative_matrix || !device.vulkan_memory_model) return false;
+  if (device.subgroup_size != 32 && !(device.subgroup_size_control && device.min_subgroup_size <= 32 && device.max_subgroup_size >= 32)) return false;
+  if (integers) return size_of(a) == 1 && size_of(b) == 1 && a != DType::i4x2 && b != DType::i4x2 && has_shape(device, ComponentType::sint8, ComponentType::sint32, 16, 16, 32);
+  if (a != b) return false;
+  if (a == DType::f16) return has_shape(device, ComponentType::float16, ComponentType::float32, 16, 16, 16);
+  return a == DType::bf16 && device.bfloat16_cooperative_matrix && has_shape(device, ComponentType::bfloat16, ComponentType::float32, 16, 16, 16);
+}
+
+}  // namespace detail
+
+// The kernel for a product on a device, without any measurement; the same every time.
+inline ProductPlan default_plan(const Capabilities& device, const MatrixProduct& product, bool integers, bool quantised) {
+  ProductPlan plan;
+  const std::size_t at_once = detail::workgroups_at_once(device);
+  const bool software = device.type == DeviceType::software;
+  plan.plain = software;
+  if (product.rows <= few_rows) {
+    plan.kernel = ProductKernel::few;
+    plan.few.rows = product.rows <= 1 ? 1 : product.rows <= 2 ? 2 : product.rows <= 4 ? 4 : 8;
+    plan.few.threads = software ? 64 : 256;
+    plan.few.along_depth = std::abs(product.b().row) <= std::abs(product.b().column);
+    plan.few.lanes = plan.few.along_depth ? 32 : 8;
+    return plan;
+  }
+  const auto tiles_of = [&](std::size_t rows, std::size_t columns) {
+    return (product.rows + rows - 1) / rows * ((product.columns + columns - 1) / columns) * product.batches();
+  };
+  if (!quantised && detail::may_cooperate(device, product.a().type, product.b().type, integers)) {
+    plan.kernel = ProductKernel::cooperative;
+    CooperativeTile& tile = plan.cooperative;
+    if (integers) tile.k = 32;
+    if (tiles_of(128, 256) >= at_once) tile.rows = 128, tile.columns = 256, tile.depth = integers ? 64 : 32;
+    else if (tiles_of(128, 128) >= at_once) tile.rows = 128, tile.columns = 128, tile.depth = 64;
+    else tile.rows = 64, tile.columns = 64, tile.depth = 64, tile.part_rows = 32, tile.part_columns = 32;
+  } else {
+    plan.kernel = ProductKernel::simt;
+    SimtTile& tile = plan.simt;
+    const bool big = !software && !quantised && device.shared_memory_bytes >= 32768 && device.max_workgroup_invocations >= 256;
+    if (big && tiles_of(128, 128) >= at_once) tile = {};
+    else if (big && tiles_of(128, 64) * 2 >= at_once) tile.groups_over = 1;
+    else tile = {8, 8, 1, 1, 16, false};
+  }
+  // Where there are few tiles and many steps, several workgroups share a tile's depth.
+  const std::size_t tiles = plan.tiles(product);
+  if (!software && tiles * 2 <= at_once && product.depth >= 8 * plan.depth()) {
+    const std::size_t most = std::min({2 * at_once / std::max<std::size_t>(tiles, 1), product.depth / (4 * plan.depth()), std::size_t{16}});
+    plan.splits = std::max<std::size_t>(most, 1);
+  }
+  return plan;
+}
+
+// How the chosen kernel reads both sides and writes the result.
+inline void choose_fetches(ProductPlan& plan, const MatrixProduct& product, ProductCode& code) {
+  const auto vector = [&](const MatrixOperand& x) { return plan.kernel == ProductKernel::cooperative ? 16 / size_of(x.type) : std::size_t{4}; };
+  const MatrixOperand &a = product.a(), &b = product.b(), &out = product.out();
+  code.a = a.type, code.b = b.type, code.out = out.type;
+  code.fetch_a = detail::fetch_of(a, a.column, a.row, product.depth, product.rows, vector(a), product.batch_rank, true);
+  code.fetch_b = detail::fetch_of(b, b.row, b.column, product.depth, product.columns, vector(b), product.batch_rank, false);
+  code.vector_out = out.column == 1 && product.columns % 4 == 0 && out.aligned(4 * size_of(out.type), true, product.batch_rank);
+  if (plan.plain || code.element_a) code.fetch_a = Fetch::scalar_depth;
+  if (plan.plain || code.element_b) code.fetch_b = Fetch::scalar_depth;
+  if (plan.kernel == ProductKernel::few) {
+    const Fetch wanted = plan.few.along_depth ? Fetch::vector_depth : Fetch::vector_across;
+    if (code.fetch_b != wanted) code.fetch_b = plan.few.along_depth ? Fetch::scalar_depth : Fetch::scalar_across;
+    if (code.fetch_a != Fetch::vector_depth) code.fetch_a = Fetch::scalar_depth;
+    code.vector_out = false;
+  }
+  if (plan.plain) code.vector_out = false;
+  for (std::size_t i = 3; i < product.operands.size(); ++i) {
+    const MatrixOperand& x = product.operands[i];
+    if (i - 3 < code.hidden) {
+      code.extra.push_back({x.type, Along::strided, false});
+      continue;
+    }
+    Along along = Along::strided;
+    if (x.column == 0) along = Along::repeated;
+    else if (x.column == 1 && product.columns % 4 == 0 && x.aligned(4 * size_of(x.type), true, product.batch_rank)) along = Along::dense;
+    else code.vector_out = false;
+    code.extra.push_back({x.type, along});
+  }
+  if (!code.vector_out) for (ProductCode::Extra& x : code.extra) x.along = Along::strided;
+  // Two axes where there are fewer: one kernel less for each.
+  code.batch_rank = product.batch_rank == 0 && !plan.plain ? 0 : std::max<std::size_t>(product.batch_rank, 2);
+  if (plan.splits > 1) {
+    plan.split_depth = detail::round_up((product.depth + plan.splits - 1) / plan.splits, plan.depth());
+    plan.splits = (product.depth + plan.split_depth - 1) / plan.split_depth;
+  }
+  if (plan.splits <= 1) plan.splits = 1, plan.split_depth = std::max<std::size_t>(product.depth, 1);
+}
+
+}  // namespace cotenant::vulkan
+
+#endif
