@@ -8,6 +8,16 @@
 #include <utility>
 
 #include "cotenant/ops/backend.hpp"
+#include "cotenant/vulkan/kernels/copy.hpp"
+#include "cotenant/vulkan/kernels/dynamic_quantize.hpp"
+#include "cotenant/vulkan/kernels/gather.hpp"
+#include "cotenant/vulkan/kernels/map.hpp"
+#include "cotenant/vulkan/kernels/norm.hpp"
+#include "cotenant/vulkan/kernels/quantize.hpp"
+#include "cotenant/vulkan/kernels/reduce.hpp"
+#include "cotenant/vulkan/kernels/rotary.hpp"
+#include "cotenant/vulkan/kernels/softmax.hpp"
+#include "cotenant/vulkan/kernels/top_k.hpp"
 #include "cotenant/vulkan/staging.hpp"
 #include "cotenant/vulkan/storage.hpp"
 
@@ -37,6 +47,19 @@ class VulkanBackend {
     else if (out.block->host_accessible()) copy_out(in, out);
     else copy_on_device(arguments);
   }
+  template <class Out, class E, class... In> void map(const MapArguments<Out, E, In...>& a) const { vulkan::kernels::map(device(), *stream_, a); }
+  template <class In, class Out> void softmax(const SoftmaxArguments<In, Out>& a) const { vulkan::kernels::softmax(device(), *stream_, a); }
+  template <class Kind, class In, class Out> void reduce(const ReduceArguments<Kind, In, Out>& a) const { vulkan::kernels::reduce(device(), *stream_, a); }
+  template <class T> void top_k(const TopKArguments<T>& a) const { vulkan::kernels::top_k(device(), *stream_, a); }
+  template <class In, class Residual, class P, class Sum, class Out> void norm(const NormArguments<In, Residual, P, Sum, Out>& a) const {
+    vulkan::kernels::norm(device(), *stream_, a);
+  }
+  template <class In, class Table, class Out> void rotary(const RotaryArguments<In, Table, Out>& a) const { vulkan::kernels::rotary(device(), *stream_, a); }
+  template <class T, class Index, class Out> void gather(const GatherArguments<T, Index, Out>& a) const { vulkan::kernels::gather(device(), *stream_, a); }
+  template <class In, class Q> void quantize(const QuantizeArguments<In, Q>& a) const { vulkan::kernels::quantize(device(), *stream_, a); }
+  template <class Q, class Out> void dequantize(const DequantizeArguments<Q, Out>& a) const { vulkan::kernels::dequantize(device(), *stream_, a); }
+  template <class In, class Q> void dynamic_quantize(const DynamicQuantizeArguments<In, Q>& a) const { vulkan::kernels::dynamic_quantize(device(), *stream_, a); }
+  template <class In, class Q> void requantize(const RequantizeArguments<In, Q>& a) const { vulkan::kernels::requantize(device(), *stream_, a); }
 
  private:
   vulkan::Device& device() const noexcept { return stream_->device(); }
@@ -63,6 +86,8 @@ class VulkanBackend {
       vulkan::MemoryPool& memory = device().memory();
       stream_->copy({in.block, in.view.data(), bytes, vulkan::Access::read}, memory.find(in.view.data()), {out.block, out.view.data(), bytes, vulkan::Access::write},
                     memory.find(out.view.data()), nullptr);
+    } else {
+      vulkan::kernels::copy(device(), *stream_, arguments);
     }
   }
 

@@ -14,8 +14,8 @@
 
 namespace cotenant::vulkan {
 
-// Kernels count elements in 32 bits: what one launch reaches of an operand has fewer elements than this.
-inline constexpr std::size_t max_reach = std::size_t{1} << 32;
+// Kernels count elements in 32 bits, which SPIR-V takes as signed in an index: one launch reaches fewer elements of an operand than this.
+inline constexpr std::size_t max_reach = std::size_t{1} << 31;
 
 // Extents, outermost first, and the strides of N operands along them, in elements. Axes of one element are left out; neighbours
 // that every operand walks through as one are one. An operand that is not there has strides of 0.

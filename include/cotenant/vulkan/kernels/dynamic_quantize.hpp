@@ -1,0 +1,163 @@
+// dynamic_quantize on the device: the ranges of the data, their scales and zero points, then the values.
+#ifndef COTENANT_VULKAN_KERNELS_DYNAMIC_QUANTIZE_HPP
+#define COTENANT_VULKAN_KERNELS_DYNAMIC_QUANTIZE_HPP
+#include <algorithm>
+#include <cstdint>
+#include <type_traits>
+#include <vector>
+
+#include "cotenant/vulkan/kernels/quantize.hpp"
+#include "cotenant/vulkan/kernels/team.hpp"
+#include "cotenant/vulkan/storage.hpp"
+
+namespace cotenant::vulkan {
+
+// What the code depends on. Elements of a range come from `in`, or as lows and highs of its parts (f32 beside each other);
+// results are such a pair for each part, or the range's scale and zero point.
+struct RangeCode {
+  DType in;
+  bool from_parts = false, to_parts = false, affine = false;
+  float steps = 127;  // between 0 and the highest value, or between the lowest and the highest
+  std::size_t outer_rank, inner_rank;
+  Team team;
+};
+
+inline spirv::Words emit_range(const Target& target, const RangeCode& code) {
+  const Team& team = code.team;
+  KernelBuilder k(target, {.workgroup = team.threads()});
+  const bool writes_zero = code.affine && !code.to_parts;
+  const Elements in(k, code.in), scale(k, DType::f32), zero = writes_zero ? Elements(k, DType::u8) : Elements();
+  const Value first_in = k.scalar(), first_scale = k.scalar(), first_zero = writes_zero ? k.scalar() : Value{};
+  const Value rows = k.scalar(), length = k.scalar(), part = k.scalar();
+  const AxesFrame<3> outer(k, code.outer_rank);
+  const AxesFrame<1> inner(k, team.vector == 1 ? code.inner_rank : 0);
+  TeamFrame frame(k, team, rows);
+  const auto offset = outer.offsets(frame.row());
+  const Value base = first_in + offset[0], split = k.workgroup_id(2), begin = split * part, end = min(begin + part, length);
+
+  constexpr std::uint32_t unrolled = 4;
+  const Type t = k.vector(k.f32(), team.vector);
+  const Variable lows = k.variable(constant_of(t, 0)), highs = k.variable(constant_of(t, 0));
+  k.loop(begin, end, team.lanes * team.vector * unrolled, [&](Value from) {
+    std::vector<Value> low, high;
+    for (std::uint32_t c = 0; c < unrolled; ++c) {
+      const Value at = from + frame.chunk_begin(c), inside = at < end, safe = select(inside, at, begin);
+      const Value place = base + (team.vector == 1 ? inner.offsets(safe)[0] : safe);
+      const Value x = team.vector == 1 ? in.load(place) : in.load_vectors(place >> 2u, 1)[0];
+      low.push_back(select(inside, x, 0.f));
+      high.push_back(code.from_parts ? select(inside, in.load(place + 1u), 0.f) : low[c]);
+    }
+    // NaN is neither less nor greater.
+    Value least = lows.get(), most = highs.get();
+    for (const Value& x : low) least = select(x < least, x, least);
+    for (const Value& x : high) most = select(x > most, x, most);
+    lows.set(least), highs.set(most);
+  });
+  const Value low = frame.minimum(within(lows.get(), [](Value a, Value b) { return min(a, b); }));
+  const Value high = frame.maximum(within(highs.get(), [](Value a, Value b) { return max(a, b); }));
+  k.when(frame.has_row() && frame.lane() == 0u, [&] {
+    const Value at = first_scale + offset[1];
+    if (code.to_parts) {
+      scale.store(at + split * 2u, low), scale.store(at + split * 2u + 1u, high);
+      return;
+    }
+    const Value extent = code.affine ? high - low : max(-low, high);
+    const Value step = select(extent > 0.f, spirv::divide(extent, k.constant(code.steps)), 1.f);
+    scale.store(at, step);
+    if (!writes_zero) return;
+    const Value wanted = spirv::divide(-low, step);
+    zero.store(first_zero + offset[2], select(spirv::is_nan(wanted), 0.f, spirv::round(min(max(wanted, 0.f), 255.f))));
+  });
+  return k.finish();
+}
+
+namespace kernels {
+// One launch. `scale` takes pairs, `part` elements of a range each, where the code says so.
+template <class In, class Zero>
+void find_ranges(Device& device, Stream& stream, RangeCode code, const Operand<const In>& in, std::size_t inner_rank, const Operand<float>& scale, const BufferArgument& whole_scale,
+                 const Operand<Zero>& zero, std::size_t part) {
+  const Layout from = in.view.layout();
+  Layout to = scale.view.layout(), to_zero = zero.view.layout();
+  const std::size_t rank = from.shape.rank(), kept_rank = rank - inner_rank;
+  const auto outer = merged_axes<3>({&from, &to, code.affine && !code.to_parts ? &to_zero : nullptr}, 0, kept_rank);
+  const auto inner = merged_axes<1>({&from}, kept_rank, rank);
+  const std::size_t rows = outer.count(), length = inner.count();
+  code.outer_rank = outer.rank, code.inner_rank = inner.rank;
+  LaunchPlan plan("range");
+  plan.key += std::string(code.from_parts ? " from parts" : "") + (code.to_parts ? " to parts" : "") + (code.affine ? " affine" : "") + std::to_string(static_cast<int>(code.steps));
+  if (length != 0) plan.buffer(in, Access::read);
+  else plan.unused_buffer(whole_scale, dtype_of<In>);
+  if (code.from_parts) plan.buffers.back().bytes += sizeof(float);  // the last high
+  plan.buffer(scale, Access::write);
+  plan.buffers.back() = whole_scale;
+  if (code.affine && !code.to_parts) plan.buffer(zero, Access::write);
+  plan.scalar(rows), plan.scalar(length), plan.scalar(part);
+  plan.axes(outer);
+  if (code.team.vector == 1) plan.axes(inner);
+  plan.key += " " + code.team.key();
+  plan.groups = team_groups(code.team, rows);
+  plan.groups[2] = static_cast<std::uint32_t>(length == 0 ? 1 : (length + part - 1) / part);
+  plan.subgroup_size = code.team.subgroup;
+  device.launch(stream, plan.launch(), [&](const Target& target) { return emit_range(target, code); });
+}
+
+template <class In, class Q> void dynamic_quantize(Device& device, Stream& stream, const DynamicQuantizeArguments<In, Q>& a) {
+  constexpr bool affine = std::is_same_v<Q, std::uint8_t>;
+  // Axes along which the scale is one come last: they are the range.
+  Layout in{}, scale{}, zero{};
+  std::size_t inner_rank = 0;
+  for (const bool repeated : {false, true})
+    for (std::size_t axis = 0; axis < a.in.view.rank(); ++axis) {
+      if ((a.scale.view.stride(axis) == 0) != repeated) continue;
+      in.shape.append(a.in.view.shape(axis)), in.strides.append(a.in.view.stride(axis));
+      inner_rank += repeated;
+      if (repeated) continue;
+      scale.strides.append(a.scale.view.stride(axis));
+      zero.strides.append(affine ? a.zero_point.view.stride(axis) : 0);
+    }
+  const std::size_t rank = in.shape.rank(), kept_rank = rank - inner_rank;
+  scale.shape = zero.shape = in.shape.part(0, kept_rank);
+  const std::size_t rows = element_count(scale.shape);
+  if (rows == 0) return;
+  const Operand<const In> values = a.in.with(in);
+  const Operand<float> scales = a.scale.with(scale);
+  const Operand<quantized_value<Q>> zeros = affine ? a.zero_point.with(zero) : a.zero_point;
+  const auto outer = merged_axes<1>({&in}, 0, kept_rank), inner = merged_axes<1>({&in}, kept_rank, rank);
+  const std::size_t length = inner.count();
+  const auto team_of = [&](std::size_t some_length, std::uint32_t vector, bool across) {
+    Team team = choose_team(device.capabilities(), rows, some_length, vector, across);
+    team.kept = 0;
+    return team;
+  };
+  const std::uint32_t vector = length != 0 && has_vectors(values, 0, outer, inner) ? 4 : 1;
+  const bool across = lies_across(0, outer, inner);
+  RangeCode code{dtype_of<In>, false, false, affine, affine ? 255.f : static_cast<float>(quantized_highest<Q>), 0, 0, team_of(length, vector, across)};
+  const Reach reach = reach_of(scales.view);
+  const BufferArgument whole_scale{a.scale.block, reach.address, reach.bytes, Access::write};
+  // As in reduce(): few ranges are shared out among groups.
+  const std::size_t groups = (rows + code.team.rows - 1) / code.team.rows, enough = 512, least = std::size_t{4096} * code.team.lanes / 32;
+  std::size_t splits = groups >= enough ? 1 : std::min<std::size_t>((length + least - 1) / std::max<std::size_t>(least, 1), enough / groups);
+  if (splits <= 1) {
+    find_ranges(device, stream, code, values, inner_rank, scales, whole_scale, zeros, std::max<std::size_t>(length, 1));
+  } else {
+    const std::size_t part = (length / splits + 4) / 4 * 4;
+    splits = (length + part - 1) / part;
+    const BlockRef parts = temporary(stream, rows * splits * 2 * sizeof(float));
+    auto* const memory = static_cast<float*>(parts->data());
+    Layout places{scale.shape, contiguous_strides(scale.shape), 0};
+    for (std::size_t axis = 0; axis < kept_rank; ++axis) places.strides[axis] *= static_cast<std::ptrdiff_t>(2 * splits);
+    RangeCode partial = code;
+    partial.to_parts = true, partial.team = team_of(part, vector, across);
+    find_ranges(device, stream, partial, values, inner_rank, {View<float>::unchecked(memory, places), parts.get()},
+                BufferArgument{parts.get(), memory, rows * splits * 2 * sizeof(float), Access::write}, zeros, part);
+    places.shape.append(splits), places.strides.append(2);
+    code.in = DType::f32, code.from_parts = true, code.team = team_of(splits, 1, false);
+    find_ranges<float>(device, stream, code, {View<const float>::unchecked(memory, places), parts.get()}, 1, scales, whole_scale, zeros, splits);
+  }
+  quantization(device, stream, a.in, no_parameter, no_parameter, a.scale, a.zero_point, a.values, affine ? 0 : -quantized_highest<Q>, quantized_highest<Q>);
+}
+}  // namespace kernels
+
+}  // namespace cotenant::vulkan
+
+#endif

@@ -1,0 +1,91 @@
+// ElementWise: kernels whose results each come from elements at one index: a thread for each, or for a few vectors of four.
+#ifndef COTENANT_VULKAN_KERNELS_ELEMENT_WISE_HPP
+#define COTENANT_VULKAN_KERNELS_ELEMENT_WISE_HPP
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "cotenant/vulkan/kernels/plan.hpp"
+
+namespace cotenant::vulkan {
+
+// How an operand is read along the innermost axis.
+enum class Reading : std::uint8_t {
+  absent,
+  single,    // one element at any stride
+  vectors,   // four neighbours
+  repeated,  // one element for four results
+};
+
+// What the code depends on.
+template <std::size_t N> struct ElementWise {
+  std::size_t rank = 0;
+  std::array<Reading, N> reading{};
+  bool four = false;  // results at a time
+
+  std::string key() const {
+    std::string text = " ";
+    for (const Reading r : reading) text += static_cast<char>('0' + static_cast<int>(r));
+    return text;
+  }
+};
+
+// Work of a thread: four vectors, whose loads are under way together, or one element.
+inline constexpr std::uint32_t element_threads = 256;
+constexpr std::uint32_t element_chunks(bool four) { return four ? 4 : 1; }
+
+// Merges the axes of the operands, given with their layouts, and adds them to the plan, which has the buffers already.
+// `aligned`: whether all operands may be read by fours, or repeat one element along the innermost axis.
+template <std::size_t N> ElementWise<N> plan_elements(LaunchPlan& plan, Axes<N> axes, const std::array<bool, N>& present, bool four) {
+  ElementWise<N> code{axes.rank, {}, four};
+  for (std::size_t i = 0; i < N; ++i)
+    code.reading[i] = !present[i] ? Reading::absent : !four ? Reading::single : axes.inner_stride(i) == 0 ? Reading::repeated : Reading::vectors;
+  if (four) {
+    axes.extent[axes.rank - 1] /= 4;
+    for (std::size_t i = 0; i < N; ++i) axes.stride[i][axes.rank - 1] *= 4;
+  }
+  const std::size_t count = axes.count();
+  plan.scalar(count);
+  plan.axes(axes);
+  plan.key += code.key();
+  plan.groups = folded_groups((count + element_threads * element_chunks(four) - 1) / (element_threads * element_chunks(four)));
+  return code;
+}
+// Whether operand `i` may be part of vectors of four: it has them, or repeats one element.
+template <class T, std::size_t N> bool allows_vectors(const Operand<T>& operand, std::size_t i, const Axes<N>& axes) {
+  if (operand.block == nullptr) return true;
+  if (axes.rank == 0 || axes.extent[axes.rank - 1] % 4 != 0) return false;
+  if (axes.inner_stride(i) == 0) return true;
+  if (axes.inner_stride(i) != 1) return false;
+  for (std::size_t axis = 0; axis + 1 < axes.rank; ++axis) if (axes.stride[i][axis] % 4 != 0) return false;
+  return reinterpret_cast<std::uintptr_t>(operand.view.data()) % Elements::access_bytes(dtype_of<std::remove_const_t<T>>, 1) == 0;
+}
+
+// The code around: calls body(offsets) for each place; offsets[i] is where operand i is, `first` included. `first` are the
+// operands' scalars from LaunchPlan::buffer().
+template <std::size_t N, class Body> void emit_elements(KernelBuilder& k, const ElementWise<N>& code, const std::array<Value, N>& first, Body body) {
+  const Value count = k.scalar();
+  const AxesFrame<N> axes(k, code.rank);
+  const std::uint32_t chunks = element_chunks(code.four);
+  const Value group = k.workgroup_id(1) * static_cast<std::uint32_t>(groups_per_row) + k.workgroup_id(0), begin = group * (element_threads * chunks) + k.local_index();
+  for (std::uint32_t c = 0; c < chunks; ++c) {
+    const Value index = begin + c * element_threads;
+    k.when(index < count, [&] {
+      auto offsets = axes.offsets(index);
+      for (std::size_t i = 0; i < N; ++i) if (first[i].exists()) offsets[i] = offsets[i] + first[i];
+      body(offsets);
+    });
+  }
+}
+// One or four elements at an offset.
+inline Value load_element(const Elements& elements, Reading reading, Value offset) {
+  return reading == Reading::vectors ? elements.load_vectors(offset >> 2u, 1)[0] : elements.load(offset);
+}
+inline void store_element(const Elements& elements, Reading reading, Value offset, Value value) {
+  if (reading == Reading::vectors) elements.store_vectors(offset >> 2u, {value});
+  else elements.store(offset, value);
+}
+
+}  // namespace cotenant::vulkan
+
+#endif
