@@ -26,6 +26,10 @@ inline const Caches& caches() {
   return result;
 }
 
+// Whether an operation that reads and writes this many bytes should write past the caches: they hold neither side then, and would
+// read the result's lines only to see them overwritten.
+inline bool exceeds_caches(std::size_t bytes) { return bytes > (std::size_t{1} << 20) && bytes > caches().level3; }
+
 }  // namespace cotenant::cpu
 
 #endif

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <limits>
 
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include "cotenant/core/convert.hpp"
@@ -172,6 +173,19 @@ template <std::int64_t Compiled> struct Rows {
       }
     }
     for (; i < count; ++i) elements[static_cast<std::ptrdiff_t>(i) * stride] = convert<T>(from[i]);
+  }
+
+  // Bytes to a result that no cache will hold: past the caches, which would read the lines first. hwy::FlushStream() after the last.
+  static void stream(const void* from, void* to, std::size_t bytes) {
+    const FloatTag d;
+    const std::size_t vector = hn::Lanes(d) * sizeof(float), line = vector < 64 ? 64 : vector;
+    const char* source = static_cast<const char*>(from);
+    char* target = static_cast<char*>(to);
+    const std::size_t before = (line - reinterpret_cast<std::uintptr_t>(to) % line) % line;
+    std::size_t i = before < bytes ? before : bytes;
+    std::memcpy(target, source, i);
+    for (; i + vector <= bytes; i += vector) hn::Stream(hn::LoadU(d, reinterpret_cast<const float*>(source + i)), d, reinterpret_cast<float*>(target + i));
+    std::memcpy(target + i, source + i, bytes - i);
   }
 
   template <class T> static cpu::Source source(const T* data, std::ptrdiff_t row_stride, std::ptrdiff_t column_stride) {

@@ -11,8 +11,10 @@
 #include <cstdint>
 #include <type_traits>
 
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
+#include "cotenant/cpu/caches.hpp"
 #include "cotenant/cpu/iteration.hpp"
 #include "cotenant/cpu/quantize_row-inl.hpp"
 #include "cotenant/cpu/scratch.hpp"
@@ -30,6 +32,7 @@ struct QuantizePlan {
   cpu::Source scale, zero;      // zero.data is null where it is 0
   const void* values = nullptr; // quantised
   std::int32_t low = 0, high = 0;
+  bool streams = false;         // the result goes past the caches
   cpu::Iteration<4> iteration;
   std::size_t tile_rows = 1, tile_columns = 1, row_tiles = 1, column_tiles = 1;
 };
@@ -40,6 +43,7 @@ template <std::int64_t Compiled> struct Quantizing {
     QuantizePlan plan = make_plan(a.in.view, a.out.view, a.scale, a.zero_point);
     plan.low = a.low;
     plan.high = a.high;
+    plan.streams = !std::is_same_v<Q, i4x2> && plan.iteration.stride[0][plan.iteration.rank - 1] == 1 && cpu::exceeds_caches(a.out.view.size() * (sizeof(In) + sizeof(Q)));
     run_tiles(plan, plan.numbers.is_float, &quantize_tiles<Q>);
   }
 
@@ -47,6 +51,7 @@ template <std::int64_t Compiled> struct Quantizing {
     if (a.out.view.size() == 0) return;
     QuantizePlan plan = make_plan(a.out.view, a.in.view, a.scale, a.zero_point);
     plan.results = Rows<Compiled>::sink(a.out.view.data(), 0, plan.numbers.column_stride);
+    plan.streams = plan.results.is_float && plan.results.column_stride == 1 && cpu::exceeds_caches(a.out.view.size() * (sizeof(Out) + sizeof(Q)));
     run_tiles(plan, plan.results.is_float, &dequantize_tiles<Q>);
   }
 
@@ -169,13 +174,15 @@ template <std::int64_t Compiled> struct Quantizing {
       if (!direct) plan.numbers.load(from, plan.numbers.column_stride, columns, staged);
       const float* x = direct ? reinterpret_cast<const float*>(from) : staged;
       parameters.read(plan, at, columns, first);
-      const bool in_place = stride == 1 && !std::is_same_v<Q, i4x2>;
+      const bool in_place = stride == 1 && !std::is_same_v<Q, i4x2> && !plan.streams;
       auto* to = in_place ? static_cast<quantized_value<Q>*>(const_cast<void*>(plan.values)) + at[0] : buffer;
       if (parameters.each) QuantizeRows<Compiled>::quantize_each(x, columns, parameters.scale, parameters.zero, plan.low, plan.high, to);
       else QuantizeRows<Compiled>::quantize(x, columns, RowQuantizer(parameters.scale[0], static_cast<std::int32_t>(parameters.zero[0]), plan.low,
           plan.high), to);
-      if (!in_place) put<Q>(buffer, const_cast<void*>(plan.values), at[0], stride, columns);
+      if (plan.streams) Rows<Compiled>::stream(buffer, static_cast<quantized_value<Q>*>(const_cast<void*>(plan.values)) + at[0], columns);
+      else if (!in_place) put<Q>(buffer, const_cast<void*>(plan.values), at[0], stride, columns);
     });
+    if (plan.streams) hwy::FlushStream();
   }
 
   template <class Q> static void dequantize_tiles(const void* context, std::size_t begin, std::size_t end) {
@@ -191,9 +198,12 @@ template <std::int64_t Compiled> struct Quantizing {
       float* y = direct ? reinterpret_cast<float*>(to) : staged;
       parameters.read(plan, at, columns, first);
       if (parameters.each) QuantizeRows<Compiled>::dequantize_each(q, columns, parameters.scale, parameters.zero, y);
+      else if (plan.streams && reinterpret_cast<std::uintptr_t>(y) % (hn::Lanes(FloatTag{}) * sizeof(float)) == 0)
+        QuantizeRows<Compiled>::template dequantize<true>(q, columns, parameters.scale[0], parameters.zero[0], y);
       else QuantizeRows<Compiled>::dequantize(q, columns, parameters.scale[0], parameters.zero[0], y);
       if (!direct) plan.results.store(staged, to, plan.results.column_stride, columns);
     });
+    if (plan.streams) hwy::FlushStream();
   }
 };
 

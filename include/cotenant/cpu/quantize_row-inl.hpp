@@ -168,16 +168,21 @@ template <std::int64_t Compiled> struct QuantizeRows {
     }
   }
 
-  // to[i] = (q[i] - zero) * scale.
-  template <class Q> static void dequantize(const Q* HWY_RESTRICT q, std::size_t count, float scale, float zero, float* HWY_RESTRICT to) {
+  // to[i] = (q[i] - zero) * scale. Past the caches where Streams: then `to` is aligned to a vector.
+  template <bool Streams = false, class Q> static void dequantize(const Q* HWY_RESTRICT q, std::size_t count, float scale, float zero, float* HWY_RESTRICT to) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
     const auto factor = hn::Set(d, scale), shift = hn::Set(d, zero);
     std::size_t i = 0;
     for (; i + 2 * lanes <= count; i += 2 * lanes) {
-      const auto first = load_vector(d, q + i), second = load_vector(d, q + i + lanes);
-      hn::StoreU(hn::Mul(hn::Sub(first, shift), factor), d, to + i);
-      hn::StoreU(hn::Mul(hn::Sub(second, shift), factor), d, to + i + lanes);
+      const auto first = hn::Mul(hn::Sub(load_vector(d, q + i), shift), factor), second = hn::Mul(hn::Sub(load_vector(d, q + i + lanes), shift), factor);
+      if constexpr (Streams) {
+        hn::Stream(first, d, to + i);
+        hn::Stream(second, d, to + i + lanes);
+      } else {
+        hn::StoreU(first, d, to + i);
+        hn::StoreU(second, d, to + i + lanes);
+      }
     }
     for (; i + lanes <= count; i += lanes) hn::StoreU(hn::Mul(hn::Sub(load_vector(d, q + i), shift), factor), d, to + i);
     for (; i < count; ++i) to[i] = (static_cast<float>(q[i]) - zero) * scale;
