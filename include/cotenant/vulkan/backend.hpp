@@ -8,10 +8,12 @@
 #include <utility>
 
 #include "cotenant/ops/backend.hpp"
+#include "cotenant/vulkan/kernels/attention.hpp"
 #include "cotenant/vulkan/kernels/copy.hpp"
 #include "cotenant/vulkan/kernels/dynamic_quantize.hpp"
 #include "cotenant/vulkan/kernels/gather.hpp"
 #include "cotenant/vulkan/kernels/map.hpp"
+#include "cotenant/vulkan/kernels/matmul.hpp"
 #include "cotenant/vulkan/kernels/norm.hpp"
 #include "cotenant/vulkan/kernels/quantize.hpp"
 #include "cotenant/vulkan/kernels/reduce.hpp"
@@ -48,6 +50,12 @@ class VulkanBackend {
     else copy_on_device(arguments);
   }
   template <class Out, class E, class... In> void map(const MapArguments<Out, E, In...>& a) const { vulkan::kernels::map(device(), *stream_, a); }
+  template <class A, class B, class Out, class E, class... Extra> void matmul(const MatmulArguments<A, B, Out, E, Extra...>& a) const {
+    vulkan::kernels::matmul(device(), *stream_, a);
+  }
+  template <class Q, class K, class V, class Mask, class Out> void attention(const AttentionArguments<Q, K, V, Mask, Out>& a) const {
+    vulkan::kernels::attention(device(), *stream_, a);
+  }
   template <class In, class Out> void softmax(const SoftmaxArguments<In, Out>& a) const { vulkan::kernels::softmax(device(), *stream_, a); }
   template <class Kind, class In, class Out> void reduce(const ReduceArguments<Kind, In, Out>& a) const { vulkan::kernels::reduce(device(), *stream_, a); }
   template <class T> void top_k(const TopKArguments<T>& a) const { vulkan::kernels::top_k(device(), *stream_, a); }

@@ -174,6 +174,8 @@ class Elements {
     for (std::uint32_t g = 0; g < groups; ++g) result.push_back(decode_four(dtype_, std::vector<Value>(words.begin() + g * per_group, words.begin() + (g + 1) * per_group)));
     return result;
   }
+  // Element `index`, over and over in as many vectors.
+  std::vector<Value> load_repeated(Value index, std::uint32_t groups) const { return std::vector<Value>(groups, spirv::splat(load(index), 4)); }
   void store_vectors(Value index, const std::vector<Value>& values) const {
     const auto groups = static_cast<std::uint32_t>(values.size());
     const std::uint32_t accesses = access_count(groups);

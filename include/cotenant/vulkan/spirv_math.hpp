@@ -73,11 +73,11 @@ inline Value equal(Value a, Value b) { return inner::compares_as_is(a) ? a == b 
 inline Value not_equal(Value a, Value b) { return inner::compares_as_is(a) ? a != b : !equal(a, b); }
 // NaN where one of them is NaN; any integers too.
 inline Value minimum(Value a, Value b) {
-  if (!a.type->is_float()) return min(a, b);
+  if (!a.type->is_float()) return select(b < a, b, a);
   return select(is_nan(a), a, select(is_nan(b), b, select(less(b, a), b, a)));
 }
 inline Value maximum(Value a, Value b) {
-  if (!a.type->is_float()) return max(a, b);
+  if (!a.type->is_float()) return select(a < b, b, a);
   return select(is_nan(a), a, select(is_nan(b), b, select(less(a, b), b, a)));
 }
 // max(x, 0); NaN stays.

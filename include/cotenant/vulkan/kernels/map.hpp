@@ -1,0 +1,48 @@
+// map on the device: one recorded function of any number of tensors, with broadcasting and any strides.
+#ifndef COTENANT_VULKAN_KERNELS_MAP_HPP
+#define COTENANT_VULKAN_KERNELS_MAP_HPP
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <vector>
+
+#include "cotenant/ops/map.hpp"
+#include "cotenant/vulkan/device.hpp"
+#include "cotenant/vulkan/kernels/map_code.hpp"
+#include "cotenant/vulkan/spirv_element.hpp"
+#include "cotenant/vulkan/spirv_expression.hpp"
+#include "cotenant/vulkan/stream.hpp"
+
+namespace cotenant::vulkan {
+
+namespace detail {
+template <class T> MapOperand map_operand(const Operand<T>& operand) { return {operand.block, operand.view.data(), &operand.view.strides(), sizeof(T)}; }
+}  // namespace detail
+
+namespace kernels {
+// Errors: Unsupported where the device cannot access such elements; those of Device::launch.
+template <class Out, class E, class... In> void map(Device& device, Stream& stream, const MapArguments<Out, E, In...>& a) {
+  using C = compute_type<Out, In...>;
+  if (a.out.view.size() == 0) return;
+  const std::vector<MapOperand> operands = std::apply([&](const auto&... in) { return std::vector<MapOperand>{detail::map_operand(a.out), detail::map_operand(in)...}; }, a.in);
+  MapPlan plan = plan_map(a.out.shape(), operands);
+  append_literals<C>(a.expression, plan.scalars);
+  const std::vector<DType> dtypes{dtype_of<Out>, dtype_of<In>...};
+  std::string key = "map";
+  for (const DType dtype : dtypes) key += ' ', key += to_string(dtype);
+  key += plan.code.key() + ' ' + expression_key(a.expression);
+  device.launch(stream, {key, plan.buffers, plan.scalars, plan.groups}, [&](const Target& target) {
+    KernelBuilder k(target, {.workgroup = MapCode::threads});
+    std::vector<Elements> elements;
+    for (const DType dtype : dtypes) elements.emplace_back(k, dtype);
+    detail::MapFrame frame(k, plan.code, dtypes.size());
+    const RecordedCode<E> code(k, a.expression, dtype_of<C>);
+    emit_map(k, plan.code, frame, elements, code);
+    return k.finish();
+  });
+}
+}  // namespace kernels
+
+}  // namespace cotenant::vulkan
+
+#endif
