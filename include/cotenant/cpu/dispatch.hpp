@@ -18,6 +18,7 @@
 #include "cotenant/cpu/quantized_sums.hpp"
 #include "cotenant/cpu/quantized_weights.hpp"
 #include "cotenant/cpu/scratch.hpp"
+#include "cotenant/cpu/softmax.hpp"
 #include "cotenant/cpu/threads.hpp"
 #include "cotenant/cpu/tile.hpp"
 #include "cotenant/ops/backend.hpp"

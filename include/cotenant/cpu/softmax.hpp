@@ -1,0 +1,224 @@
+// run_softmax(): softmax and its logarithm over rows or neighbouring rows side by side; the CPU target only supplies the loops over vectors.
+#ifndef COTENANT_CPU_SOFTMAX_HPP
+#define COTENANT_CPU_SOFTMAX_HPP
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include <hwy/cache_control.h>
+
+#include "cotenant/core/layout.hpp"
+#include "cotenant/cpu/caches.hpp"
+#include "cotenant/cpu/iteration.hpp"
+#include "cotenant/cpu/scratch.hpp"
+#include "cotenant/cpu/threads.hpp"
+#include "cotenant/cpu/tile.hpp"
+
+namespace cotenant::cpu {
+
+// A row of floats that is computed at once, its elements less than a block.
+struct SoftmaxRow {
+  const float* from = nullptr;
+  float* weights = nullptr;  // exp(from - largest)
+  float* to = nullptr;       // may be either
+  char* out = nullptr;       // where it goes in the end
+  float largest = 0, total = 0;
+};
+
+// The loops of one CPU target, over rows of floats.
+struct SoftmaxKernel {
+  std::size_t lanes;  // of a vector
+  // Softmax of `count` rows, step by step, so that their chains of maximum, exp, total and quotient overlap. Prefetches from[ahead + i].
+  void (*short_rows)(SoftmaxRow* row, std::size_t count, std::size_t length, std::ptrdiff_t ahead, bool logarithm, bool streams);
+  // The parts of it.
+  float (*largest)(const float* from, std::size_t count);
+  // The sum of exp(from[i] - shift), nothing above 0; where `to` is not null, to[i] is that. Prefetches next[i], which may lie anywhere.
+  float (*weigh)(const float* from, float* to, std::size_t count, float shift, const float* next);
+  // to[i] = from[i] * factor; past the caches where it `streams`.
+  void (*scale)(const float* from, float* to, std::size_t count, float factor, bool streams);
+  // to[i] = (from[i] - first) - second
+  void (*lower)(const float* from, float* to, std::size_t count, float first, float second, bool streams);
+  // Softmax, or its logarithm, of x[i], x[i + step], … for each i < width, whole vectors; to `to`, its elements to_step apart, or in
+  // place where that is null. width is at most most_side_by_side.
+  void (*columns)(float* x, std::size_t step, std::size_t count, std::size_t width, bool logarithm, float* to, std::ptrdiff_t to_step);
+  // to[row * to_step + column] = from(row, column), in floats.
+  void (*copy)(const Source& from, std::size_t rows, std::size_t columns, float* to, std::size_t to_step);
+
+  static constexpr std::size_t most_side_by_side = 256;
+};
+
+// As a Source and a Sink the softmax's axis is the column.
+struct SoftmaxPlan {
+  const SoftmaxKernel* kernel = nullptr;
+  Source in;
+  Sink out;
+  std::size_t length = 0;
+  bool logarithm = false;
+  Iteration<2> outer;    // of out, in: where the rows begin
+  bool streams = false;  // results go past the caches
+};
+
+namespace detail {
+// What goes from a maximum to its weights at once: a block of a long row, or several short rows. 8 KiB: with the weights and what is fetched ahead half of an L1 cache. Twice that
+// was 15 % slower from memory.
+inline constexpr std::size_t softmax_block = 2048, most_rows_together = 16;
+inline constexpr float nothing = -std::numeric_limits<float>::infinity();
+
+// What is subtracted from a block before exp: where it holds -inf only, its weights are exp(-inf - 0) = 0.
+inline float subtrahend(float largest) { return largest > nothing ? largest : 0; }
+
+// A row in blocks, each with its own largest element: its weights are put right when they are divided by the total. So a
+// row is read once and written, and what was written is scaled. Sums do not depend on the number of threads.
+struct LongRow {
+  static constexpr std::size_t most_blocks = 64, whole_vectors = 64;  // floats: 256 bytes, the longest vector there is
+  LongRow() = default;
+  LongRow(const float* from_data, float* weights_data, float* to_data, std::size_t length)
+      : from(from_data), weights(weights_data), to(to_data), count(length) {
+    step = count <= softmax_block * most_blocks ? softmax_block : (count / most_blocks / whole_vectors + 1) * whole_vectors;
+  }
+  const float* from = nullptr;
+  float* weights = nullptr;  // exp(from - largest); may be `to`
+  float* to = nullptr;
+  std::size_t count = 0, step = 1;
+  float factor[most_blocks] = {};  // of each block
+  float largest = nothing, total = 0;
+
+  void finish_block(const SoftmaxPlan& plan, std::size_t block, bool streams) const {
+    const std::size_t first = block * step, some = std::min(step, count - first);
+    if (plan.logarithm) plan.kernel->lower(from + first, to + first, some, largest, std::log(total), streams);
+    else plan.kernel->scale(weights + first, to + first, some, factor[block] / total, streams);
+  }
+  void finish(const SoftmaxPlan& plan, bool streams) const {
+    for (std::size_t block = 0; block * step < count; ++block) finish_block(plan, block, streams);
+  }
+  // Weights, factors and total; of the row before this one each block is written meanwhile.
+  void weigh(const SoftmaxPlan& plan, const LongRow* before) {
+    float block_total[most_blocks];
+    std::size_t blocks = 0;
+    for (std::size_t first = 0; first < count; first += step, ++blocks) {
+      if (before != nullptr) before->finish_block(plan, blocks, true);
+      const std::size_t some = std::min(step, count - first), next = first + step < count ? first + step : first;
+      factor[blocks] = plan.kernel->largest(from + first, some);
+      block_total[blocks] = plan.kernel->weigh(from + first, plan.logarithm ? nullptr : weights + first, some, subtrahend(factor[blocks]), from + next);
+      largest = std::max(largest, factor[blocks]);
+    }
+    for (std::size_t block = 0; block < blocks; ++block) {
+      // Of a row of -inf only the total is 0, and every result 0 / 0.
+      factor[block] = factor[block] == largest ? 1.0f : std::exp(factor[block] - largest);
+      total += factor[block] * block_total[block];
+    }
+  }
+};
+
+inline void softmax_rows(const SoftmaxPlan& plan, std::size_t begin, std::size_t end) {
+  const std::size_t length = plan.length, together = std::clamp<std::size_t>(softmax_block / length, 1, most_rows_together);
+  const bool direct_in = plan.in.is_float && plan.in.column_stride == 1, direct_out = plan.out.is_float && plan.out.column_stride == 1;
+  float* const staged = direct_in && direct_out && !plan.streams ? nullptr : scratch(ScratchUse::row, together * length);
+  Odometer<2> at(plan.outer, 0, begin);
+  SoftmaxRow row[most_rows_together];
+  for (std::size_t first = begin; first < end; first += together) {
+    const std::size_t count = std::min(together, end - first);
+    for (std::size_t i = 0; i < count; ++i, at.advance()) {
+      const char* in = plan.in.at(at.offset(1));
+      row[i].out = plan.out.at(at.offset(0));
+      if (!direct_in) plan.in.load(in, plan.in.column_stride, length, staged + i * length);
+      row[i].from = direct_in ? reinterpret_cast<const float*>(in) : staged + i * length;
+      row[i].to = direct_out ? reinterpret_cast<float*>(row[i].out) : staged + i * length;
+      row[i].weights = plan.streams ? staged + i * length : row[i].to;
+    }
+    if (length > softmax_block) {
+      LongRow long_row(row[0].from, row[0].weights, row[0].to, length);
+      long_row.weigh(plan, nullptr);
+      long_row.finish(plan, false);
+    } else {
+      // The rows after these come into the cache while these are computed.
+      const std::ptrdiff_t ahead = count > 1 && first + 2 * count <= end ? (row[1].from - row[0].from) * static_cast<std::ptrdiff_t>(count) : 0;
+      plan.kernel->short_rows(row, count, length, ahead, plan.logarithm, plan.streams);
+    }
+    if (!direct_out) for (std::size_t i = 0; i < count; ++i) plan.out.store(row[i].to, row[i].out, plan.out.column_stride, length);
+  }
+}
+
+// Results of long rows past the caches: memory is written while it is read.
+inline void stream_long_rows(const SoftmaxPlan& plan, std::size_t begin, std::size_t end) {
+  const bool direct_in = plan.in.is_float && plan.in.column_stride == 1;
+  float* const rooms = scratch(ScratchUse::row, 2 * plan.length);
+  Odometer<2> at(plan.outer, 0, begin);
+  LongRow row[2];
+  for (std::size_t i = begin; i < end; ++i, at.advance()) {
+    const char* in = plan.in.at(at.offset(1));
+    float* const room = rooms + i % 2 * plan.length;
+    if (!direct_in) plan.in.load(in, plan.in.column_stride, plan.length, room);
+    row[i % 2] = LongRow(direct_in ? reinterpret_cast<const float*>(in) : room, room, reinterpret_cast<float*>(plan.out.at(at.offset(0))), plan.length);
+    row[i % 2].weigh(plan, i == begin ? nullptr : &row[(i + 1) % 2]);
+  }
+  row[(end + 1) % 2].finish(plan, true);
+}
+
+inline void run_softmax_rows(const void* context, std::size_t begin, std::size_t end) {
+  const SoftmaxPlan& plan = *static_cast<const SoftmaxPlan*>(context);
+  if (plan.streams && plan.length > softmax_block) stream_long_rows(plan, begin, end);
+  else softmax_rows(plan, begin, end);
+  if (plan.streams) hwy::FlushStream();
+}
+
+// Over an axis that is not the contiguous one, the lanes of vectors are neighbouring rows: a group of them is copied
+// together, whole cache lines at each step along the axis, and maximum, total and quotient are element by element.
+inline bool is_sideways(const SoftmaxPlan& plan) {
+  return plan.outer.rank != 0 && plan.length <= 8192 && plan.length > 1 && plan.out.column_stride != 1 && plan.outer.stride[0][plan.outer.rank - 1] == 1;
+}
+// As many rows as 512 KiB hold, half of a large L2 cache, but at least two cache lines at each step.
+inline std::size_t group_rows(const SoftmaxPlan& plan) {
+  return std::clamp<std::size_t>((std::size_t{1} << 17) / plan.length / 32 * 32, std::max<std::size_t>(32, plan.kernel->lanes), SoftmaxKernel::most_side_by_side);
+}
+inline std::size_t row_groups(const SoftmaxPlan& plan) { return (plan.outer.extent[plan.outer.rank - 1] - 1) / group_rows(plan) + 1; }
+
+inline void run_softmax_sideways(const void* context, std::size_t begin, std::size_t end) {
+  const SoftmaxPlan& plan = *static_cast<const SoftmaxPlan*>(context);
+  const std::size_t lanes = plan.kernel->lanes, last = plan.outer.rank - 1, side_by_side = std::min(group_rows(plan), plan.outer.extent[last]);
+  const std::size_t width = (side_by_side + lanes - 1) / lanes * lanes, groups = row_groups(plan);
+  float* const staged = scratch(ScratchUse::row, width * plan.length);
+  // Lanes without a row compute on zeros.
+  if (side_by_side < width) std::fill_n(staged, width * plan.length, 0.0f);
+  for (std::size_t i = begin; i < end; ++i) {
+    const Odometer<2> at(plan.outer, 1, i / groups);
+    const std::size_t first = i % groups * side_by_side, rows = std::min(side_by_side, plan.outer.extent[last] - first);
+    Source in = plan.in.moved(at.offset(1) + static_cast<std::ptrdiff_t>(first) * plan.outer.stride[1][last]);
+    in.row_stride = in.column_stride;
+    in.column_stride = plan.outer.stride[1][last];
+    plan.kernel->copy(in, plan.length, rows, staged, width);
+    const std::size_t some = (rows + lanes - 1) / lanes * lanes;
+    char* out = plan.out.at(at.offset(0) + static_cast<std::ptrdiff_t>(first));
+    const std::ptrdiff_t step = plan.out.column_stride * static_cast<std::ptrdiff_t>(plan.out.element_size);
+    float* const direct = plan.out.is_float && some == rows ? reinterpret_cast<float*>(out) : nullptr;
+    plan.kernel->columns(staged, width, plan.length, some, plan.logarithm, direct, plan.out.column_stride);
+    for (std::size_t j = 0; direct == nullptr && j < plan.length; ++j)
+      plan.out.store(staged + j * width, out + static_cast<std::ptrdiff_t>(j) * step, 1, rows);
+  }
+}
+}  // namespace detail
+
+// plan.kernel, in and out (but for their row strides), length and logarithm are set; shape, of at least one element, and strides are of
+// the whole operands, whose last axis is the softmax's.
+inline void run_softmax(SoftmaxPlan& plan, const Shape& shape, const Strides& out, const Strides& in) {
+  const std::size_t last = shape.rank() - 1;
+  const Strides out_strides = out.part(0, last), in_strides = in.part(0, last);
+  plan.outer = coalesce<2>(shape.part(0, last), {&out_strides, &in_strides}, 0);
+  // Twice what the third level holds would not be there any more when it is read: writing past the caches saves reading
+  // each line that is overwritten, a third of the traffic.
+  const std::size_t size = element_count(shape);
+  plan.streams =
+      plan.out.is_float && plan.out.column_stride == 1 && size * sizeof(float) > (std::size_t{1} << 20) && size > caches().level3 / sizeof(float);
+  // A vector takes about 8 cycles.
+  const double nanoseconds = 0.15 * static_cast<double>(plan.length);
+  if (detail::is_sideways(plan))
+    parallel_for(plan.outer.outer_count(1) * detail::row_groups(plan), nanoseconds * static_cast<double>(detail::group_rows(plan)),
+                 &detail::run_softmax_sideways, &plan);
+  else parallel_for(plan.outer.outer_count(0), nanoseconds, &detail::run_softmax_rows, &plan);
+}
+
+}  // namespace cotenant::cpu
+
+#endif
