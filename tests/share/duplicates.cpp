@@ -3,13 +3,18 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <random>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "cotenant/share/manager.hpp"
+#include "cotenant/storage/mapped.hpp"
 #include "support.hpp"
 
 namespace ct = cotenant;
@@ -103,4 +108,38 @@ TEST_CASE("duplicates that were not joined are found by comparing") {
   CHECK(advice.potential_savings >= 16384 + 8192 + 4096);
   CHECK(contains(advice.advice[1], "'table' hold the same as 'same table': 16.0 KiB"));
   CHECK(manager.optimize_memory().freed_tensors == 5);  // the comparison held on to nothing
+}
+
+TEST_CASE("one place in one file is equal to itself without being read; equal files are compared once, and again where one was written to") {
+  const std::filesystem::path folder = std::filesystem::temp_directory_path() / ("cotenant-duplicates-" + std::to_string(std::random_device()()));
+  std::filesystem::create_directory(folder);
+  const auto write = [&](const char* name, char value) { std::ofstream(folder / name, std::ios::binary) << std::string(64_KiB, value); };
+  write("a", 1);
+  write("b", 1);
+  const auto open = [&](const char* name) {
+    ct::Mapped storage;
+    const ct::Allocation mapping = ct::Mapped::map(folder / name, &storage.file);
+    return ct::SharedTensor<std::uint8_t, ct::Mapped>(ct::BlockRef::adopt(std::move(storage), mapping), ct::contiguous_layout(ct::Shape{std::size_t{64_KiB}}));
+  };
+  const std::size_t before = ct::detail::ProvenEqual::instance().size();
+  {
+    ct::TensorSharingManager manager;
+    const auto a = manager.register_tensor("a", open("a"));
+    CHECK(manager.register_tensor("same file", open("a")).block() == a.block());
+    CHECK(ct::detail::ProvenEqual::instance().size() == before);
+    CHECK(manager.register_tensor("b", open("b")).block() == a.block());
+    CHECK(ct::detail::ProvenEqual::instance().size() == before + 2);
+  }
+  for (const bool changed : {false, true}) {
+    if (changed) {
+      std::fstream(folder / "b", std::ios::binary | std::ios::in | std::ios::out).seekp(20'000).put(7);
+      std::filesystem::last_write_time(folder / "b", std::filesystem::last_write_time(folder / "a") + std::chrono::seconds(5));
+    }
+    ct::TensorSharingManager manager;
+    const auto a = manager.register_tensor("a", open("a")), b = manager.register_tensor("b", open("b"));
+    CHECK((b.block() == a.block()) == !changed);
+    CHECK(b.view()(20'000) == (changed ? 7 : 1));
+  }
+  CHECK(ct::detail::ProvenEqual::instance().size() == before + 2);
+  std::filesystem::remove_all(folder);
 }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "cotenant/core/concepts.hpp"
 #include "cotenant/core/error.hpp"
 #include "cotenant/share/derived.hpp"
+#include "cotenant/storage/file_place.hpp"
 
 namespace cotenant {
 
@@ -64,12 +66,17 @@ class Block {
     COTENANT_ASSERT(published());
     DerivedSet* set = derived_.load(std::memory_order_acquire);
     if (set != nullptr) return *set;
-    auto fresh = std::make_unique<DerivedSet>();
+    auto fresh = std::make_unique<DerivedSet>(&observer_);
     if (derived_.compare_exchange_strong(set, fresh.get(), std::memory_order_acq_rel)) return *fresh.release();
     return *set;  // another thread's
   }
   // The same where there is one, else null.
   const DerivedSet* derived_if_any() const noexcept { return derived_.load(std::memory_order_acquire); }
+  // Who hears of artefacts from now on; the first one that is named.
+  void observe_derived(std::unique_ptr<const DerivedObserver> observer) noexcept {
+    const DerivedObserver* none = nullptr;
+    if (observer_.compare_exchange_strong(none, observer.get(), std::memory_order_acq_rel)) static_cast<void>(observer.release());
+  }
   // Elements in [data, data + bytes) will hardly be read again: where the storage can fetch them anew, their memory may go.
   virtual void drop_pages(const void* data, std::size_t bytes) const noexcept = 0;
 
@@ -84,6 +91,8 @@ class Block {
   virtual bool restorable() const noexcept = 0;
   // The same for blocks that are parts of one whole, such as a file.
   virtual const void* origin() const noexcept = 0;
+  // Where in which file these bytes lie, from an address inside the block; nothing where that is not known.
+  virtual std::optional<FilePlace> place_of(const void* address) const = 0;
   // All artefacts, for whoever frees them.
   std::unique_ptr<DerivedSet> take_artefacts() noexcept { return std::unique_ptr<DerivedSet>(derived_.exchange(nullptr, std::memory_order_acq_rel)); }
   // The memory, for give_back(). Artefacts must go first: they are found by its addresses.
@@ -114,7 +123,10 @@ class Block {
         host_accessible_(host_accessible),
         writable_(writable),
         keeps_packed_(keeps_packed) {}
-  virtual ~Block() { delete derived_.load(std::memory_order_acquire); }
+  virtual ~Block() {
+    delete derived_.load(std::memory_order_acquire);
+    delete observer_.load(std::memory_order_acquire);
+  }
 
   Allocation allocation_;
 
@@ -129,6 +141,7 @@ class Block {
   std::atomic<bool> published_{false};
   mutable std::atomic<bool> pending_{false};
   mutable std::atomic<DerivedSet*> derived_{nullptr};
+  std::atomic<const DerivedObserver*> observer_{nullptr};
   std::shared_ptr<Completion> completion_;
 };
 
@@ -155,6 +168,10 @@ template <Storage S> class StoredBlock final : public Block {
       if (const void* whole = storage_.origin()) return whole;
     }
     return this;
+  }
+  std::optional<FilePlace> place_of(const void* address) const override {
+    if constexpr (requires { { storage_.place_of(address) } -> std::same_as<std::optional<FilePlace>>; }) return storage_.place_of(address);
+    else return static_cast<void>(address), std::nullopt;
   }
   bool restorable() const noexcept override { return AllocatingStorage<S> && S::host_accessible; }
   Allocation room_again() override {

@@ -9,11 +9,13 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "cotenant/share/proven_equal.hpp"
 #include "cotenant/share/residence.hpp"
 
 namespace cotenant::detail {
@@ -58,12 +60,20 @@ inline std::shared_ptr<Entry> Registry::twin_of(Lock& lock, const Entry& entry) 
     return other.block->origin() != origin && other.dtype == entry.dtype && other.layout.shape == entry.layout.shape &&
            other.block->storage_identity() == entry.block->storage_identity() && blocks_.record(other.block).residence == Residence::resident;
   };
+  const char* const data = first_byte(*entry.block, entry.layout, entry.dtype);
+  const std::optional<FilePlace> place = entry.block->place_of(data);
   {
     const auto [first, last] = contents_.equal_range(key);
     if (std::none_of(first, last, [&](const auto& item) { return may_equal(*item.second); })) return nullptr;
+    // The same place in the same file, under another name: nothing to compare.
+    for (auto at = first; place && at != last; ++at) {
+      const Entry& other = *at->second;
+      if (other.block->storage_identity() != entry.block->storage_identity()) continue;
+      const std::optional<FilePlace> there = other.block->place_of(first_byte(*other.block, other.layout, other.dtype));
+      if (there && same_bytes(*place, *there) && may_equal(other)) return entry.on(BlockRef(other.block), other.layout);
+    }
   }
   lock.unlock();
-  const char* const data = first_byte(*entry.block, entry.layout, entry.dtype);
   const std::size_t sample = sample_of(data, entry.element_bytes());
   entry.sample.store(sample, std::memory_order_relaxed);
   lock.lock();
@@ -81,7 +91,12 @@ inline std::shared_ptr<Entry> Registry::twin_of(Lock& lock, const Entry& entry) 
     const char* const there = first_byte(*block, other->layout, entry.dtype);
     std::size_t known = other->sample.load(std::memory_order_relaxed);
     if (known == 0) other->sample.store(known = sample_of(there, entry.element_bytes()), std::memory_order_relaxed);
-    if (twin || known != sample || !equal_bytes(data, there, entry.element_bytes())) continue;
+    if (twin || known != sample) continue;
+    // Files that were compared before, and are as they were, need not be read again.
+    const std::optional<FilePlace> equal = place ? block->place_of(there) : std::nullopt;
+    const bool proven = equal && ProvenEqual::instance().knows(*place, *equal, entry.element_bytes()) && place->file->is_unchanged() && equal->file->is_unchanged();
+    if (!proven && !equal_bytes(data, there, entry.element_bytes())) continue;
+    if (equal && !proven) ProvenEqual::instance().add(*place, *equal, entry.element_bytes());
     twin = entry.on(block, other->layout);
     twin->sample.store(sample, std::memory_order_relaxed);
     entry.block->drop_pages(data, entry.element_bytes());  // never read again, where they are a file's

@@ -3,14 +3,15 @@
 #define COTENANT_STORAGE_MAPPED_HPP
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #if defined(_WIN32)
-#include <cstdint>
 #include <fstream>
 #else
 #include <fcntl.h>
@@ -21,6 +22,7 @@
 
 #include "cotenant/core/concepts.hpp"
 #include "cotenant/core/error.hpp"
+#include "cotenant/storage/file_place.hpp"
 #include "cotenant/storage/heap.hpp"
 
 namespace cotenant {
@@ -38,14 +40,15 @@ struct Mapped {
   std::shared_ptr<const void> whole = {};
   const void* origin() const noexcept { return whole.get(); }
 
-  // Where the pages come from: how to open the file once more, and to see that it is still the same one.
-  struct File {
-    std::filesystem::path path;  // absolute
-    std::size_t device = 0, inode = 0;
-    const void* data = nullptr;  // where its first byte is mapped
-    std::size_t bytes = 0;
-  };
-  std::shared_ptr<const File> file = {};  // null where that is not known
+  using File = MappedFile;
+  std::shared_ptr<const File> file = {};  // where the pages come from; null where that is not known
+  // Where in the file an address of this mapping lies; nothing where that is not known.
+  std::optional<FilePlace> place_of(const void* address) const {
+    if (!file || file->data == nullptr) return std::nullopt;
+    const auto begin = reinterpret_cast<std::uintptr_t>(file->data), at = reinterpret_cast<std::uintptr_t>(address);
+    if (at < begin || at - begin > file->bytes) return std::nullopt;
+    return FilePlace{file.get(), static_cast<std::size_t>(at - begin)};
+  }
 
   // The whole file, read-only. Zero bytes give a null address. Fills in `file` where one is given and the system knows.
   // The file must not be truncated while it is mapped: the system answers such a read with a signal.
@@ -88,7 +91,7 @@ struct Mapped {
       std::error_code error;
       const std::filesystem::path absolute = std::filesystem::absolute(path, error);
       const auto device = static_cast<std::size_t>(status.st_dev), inode = static_cast<std::size_t>(status.st_ino);
-      if (!error) *file = std::make_shared<const File>(File{absolute, device, inode, data, static_cast<std::size_t>(status.st_size)});
+      if (!error) *file = std::make_shared<const File>(File{absolute, device, inode, data, static_cast<std::size_t>(status.st_size), File::time_of(status)});
     }
     return {data, static_cast<std::size_t>(status.st_size)};
 #endif
