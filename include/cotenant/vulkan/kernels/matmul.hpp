@@ -14,7 +14,7 @@
 #include "cotenant/vulkan/spirv_expression.hpp"
 #include "cotenant/vulkan/storage.hpp"
 
-namespace cotenant::vulkan::kernels {
+namespace cotenant::vulkan {
 
 namespace detail {
 
@@ -46,7 +46,7 @@ inline void check_reach(const MatrixProduct& product) {
 inline void launch_product(Device& device, Stream& stream, const MatrixProduct& product, const ProductPlan& plan, const ProductCode& code, std::size_t split_stride) {
   const std::string key = "product " + plan.key() + " " + code.key();
   const auto buffers = buffer_arguments(product);
-  const auto scalars = product_scalars(product, code.batch_rank, plan.split_depth, split_stride);
+  const auto scalars = product_scalars(product, code, plan.split_depth, split_stride);
   Launch launch{key, buffers, scalars, folded_groups(plan.tiles(product) * plan.splits)};
   if (plan.kernel == ProductKernel::cooperative) launch.subgroup_size = plan.cooperative.subgroup;
   device.launch(stream, launch, [&](const Target& target) { return emit_product(target, plan, code); });
@@ -71,8 +71,7 @@ inline void run_planned(Device& device, Stream& stream, const MatrixProduct& pro
   parts.out() = sums;
   ProductCode partial = code;
   partial.out = sums.type, partial.extra.clear(), partial.vector_out = product.columns % 4 == 0 && plan.kernel != ProductKernel::few;
-  partial.epilogue_text = "sum";
-  partial.epilogue = [](ProductFrame&, std::span<const Value> values) { return values[0]; };
+  partial.epilogue_text = "sum", partial.epilogue = plain_epilogue, partial.scalars.clear();
   launch_product(device, stream, parts, plan, partial, part);
 
   MatrixProduct total = product;
@@ -81,7 +80,7 @@ inline void run_planned(Device& device, Stream& stream, const MatrixProduct& pro
   last.a = last.b = sums.type, last.fetch_a = last.fetch_b = Fetch::scalar_depth, last.element_a = last.element_b = nullptr, last.element_text.clear();
   const std::string key = "product parts " + last.key();
   const auto buffers = buffer_arguments(total);
-  auto scalars = product_scalars(total, last.batch_rank, plan.splits);
+  auto scalars = product_scalars(total, last, plan.splits);
   scalars.push_back(static_cast<std::uint32_t>(part));
   const std::size_t tiles = (product.rows + split_tile_rows - 1) / split_tile_rows * ((product.columns + split_tile_columns - 1) / split_tile_columns) * product.batches();
   device.launch(stream, {key, buffers, scalars, folded_groups(tiles)}, [&](const Target& target) { return emit_split_sum(target, last); });
@@ -105,20 +104,21 @@ inline void run_product(Device& device, Stream& stream, MatrixProduct product, P
 
 }  // namespace detail
 
+namespace kernels {
+
 template <class A, class B, class Out, class E, class... Extra>
 void matmul(Device& device, Stream& stream, const MatmulArguments<A, B, Out, E, Extra...>& x) {
   const std::size_t depth = x.a.shape().back();
   MatrixProduct product = std::apply([&](const auto&... extra) { return matrix_product(depth, x.a, x.b, x.out, extra...); }, x.extra);
   ProductCode code;
-  code.epilogue_text = expression_text(x.epilogue);
-  code.epilogue = [e = x.epilogue](ProductFrame& frame, std::span<const Value> values) {
-    std::vector<Value> numbers;
-    for (const Value& v : values) numbers.push_back(spirv::convert(frame.k.f32(), v));
-    return emit_expression(frame.k, e, numbers);
-  };
-  detail::run_product(device, stream, std::move(product), std::move(code));
+  code.epilogue_text = expression_key(x.epilogue);
+  append_literals<float>(x.epilogue, code.scalars);
+  code.epilogue = [e = x.epilogue](ProductFrame& frame) -> Epilogue { return RecordedCode<E>(frame.k, e, DType::f32); };
+  vulkan::detail::run_product(device, stream, std::move(product), std::move(code));
 }
 
-}  // namespace cotenant::vulkan::kernels
+}  // namespace kernels
+
+}  // namespace cotenant::vulkan
 
 #endif

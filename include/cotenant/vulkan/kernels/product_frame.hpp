@@ -32,9 +32,11 @@ constexpr const char* to_string(Fetch fetch) {
 // How the epilogue reads an extra operand along a row of the result.
 enum class Along : std::uint8_t { repeated, dense, strided };
 
-// f(sum, extras...): the sum is an f32, or an i32 of integer products; extras are register values. The result is an f32, or another register value.
 class ProductFrame;
-using EmitEpilogue = std::function<spirv::Value(ProductFrame&, std::span<const spirv::Value>)>;
+// f({sum, extras...}), numbers or vectors of four: the sum is an f32, or an i32 of integer products; extras and the result are
+// register values. Made once per kernel, where its scalars are declared.
+using Epilogue = std::function<spirv::Value(const std::vector<spirv::Value>&)>;
+using MakeEpilogue = std::function<Epilogue(ProductFrame&)>;
 // The number at (across, depth) of the left or right side, where elements are not the numbers themselves.
 using EmitElement = std::function<spirv::Value(ProductFrame&, bool left, spirv::Value across, spirv::Value depth)>;
 
@@ -53,7 +55,8 @@ struct ProductCode {
   std::size_t hidden = 0;  // how many of the first extra operands the epilogue does not see
   bool integers = false;  // sums of i32 products
   std::string epilogue_text, element_text;
-  EmitEpilogue epilogue;
+  MakeEpilogue epilogue;
+  std::vector<std::uint32_t> scalars;  // the epilogue's own, behind the product's; no part of the key
   EmitElement element_a, element_b;  // of quantised values; absent where elements are the numbers. Needs a scalar fetch
 
   std::string key() const {
@@ -89,6 +92,7 @@ class ProductFrame {
       x.first = k.scalar(), x.row = k.scalar(), x.column = k.scalar();
       for (std::size_t axis = 0; axis < code.batch_rank; ++axis) x.batch.push_back(k.scalar());
     }
+    epilogue_ = code.epilogue(*this);
   }
 
   // Calls body() for the tile of this workgroup; `tiles` of the result's are walked through in stripes of eight rows of tiles, so
@@ -155,22 +159,16 @@ class ProductFrame {
   void store_one(Value m, Value n, Value sum) {
     std::vector<Value> values{sum};
     for (std::size_t i = 3; i < operands.size(); ++i) if (code.extra[i - 3].in_epilogue) values.push_back(operands[i].elements.load(offset(operands[i], m, n)));
-    operands[2].elements.store(offset(operands[2], m, n), code.epilogue(*this, values));
+    operands[2].elements.store(offset(operands[2], m, n), epilogue_(values));
   }
   void store_four(Value m, Value n, Value sums) {
-    std::vector<Value> extra;
+    std::vector<Value> values{sums};
     for (std::size_t i = 3; i < operands.size(); ++i) {
       const OperandCode& x = operands[i];
       if (!code.extra[i - 3].in_epilogue) continue;
-      extra.push_back(code.extra[i - 3].along == Along::dense ? x.elements.load_vectors((x.base + m * x.row + n) >> 2u, 1)[0] : x.elements.load(x.base + m * x.row));
+      values.push_back(code.extra[i - 3].along == Along::dense ? x.elements.load_vectors((x.base + m * x.row + n) >> 2u, 1)[0] : spirv::splat(x.elements.load(x.base + m * x.row), 4));
     }
-    std::vector<Value> results;
-    for (std::uint32_t e = 0; e < 4; ++e) {
-      std::vector<Value> values{spirv::extract(sums, e)};
-      for (const Value& x : extra) values.push_back(spirv::extract(x, e));
-      results.push_back(code.epilogue(*this, values));
-    }
-    operands[2].elements.store_vectors((operands[2].base + m * operands[2].row + n) >> 2u, {spirv::make_vector(results)});
+    operands[2].elements.store_vectors((operands[2].base + m * operands[2].row + n) >> 2u, {epilogue_(values)});
   }
 
   KernelBuilder& k;
@@ -179,19 +177,27 @@ class ProductFrame {
   Value rows, columns, depth, split_depth, batches, split_stride;
   std::vector<Value> batch_extent;
   Value row0, column0, from, to;
+
+ private:
+  Epilogue epilogue_;
 };
 
 // The scalars of one launch, as ProductFrame reads them.
-inline std::vector<std::uint32_t> product_scalars(const MatrixProduct& product, std::size_t batch_rank, std::size_t split_depth, std::size_t split_stride = 0) {
+inline std::vector<std::uint32_t> product_scalars(const MatrixProduct& product, const ProductCode& code, std::size_t split_depth, std::size_t split_stride = 0) {
   const auto scalar = [](std::size_t value) { return static_cast<std::uint32_t>(value); };
   std::vector<std::uint32_t> scalars{scalar(product.rows), scalar(product.columns), scalar(product.depth), scalar(split_depth), scalar(product.batches()), scalar(split_stride)};
   // Axes that are not there have one element.
-  for (std::size_t axis = 0; axis < batch_rank; ++axis) scalars.push_back(axis < product.batch_rank ? scalar(product.batch[axis]) : 1);
+  for (std::size_t axis = 0; axis < code.batch_rank; ++axis) scalars.push_back(axis < product.batch_rank ? scalar(product.batch[axis]) : 1);
   for (const MatrixOperand& x : product.operands) {
     scalars.push_back(x.reach.first), scalars.push_back(wrapped(x.row)), scalars.push_back(wrapped(x.column));
-    for (std::size_t axis = 0; axis < batch_rank; ++axis) scalars.push_back(axis < product.batch_rank ? wrapped(x.batch[axis]) : 0);
+    for (std::size_t axis = 0; axis < code.batch_rank; ++axis) scalars.push_back(axis < product.batch_rank ? wrapped(x.batch[axis]) : 0);
   }
+  scalars.insert(scalars.end(), code.scalars.begin(), code.scalars.end());
   return scalars;
+}
+// The epilogue that leaves sums as they are.
+inline Epilogue plain_epilogue(ProductFrame&) {
+  return [](const std::vector<Value>& values) { return values[0]; };
 }
 
 }  // namespace cotenant::vulkan
