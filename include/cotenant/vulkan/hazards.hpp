@@ -19,6 +19,7 @@ class Hazards {
   bool conflict(std::span<const BufferArgument> buffers) const noexcept {
     for (const BufferArgument& buffer : buffers) {
       const Range range = range_of(buffer);
+      if (range.begin == range.end) continue;
       for (const Range& earlier : ranges_)
         if ((earlier.writes || range.writes) && earlier.begin < range.end && range.begin < earlier.end) return true;
     }

@@ -1,0 +1,69 @@
+#include "cotenant/vulkan/pipelines.hpp"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "../error_text.hpp"
+#include "test_device.hpp"
+
+namespace vk = cotenant::vulkan;
+using namespace cotenant::test;
+using cotenant::Vulkan;
+
+namespace {
+struct Folder {
+  std::string path = (std::filesystem::temp_directory_path() / ("cotenant-kernels-" + std::to_string(std::chrono::steady_clock::now().time_since_epoch().count()))).string();
+  ~Folder() { std::filesystem::remove_all(path); }
+};
+float three(const Vulkan& gpu) {
+  const auto x = to_device(gpu, {1}), y = cotenant::empty<float>({1}, gpu);
+  twice_plus_one(gpu, x, y);
+  return to_host(y)[0];
+}
+}  // namespace
+
+TEST_CASE("a kernel is made once, also when many threads want it at once") {
+  const Checked gpu;
+  std::vector<std::thread> threads;
+  std::atomic<int> right{0};
+  for (int i = 0; i < 6; ++i) threads.emplace_back([&] { right += three(*gpu) == 3.f; });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(right == 6);
+  CHECK(gpu->kernel_statistics().kernels == 1);
+  CHECK(gpu->kernel_statistics().compile_seconds > 0);
+  gpu->dispose();
+  CHECK(three(*gpu) == 3.f);
+  CHECK(gpu->kernel_statistics().kernels == 2);
+}
+
+TEST_CASE("a kernel that cannot be made is an error for each who asks, and the next attempt is a new one") {
+  auto options = checked_options();
+  options.faults = std::make_shared<vk::Faults>();
+  const Checked gpu(options);
+  for (const auto step : {vk::Step::create_shader, vk::Step::create_pipeline, vk::Step::create_pipeline}) {
+    options.faults->fail(step, VK_ERROR_OUT_OF_HOST_MEMORY);
+    CHECK(has(message([&] { three(*gpu); }), "out_of_memory"));
+  }
+  CHECK(three(*gpu) == 3.f);
+}
+
+TEST_CASE("kernels are kept on the disk; a damaged file is ignored") {
+  const Folder folder;
+  auto options = checked_options();
+  options.cache_folder = folder.path;
+  const auto run = [&] {
+    const Checked gpu(options);
+    CHECK(three(*gpu) == 3.f);
+    return gpu->kernel_statistics().cached_bytes;
+  };
+  CHECK(run() == 0);
+  const std::size_t kept = run();
+  CHECK(kept > 0);
+  REQUIRE(std::filesystem::exists(folder.path));
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path)) std::ofstream(entry.path(), std::ios::binary) << "no cache at all";
+  CHECK(run() == 0);
+  CHECK(run() == kept);
+}

@@ -1,0 +1,90 @@
+#include "cotenant/vulkan/staging.hpp"
+
+#include <doctest/doctest.h>
+
+#include <numeric>
+
+#include "test_device.hpp"
+
+namespace vk = cotenant::vulkan;
+using namespace cotenant::test;
+using cotenant::empty;
+
+TEST_CASE("copies of any size come back as they were: through staging and straight to memory that the host sees") {
+  for (bool zero_copy : {false, true}) {
+    auto options = checked_options();
+    options.zero_copy = zero_copy;
+    const Checked gpu(options);
+    for (std::size_t count : {std::size_t{1}, std::size_t{1000}, vk::staging_piece / 4, vk::staging_piece / 4 + 1, vk::staging_piece + 12345}) {
+      std::vector<float> values(count);
+      std::iota(values.begin(), values.end(), 0.f);
+      CHECK(to_host(to_device(*gpu, values)) == values);
+    }
+  }
+}
+
+TEST_CASE("the host's bytes are taken when the copy is called") {
+  const Checked gpu;
+  auto host = cotenant::from({1.f, 2.f}, {2});
+  const auto x = empty<float>({2}, *gpu);
+  vk::upload<float>(*gpu->shared_stream(), host.view(), x.block().get(), x.block()->data());
+  host.mutable_view()(0) = 100.f;
+  CHECK(to_host(x) == std::vector<float>{1, 2});
+}
+
+TEST_CASE("two copies into one block of the host both arrive") {
+  const Checked gpu;
+  const auto x = to_device(*gpu, {1, 2}), y = to_device(*gpu, {3, 4});
+  const auto host = cotenant::zeros<float>({4});
+  const auto halves = [&](std::ptrdiff_t at) { return host.slice(0, at, at + 2).unchecked_view(); };
+  vk::download<float>(*gpu->shared_stream(), x.block().get(), x.block()->data(), halves(0), host.block().get());
+  vk::download<float>(*gpu->shared_stream(), y.block().get(), y.block()->data(), halves(2), host.block().get());
+  CHECK(host.view()(0) == 1.f);
+  CHECK(host.view()(1) == 2.f);
+  CHECK(host.view()(2) == 3.f);
+  CHECK(host.view()(3) == 4.f);
+}
+
+TEST_CASE("a copy to the host that nobody reads ends with its tensors") {
+  const Checked gpu;
+  for (int i = 0; i < 10; ++i) {
+    const auto x = to_device(*gpu, {1, 2, 3});
+    auto host = empty<float>({3});
+    vk::download<float>(*gpu->shared_stream(), x.block().get(), x.block()->data(), host.mutable_view(), host.block().get());
+  }
+  gpu->synchronize();
+  CHECK(gpu->gpu_memory_usage().in_use == 0);
+}
+
+TEST_CASE("any layout is packed and unpacked in row-major order, in parts") {
+  std::vector<int> all(60);
+  std::iota(all.begin(), all.end(), 0);
+  const auto base = cotenant::from(all, {3, 4, 5});
+  for (const auto& view : {base.transpose(0, 2), base.slice(1, 3, 0, -1).slice(2, 0, 5, 2), base.select(0, 1), base.permute({1, 2, 0}), base.slice(0, 2, 0, -2)}) {
+    const auto expected = [&] {
+      std::vector<int> values;
+      vk::for_each_row(view.view(), 0, view.size(), [&](const int* from, std::size_t length, std::ptrdiff_t step, std::size_t at) {
+        CHECK(at == values.size());
+        for (std::size_t i = 0; i < length; ++i) values.push_back(from[static_cast<std::ptrdiff_t>(i) * step]);
+      });
+      return values;
+    }();
+    REQUIRE(expected.size() == view.size());
+    for (std::size_t part : {std::size_t{1}, std::size_t{3}, std::size_t{7}, view.size()}) {
+      std::vector<int> packed(view.size(), -1);
+      for (std::size_t first = 0; first < packed.size(); first += part)
+        vk::pack(view.view(), first, std::min(part, packed.size() - first), packed.data() + first);
+      CHECK(packed == expected);
+      std::vector<int> spread(60, -1);
+      const auto target = cotenant::View<int>::unchecked(spread.data(), view.layout());
+      for (std::size_t first = 0; first < packed.size(); first += part)
+        vk::unpack(packed.data() + first, target, first, std::min(part, packed.size() - first));
+      for (std::size_t i = 0; i < 60; ++i) CHECK((spread[i] == -1 || spread[i] == static_cast<int>(i)));
+      CHECK(static_cast<std::size_t>(std::count(spread.begin(), spread.end(), -1)) == 60 - view.size());
+    }
+  }
+  // [1][2][3] of the transposed tensor is [3][2][1] of the base.
+  std::vector<int> packed(60);
+  vk::pack(base.transpose(0, 2).view(), 0, 60, packed.data());
+  CHECK(packed[(3 * 4 + 2) * 3 + 1] == (1 * 4 + 2) * 5 + 3);
+}

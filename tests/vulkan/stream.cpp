@@ -1,0 +1,161 @@
+#include "cotenant/vulkan/stream.hpp"
+
+#include <doctest/doctest.h>
+
+#include <thread>
+
+#include "../error_text.hpp"
+#include "test_device.hpp"
+
+namespace vk = cotenant::vulkan;
+using namespace cotenant::test;
+using cotenant::empty;
+using cotenant::SharedTensor;
+using cotenant::Vulkan;
+
+namespace {
+// f(f(…f(1)…)) with f(x) = 2 x + 1 is 2^(n+1) - 1, exact in float for n < 24.
+float chain(const Vulkan& gpu, int steps) {
+  SharedTensor<float, Vulkan> x = to_device(gpu, std::vector<float>(100, 1.f));
+  for (int i = 0; i < steps; ++i) {
+    const auto y = empty<float>({100}, gpu);
+    twice_plus_one(gpu, x, y);
+    x = y;  // what nobody else holds lives until the kernel has read it
+  }
+  return to_host(x)[99];
+}
+}  // namespace
+
+TEST_CASE("kernels that depend on each other run in order, over many batches, in both ways of addressing") {
+  for (bool descriptors : {false, true}) {
+    auto options = checked_options(descriptors);
+    options.batch = 7;
+    const Checked gpu(options);
+    CHECK(chain(*gpu, 23) == 16777215.f);
+    gpu->synchronize();
+    CHECK(gpu->gpu_memory_usage().in_use == 0);
+  }
+}
+
+TEST_CASE("only kernels that share bytes are put in order") {
+  const Checked gpu(checked_options(true));
+  std::vector<SharedTensor<float, Vulkan>> in, out;
+  for (int i = 0; i < 10; ++i) in.push_back(to_device(*gpu, {float(i)})), out.push_back(empty<float>({1}, *gpu));
+  const auto& stream = *gpu->shared_stream();
+  const std::size_t before = stream.barriers();
+  for (std::size_t i = 0; i < 10; ++i) twice_plus_one(*gpu, in[i], out[i]);
+  CHECK(stream.barriers() == before + 1);  // the uploads, once
+  for (std::size_t i = 0; i < 10; ++i) twice_plus_one(*gpu, out[i], in[i]);
+  CHECK(stream.barriers() == before + 2);
+  for (std::size_t i = 0; i < 10; ++i) CHECK(to_host(in[i])[0] == 4.f * float(i) + 3.f);
+}
+
+TEST_CASE("parts of one tensor are told apart by their bytes") {
+  const Checked gpu(checked_options(true));
+  const auto x = to_device(*gpu, std::vector<float>(1000, 1.f));
+  gpu->synchronize();
+  const auto& stream = *gpu->shared_stream();
+  twice_plus_one(*gpu, x.slice(0, 0, 100), x.slice(0, 500, 600));
+  const std::size_t before = stream.barriers();
+  twice_plus_one(*gpu, x.slice(0, 100, 200), x.slice(0, 600, 700));
+  CHECK(stream.barriers() == before);
+  twice_plus_one(*gpu, x.slice(0, 550, 560), x.slice(0, 900, 910));
+  CHECK(stream.barriers() == before + 1);
+  const auto values = to_host(x);
+  CHECK(values[599] == 3.f);
+  CHECK(values[600] == 3.f);
+  CHECK(values[905] == 7.f);
+}
+
+TEST_CASE("streams wait for each other where they share a tensor") {
+  const Checked gpu;
+  const Vulkan other = gpu->stream("other");
+  SharedTensor<float, Vulkan> x = to_device(*gpu, std::vector<float>(100, 1.f));
+  for (int i = 0; i < 20; ++i) {
+    const auto y = empty<float>({100}, *gpu);
+    twice_plus_one(i % 2 == 0 ? other : *gpu, x, y);
+    x = y;
+  }
+  CHECK(to_host(x)[7] == 2097151.f);
+  // One reads while the other is told to write over it.
+  const auto source = to_device(*gpu, std::vector<float>(100, 5.f)), seen = empty<float>({100}, other);
+  twice_plus_one(other, source, seen);
+  twice_plus_one(*gpu, x, source);
+  CHECK(to_host(seen)[0] == 11.f);
+}
+
+TEST_CASE("many threads on one stream and on many") {
+  const Checked gpu;
+  std::vector<std::thread> threads;
+  std::atomic<int> right{0};
+  for (int t = 0; t < 6; ++t)
+    threads.emplace_back([&, t] {
+      const Vulkan mine = t % 2 == 0 ? *gpu : gpu->stream("tenant " + std::to_string(t));
+      for (int round = 0; round < 5; ++round) right += chain(mine, 10 + t) == float((1 << (11 + t)) - 1);
+    });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(right == 30);
+  gpu->synchronize();
+  CHECK(gpu->gpu_memory_usage().in_use == 0);
+}
+
+TEST_CASE("parameters beyond the push constants lie in memory of the batch") {
+  for (bool descriptors : {false, true}) {
+    const Checked gpu(checked_options(descriptors));
+    const auto x = to_device(*gpu, {1, 2, 3, 4}), y = empty<float>({4}, *gpu);
+    std::vector<std::uint32_t> scalars(60);
+    for (std::uint32_t i = 0; i < 60; ++i) scalars[i] = i;
+    const std::array buffers{vk::whole(x.block(), vk::Access::read), vk::whole(y.block(), vk::Access::write)};
+    for (int round = 0; round < 300; ++round) {
+      scalars[59] = static_cast<std::uint32_t>(round);
+      gpu->device().launch(*gpu->shared_stream(), {"test: many scalars", buffers, scalars, {1, 1, 1}}, [](const vk::Target& target) {
+        vk::KernelBuilder k(target, {.workgroup = 4});
+        const auto in = k.buffer(k.f32()), out = k.buffer(k.f32());
+        auto sum = k.scalar();
+        for (int i = 1; i < 60; ++i) sum = sum + k.scalar();
+        out.store(k.local_index(), in.load(k.local_index()) + convert(k.f32(), sum));
+        return k.finish();
+      });
+    }
+    CHECK(to_host(y)[3] == 4.f + 1711.f + 299.f);
+  }
+}
+
+TEST_CASE("work that the driver has no memory to take stays, and goes at the next attempt") {
+  auto options = checked_options();
+  options.faults = std::make_shared<vk::Faults>();
+  const Checked gpu(options);
+  const auto x = to_device(*gpu, {1}), y = empty<float>({1}, *gpu);
+  gpu->synchronize();
+  twice_plus_one(*gpu, x, y);
+  options.faults->fail(vk::Step::submit, VK_ERROR_OUT_OF_HOST_MEMORY);
+  CHECK(has(message([&] { gpu->synchronize(); }), "out_of_memory"));
+  CHECK(to_host(y)[0] == 3.f);
+  for (const auto step : {vk::Step::record}) {
+    options.faults->fail(step, VK_ERROR_OUT_OF_HOST_MEMORY);
+    CHECK(has(message([&] { twice_plus_one(*gpu, x, y); }), "out_of_memory"));
+    twice_plus_one(*gpu, y, y);
+    CHECK(to_host(y)[0] > 3.f);
+  }
+}
+
+TEST_CASE("a lost device says so at every call, and what the host has goes on") {
+  for (const auto step : {vk::Step::submit, vk::Step::wait}) {
+    auto options = checked_options();
+    options.faults = std::make_shared<vk::Faults>();
+    const Vulkan gpu = Vulkan::open(options);
+    const std::vector<float> kept{1, 2, 3};
+    const auto x = to_device(gpu, kept), y = empty<float>({3}, gpu);
+    twice_plus_one(gpu, x, y);
+    options.faults->fail(step, VK_ERROR_DEVICE_LOST);
+    CHECK(has(message([&] { to_host(y); }), "device_lost"));
+    CHECK(has(message([&] { to_host(x); }), "device_lost"));
+    CHECK(has(message([&] { twice_plus_one(gpu, x, y); }), "device_lost"));
+    CHECK(has(message([&] { static_cast<void>(empty<float>({3}, gpu)); }), "device_lost"));
+    CHECK(has(message([&] { gpu.synchronize(); }), "device_lost"));
+    const Checked again;
+    const auto z = to_device(*again, kept), w = empty<float>({3}, *again);
+    twice_plus_one(*again, z, w);
+    CHECK(to_host(w)[2] == 7.f);
+  }
+}
