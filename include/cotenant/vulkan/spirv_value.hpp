@@ -172,6 +172,12 @@ inline Value convert(Type t, Value v) {
   if (from_float) return module.result(to.is_signed ? Op::ConvertFToS : Op::ConvertFToU, t, {v.id});
   if (to_float) return module.result(from.is_signed ? Op::ConvertSToF : Op::ConvertUToF, t, {v.id});
   if (from.bits == to.bits) return bitcast(t, v);
+  if (from.is_signed && from.bits == 32 && to.bits == 64) {
+    // From its halves: Mesa 22.3 compares what OpSConvert has made with 0 as if it were not negative.
+    const Type words = shaped_as(t, module.u32()), wide = shaped_as(t, module.integer(64, false));
+    const Value low = module.result(Op::UConvert, wide, {bitcast(words, v).id}), high = module.result(Op::UConvert, wide, {bitcast(words, v >> constant_like(v, 31)).id});
+    return bitcast(t, low | high << constant_like(high, 32));
+  }
   return module.result(from.is_signed ? Op::SConvert : Op::UConvert, t, {v.id});
 }
 
