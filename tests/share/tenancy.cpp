@@ -30,15 +30,6 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE("an entry knows the bytes that it covers") {
-  const ct::detail::TypedEntry<float, ct::Heap> entry("x", share_tests::ramp().slice(0, 12, 3, -4));
-  REQUIRE(entry.ranges->size() == 3);
-  CHECK(entry.ranges->front().first == 4 * 4);
-  CHECK(entry.ranges->back().last == 13 * 4);
-  CHECK(entry.dtype == ct::DType::f32);
-  CHECK(entry.layout.shape == ct::Shape{3});
-}
-
 TEST_CASE_FIXTURE(Fixture, "objects and leases are counted apart") {
   LeaseNode a, b;
   CHECK(tenancy->attach(a, true, {}));

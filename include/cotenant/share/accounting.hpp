@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "cotenant/share/form.hpp"
+#include "cotenant/share/quantized_tensor.hpp"
 #include "cotenant/share/tenancy.hpp"
 
 namespace cotenant::detail {
@@ -24,11 +26,25 @@ enum class Residence {
   written,    // by a write lease, in place; counted
 };
 
+// A form of a tensor that somebody asked for (see forms.hpp).
+struct FormSlot {
+  // What it was made of, and what was asked: the first who did, for a quick answer to the next; `key` says what was done.
+  DType source_dtype;
+  Layout source;
+  DType dtype;
+  const void* storage_identity;
+  QuantizeOptions ranges;
+  std::shared_ptr<const TensorForm> wanted;
+  std::string key;
+  std::shared_ptr<Entry> entry = nullptr;  // null while it is being made
+};
+
 // What the registry knows of one block.
 struct BlockRecord {
   std::vector<Entry*> entries;  // the names on it, oldest first
   Residence residence = Residence::resident;
   std::string spilled;          // the key under which the spill target has these bytes; empty where it has not
+  std::vector<FormSlot> forms;  // what was made of these bytes; views among them are in `entries` too
 };
 
 // What is missing before some bytes fit: in all, and of their storage's own budget.

@@ -66,12 +66,17 @@ class Block {
     COTENANT_ASSERT(published());
     DerivedSet* set = derived_.load(std::memory_order_acquire);
     if (set != nullptr) return *set;
-    auto fresh = std::make_unique<DerivedSet>();
+    auto fresh = std::make_unique<DerivedSet>(&observer_);
     if (derived_.compare_exchange_strong(set, fresh.get(), std::memory_order_acq_rel)) return *fresh.release();
     return *set;  // another thread's
   }
   // The same where there is one, else null.
   const DerivedSet* derived_if_any() const noexcept { return derived_.load(std::memory_order_acquire); }
+  // Who hears of artefacts from now on; the first one that is named.
+  void observe_derived(std::unique_ptr<const DerivedObserver> observer) noexcept {
+    const DerivedObserver* none = nullptr;
+    if (observer_.compare_exchange_strong(none, observer.get(), std::memory_order_acq_rel)) static_cast<void>(observer.release());
+  }
   // Elements in [data, data + bytes) will hardly be read again: where the storage can fetch them anew, their memory may go.
   virtual void drop_pages(const void* data, std::size_t bytes) const noexcept = 0;
 
@@ -118,7 +123,10 @@ class Block {
         host_accessible_(host_accessible),
         writable_(writable),
         keeps_packed_(keeps_packed) {}
-  virtual ~Block() { delete derived_.load(std::memory_order_acquire); }
+  virtual ~Block() {
+    delete derived_.load(std::memory_order_acquire);
+    delete observer_.load(std::memory_order_acquire);
+  }
 
   Allocation allocation_;
 
@@ -133,6 +141,7 @@ class Block {
   std::atomic<bool> published_{false};
   mutable std::atomic<bool> pending_{false};
   mutable std::atomic<DerivedSet*> derived_{nullptr};
+  std::atomic<const DerivedObserver*> observer_{nullptr};
   std::shared_ptr<Completion> completion_;
 };
 

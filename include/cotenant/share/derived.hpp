@@ -1,6 +1,8 @@
 // Derived: what was computed from a block's bytes and is kept with them, such as weights packed for a kernel.
 #ifndef COTENANT_SHARE_DERIVED_HPP
 #define COTENANT_SHARE_DERIVED_HPP
+#include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -21,6 +23,13 @@ class Derived {
   virtual bool in_use() const noexcept { return false; }
 };
 
+// Hears of every artefact of a block, from the thread that has made it and outside of every lock.
+class DerivedObserver {
+ public:
+  virtual ~DerivedObserver() = default;
+  virtual void made(std::size_t bytes, std::chrono::steady_clock::duration took) const = 0;
+};
+
 // What an artefact was made from, and for whom: two keys are equal where the artefacts would be.
 struct DerivedKey {
   const void* maker = nullptr;  // the address of an object that only this kind of artefact has, one for each kernel and CPU target
@@ -33,7 +42,8 @@ struct DerivedKey {
 // The artefacts of one block. They are found by whoever needs them next and freed with the block. Safe from any number of threads.
 class DerivedSet {
  public:
-  DerivedSet() = default;
+  // `observer` is looked up when an artefact has been made; null, or holding null: nobody is told.
+  explicit DerivedSet(const std::atomic<const DerivedObserver*>* observer = nullptr) : observer_(observer) {}
   DerivedSet(const DerivedSet&) = delete;
   DerivedSet& operator=(const DerivedSet&) = delete;
 
@@ -55,14 +65,20 @@ class DerivedSet {
       if (place->artefact) return place->artefact;
       slot = place;
     }
-    const std::lock_guard making(slot->making);
+    std::unique_lock making(slot->making);
     {
       const std::lock_guard lock(mutex_);
       if (slot->artefact) return slot->artefact;
     }
+    const auto begin = std::chrono::steady_clock::now();
     std::shared_ptr<const Derived> made = make();
-    const std::lock_guard lock(mutex_);
-    slot->artefact = made;
+    {
+      const std::lock_guard lock(mutex_);
+      slot->artefact = made;
+    }
+    making.unlock();
+    if (const DerivedObserver* observer = observer_ == nullptr ? nullptr : observer_->load(std::memory_order_acquire))
+      observer->made(made->bytes(), std::chrono::steady_clock::now() - begin);
     return made;
   }
 
@@ -109,6 +125,7 @@ class DerivedSet {
       return mixed * static_cast<std::size_t>(0x9E3779B97F4A7C15ull);
     }
   };
+  const std::atomic<const DerivedObserver*>* const observer_;
   mutable std::mutex mutex_;
   std::unordered_map<DerivedKey, std::shared_ptr<Slot>, Hash> slots_;
 };

@@ -41,7 +41,7 @@ inline const char* first_byte(const Block& block, const Layout& layout, DType dt
 
 // A view keeps its bytes as they are, and work that is under way need not be waited for.
 inline bool Registry::may_equal_another(const Entry& entry) const {
-  return deduplicate_ && entry.source.empty() && entry.element_bytes() >= deduplicate_from_ && entry.block->host_accessible() && entry.block->ready() &&
+  return deduplicate_ && entry.source.empty() && !entry.parameters && entry.element_bytes() >= deduplicate_from_ && entry.block->host_accessible() && entry.block->ready() &&
          is_contiguous(entry.layout.shape, entry.layout.strides);
 }
 

@@ -21,7 +21,8 @@ inline Registry::Inventory Registry::inventory() const {
   const std::lock_guard lock(mutex_);
   std::vector<const Entry*> entries;
   for (const auto& [name, entry] : names_) entries.push_back(entry.get());
-  const std::size_t present = entries.size();
+  for (const auto& [block, record] : blocks_.all())
+    for (const FormSlot& form : record.forms) if (form.entry) entries.push_back(form.entry.get());
   std::sort(entries.begin(), entries.end(), [](const Entry* a, const Entry* b) { return a->order < b->order; });
   for (const auto& entry : past_) entries.push_back(entry.get());
   std::unordered_map<const Block*, bool> free_blocks;
@@ -31,7 +32,7 @@ inline Registry::Inventory Registry::inventory() const {
       continue;
     }
     if (record.residence != Residence::resident) continue;
-    free_blocks[block] = block_is_free(record.entries, now);
+    free_blocks[block] = block_is_free(record, now);
     const bool idle = std::none_of(record.entries.begin(), record.entries.end(), [](const Entry* entry) {
       return entry->pinned || std::any_of(entry->tenancies.begin(), entry->tenancies.end(), [](const Tenancy* tenancy) { return tenancy->counts().held > 0; });
     });
@@ -45,18 +46,17 @@ inline Registry::Inventory Registry::inventory() const {
     ++result.active_models;
     result.models[model->name].name = model->name;
   }
-  std::set<std::string> past_names;
-  for (std::size_t index = 0; index < entries.size(); ++index) {
-    const Entry* const entry = entries[index];
+  std::set<std::string> other_names;
+  for (const Entry* entry : entries) {
     const BlockRecord& record = blocks_.record(entry->block);
     const bool resident = record.residence == Residence::resident;
     TensorUsage usage;
     usage.name = entry->name;
     // A version that was replaced while someone held it is listed as long as it is held. The name may have been forgotten
-    // and registered again, so that two past versions have one number.
-    if (index >= present) {
-      usage.name += "@" + std::to_string(entry->version);
-      while (names_.contains(usage.name) || !past_names.insert(usage.name).second) usage.name += "'";
+    // and registered again, so that two past versions have one number; and a name may look like a form's.
+    if (entry->past || entry->is_form()) {
+      if (entry->past) usage.name += "@" + std::to_string(entry->version);
+      while (names_.contains(usage.name) || !other_names.insert(usage.name).second) usage.name += "'";
     }
     usage.version = entry->version;
     usage.writer = entry->writer;
@@ -74,6 +74,7 @@ inline Registry::Inventory Registry::inventory() const {
     usage.grants.assign(entry->grants.begin(), entry->grants.end());
     usage.producer = entry->producer;
     usage.source = entry->source;
+    usage.form = entry->form;
     usage.pinned = entry->pinned;
     usage.can_be_freed = free_blocks[entry->block] || view_is_spare(*entry, now);
     for (const Tenancy* tenancy : entry->tenancies) {
@@ -191,9 +192,10 @@ inline std::vector<SharingOpportunity> opportunities(const Registry::Inventory& 
     std::vector<std::string> holders;
     for (const TensorUsage& tensor : inventory.tensors) {
       if (tensor.name.find(pattern.tensor_kind) == std::string::npos) continue;
+      for (const auto& [model, count] : tensor.holders) holders.push_back(model);
+      if (!tensor.form.empty()) continue;  // it comes with its source
       smallest = opportunity.tensors.empty() ? tensor.bytes : std::min(smallest, tensor.bytes);
       opportunity.tensors.push_back(tensor.name);
-      for (const auto& [model, count] : tensor.holders) holders.push_back(model);
     }
     for (const std::string& model : opportunity.models)
       if (std::find(holders.begin(), holders.end(), model) == holders.end()) opportunity.potential_bytes += smallest;

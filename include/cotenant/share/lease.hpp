@@ -33,6 +33,11 @@ template <Element T, Storage S = Heap> class Lease {
     return static_cast<const detail::TypedEntry<T, S>&>(*node_.tenancy()->entry()).tensor;
   }
   const SharedTensor<T, S>* operator->() const { return &**this; }
+  // Quantised values with their scale and zero point. Errors: InvalidArgument as above; TypeError where they were registered without.
+  auto quantized() const requires QuantizedElement<T> {
+    require();
+    return static_cast<const detail::TypedEntry<T, S>&>(*node_.tenancy()->entry()).quantized();
+  }
   // Errors of both: InvalidArgument on an empty or released lease.
   const std::string& name() const {
     require();

@@ -38,6 +38,8 @@ struct ManagerAccess;
 // its bytes back. So is, for room, a tensor on a mapped file, whose pages are just dropped; and one that only a fresh grant waits for.
 // Leases are counted per (tensor, model): twice acquired is twice released.
 //
+// Models that take a tensor in another element type, width or layout share a form of it: see get() and set_form().
+//
 // Every function may be called from any number of threads at once. Tensors and leases may outlive the manager.
 class TensorSharingManager {
  public:
@@ -65,29 +67,56 @@ class TensorSharingManager {
     return typed<T, S>(*admitted.entry).tensor;
   }
 
-  // A lease on a tensor; counts a hit. The lease ends when the object is destroyed.
-  // Errors: NotFound (counts a miss); TypeError where its element type or storage is another; InvalidArgument (empty model).
-  template <Element T, Storage S = Heap> [[nodiscard]] Lease<T, S> get(std::string_view name, std::string_view model) {
-    require_name(model, "a model");
-    return Lease<T, S>([&](detail::LeaseNode& node) {
-      const auto found = registry_->acquire(node, name, model, dtype_of<T>, &detail::storage_identity_of<S>);
-      if (found == detail::Registry::Found::no) raise_not_found(name);
-      if (found == detail::Registry::Found::other_type) raise_other_type<T, S>(name);
-      registry_->deliver();
-    });
+  // The same for quantised values with their scale (and zero point): they are copied side by side into one block, and leased, counted
+  // and sent away together. get<float>() and its like give the numbers that they stand for. Errors: also ShapeError where the scale
+  // does not divide the values.
+  template <QuantizedElement Q, AllocatingStorage S>
+  Quantized<Q, S> register_tensor(std::string name, const Quantized<Q, S>& tensor, const TensorOptions& options = {}) requires(S::host_accessible) {
+    require_name(name, "a tensor");
+    for (const std::string& consumer : options.consumers) require_name(consumer, "a consumer");
+    detail::MadeForm made = detail::pack_quantized(tensor);
+    auto candidate = std::make_shared<detail::TypedEntry<Q, S>>(std::move(name), SharedTensor<Q, S>(made.block, made.layout), made.parameters);
+    made.block = {};
+    const detail::Registry::Admitted admitted = registry_->admit(std::move(candidate), detail::Registry::Same::shape_and_type, options);
+    registry_->deliver();
+    return typed<Q, S>(*admitted.entry).quantized();
   }
-  // The same, or nothing (a miss) where there is no tensor of that name. Errors: TypeError, InvalidArgument.
+
+  // A lease on a tensor; counts a hit. The lease ends when the object is destroyed.
+  //
+  // Where the model takes the tensor in another form (see set_form()), or asks for another element type than it was registered with,
+  // it gets a tensor that was made from it: once, for all who ask for the same, counted once, found by the next one, dropped when room
+  // is needed and nobody leases it, never of an older version than the tensor's. float, f16 and bf16 become each other by convert();
+  // int8_t, uint8_t and i4x2 are those numbers quantised in ranges that are found in them (by default one for each row), and
+  // lease.quantized() has the scale; quantised values become numbers again where they were registered with their scale.
+  // Other integers stay what they are. A form lies in storage S, which must be one that the host can write; a view, where the tensor is.
+  //
+  // Errors: NotFound (counts a miss); TypeError where its elements do not become T, or it lies in another storage; ShapeError
+  // where its shape does not fit the model's form or the ranges; BudgetExceeded (no room for what has to be made or brought back);
+  // InvalidArgument (empty model).
+  template <Element T, Storage S = Heap> [[nodiscard]] Lease<T, S> get(std::string_view name, std::string_view model) { return get_as<T, S>(name, model, per_row); }
+  template <QuantizedElement T, Storage S = Heap>
+  [[nodiscard]] Lease<T, S> get(std::string_view name, std::string_view model, const QuantizeOptions& ranges) {
+    return get_as<T, S>(name, model, ranges);
+  }
+  // The same, or nothing (a miss) where there is no tensor of that name.
   template <Element T, Storage S = Heap> [[nodiscard]] std::optional<Lease<T, S>> try_get(std::string_view name, std::string_view model) {
     require_name(model, "a model");
     std::optional<Lease<T, S>> lease;
-    Lease<T, S> found([&](detail::LeaseNode& node) {
-      if (registry_->acquire(node, name, model, dtype_of<T>, &detail::storage_identity_of<S>) == detail::Registry::Found::other_type)
-        raise_other_type<T, S>(name);
-      registry_->deliver();
-    });
+    Lease<T, S> found([&](detail::LeaseNode& node) { static_cast<void>(acquire<T, S>(node, name, model, per_row)); });
     if (found) lease = std::move(found);
     return lease;
   }
+
+  // How a model takes the tensor of that name, registered now or later: what get() gives it from then on. Leases that it has go on as they
+  // are. Ends with release_model(). Errors: InvalidArgument (an empty name).
+  void set_form(std::string_view name, std::string_view model, TensorForm form) {
+    require_name(name, "a tensor");
+    require_name(model, "a model");
+    registry_->set_form(name, model, std::move(form));
+  }
+  // From now on the model gets the tensor as it is.
+  void clear_form(std::string_view name, std::string_view model) { registry_->set_form(name, model, std::nullopt); }
 
   // Registers the box of `sizes` elements from `offsets` of a tensor under a name of its own, without a copy, and leases
   // it to a model. It adds no bytes and keeps its bytes whatever becomes of the source's name. Where
@@ -127,7 +156,8 @@ class TensorSharingManager {
   }
 
   // Grants a tensor to consumers: each may use it, and it waits for them for the grace period. May be called in the name
-  // of its producer or of a model that holds it. Never throws for what is not there: see ShareStatus.
+  // of its producer or of a model that holds it. The result says of each consumer whether it can use the tensor as it is, in the
+  // form that it takes (and what that will cost), or not at all. Never throws for what is not there: see ShareStatus.
   ShareResult share(std::string_view name, std::string_view producer, const std::vector<std::string>& consumers) {
     return registry_->share(name, producer, consumers);
   }
@@ -199,6 +229,27 @@ class TensorSharingManager {
   }
   template <Element T, Storage S> static const detail::TypedEntry<T, S>& typed(const detail::Entry& entry) {
     return static_cast<const detail::TypedEntry<T, S>&>(entry);
+  }
+
+  template <Element T, Storage S> bool acquire(detail::LeaseNode& node, std::string_view name, std::string_view model, const QuantizeOptions& ranges) {
+    using Found = detail::Registry::Found;
+    Found found = registry_->acquire(node, name, model, dtype_of<T>, &detail::storage_identity_of<S>);
+    if (found == Found::other_type) {
+      detail::Registry::FormRequest request{dtype_of<T>, &detail::storage_identity_of<S>, ranges, nullptr, [](std::string form, detail::MadeForm made) -> std::shared_ptr<detail::Entry> {
+                                              return std::make_shared<detail::TypedEntry<T, S>>(std::move(form), SharedTensor<T, S>(std::move(made.block), made.layout), std::move(made.parameters));
+                                            }};
+      if constexpr (AllocatingStorage<S> && S::host_accessible && std::default_initializable<S>) request.room = &detail::form_room<S>;
+      found = registry_->acquire_form(node, name, model, request);
+    }
+    if (found == Found::other_type) raise_other_type<T, S>(name);
+    registry_->deliver();
+    return found == Found::yes;
+  }
+  template <Element T, Storage S> Lease<T, S> get_as(std::string_view name, std::string_view model, const QuantizeOptions& ranges) {
+    require_name(model, "a model");
+    return Lease<T, S>([&](detail::LeaseNode& node) {
+      if (!acquire<T, S>(node, name, model, ranges)) raise_not_found(name);
+    });
   }
 
   [[noreturn]] void raise_not_found(std::string_view name) const {

@@ -89,9 +89,11 @@ struct TensorOptions {
   double priority = 1;
 };
 
-// What became of share().
+// What became of share(), for all consumers or for one.
 enum class ShareStatus {
-  success,
+  success,       // it may use the tensor as it is
+  adapted,       // it may use it in its own form, which get() gives it
+  incompatible,  // there is no form that it could use, so it has no grant
   not_found,     // no tensor of that name
   not_allowed,   // the tensor has another producer, and the model that shares it does not hold it
   invalid_name,  // the tensor, the producer or a consumer has an empty name
@@ -100,6 +102,8 @@ enum class ShareStatus {
 constexpr const char* to_string(ShareStatus status) {
   switch (status) {
     case ShareStatus::success: return "success";
+    case ShareStatus::adapted: return "adapted";
+    case ShareStatus::incompatible: return "incompatible";
     case ShareStatus::not_found: return "not_found";
     case ShareStatus::not_allowed: return "not_allowed";
     case ShareStatus::invalid_name: return "invalid_name";
@@ -107,11 +111,21 @@ constexpr const char* to_string(ShareStatus status) {
   return "unknown";
 }
 
+// What became of it for one consumer.
+struct ConsumerShare {
+  ShareStatus status = ShareStatus::success;
+  std::string how = {};   // "768 → 384 wide by slice, f32 → f16"; of an incompatible one: why
+  std::size_t bytes = 0;  // what its form will take when it is first asked for: 0 for a view, and where it is there already
+};
+
 struct ShareResult {
+  // The worst of the consumers': incompatible, adapted or success.
   ShareStatus status = ShareStatus::success;
   // Consumers that had no grant before.
   std::size_t granted = 0;
-  explicit operator bool() const { return status == ShareStatus::success; }
+  std::map<std::string, ConsumerShare> consumers = {};
+  // Whether every consumer may use the tensor.
+  explicit operator bool() const { return status == ShareStatus::success || status == ShareStatus::adapted; }
   friend bool operator==(const ShareResult& result, ShareStatus other) { return result.status == other; }
 };
 

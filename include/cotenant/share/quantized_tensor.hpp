@@ -59,6 +59,7 @@ template <QuantizedElement Q, Storage S> std::size_t kept_bytes(const Quantized<
 struct QuantizeOptions {
   std::optional<std::ptrdiff_t> axis;
   std::size_t block_size = 0;
+  friend bool operator==(const QuantizeOptions&, const QuantizeOptions&) = default;
 };
 // All values along an axis are one block.
 inline constexpr std::size_t whole_axis = std::numeric_limits<std::size_t>::max();

@@ -4,9 +4,12 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 
+#include "cotenant/share/derived.hpp"
 #include "cotenant/share/events.hpp"
 #include "cotenant/share/timeline.hpp"
 
@@ -41,6 +44,20 @@ struct Recorder {
   void deliver() const {
     if (events && events->has_callback()) events->deliver();
   }
+};
+
+// Records what kernels and models keep with a registered tensor's bytes, such as packed weights.
+class DeriveNote final : public DerivedObserver {
+ public:
+  DeriveNote(std::shared_ptr<Recorder> recorder, std::string tensor) : recorder_(std::move(recorder)), tensor_(std::move(tensor)) {}
+  void made(std::size_t bytes, std::chrono::steady_clock::duration took) const override {
+    recorder_->note(EventKind::derive, tensor_, {}, bytes, took);
+    recorder_->deliver();
+  }
+
+ private:
+  const std::shared_ptr<Recorder> recorder_;
+  const std::string tensor_;
 };
 
 }  // namespace cotenant::detail

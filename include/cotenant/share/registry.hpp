@@ -2,7 +2,6 @@
 #ifndef COTENANT_SHARE_REGISTRY_HPP
 #define COTENANT_SHARE_REGISTRY_HPP
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -21,16 +20,18 @@
 #include <vector>
 
 #include "cotenant/share/accounting.hpp"
+#include "cotenant/share/doomed.hpp"
+#include "cotenant/share/make_form.hpp"
 #include "cotenant/share/patterns.hpp"
 #include "cotenant/share/stats.hpp"
-#include "cotenant/share/tenancy.hpp"
+#include "cotenant/share/tenancy_table.hpp"
 
 namespace cotenant::detail {
 
 // The members that are only declared here are defined in registry_changes.hpp (names, grants), residence.hpp (the budget,
-// sending away and bringing back), writing.hpp (write leases), duplicates.hpp and inventory.hpp.
+// sending away and bringing back), acquire.hpp (how a lease begins), forms.hpp, writing.hpp (write leases), duplicates.hpp and inventory.hpp.
 //
-// Locks, always taken in this order: mutex_ (names, blocks, models, grants, pins: whatever changes rarely), a shard's
+// Locks, always taken in this order: mutex_ (names, blocks, models, grants, pins: whatever changes rarely), a TenancyTable shard's
 // (finding a tenancy), a tenancy's (its counts). get and release of a known (tensor, model) pair take only
 // the last two. No lock is held while user code runs: deleters and storages (Doomed), spill targets, the clock, error handlers.
 //
@@ -49,12 +50,15 @@ class Registry {
   Registry& operator=(const Registry&) = delete;
   // Leases that are alive keep their tensors.
   ~Registry() {
-    Doomed doomed(*this);
+    Doomed doomed(spill_.get());
     const std::lock_guard lock(mutex_);
     for (const auto& [name, entry] : names_)
       for (Tenancy* tenancy : entry->tenancies) if (tenancy->unlist()) doomed.tenancies.push_back(tenancy);
     for (const auto& entry : past_)
       for (Tenancy* tenancy : entry->tenancies) if (tenancy->unlist()) doomed.tenancies.push_back(tenancy);
+    for (const auto& [block, record] : blocks_.all())
+      for (const FormSlot& form : record.forms)
+        if (form.entry) for (Tenancy* tenancy : form.entry->tenancies) if (tenancy->unlist()) doomed.tenancies.push_back(tenancy);
     if (spill_) for (const auto& [block, record] : blocks_.all()) if (!record.spilled.empty()) doomed.spilled.push_back(record.spilled);
   }
 
@@ -70,23 +74,34 @@ class Registry {
   inline Admitted admit(std::shared_ptr<Entry> candidate, Same same, const TensorOptions& options, LeaseNode* node = nullptr,
                                       std::string_view model = {});
 
+  // other_type: the tensor has another element type or storage, or the model takes it in a form of its own. See acquire_form().
   enum class Found { yes, no, other_type };
   // A lease of `name` for `model`, linked to `node`; counts a hit or a miss.
   Found acquire(LeaseNode& node, std::string_view name, std::string_view model, DType dtype, const void* storage_identity) {
     const TimePoint now = recorder_->timeline ? recorder_->clock.now() : TimePoint{};
-    const Pair pair(name, model);
-    Shard& shard = shard_of(pair);
-    {
-      const std::lock_guard lock(shard.lock);
-      const auto found = shard.tenancies.find(pair);
-      if (found != shard.tenancies.end()) {
-        const Entry& entry = *found->second->entry();
-        if (entry.dtype != dtype || entry.block->storage_identity() != storage_identity) return Found::other_type;
-        if (found->second->attach(node, true, now)) return Found::yes;
-      }
-    }
-    return acquire_slowly(node, name, model, dtype, storage_identity);
+    bool other_type = false;
+    const bool attached = tenancies_.with(TenancyKey(name, model), [&](Tenancy& tenancy) {
+      const Entry& entry = *tenancy.entry();
+      other_type = entry.dtype != dtype || entry.block->storage_identity() != storage_identity;
+      return !other_type && tenancy.attach(node, true, now);
+    });
+    if (other_type) return Found::other_type;
+    return attached ? Found::yes : acquire_slowly(node, name, model, dtype, storage_identity);
   }
+  // What a form is asked for in, by an element type and a storage that only the caller knows.
+  struct FormRequest {
+    DType dtype;
+    const void* storage_identity;
+    QuantizeOptions ranges;
+    const FormRoom* room;  // null where nothing can be computed into that storage
+    std::shared_ptr<Entry> (*entry)(std::string name, MadeForm made);
+  };
+  // A lease of the form of `name` that the model takes, made where nobody has made it yet; counts a hit or a miss. other_type where the
+  // storage is another one, in which there is none. Errors: TypeError and ShapeError (there is no such form), BudgetExceeded, the
+  // spill target's, what a projection throws.
+  inline Found acquire_form(LeaseNode& node, std::string_view name, std::string_view model, const FormRequest& request);
+  // How a model takes a tensor of that name, now and later; nothing: as it is.
+  void set_form(std::string_view name, std::string_view model, std::optional<TensorForm> form);
   // Nothing where there is no such name. Errors: BudgetExceeded and the spill target's, where it has to be brought back.
   Admitted find_resident(std::string_view name);
 
@@ -98,18 +113,14 @@ class Registry {
 
   bool release(std::string_view name, std::string_view model) {
     const TimePoint now = recorder_->clock.now();
-    const Pair pair(name, model);
-    {
-      Shard& shard = shard_of(pair);
-      const std::lock_guard lock(shard.lock);
-      const auto found = shard.tenancies.find(pair);
-      if (found != shard.tenancies.end() && found->second->end_one(now)) return true;
-    }
+    if (tenancies_.with(TenancyKey(name, model), [&](Tenancy& tenancy) { return tenancy.end_one(now); })) return true;
     const std::lock_guard lock(mutex_);
-    for (const auto& entry : past_)
-      if (entry->name == name)
-        for (Tenancy* tenancy : entry->tenancies) if (tenancy->model()->name == model && tenancy->end_one(now)) return true;
-    return false;
+    const auto end_one = [&](const Entry& entry) {
+      return std::any_of(entry.tenancies.begin(), entry.tenancies.end(), [&](Tenancy* tenancy) { return tenancy->model()->name == model && tenancy->end_one(now); });
+    };
+    if (const auto found = names_.find(name); found != names_.end())
+      for (const FormSlot& form : blocks_.record(found->second->block).forms) if (form.entry && end_one(*form.entry)) return true;
+    return std::any_of(past_.begin(), past_.end(), [&](const auto& entry) { return (entry->is_form() ? entry->source : entry->name) == name && end_one(*entry); });
   }
 
   std::size_t release_model(std::string_view model);
@@ -132,7 +143,7 @@ class Registry {
     const auto found = names_.find(name);
     if (found == names_.end()) return false;
     const BlockRecord& record = blocks_.record(found->second->block);
-    return (record.residence == Residence::resident && block_is_free(record.entries, now)) || view_is_spare(*found->second, now);
+    return (record.residence == Residence::resident && block_is_free(record, now)) || view_is_spare(*found->second, now);
   }
 
   bool forget(std::string_view name);
@@ -186,46 +197,7 @@ class Registry {
   std::string suggestion(std::string_view name) const;
 
  private:
-  // What is destroyed after the locks are given back: destroying it may run user code.
-  struct Doomed {
-    std::vector<std::shared_ptr<Entry>> entries;
-    std::vector<Tenancy*> tenancies;
-    std::vector<std::shared_ptr<const Derived>> artefacts;
-    std::unique_ptr<DerivedSet> set;
-    std::vector<BlockRef> holds;
-    std::vector<std::string> spilled;  // keys that nobody will load any more
-    SpillTarget* const target;  // null where nothing is spilled
-    explicit Doomed(const Registry& registry) : target(registry.spill_.get()) {}
-    Doomed(const Doomed&) = delete;
-    ~Doomed() {
-      for (Tenancy* tenancy : tenancies) delete tenancy;
-      if (target != nullptr) for (const std::string& key : spilled) target->erase(key);
-    }
-  };
   using Lock = std::unique_lock<std::mutex>;
-
-  // A (tensor, model) pair as a key. Both views point into the tenancy's entry and model once it is listed.
-  struct Pair {
-    Pair(std::string_view tensor_name, std::string_view model_name)
-        // An odd multiplier keeps (a, b) and (b, a) apart; 2^64 / golden ratio spreads over the high bits.
-        : tensor(tensor_name),
-          model(model_name),
-          hash((std::hash<std::string_view>()(tensor) * 31 + std::hash<std::string_view>()(model)) * std::size_t(0x9E3779B97F4A7C15u)) {}
-    friend bool operator==(const Pair& a, const Pair& b) { return a.hash == b.hash && a.tensor == b.tensor && a.model == b.model; }
-    std::string_view tensor, model;
-    std::size_t hash;
-  };
-  struct PairHash {
-    std::size_t operator()(const Pair& pair) const noexcept { return pair.hash; }
-  };
-  // Twice as many shards as cores of a usual machine, so that threads on different pairs rarely meet; a cache line each.
-  static constexpr std::size_t shard_count = 32;
-  struct alignas(64) Shard {
-    mutable SpinLock lock;
-    std::unordered_map<Pair, Tenancy*, PairHash> tenancies;
-  };
-  // The top bits choose the shard: the table inside uses the low ones.
-  Shard& shard_of(const Pair& pair) { return shards_[(pair.hash >> (sizeof(std::size_t) * 8 - 5)) % shard_count]; }
 
   // All of these need mutex_.
   const std::shared_ptr<Model>& model_of(std::string_view name) {
@@ -237,25 +209,43 @@ class Registry {
     return models_.emplace(key, std::move(model)).first->second;
   }
   Tenancy& tenancy_of(const std::shared_ptr<Entry>& entry, std::string_view model_name) {
-    const Pair wanted(entry->name, model_name);
-    Shard& shard = shard_of(wanted);
-    {
-      const std::lock_guard lock(shard.lock);
-      const auto found = shard.tenancies.find(wanted);
-      if (found != shard.tenancies.end()) return *found->second;
+    // A form is not found by name, and few models take one.
+    if (entry->is_form()) {
+      for (Tenancy* tenancy : entry->tenancies) if (tenancy->model()->name == model_name) return *tenancy;
+    } else if (Tenancy* known = tenancies_.find(TenancyKey(entry->name, model_name))) {
+      return *known;
     }
     const std::shared_ptr<Model>& model = model_of(model_name);
     model->active = true;
     entry->tenancies.reserve(entry->tenancies.size() + 1);
     model->tenancies.reserve(model->tenancies.size() + 1);
     auto tenancy = std::make_unique<Tenancy>(entry, model, recorder_);
-    {
-      const std::lock_guard lock(shard.lock);
-      shard.tenancies.emplace(Pair(entry->name, model->name), tenancy.get());
+    if (!entry->is_form()) {
+      tenancy->set_has_form(form_of(entry->name, model_name) != nullptr);
+      tenancies_.insert(*tenancy);
     }
     entry->tenancies.push_back(tenancy.get());
     model->tenancies.push_back(tenancy.get());
     return *tenancy.release();
+  }
+  std::shared_ptr<const TensorForm> form_of(std::string_view name, std::string_view model) const {
+    const auto forms = wanted_.find(name);
+    if (forms == wanted_.end()) return nullptr;
+    const auto form = forms->second.find(model);
+    return form == forms->second.end() ? nullptr : form->second;
+  }
+  // Whether somebody leases a form of a block, or one is being made; with `objects` also whether a Lease object looks at one.
+  static bool form_is_held(const BlockRecord& record, bool objects) {
+    return std::any_of(record.forms.begin(), record.forms.end(), [&](const FormSlot& form) {
+      return !form.entry || std::any_of(form.entry->tenancies.begin(), form.entry->tenancies.end(), [&](const Tenancy* tenancy) {
+        const Tenancy::Counts counts = tenancy->counts();
+        return counts.held > 0 || (objects && counts.objects > 0);
+      });
+    });
+  }
+  // Names on a block: its entries but for the forms that are views.
+  static std::size_t name_count(const std::vector<Entry*>& entries) {
+    return static_cast<std::size_t>(std::count_if(entries.begin(), entries.end(), [](const Entry* entry) { return !entry->is_form(); }));
   }
 
   // Not pinned, no lease, no Lease object, no grant or only stale ones.
@@ -275,9 +265,11 @@ class Registry {
     return true;
   }
   // Whether freeing the names on a block frees its bytes: all are idle and nobody else has a handle.
-  bool block_is_free(const std::vector<Entry*>& entries, TimePoint now) const {
-    return std::all_of(entries.begin(), entries.end(), [&](const Entry* entry) { return is_idle(*entry, now); }) &&
-           entries.front()->block->references() == entries.size();
+  bool block_is_free(const BlockRecord& record, TimePoint now) const {
+    const std::vector<Entry*>& entries = record.entries;
+    const Block& block = *entries.front()->block;
+    return std::all_of(entries.begin(), entries.end(), [&](const Entry* entry) { return is_idle(*entry, now); }) && block.references() == entries.size() &&
+           ((spill_ && comes_back(block)) || !form_is_held(record, true));  // for good it goes with its forms
   }
   // An idle view whose source is still registered: its name can be made again at no cost.
   bool view_is_spare(const Entry& entry, TimePoint now) const {
@@ -309,6 +301,8 @@ class Registry {
   }
   void unlist(Tenancy& tenancy, Doomed& doomed);
   bool take_off(Entry& entry, TimePoint now, Doomed& doomed);
+  void drop_forms(BlockRecord& record, TimePoint now, Doomed& doomed, bool only_unused_views = false);
+  void remove_form(Entry& form, TimePoint now, Doomed& doomed);
   // Takes a closed entry out. Says whether its block went too.
   bool remove(Entry& entry, TimePoint now, Doomed& doomed);
   std::string holders_text(TimePoint now) const;
@@ -322,6 +316,7 @@ class Registry {
     bool for_good;  // it cannot come back: its names go
     double score;
   };
+  template <class Use> Found when_resident(Lock& lock, std::string_view name, TimePoint now, Doomed& doomed, const Use& use);
   Found acquire_slowly(LeaseNode& node, std::string_view name, std::string_view model, DType dtype, const void* storage_identity);
   Step make_room(Lock& lock, std::string_view storage, std::size_t bytes, const std::string& name, TimePoint now, Doomed& doomed);
   Step make_resident(Lock& lock, const Entry& entry, TimePoint now, Doomed& doomed);
@@ -334,6 +329,11 @@ class Registry {
   std::size_t content_key(const Entry& entry) const;
   std::shared_ptr<Entry> twin_of(Lock& lock, const Entry& entry);
   std::string next_key();
+  // Puts an entry on its block, whose bytes are counted from here on.
+  void list_on_block(Entry& entry, TimePoint now) {
+    if (recorder_->events) entry.block->observe_derived(std::make_unique<DeriveNote>(recorder_, entry.name));
+    if (blocks_.add(entry)) blocks_changed(now);
+  }
   void blocks_changed(TimePoint now) {
     if (recorder_->timeline) recorder_->timeline->blocks_changed(now, blocks_.bytes());
   }
@@ -354,6 +354,7 @@ class Registry {
     std::thread::id owner;
   };
   std::map<std::string, Turns, std::less<>> turns_;
+  std::map<std::string, std::map<std::string, std::shared_ptr<const TensorForm>, std::less<>>, std::less<>> wanted_;  // by tensor, by model
   std::size_t next_turn_ = 0, evictions_ = 0, reloads_ = 0, deduplicated_ = 0, deduplicated_bytes_ = 0;
   std::unordered_multimap<std::size_t, Entry*> contents_;  // what may be compared, by type, shape and storage
   std::unordered_map<std::string_view, std::shared_ptr<Model>> models_;
@@ -362,7 +363,7 @@ class Registry {
   std::size_t next_order_ = 0;
   std::size_t retired_hits_ = 0;  // of tenancies that are not listed any more
   std::atomic<std::size_t> misses_{0};
-  std::array<Shard, shard_count> shards_;
+  TenancyTable tenancies_;
   const std::shared_ptr<Recorder> recorder_;
 };
 

@@ -1,9 +1,10 @@
-// Registry, continued: what changes the set of names. Admission within the budget, freeing, grants, release of a model.
+// Registry, continued: what changes the set of names. Admission within the budget, freeing, release of a model.
 #ifndef COTENANT_SHARE_REGISTRY_CHANGES_HPP
 #define COTENANT_SHARE_REGISTRY_CHANGES_HPP
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -23,13 +24,13 @@ inline std::string describe(const Entry& entry) {
 inline Registry::Admitted Registry::admit(std::shared_ptr<Entry> candidate, Same same, const TensorOptions& options, LeaseNode* node, std::string_view model) {
   const TimePoint now = recorder_->clock.now();
   bool compared = same == Same::elements || !may_equal_another(*candidate);
-  Doomed doomed(*this);
+  Doomed doomed(spill_.get());
   Lock lock(mutex_);
   for (;;) {
     const auto found = names_.find(candidate->name);
     if (found != names_.end()) {
       const std::shared_ptr<Entry> existing = found->second;
-      const bool is_same = existing->dtype == candidate->dtype && existing->block->storage_identity() == candidate->block->storage_identity() &&
+      const bool is_same = existing->dtype == candidate->dtype && !existing->parameters == !candidate->parameters && existing->block->storage_identity() == candidate->block->storage_identity() &&
                            (same == Same::elements ? existing->block == candidate->block && existing->layout == candidate->layout
                                                    : existing->layout.shape == candidate->layout.shape);
       if (!is_same) {
@@ -62,7 +63,7 @@ inline Registry::Admitted Registry::admit(std::shared_ptr<Entry> candidate, Same
       candidate->fresh_since = now;
       candidate->order = next_order_++;
       names_.emplace(candidate->name, candidate);
-      if (blocks_.add(*candidate)) blocks_changed(now);
+      list_on_block(*candidate, now);
       if (may_equal_another(*candidate)) contents_.emplace(content_key(*candidate), candidate.get());
       candidate->block->publish();
       recorder_->note(EventKind::registered, candidate->name, options.producer, candidate->element_bytes());
@@ -79,19 +80,13 @@ inline Registry::Admitted Registry::admit(std::shared_ptr<Entry> candidate, Same
     model_of(options.producer)->active = true;
     tenancy_of(candidate, options.producer).hold(now);
   }
-  if (node != nullptr) static_cast<void>(tenancy_of(candidate, model).attach(*node, false, now));
+  if (node != nullptr) static_cast<void>(tenancy_of(candidate, model).attach(*node, false, now, true));
   BlockRef hold(candidate->block);
   return {std::move(candidate), std::move(hold)};
 }
 
 inline void Registry::unlist(Tenancy& tenancy, Doomed& doomed) {
-  const Pair pair(tenancy.entry()->name, tenancy.model()->name);
-  {
-    Shard& shard = shard_of(pair);
-    const std::lock_guard lock(shard.lock);
-    const auto found = shard.tenancies.find(pair);  // may be the tenancy of the tensor's next version
-    if (found != shard.tenancies.end() && found->second == &tenancy) shard.tenancies.erase(found);
-  }
+  tenancies_.erase(tenancy);
   std::erase(tenancy.entry()->tenancies, &tenancy);
   std::erase(tenancy.model()->tenancies, &tenancy);
   const Tenancy::Counts counts = tenancy.counts();
@@ -109,7 +104,9 @@ inline bool Registry::take_off(Entry& entry, TimePoint now, Doomed& doomed) {
       contents_.erase(at);
       break;
     }
-  std::string spilled = blocks_.record(entry.block).spilled;
+  BlockRecord& record = blocks_.record(entry.block);
+  if (!entry.is_form() && name_count(record.entries) == 1) drop_forms(record, now, doomed);  // with the last name go the forms
+  std::string spilled = record.spilled;
   if (!blocks_.remove(entry)) return false;
   if (!spilled.empty()) doomed.spilled.push_back(std::move(spilled));
   blocks_changed(now);
@@ -161,7 +158,7 @@ inline std::string Registry::holders_text(TimePoint now) const {
         grants = "granted to " + std::to_string(entry->grants.size()) + (entry->grants.size() == 1 ? " model" : " models") + " and fresh";
     }
     if (reasons.empty() && !grants.empty()) because(grants);
-    if (reasons.empty()) because(block_is_free(*blocks[index], now) ? "can be freed" : "in use by tensors outside the manager");
+    if (reasons.empty()) because(block_is_free(blocks_.record(blocks[index]->front()->block), now) ? "can be freed" : "in use by tensors outside the manager");
     const Entry& first = *blocks[index]->front();
     text += (text.empty() ? "'" : ", '") + first.name + "' " + format_bytes(first.block->bytes()) + " (" + reasons + ")";
   }
@@ -171,11 +168,19 @@ inline std::string Registry::holders_text(TimePoint now) const {
 
 inline std::size_t Registry::release_model(std::string_view model_name) {
   const TimePoint now = recorder_->clock.now();
-  Doomed doomed(*this);
+  Doomed doomed(spill_.get());
   const std::lock_guard lock(mutex_);
   for (const auto& [name, entry] : names_) {
     const auto grant = entry->grants.find(model_name);
     if (grant != entry->grants.end()) entry->grants.erase(grant);
+  }
+  for (auto forms = wanted_.begin(); forms != wanted_.end();) {
+    if (const auto form = forms->second.find(model_name); form != forms->second.end()) {
+      doomed.others.push_back(form->second);
+      tenancies_.with(TenancyKey(forms->first, model_name), [](Tenancy& tenancy) { return tenancy.set_has_form(false), true; });
+      forms->second.erase(form);
+    }
+    forms = forms->second.empty() ? wanted_.erase(forms) : std::next(forms);
   }
   const auto found = models_.find(model_name);
   if (found == models_.end()) return 0;
@@ -192,40 +197,21 @@ inline std::size_t Registry::release_model(std::string_view model_name) {
   return released;
 }
 
-inline ShareResult Registry::share(std::string_view name, std::string_view producer, const std::vector<std::string>& consumers) {
-  if (name.empty() || producer.empty() || std::any_of(consumers.begin(), consumers.end(), [](const std::string& consumer) { return consumer.empty(); }))
-    return {ShareStatus::invalid_name};
-  const TimePoint now = recorder_->clock.now();
-  const std::lock_guard lock(mutex_);
-  const auto found = names_.find(name);
-  if (found == names_.end()) return {ShareStatus::not_found};
-  Entry& entry = *found->second;
-  const auto holds = [&](const Tenancy* tenancy) { return tenancy->model()->name == producer && tenancy->counts().held > 0; };
-  if (!entry.producer.empty() && entry.producer != producer && std::none_of(entry.tenancies.begin(), entry.tenancies.end(), holds))
-    return {ShareStatus::not_allowed};
-  ShareResult result;
-  model_of(producer)->active = true;
-  for (const std::string& consumer : consumers) {
-    if (entry.grants.insert(consumer).second) ++result.granted;
-    model_of(consumer)->active = true;
-  }
-  if (!consumers.empty()) entry.fresh_since = std::max(entry.fresh_since, now);
-  return result;
-}
-
 // Drops a name that nobody leases, pins or writes, whatever its grants. Handles and views of its bytes stay valid.
 inline bool Registry::forget(std::string_view name) {
   const TimePoint now = recorder_->clock.now();
-  Doomed doomed(*this);
+  Doomed doomed(spill_.get());
   Lock lock(mutex_);
   for (;;) {
     const auto found = names_.find(name);
     if (found == names_.end() || found->second->pinned || !found->second->writer.empty()) return false;
-    const Residence residence = blocks_.record(found->second->block).residence;
+    const BlockRecord& record = blocks_.record(found->second->block);
+    const Residence residence = record.residence;
     if (residence == Residence::leaving || residence == Residence::returning) {
       changed_.wait(lock);
       continue;
     }
+    if (name_count(record.entries) == 1 && form_is_held(record, false)) return false;
     if (!close(*found->second, true)) return false;
     remove(*found->second, now, doomed);
     changed_.notify_all();
@@ -236,7 +222,7 @@ inline bool Registry::forget(std::string_view name) {
 inline OptimizationResult Registry::optimize(MemoryMode mode) {
   const TimePoint now = recorder_->clock.now();
   OptimizationResult result;
-  Doomed doomed(*this);
+  Doomed doomed(spill_.get());
   Lock lock(mutex_);
   result.initial_bytes = blocks_.bytes();
   drop_past(now, doomed);
@@ -251,9 +237,14 @@ inline OptimizationResult Registry::optimize(MemoryMode mode) {
       remove(*entry, now, doomed);
     }
   // Pairs of models that were released while they still had Lease objects.
-  for (const auto& [name, entry] : names_) {
-    const std::vector<Tenancy*> tenancies = entry->tenancies;
+  const auto unlist_closed = [&](Entry& entry) {
+    const std::vector<Tenancy*> tenancies = entry.tenancies;
     for (Tenancy* tenancy : tenancies) if (!tenancy->counts().touched && tenancy->close()) unlist(*tenancy, doomed);
+  };
+  for (const auto& [name, entry] : names_) unlist_closed(*entry);
+  for (auto& [block, record] : blocks_.all()) {
+    drop_forms(record, now, doomed, true);
+    for (FormSlot& form : record.forms) if (form.entry) unlist_closed(*form.entry);
   }
   if (mode == MemoryMode::memory) result.freed_derived_bytes += drop_artefacts(static_cast<std::size_t>(-1), doomed);
   std::sort(result.freed_names.begin(), result.freed_names.end());

@@ -34,6 +34,7 @@ inline void write_json(JsonWriter& json, const TensorUsage& tensor) {
   write_json(json.key("grants"), tensor.grants);
   json.member("producer", tensor.producer)
       .member("source", tensor.source)
+      .member("form", tensor.form)
       .member("pinned", tensor.pinned)
       .member("can_be_freed", tensor.can_be_freed)
       .member("resident", tensor.resident)
@@ -116,7 +117,10 @@ inline void write_json(JsonWriter& json, const OptimizationRecommendations& advi
 }
 
 inline void write_json(JsonWriter& json, const ShareResult& result) {
-  json.begin_object().member("status", to_string(result.status)).member("granted", result.granted).end_object();
+  json.begin_object().member("status", to_string(result.status)).member("granted", result.granted).key("consumers").begin_object();
+  for (const auto& [consumer, share] : result.consumers)
+    json.key(consumer).begin_object().member("status", to_string(share.status)).member("how", share.how).member("bytes", share.bytes).end_object();
+  json.end_object().end_object();
 }
 
 inline void write_json(JsonWriter& json, const TimelineSample& sample) {

@@ -29,6 +29,9 @@ inline double reload_seconds(std::size_t bytes, bool droppable, bool spilled, bo
   return 1e-4 + size / 2e9 + (spilled ? 0 : size / 1e9);
 }
 
+// A form is made again from its source: at some 0.5 GB/s.
+inline double derive_seconds(std::size_t bytes) { return 1e-5 + static_cast<double>(bytes) / 5e8; }
+
 // Blocks that nobody uses, their tenancies closed; the caller sends them away or reopens them. Score: bytes × age ÷ reload
 // cost, the cost times the user's priority; the highest goes first. With `tidy` only what optimize_memory() takes.
 inline std::vector<Registry::Victim> Registry::victims(TimePoint now, bool tidy, MemoryMode mode) {
@@ -36,8 +39,9 @@ inline std::vector<Registry::Victim> Registry::victims(TimePoint now, bool tidy,
   for (auto& [key, record] : blocks_.all()) {
     if (record.residence != Residence::resident) continue;
     Block* const block = record.entries.front()->block;
+    const bool is_form = record.entries.front()->is_form() && record.entries.front()->made_of != block;  // it is made again
     // Without a spill target, tidying up forgets mappings too: nothing but names and addresses would be left of them.
-    bool back = comes_back(*block) && !(tidy && !spill_ && mode != MemoryMode::memory);
+    bool back = !is_form && comes_back(*block) && !(tidy && !spill_ && mode != MemoryMode::memory);
     TimePoint last_used{};
     double priority = 0;
     bool unused = true, idle = true;
@@ -48,13 +52,16 @@ inline std::vector<Registry::Victim> Registry::victims(TimePoint now, bool tidy,
       priority = std::max(priority, entry->priority);
     }
     if (!unused) continue;
-    if (back && tidy && mode == MemoryMode::speed && now - last_used < grace_period_) continue;
+    const bool fresh = now - last_used < grace_period_;
+    if (tidy && fresh && (is_form ? mode != MemoryMode::memory : back && mode == MemoryMode::speed)) continue;
     if (!idle && (!back || (tidy && mode != MemoryMode::memory))) continue;
     if (tidy && !spill_ && idle) back = false;
+    if (!back && !is_form && form_is_held(record, true)) continue;  // it would take its forms along
     if (!close_block(record.entries)) continue;
     // One second more than its age, so that among fresh ones the largest goes first.
     const double age = 1 + std::chrono::duration<double>(now - last_used).count();
-    result.push_back({block, !back, static_cast<double>(block->bytes()) * age / (priority * reload_seconds(block->bytes(), block->droppable(), !record.spilled.empty(), !back))});
+    const double cost = is_form ? derive_seconds(block->bytes()) : reload_seconds(block->bytes(), block->droppable(), !record.spilled.empty(), !back);
+    result.push_back({block, !back, static_cast<double>(block->bytes()) * age / (priority * cost)});
   }
   std::sort(result.begin(), result.end(), [](const Victim& a, const Victim& b) { return a.score > b.score; });
   return result;
@@ -71,18 +78,24 @@ inline void Registry::send_away(Lock& lock, const std::vector<Victim>& chosen, T
   };
   std::vector<Leaving> leaving;
   for (const Victim& victim : chosen) {
+    if (!blocks_.contains(victim.block)) continue;  // a form that went with its source, in this loop
     BlockRecord& record = blocks_.record(victim.block);
+    const bool is_form = name_count(record.entries) == 0;
     if (result != nullptr)
       for (const Entry* entry : record.entries) {
+        if (entry->is_form() && !is_form) continue;
         result->freed_names.push_back(entry->name);
         if (!victim.for_good) result->evicted_names.push_back(entry->name);
       }
-    if (result != nullptr) result->freed_bytes += victim.block->bytes();
     if (victim.for_good) {
+      const std::size_t before = blocks_.bytes();
       const std::vector<Entry*> entries = record.entries;
-      for (Entry* entry : entries) remove(*entry, now, doomed);
+      if (is_form) remove_form(*entries.front(), now, doomed);
+      else for (Entry* entry : entries) if (!entry->is_form()) remove(*entry, now, doomed);
+      if (result != nullptr) result->freed_bytes += before - blocks_.bytes();
       continue;
     }
+    if (result != nullptr) result->freed_bytes += victim.block->bytes();
     record.residence = Residence::leaving;
     ++in_transit_;
     const Entry& first = *record.entries.front();
@@ -259,39 +272,6 @@ inline Registry::Step Registry::make_resident(Lock& lock, const Entry& entry, Ti
   blocks_changed(now);
   // The names may have changed while the lock was given back; the block stays while it is held from here on.
   return block->droppable() ? Step::ready : Step::again;
-}
-
-inline Registry::Found Registry::acquire_slowly(LeaseNode& node, std::string_view name, std::string_view model, DType dtype, const void* storage_identity) {
-  const TimePoint now = recorder_->clock.now();
-  Doomed doomed(*this);
-  Lock lock(mutex_);
-  for (;;) {
-    const auto found = names_.find(name);
-    if (found == names_.end()) {
-      misses_.fetch_add(1, std::memory_order_relaxed);
-      return Found::no;
-    }
-    const std::shared_ptr<Entry> entry = found->second;
-    if (entry->dtype != dtype || entry->block->storage_identity() != storage_identity) return Found::other_type;
-    if (make_resident(lock, *entry, now, doomed) == Step::ready && tenancy_of(entry, model).attach(node, true, now)) return Found::yes;
-    doomed.entries.push_back(entry);  // it may have been forgotten meanwhile: its deleter must not run under the lock
-  }
-}
-
-inline Registry::Admitted Registry::find_resident(std::string_view name) {
-  const TimePoint now = recorder_->clock.now();
-  Doomed doomed(*this);
-  Lock lock(mutex_);
-  for (;;) {
-    const auto found = names_.find(name);
-    if (found == names_.end()) return {};
-    std::shared_ptr<Entry> entry = found->second;
-    if (make_resident(lock, *entry, now, doomed) == Step::ready) {
-      BlockRef hold(entry->block);
-      return {std::move(entry), std::move(hold)};
-    }
-    doomed.entries.push_back(std::move(entry));
-  }
 }
 
 // "k8f3a…-17": no other manager or process uses the same.

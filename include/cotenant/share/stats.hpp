@@ -26,7 +26,8 @@ struct TensorUsage {
   std::map<std::string, std::size_t> holders;  // leases by model
   std::vector<std::string> grants;
   std::string producer;         // empty: none was named
-  std::string source;           // for a view made by create_view: the name it was cut from
+  std::string source;           // for a view made by create_view, and a form: the name it was made of
+  std::string form;             // how, for what a model gets in another form: "f32 → f16". It is listed here only, and is no name to get()
   bool pinned = false;
   bool can_be_freed = false;
   bool resident = true;          // false: its memory was given back, and the next lease brings it back

@@ -6,69 +6,12 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
-#include <set>
-#include <string>
 #include <utility>
-#include <vector>
 
+#include "cotenant/share/entry.hpp"
 #include "cotenant/share/recorder.hpp"
-#include "cotenant/share/tensor.hpp"
 
 namespace cotenant::detail {
-
-class Tenancy;
-
-// A registered name. The first group is fixed at registration; the second belongs to the registry's mutex.
-struct Entry : std::enable_shared_from_this<Entry> {
-  std::string name;
-  std::string producer;
-  std::string source;  // a view made by create_view: the name it was cut from
-  DType dtype = DType::f32;
-  Layout layout;
-  std::shared_ptr<const ByteRanges> ranges;  // the bytes of its elements
-  Block* block = nullptr;
-
-  bool pinned = false;
-  std::set<std::string, std::less<>> grants;
-  TimePoint fresh_since{};  // registration, latest grant, or latest release by a model that is not listed any more
-  std::vector<Tenancy*> tenancies;
-  std::size_t order = 0;  // of registration
-  std::size_t version = 1;  // write leases that ended, and one
-  double priority = 1;
-  std::string writer;       // the model whose write lease is under way
-  bool past = false;        // a write has replaced it; it is kept for the Lease objects that look at it
-  mutable std::atomic<std::size_t> sample{0};  // a hash of a few of its bytes, once somebody needed it
-
-  Entry() = default;
-  Entry(const Entry&) = delete;
-  Entry& operator=(const Entry&) = delete;
-  virtual ~Entry() = default;
-  // The same name on another block.
-  virtual std::shared_ptr<Entry> on(const BlockRef& other, const Layout& there) const = 0;
-  std::size_t element_bytes() const { return element_count(layout.shape) * size_of(dtype); }
-};
-
-template <Element T, Storage S> struct TypedEntry final : Entry {
-  TypedEntry(std::string tensor_name, SharedTensor<T, S> shared) : tensor(std::move(shared)) {
-    name = std::move(tensor_name);
-    dtype = dtype_of<T>;
-    layout = tensor.layout();
-    block = tensor.block().get();
-    ranges = std::make_shared<const ByteRanges>(byte_ranges(block, layout, sizeof(T)));
-  }
-  std::shared_ptr<Entry> on(const BlockRef& other, const Layout& there) const override {
-    auto entry = std::make_shared<TypedEntry>(name, SharedTensor<T, S>(other, there));
-    entry->source = source;
-    return entry;
-  }
-  const SharedTensor<T, S> tensor;
-};
-
-struct Model {
-  std::string name;
-  bool active = false;  // named since its last release_model
-  std::vector<Tenancy*> tenancies;
-};
 
 // The part of a Lease that the tenancy's list of leases links. Its address is its identity, so moving relinks.
 class LeaseNode {
@@ -124,10 +67,10 @@ class Tenancy {
     return counts_;
   }
 
-  // A lease that `node` stands for. False where the tensor is being freed.
-  bool attach(LeaseNode& node, bool is_hit, TimePoint now) {
+  // A lease that `node` stands for. False where the tensor is being freed, and where the model takes it in a form of its own.
+  bool attach(LeaseNode& node, bool is_hit, TimePoint now, bool despite_form = false) {
     const std::lock_guard lock(lock_);
-    if (closed_) return false;
+    if (closed_ || (has_form_ && !despite_form)) return false;
     node.tenancy_ = this;
     link(node);
     ++counts_.objects;
@@ -152,6 +95,10 @@ class Tenancy {
     ++counts_.held;
     if (recorder_->events) recorder_->note(EventKind::lease, entry_->name, model_->name, entry_->element_bytes());
     return true;
+  }
+  void set_has_form(bool has_form) {
+    const std::lock_guard lock(lock_);
+    has_form_ = has_form;
   }
   bool is_linked(const LeaseNode& node) const {
     const std::lock_guard lock(lock_);
@@ -262,6 +209,7 @@ class Tenancy {
   mutable SpinLock lock_;
   bool closed_ = false;
   bool listed_ = true;
+  bool has_form_ = false;
   std::size_t anonymous_ = 0;
   Counts counts_;
   LeaseNode leases_;  // sentinel of the circular list, oldest first

@@ -98,7 +98,9 @@ template <Element T, AllocatingStorage S = Heap> class WriteLease {
   }
   void copy(const detail::TypedEntry<T, S>& entry) {
     const Layout& from = entry.tensor.layout();
-    const ElementRange cover = element_range(from);
+    ElementRange cover = element_range(from);
+    // A scale lies beside its values, and stays with them.
+    if (entry.parameters) cover = {0, static_cast<std::ptrdiff_t>(entry.block->bytes() / sizeof(T))};
     const std::size_t count = static_cast<std::size_t>(cover.last - cover.first);
     Layout layout = from;
     layout.offset -= cover.first;
@@ -106,7 +108,7 @@ template <Element T, AllocatingStorage S = Heap> class WriteLease {
     BlockRef block = BlockRef::allocate(entry.tensor.block()->template storage<S>(), count * sizeof(T));
     if (count != 0) std::memcpy(block->data(), static_cast<const T*>(entry.tensor.block()->data()) + cover.first, count * sizeof(T));
     tensor_ = SharedTensor<T, S>(std::move(block), layout);
-    next_ = std::make_shared<detail::TypedEntry<T, S>>(entry.name, tensor_);
+    next_ = std::make_shared<detail::TypedEntry<T, S>>(entry.name, tensor_, entry.parameters);
   }
   void end(bool failed) noexcept {
     if (registry_ == nullptr) return;

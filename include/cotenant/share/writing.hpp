@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "cotenant/share/residence.hpp"
+#include "cotenant/share/forms.hpp"
 
 namespace cotenant::detail {
 
@@ -21,7 +21,7 @@ inline Registry::Found Registry::begin_write(Writing& writing, std::string_view 
   using Steady = std::chrono::steady_clock;
   const TimePoint now = recorder_->clock.now();
   const Steady::time_point begin = Steady::now();
-  Doomed doomed(*this);
+  Doomed doomed(spill_.get());
   Lock lock(mutex_);
   if (names_.find(name) == names_.end()) return Found::no;
   Turns& turns = turns_[std::string(name)];
@@ -73,6 +73,7 @@ inline Registry::Found Registry::begin_write(Writing& writing, std::string_view 
       continue;
     }
     BlockRecord& record = blocks_.record(entry->block);
+    if (name_count(record.entries) == 1) drop_forms(record, now, doomed, true);  // what lies on these bytes would need them as they are
     // In place where the manager's handle on the bytes is the only one and no reader has an object.
     bool alone = record.entries.size() == 1 && entry->block->references() == 1;
     for (std::size_t index = 0; alone && index < entry->tenancies.size(); ++index)
@@ -85,13 +86,14 @@ inline Registry::Found Registry::begin_write(Writing& writing, std::string_view 
       alone = false;
     }
     if (alone) {
+      drop_forms(record, now, doomed);
       record.residence = Residence::written;
       doomed.set = entry->block->make_private();
       if (!record.spilled.empty()) doomed.spilled.push_back(std::exchange(record.spilled, {}));
       writing.in_place = true;
     } else {
       const ElementRange cover = element_range(entry->layout);
-      const std::size_t bytes = taken_for(static_cast<std::size_t>(cover.last - cover.first) * size_of(entry->dtype));
+      const std::size_t bytes = entry->parameters ? entry->block->bytes() : taken_for(static_cast<std::size_t>(cover.last - cover.first) * size_of(entry->dtype));
       const BlockRef stays(entry->block);  // it must not make room for its own copy
       if (make_room(lock, entry->block->storage_name(), bytes, entry->name, now, doomed) == Step::again) {
         doomed.entries.push_back(entry);
@@ -115,7 +117,7 @@ inline Registry::Found Registry::begin_write(Writing& writing, std::string_view 
 inline void Registry::end_write(Writing& writing, std::shared_ptr<Entry> next, bool failed) {
   const TimePoint now = recorder_->clock.now();
   {
-    Doomed doomed(*this);
+    Doomed doomed(spill_.get());
     doomed.entries.push_back(std::move(writing.entry));
     doomed.holds.push_back(std::move(writing.hold));
     const std::shared_ptr<Entry> old = doomed.entries.back();
@@ -153,19 +155,13 @@ inline void Registry::replace(const std::shared_ptr<Entry>& old, const std::shar
   old->pinned = false;
   names_.erase(old->name);
   names_.emplace(next->name, next);
-  blocks_.add(*next);
+  list_on_block(*next, now);
   next->block->publish();
   if (may_equal_another(*next)) contents_.emplace(content_key(*next), next.get());
-  blocks_changed(now);
   const std::vector<Tenancy*> tenancies = old->tenancies;
   for (Tenancy* tenancy : tenancies) {
     const Tenancy::Legacy legacy = tenancy->retire(now);
-    const Pair pair(old->name, tenancy->model()->name);
-    {
-      Shard& shard = shard_of(pair);
-      const std::lock_guard lock(shard.lock);
-      shard.tenancies.erase(pair);
-    }
+    tenancies_.erase(*tenancy);
     if (legacy.touched || legacy.hits > 0) tenancy_of(next, tenancy->model()->name).inherit(legacy, now);
     if (tenancy->counts().objects == 0) unlist(*tenancy, doomed);
   }
