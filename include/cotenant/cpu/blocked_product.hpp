@@ -3,6 +3,7 @@
 #define COTENANT_CPU_BLOCKED_PRODUCT_HPP
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include "cotenant/cpu/caches.hpp"
@@ -55,7 +56,7 @@ struct BlockedProduct {
   const DepthBlocks blocks;
   const std::size_t widest;
   std::size_t first_row = 0, last_row = 0, first_panel = 0, last_panel = 0;
-  bool keeps_panels = false, is_packed = false;
+  bool keeps_panels = false, is_packed = false, by_depth = false;
   float* packed = nullptr;
   float* sums = nullptr;  // those that are not the output itself wait here between the blocks of k
   float* tile = nullptr;  // sums that have no other place
@@ -102,8 +103,9 @@ struct BlockedProduct {
     const Source from = problem.left.moved(static_cast<std::ptrdiff_t>(first_row) * problem.left.row_stride + static_cast<std::ptrdiff_t>(first) * problem.left.column_stride);
     const bool same_element = kernel.per_lane == 1 ? from.is_float : from.element_size * kernel.per_lane == sizeof(float);
     const std::ptrdiff_t row_bytes = from.row_stride * static_cast<std::ptrdiff_t>(from.element_size);
-    // Rows a multiple of 2 KiB apart compete for a few sets of each cache: many of them are better copied.
-    const bool conflicts = row_bytes % 2048 == 0 && rows * lanes * sizeof(float) > least_level3 / 16 && own_columns() >= 8 * widest;
+    // What is to stay in L2 would have few of its sets if the rows are a multiple of 2 KiB apart: it is better copied. (Where all of the
+    // left operand is read for each panel the copy is 4 % at 512^3, and gains nothing.)
+    const bool conflicts = by_depth && row_bytes % 2048 == 0 && rows * lanes * sizeof(float) > least_level3 / 16 && own_columns() >= 8 * widest;
     if (same_element && from.column_stride == 1 && problem.left_flip == 0 && problem.depth % kernel.per_lane == 0 && !conflicts) return {from.data, row_bytes};
     // Whole cache lines, not a multiple of 2 KiB.
     const std::size_t stride = lanes / 16 * 16 + 32;
@@ -120,6 +122,7 @@ struct BlockedProduct {
   struct Next {
     const char* data;
     std::ptrdiff_t lane, tile;  // bytes from lane to lane and from tile to tile
+    std::size_t tiles = 3;      // that ask for it, a cache line per lane each
   };
   Next next_panel(std::size_t panel, std::size_t block) const {
     const std::size_t first = blocks.first(block);
@@ -128,8 +131,12 @@ struct BlockedProduct {
     if (is_packed) return {reinterpret_cast<const char*>(packed_panel(panel + 1, block)), 64, tile_bytes};
     const Source& right = problem.right;
     const auto n = static_cast<std::ptrdiff_t>(panels.first_column(panel + 1));
-    if (right.column_stride == 1)
-      return {right.at(static_cast<std::ptrdiff_t>(first * kernel.per_lane) * right.row_stride + n), right.row_stride * static_cast<std::ptrdiff_t>(right.element_size * kernel.per_lane), 64};
+    if (right.column_stride == 1) {
+      const char* const at = right.at(static_cast<std::ptrdiff_t>(first * kernel.per_lane) * right.row_stride + n);
+      const std::ptrdiff_t lane = right.row_stride * static_cast<std::ptrdiff_t>(right.element_size * kernel.per_lane);
+      // Rows that begin anywhere lie in four lines.
+      return {at, lane, 64, reinterpret_cast<std::uintptr_t>(at) % 64 == 0 && lane % 64 == 0 ? std::size_t{3} : std::size_t{4}};
+    }
     if (right.row_stride == 1) return {right.at(n * right.column_stride) + 3 * 64 * first, 64, tile_bytes};
     return {nullptr, 0, 0};
   }
@@ -152,7 +159,7 @@ struct BlockedProduct {
     step.lanes = blocks.size(block);
     step.add = !begins;
     for (std::size_t row = 0; row < rows;) {
-      const std::size_t height = kernel.tile_height(rows - row), used = std::min(height, rows - row);
+      const std::size_t height = kernel.tile_height(rows - row, vectors), used = std::min(height, rows - row);
       float* to = tile;
       auto to_row = static_cast<std::ptrdiff_t>(width);
       float* const output = problem.direct == nullptr ? nullptr : problem.direct + static_cast<std::ptrdiff_t>(first_row + row) * problem.direct_stride + n;
@@ -179,8 +186,8 @@ struct BlockedProduct {
       step.right = reads ? in_place() : right;
       step.right_lane = reads || stays ? problem.right.row_stride : static_cast<std::ptrdiff_t>(width);
       step.packed = const_cast<float*>(right);
-      // The next panel comes into L2 while the first three tiles of this one are computed: a cache line per lane and tile.
-      const bool ahead = next.data != nullptr && row < 3 * tile_rows;
+      // The next panel comes into L2 while the first tiles of this one are computed: a cache line per lane and tile.
+      const bool ahead = next.data != nullptr && row < next.tiles * tile_rows;
       step.next_right = ahead ? next.data : left_row;  // not null: looking for a page that is not there takes long
       step.next_right_lane = ahead ? next.lane : 0;
       if (ahead) next.data += next.tile;
@@ -200,18 +207,19 @@ struct BlockedProduct {
 inline void multiply_blocks(const GemmProblem& problem, std::size_t first_row, std::size_t last_row, std::size_t first_panel, std::size_t last_panel) {
   detail::BlockedProduct job(problem);
   const DepthBlocks& blocks = job.blocks;
-  const std::size_t rows = last_row - first_row, row_bytes = std::max<std::size_t>(blocks.step, 1) * sizeof(float);
+  const std::size_t rows = last_row - first_row;
   // The left operand's rows are read once per panel, at 32 bytes per 12 cycles, which the last cache delivers, as far as it
   // holds them: an eighth of it, since others share it. Of a larger operand, half of L2 keeps a part (some rows by a block
   // of k) that all panels are multiplied with in turn.
   std::size_t rows_at_once = rows;
   const std::size_t left_bytes = rows * blocks.lanes * sizeof(float);
   const bool by_panel = left_bytes <= detail::least_level3 / 8 || left_bytes <= caches().level3 / 8;
-  if (!by_panel) rows_at_once = std::max<std::size_t>(caches().level2 / 2 / row_bytes, 64) / problem.kernel->tile_rows * problem.kernel->tile_rows;
+  if (!by_panel) rows_at_once = std::max<std::size_t>(caches().level2 / 2 / (blocks.step * sizeof(float)), 64) / problem.kernel->tile_rows * problem.kernel->tile_rows;
   // Panels that are packed here are kept for the other rows, as many as a part of the last cache holds.
   std::size_t panels_at_once = last_panel - first_panel;
   if (problem.packed_right == nullptr && rows_at_once < rows)
     panels_at_once = std::min(panels_at_once, std::max<std::size_t>(caches().level3 / 2 / (std::max<std::size_t>(blocks.lanes, 1) * job.widest * sizeof(float)), 1));
+  job.by_depth = !by_panel;
   for (std::size_t panel = first_panel; panel < last_panel; panel += panels_at_once) {
     job.first_panel = panel;
     job.last_panel = std::min(last_panel, panel + panels_at_once);

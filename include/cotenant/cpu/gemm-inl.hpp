@@ -40,16 +40,20 @@ template <std::int64_t Compiled, class Leaf = FloatLeaf> struct Gemm {
   static void multiply(std::size_t height, std::size_t vectors, Reading also, const TileStep& step) {
     if (vectors == 2) return multiply_height<2>(height, step);
     if (vectors == 1) return multiply_height<1>(height, step);
-    if (also == Reading::plain || height != tile_rows) return multiply_height<3>(height, step);
-    if constexpr (per_lane == 1)
-      if (also == Reading::packs) return multiply_rows<tile_rows, 3, Reading::packs>(step);
-    multiply_rows<tile_rows, 3, Reading::ahead>(step);
-  }
-  template <std::size_t Vectors> static HWY_INLINE void multiply_height(std::size_t height, const TileStep& step) {
-    if (height == tile_rows) return multiply_rows<tile_rows, Vectors, Reading::plain>(step);
+    if (height == tile_rows && also != Reading::plain) {
+      if constexpr (per_lane == 1)
+        if (also == Reading::packs) return multiply_rows<tile_rows, 3, Reading::packs>(step);
+      return multiply_rows<tile_rows, 3, Reading::ahead>(step);
+    }
+    if (height == 2) return multiply_rows<2, 3, Reading::plain>(step);
     if constexpr (tile_rows > 4)
-      if (height == 4) return multiply_rows<4, Vectors, Reading::plain>(step);
-    multiply_rows<2, Vectors, Reading::plain>(step);
+      if (height == 6) return multiply_rows<6, 3, Reading::plain>(step);
+    multiply_height<3>(height, step);
+  }
+  // The lower half of the tile, or all of it.
+  template <std::size_t Vectors> static HWY_INLINE void multiply_height(std::size_t height, const TileStep& step) {
+    if (height == tile_rows) multiply_rows<tile_rows, Vectors, Reading::plain>(step);
+    else multiply_rows<tile_rows / 2, Vectors, Reading::plain>(step);
   }
   template <std::size_t Height, std::size_t Vectors, Reading Also> static HWY_NOINLINE COTENANT_DOT_CODE void multiply_rows(const TileStep& step) {
     multiply_each<Vectors, Also>(std::make_index_sequence<Height>{}, step);

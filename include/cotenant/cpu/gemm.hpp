@@ -48,11 +48,11 @@ struct GemmKernel {
   void (*pack_left)(const Source& from, std::size_t rows, std::size_t depth, std::uint8_t flip, float* to, std::size_t to_step);
   void (*pack_right)(const Source& from, std::size_t depth, std::size_t columns, float* to, std::size_t width);
 
-  // Of the tiles that have a kernel, the lowest that takes all `rows`, else the highest: what a tile has too much costs less
-  // than another, lower tile, which is bound by the latency of its few sums.
-  std::size_t tile_height(std::size_t rows) const {
-    if (rows <= 2) return 2;
-    return tile_rows > 4 && rows <= 4 ? 4 : tile_rows;
+  // Of the tiles that have a kernel, the lowest that takes all `rows`, else the highest. Narrow panels are the last ones only: two
+  // heights do for them.
+  std::size_t tile_height(std::size_t rows, std::size_t vectors) const {
+    if (tile_rows == 4) return rows <= 2 ? 2 : 4;
+    return rows > 6 || (rows > 4 && vectors < tile_vectors) ? tile_rows : rows > 4 ? 6 : rows > 2 || vectors < tile_vectors ? 4 : 2;
   }
 };
 
@@ -120,7 +120,7 @@ inline constexpr std::size_t block_lanes = 512;
 struct DepthBlocks {
   std::size_t lanes, count, step;
   DepthBlocks(std::size_t depth, std::size_t per_lane) : lanes(vectors(depth, per_lane)), count(lanes <= block_lanes ? 1 : (lanes - 1) / block_lanes + 1),
-                                                         step(((lanes + count - 1) / count + 3) / 4 * 4) {}
+                                                         step(((count == 1 ? lanes : (lanes + count - 1) / count) + 3) / 4 * 4) {}
   std::size_t first(std::size_t block) const { return block * step < lanes ? block * step : lanes; }
   std::size_t size(std::size_t block) const { return first(block + 1) - first(block); }
 };

@@ -99,6 +99,16 @@ template <std::size_t Count> struct MatmulPlan {
     gemm.context = this;
     const std::size_t batches = batch.outer_count(0);
     divide(batches);
+    // One small product needs neither a place in the batch nor a problem of its own.
+    if (batch.rank == 0 && row_blocks * column_blocks == 1) {
+      if (is_direct) {
+        gemm.direct = reinterpret_cast<float*>(out.data);
+        gemm.direct_stride = out.row_stride;
+      }
+      if (gemm.few_rows != nullptr) gemm.few_rows(gemm, 0, gemm.columns);
+      else block(gemm, 0, gemm.rows, 0, block_panels);
+      return;
+    }
     parallel_for(batches * row_blocks * column_blocks, nanoseconds, &run_blocks, this);
   }
 
