@@ -178,7 +178,9 @@ inline Value convert(Type t, Value v) {
     const Value low = module.result(Op::UConvert, wide, {bitcast(words, v).id}), high = module.result(Op::UConvert, wide, {bitcast(words, v >> constant_like(v, 31)).id});
     return bitcast(t, low | high << constant_like(high, 32));
   }
-  return module.result(from.is_signed ? Op::SConvert : Op::UConvert, t, {v.id});
+  if (from.is_signed) return module.result(Op::SConvert, t, {v.id});
+  // What OpUConvert gives is unsigned.
+  return bitcast(t, module.result(Op::UConvert, shaped_as(t, module.integer(to.bits, false)), {v.id}));
 }
 
 // The four products of signed 8-bit integers packed in two 32-bit words, summed; in one instruction where the device has one.
