@@ -27,7 +27,8 @@ namespace cotenant::vulkan {
 // Safe from any number of threads: what they queue is interleaved in the order in which they called.
 class Stream : public std::enable_shared_from_this<Stream> {
  public:
-  Stream(std::shared_ptr<Device> device, std::string name) : device_(std::move(device)), name_(std::move(name)), queue_(driver().next_queue()) {
+  Stream(std::shared_ptr<Device> device, std::string name) : device_(std::move(device)), name_(std::move(name)), queue_(driver().next_queue()),
+        hazards_(device_->target().addressing == Addressing::descriptors ? device_->capabilities().storage_buffer_alignment : 1) {
     VkSemaphoreTypeCreateInfo type{};
     type.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO;
     type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
@@ -313,21 +314,22 @@ class Stream : public std::enable_shared_from_this<Stream> {
     std::vector<VkDescriptorBufferInfo> places(count + (block ? 1 : 0));
     for (std::size_t i = 0; i < count; ++i) {
       const BufferArgument& argument = launch.buffers[i];
-      MemoryPool::Place place = device_->memory().find(argument.address);
-      // An argument without bytes may have no address; a binding needs a buffer.
-      if (place.buffer == VK_NULL_HANDLE) place = argument.block == nullptr ? MemoryPool::Place{} : device_->memory().find(argument.block->data());
+      if (argument.bytes == 0) {
+        // A kernel that has no use for this buffer may still name it: it gets one that nobody writes to.
+        const ParameterBlock nothing = parameter_block(batch, 16);
+        places[i] = {nothing.buffer, nothing.offset, 16};
+        std::memset(to + i * sizeof(std::uint64_t), 0, sizeof(std::uint64_t));
+        continue;
+      }
+      const MemoryPool::Place place = device_->memory().find(argument.address);
       const std::uint64_t remainder = place.offset % alignment;
       // Whole words: kernels reach single bytes through them.
-      const VkDeviceSize end = (place.offset + std::max<std::size_t>(argument.bytes, 1) + 3) / 4 * 4;
+      const VkDeviceSize end = (place.offset + argument.bytes + 3) / 4 * 4;
       places[i] = {place.buffer, place.offset - remainder, end - (place.offset - remainder)};
       std::memcpy(to + i * sizeof remainder, &remainder, sizeof remainder);
     }
     if (!launch.scalars.empty()) std::memcpy(to + count * sizeof(std::uint64_t), launch.scalars.data(), launch.scalars.size_bytes());
     if (block) places[count] = {room.buffer, room.offset, (bytes + 3) / 4 * 4};
-    // A buffer that the caller left out is bound to the first that is there; the kernel does not touch it.
-    for (VkDescriptorBufferInfo& place : places)
-      if (place.buffer == VK_NULL_HANDLE)
-        for (const VkDescriptorBufferInfo& other : places) if (other.buffer != VK_NULL_HANDLE) place = {other.buffer, other.offset, 4};
     const VkDescriptorSet set = batch.descriptors(driver(), pipeline.bindings, places.size());
     std::vector<VkWriteDescriptorSet> writes(places.size());
     for (std::uint32_t i = 0; i < writes.size(); ++i) {
