@@ -118,9 +118,14 @@ class Registry {
     const auto end_one = [&](const Entry& entry) {
       return std::any_of(entry.tenancies.begin(), entry.tenancies.end(), [&](Tenancy* tenancy) { return tenancy->model()->name == model && tenancy->end_one(now); });
     };
-    if (const auto found = names_.find(name); found != names_.end())
-      for (const FormSlot& form : blocks_.record(found->second->block).forms) if (form.entry && end_one(*form.entry)) return true;
-    return std::any_of(past_.begin(), past_.end(), [&](const auto& entry) { return (entry->is_form() ? entry->source : entry->name) == name && end_one(*entry); });
+    const auto end_form = [&](const Entry& of) {
+      const std::vector<FormSlot>& forms = blocks_.record(of.block).forms;
+      return std::any_of(forms.begin(), forms.end(), [&](const FormSlot& form) { return form.entry && end_one(*form.entry); });
+    };
+    if (const auto found = names_.find(name); found != names_.end() && end_form(*found->second)) return true;
+    return std::any_of(past_.begin(), past_.end(), [&](const auto& entry) {
+      return (entry->is_form() ? entry->source : entry->name) == name && (end_one(*entry) || (!entry->is_form() && end_form(*entry)));
+    });
   }
 
   std::size_t release_model(std::string_view model);

@@ -2,6 +2,7 @@
 // Usage: soak [--quick] [--operations N] [--seconds S] [--seed N]
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -9,8 +10,10 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "cotenant/share/manager.hpp"
@@ -46,6 +49,8 @@ struct Version {
   std::size_t pages = 0, number = 1;
   std::size_t objects = 0;             // Lease objects, those that were ended by name included
   std::size_t handles = 0;             // tensors outside of the manager
+  std::size_t form_objects = 0;        // Lease objects on its bf16 form, which has bytes of its own
+  std::size_t form_bytes() const { return ct::HeapCache::padded(pages * page / 2); }
   std::map<std::string, bool> hold;    // producers' leases without an object
   bool used() const {
     if (objects > 0 || handles > 0) return true;
@@ -55,6 +60,12 @@ struct Version {
 };
 struct Held {
   ct::Lease<float> lease;
+  std::string name, model;
+  std::shared_ptr<Version> version;
+  bool linked = true;
+};
+struct HeldForm {
+  ct::Lease<ct::bf16> lease;
   std::string name, model;
   std::shared_ptr<Version> version;
   bool linked = true;
@@ -74,13 +85,15 @@ class Oracle {
       if (at_ % 64 == 0) compare();
       if (held_.size() > 12) drop(random_.below(held_.size()));
       if (handles_.size() > 3) drop_handle();
+      if (forms_.size() > 4) drop_form(random_.below(forms_.size()));
     }
     compare();
     const auto stats = manager_.stats();
-    std::printf("oracle: %zu operations agree; %zu evictions, %zu reloads, %zu refused, %zu writes (%zu in place), peak %zu of %zu bytes\n", operations, stats.evictions, stats.reloads,
-                refused_, writes_, in_place_, stats.peak_bytes, budget);
+    std::printf("oracle: %zu operations agree; %zu evictions, %zu reloads, %zu refused, %zu writes (%zu in place), %zu forms, peak %zu of %zu bytes\n", operations, stats.evictions, stats.reloads,
+                refused_, writes_, in_place_, formed_, stats.peak_bytes, budget);
     while (!held_.empty()) drop(0);
     while (!handles_.empty()) drop_handle();
+    while (!forms_.empty()) drop_form(0);
     for (int model = 0; model < models; ++model) manager_.release_model("m" + std::to_string(model));
     for (const auto& [name, version] : tensors_) {
       manager_.unpin(name);
@@ -105,6 +118,8 @@ class Oracle {
     for (const auto& [name, version] : tensors_)
       if (version.get() != besides && (version->used() || pinned_.at(name))) total += version->pages * page;
     for (const auto& version : past_) if (version->objects > 0) total += version->pages * page;
+    std::set<const Version*> seen;
+    for (const HeldForm& form : forms_) if (seen.insert(form.version.get()).second) total += form.version->form_bytes();
     return total;
   }
   bool fits(const Version& version, std::size_t more = 0) const { return kept(&version) + version.pages * page + more <= budget; }
@@ -148,6 +163,25 @@ class Oracle {
     held_.erase(held_.begin() + static_cast<std::ptrdiff_t>(index));
     forget_unused_versions();
   }
+  void drop_form(std::size_t index) {
+    expect(forms_[index].lease.held() == forms_[index].linked, "held() of a form");
+    forms_[index].lease.release();
+    --forms_[index].version->form_objects;
+    forms_.erase(forms_.begin() + static_cast<std::ptrdiff_t>(index));
+  }
+  bool end_one_form(const Version* version, const std::string& name, const std::string& model) {
+    for (HeldForm& form : forms_)
+      if ((version == nullptr ? tensors_.count(name) == 0 || form.version != tensors_.at(name) : form.version.get() == version) && form.name == name && form.model == model && form.linked) {
+        form.linked = false;
+        return true;
+      }
+    return false;
+  }
+  std::size_t forms_held(const Version* version) const {
+    std::size_t total = 0;
+    for (const HeldForm& form : forms_) total += form.version.get() == version && form.linked;
+    return total;
+  }
   void drop_handle() {
     --handles_.front().version->handles;
     handles_.erase(handles_.begin());
@@ -157,7 +191,7 @@ class Oracle {
     const std::string name = "t" + std::to_string(random_.below(12)), model = "m" + std::to_string(random_.below(models));
     const auto found = tensors_.find(name);
     const std::shared_ptr<Version> version = found == tensors_.end() ? nullptr : found->second;
-    switch (random_.below(16)) {
+    switch (random_.below(18)) {
       case 0:
       case 1: {
         const bool produced = random_.below(4) == 0;
@@ -197,7 +231,13 @@ class Oracle {
         if (!held_.empty()) drop(random_.below(held_.size()));
         break;
       case 8: {
-        bool expected = version && end_one(version.get(), model);
+        bool expected = version && (end_one(version.get(), model) || end_one_form(version.get(), name, model));
+        // Then a lease on a past version, or on a form of one: which first does not show here, so there may be only one kind.
+        bool past_form = false, past_object = false;
+        for (const HeldForm& form : forms_) past_form = past_form || (form.version != version && form.name == name && form.model == model && form.linked);
+        for (const Held& held : held_) past_object = past_object || (held.version != version && held.name == name && held.model == model && held.linked);
+        if (!expected && past_form && past_object) break;
+        if (!expected && past_form) expected = end_one_form(nullptr, name, model);
         for (const auto& old : past_) {
           if (expected) break;
           bool of_name = false;
@@ -212,6 +252,7 @@ class Oracle {
         std::size_t expected = 0;
         for (const auto& [key, each] : tensors_) while (end_one(each.get(), model)) ++expected;
         for (const auto& old : past_) while (end_one(old.get(), model)) ++expected;
+        for (HeldForm& form : forms_) if (form.model == model && std::exchange(form.linked, false)) ++expected;
         expect(manager_.release_model(model) == expected, "release_model");
         break;
       }
@@ -232,7 +273,7 @@ class Oracle {
         if (random_.below(3) != 0) break;
         bool leased = false;
         for (int each = 0; version && each < models; ++each) leased = leased || count(version.get(), "m" + std::to_string(each)) > 0;
-        const bool expected = version && !pinned_[name] && !leased;
+        const bool expected = version && !pinned_[name] && !leased && forms_held(version.get()) == 0;
         expect(manager_.forget(name) == expected, "forget");
         if (expected) tensors_.erase(name);
         break;
@@ -250,7 +291,11 @@ class Oracle {
         for (float& element : write.view().span()) element = value;
         if (alone) {
           ++in_place_;
+          // Forms that are held keep the elements that they were made of.
+          auto before = std::make_shared<Version>(*version);
+          for (HeldForm& form : forms_) if (form.version == version) form.version = before;
           version->value = value;
+          version->form_objects = 0;
           ++version->number;
         } else if (random_.below(4) == 0) {
           expect(write.discard(), "discard");
@@ -259,7 +304,7 @@ class Oracle {
           auto next = std::make_shared<Version>(*version);
           next->value = value;
           ++next->number;
-          next->objects = next->handles = 0;
+          next->objects = next->handles = next->form_objects = 0;
           for (auto& [holder, held] : version->hold) held = false;
           if (version->objects > 0) past_.push_back(version);
           tensors_[name] = next;
@@ -286,6 +331,39 @@ class Oracle {
           }
         }
         break;
+      case 16:
+      case 17: {
+        std::optional<ct::Lease<ct::bf16>> lease;
+        if (!version) {
+          expect(!manager_.try_get<ct::bf16>(name, model).has_value(), "a form of nothing");
+          ++misses_;
+          break;
+        }
+        const auto get = [&] { lease = manager_.get<ct::bf16>(name, model); };
+        // One that nobody holds may still be there, and then needs no room for its source.
+        const std::size_t others = kept(version.get()), source = version->pages * page;
+        if (version->form_objects > 0) allowed(true, "get a form that is there", get);
+        else if (others + source + version->form_bytes() <= budget) allowed(true, "get a form", get);
+        else if (others + version->form_bytes() > budget) allowed(false, "get a form", get);
+        else {
+          try {
+            get();
+          } catch (const ct::BudgetExceeded&) {
+            ++refused_;
+          }
+        }
+        if (lease) {
+          ++hits_, ++formed_;
+          ++version->form_objects;
+          forms_.push_back({std::move(*lease), name, model, version});
+        }
+        break;
+      }
+    }
+    for (const HeldForm& form : forms_) {
+      const auto view = form.lease->view();
+      const ct::bf16 value(form.version->value);
+      expect(view(0) == value && view(static_cast<std::ptrdiff_t>(view.size()) - 1) == value, "a form's elements are of another version");
     }
     for (const Held& held : held_) {
       const auto view = held.lease->view();
@@ -297,6 +375,10 @@ class Oracle {
     const auto stats = manager_.stats();
     expect(stats.true_bytes <= budget && stats.peak_bytes <= budget, "over budget");
     expect(stats.hits == hits_ && stats.misses == misses_, "hits and misses");
+    std::size_t on_forms = 0, held_forms = 0;
+    for (const auto& [name, tensor] : stats.tensors) if (!tensor.form.empty()) on_forms += tensor.leases;
+    for (const HeldForm& form : forms_) held_forms += form.linked;
+    expect(on_forms == held_forms, "leases of forms");
     std::size_t extra = 0, present = 0;
     for (const auto& [name, tensor] : stats.tensors) {
       extra += tensor.extra_bytes;
@@ -324,7 +406,8 @@ class Oracle {
   std::vector<std::shared_ptr<Version>> past_;
   std::vector<Held> held_;
   std::vector<Handle> handles_;
-  std::size_t at_ = 0, next_value_ = 0, hits_ = 0, misses_ = 0, refused_ = 0, writes_ = 0, in_place_ = 0;
+  std::vector<HeldForm> forms_;
+  std::size_t at_ = 0, next_value_ = 0, hits_ = 0, misses_ = 0, refused_ = 0, writes_ = 0, in_place_ = 0, formed_ = 0;
 };
 
 // ---- Many threads ----
@@ -351,11 +434,12 @@ void mix(std::size_t thread_count, double seconds, std::uint64_t seed) {
     Random random{seed + thread};
     const std::string model = "model" + std::to_string(thread % 16);
     std::vector<std::pair<ct::Lease<float>, std::size_t>> leases;
+    std::vector<std::pair<ct::Lease<std::int8_t>, float>> forms;  // and the least value that it may be of
     while (!end) {
       const std::size_t number = random.below(tensors);
       const std::string name = "t" + std::to_string(number);
       try {
-        switch (random.below(20)) {
+        switch (random.below(23)) {
           default:
             if (auto lease = manager.try_get<float>(name, model)) leases.emplace_back(std::move(*lease), number);
             else if (number < forgettable_from) wrong("a tensor was lost");
@@ -398,6 +482,23 @@ void mix(std::size_t thread_count, double seconds, std::uint64_t seed) {
             if (random.below(16) == 0) static_cast<void>(manager.find_duplicates());
             static_cast<void>(manager.can_be_freed(name));
             break;
+          case 11:
+          case 12: {
+            // Quantised after whatever was written before: all elements alike, and of this tensor.
+            auto form = manager.get<std::int8_t>(name, model, {});
+            const auto quantized = form.quantized();
+            const float value = quantized.scale.view().data()[0] * 127;
+            if (static_cast<std::size_t>(std::lround(value)) % 1000 != number && std::fabs(value) > 1.5f) wrong("a form of another tensor");
+            forms.emplace_back(std::move(form), value);
+            break;
+          }
+          case 13: {
+            manager.set_form(name, model, {.width = std::size_t{256}, .fit = ct::Fit::slice});
+            const auto narrow = manager.get<float>(name, model);
+            if (narrow->size() == 256) check(narrow->view(), number);  // another thread of this model may have cleared the form
+            manager.clear_form(name, model);
+            break;
+          }
         }
       } catch (const ct::BudgetExceeded&) {
         ++refused;
@@ -408,6 +509,13 @@ void mix(std::size_t thread_count, double seconds, std::uint64_t seed) {
       } catch (const ct::AlreadyRegistered&) {  // the view of a version that has been replaced since
       }
       for (const auto& [lease, of] : leases) check(lease->view(), of);
+      for (const auto& [form, value] : forms) {
+        const auto view = form->view();
+        const std::int8_t expected = value == 127.0f && view(0) == 0 ? std::int8_t{0} : std::int8_t{127};
+        for (std::size_t i = 0; i < view.size(); i += 97) if (view(i) != expected) wrong("a torn form");
+        if (form.quantized().scale.view().data()[0] * 127 != value) wrong("a form that changed");
+      }
+      if (forms.size() > random.below(3)) forms.clear();
       if (leases.size() > random.below(3)) leases.clear();
       ++operations;
     }
