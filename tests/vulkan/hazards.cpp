@@ -34,3 +34,13 @@ TEST_CASE("what is read again is listed once, and a long list asks for a barrier
   for (std::uintptr_t i = 0; i < 300; ++i) hazards.add(std::array{bytes(10000 + 10 * i, 5, Access::write)});
   CHECK(hazards.full());
 }
+
+TEST_CASE("with a granularity, ranges count whole: neighbours in one of its steps wait for each other") {
+  Hazards exact, coarse(64);
+  exact.add(std::array{bytes(640, 20, Access::write)});
+  coarse.add(std::array{bytes(640, 20, Access::write)});
+  CHECK_FALSE(conflicts(exact, bytes(660, 4, Access::read)));
+  CHECK(conflicts(coarse, bytes(660, 4, Access::read)));
+  CHECK_FALSE(conflicts(coarse, bytes(704, 4, Access::read)));
+  CHECK_FALSE(conflicts(coarse, bytes(660, 0, Access::read)));
+}

@@ -34,7 +34,8 @@ inline Team choose_team(const Capabilities& device, std::size_t rows, std::size_
   team.vector = vector;
   team.across = across;
   const std::uint32_t subgroup = device.subgroup_arithmetic && (device.subgroup_size_control || device.min_subgroup_size == device.max_subgroup_size) ? device.subgroup_size : 0;
-  const std::uint32_t most = std::min<std::uint32_t>(device.max_workgroup_invocations, 1024), workgroup = std::min<std::uint32_t>(most, 256);
+  // 32 subgroups to a workgroup are what every device allows where a size is asked for.
+  const std::uint32_t most = std::min<std::uint32_t>({device.max_workgroup_invocations, 1024, subgroup == 0 ? 1024 : 32 * subgroup}), workgroup = std::min<std::uint32_t>(most, 256);
   const std::size_t kept = 32 / vector;
   if (across) {
     team.lanes = chunks <= 16 ? 1 : 8;
