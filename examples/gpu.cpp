@@ -1,0 +1,62 @@
+// Sentence embeddings computed wholly on a GPU, beside the CPU's: the same model, the same ops, another storage.
+//   gpu [CHECKPOINT]     a BERT-family directory; without one, random weights of the shape of all-MiniLM-L6-v2
+// COTENANT_VULKAN_DEVICE chooses the device by index or by a part of its name. Without one the CPU's result is all there is.
+#include <cotenant/cotenant.hpp>
+#include <cotenant/vulkan.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace ct = cotenant;
+
+namespace {
+const std::vector<std::string> texts{"The cat sat on the mat.", "A kitten rested on the rug.", "Interest rates rose again last quarter.",
+                                     "Water boils at a hundred degrees at sea level.", "She plays the cello in a small orchestra."};
+
+// The embeddings on the host, and the median time of one call.
+template <class Model> std::pair<ct::SharedTensor<float>, double> run(const Model& model) {
+  auto embeddings = model.encode(texts).template copy_to<ct::Heap>();  // the first call packs weights, or compiles kernels
+  embeddings.view();
+  std::vector<double> times;
+  for (int i = 0; i < 20; ++i) {
+    const auto begin = std::chrono::steady_clock::now();
+    embeddings = model.encode(texts).template copy_to<ct::Heap>();
+    embeddings.view();  // waits for the GPU
+    times.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
+  }
+  std::sort(times.begin(), times.end());
+  return {embeddings, times[times.size() / 2]};
+}
+}  // namespace
+
+int main(int count, char** arguments) {
+  const std::filesystem::path folder = count > 1 ? arguments[1] : std::filesystem::temp_directory_path() / "cotenant-random-minilm";
+  if (count < 2) ct::write_random_checkpoint(folder);
+  const auto model = ct::TextEncoder<float>::open(ct::Checkpoint::open(folder));
+  const auto [on_cpu, cpu_time] = run(model);
+  std::printf("CPU  %8.2f ms for %zu sentences\n", cpu_time, texts.size());
+
+  try {
+    const ct::Vulkan gpu;
+    const ct::TextEncoder<float, ct::Vulkan> twin(model.tokenizer(), model.encoder().copy_to(gpu));
+    const auto [on_gpu, gpu_time] = run(twin);
+    float largest = 0;
+    for (std::size_t i = 0; i < on_cpu.size(); ++i) largest = std::max(largest, std::abs(on_cpu.view().data()[i] - on_gpu.view().data()[i]));
+    const ct::GpuMemoryUsage memory = gpu.gpu_memory_usage();
+    const ct::KernelStatistics kernels = gpu.kernel_statistics();
+    std::printf("GPU  %8.2f ms on '%s' (%s)\n", gpu_time, gpu.capabilities().name.c_str(), to_string(gpu.capabilities().type));
+    std::printf("     %s in %zu tensors, %s at most; %zu kernels took %.0f ms to write and %.0f ms to compile\n", ct::format_bytes(memory.in_use).c_str(), memory.tensors,
+                ct::format_bytes(memory.peak).c_str(), kernels.kernels, kernels.emit_seconds * 1e3, kernels.compile_seconds * 1e3);
+    std::printf("     the largest difference of the %zu x %zu numbers is %.2g\n", on_cpu.shape(0), on_cpu.shape(1), static_cast<double>(largest));
+    // Embeddings have length 1: float sums in another order differ in the last bits.
+    return largest < 1e-5f ? 0 : 1;
+  } catch (const ct::Unsupported& error) {
+    std::printf("GPU  left out: %s\n", error.what());
+    return 0;
+  }
+}
