@@ -16,6 +16,7 @@
 #include "cotenant/vulkan/kernels/matmul.hpp"
 #include "cotenant/vulkan/kernels/norm.hpp"
 #include "cotenant/vulkan/kernels/quantize.hpp"
+#include "cotenant/vulkan/kernels/quantized_matmul.hpp"
 #include "cotenant/vulkan/kernels/reduce.hpp"
 #include "cotenant/vulkan/kernels/rotary.hpp"
 #include "cotenant/vulkan/kernels/softmax.hpp"
@@ -52,6 +53,9 @@ class VulkanBackend {
   template <class Out, class E, class... In> void map(const MapArguments<Out, E, In...>& a) const { vulkan::kernels::map(device(), *stream_, a); }
   template <class A, class B, class Out, class E, class... Extra> void matmul(const MatmulArguments<A, B, Out, E, Extra...>& a) const {
     vulkan::kernels::matmul(device(), *stream_, a);
+  }
+  template <class A, class B, class Out, class E, class... Extra> void quantized_matmul(const QuantizedMatmulArguments<A, B, Out, E, Extra...>& a) const {
+    vulkan::kernels::quantized_matmul(device(), *stream_, a);
   }
   template <class Q, class K, class V, class Mask, class Out> void attention(const AttentionArguments<Q, K, V, Mask, Out>& a) const {
     vulkan::kernels::attention(device(), *stream_, a);

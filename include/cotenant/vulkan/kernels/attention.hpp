@@ -180,7 +180,7 @@ class AttentionEmitter {
       const Value a = left(kk);
       for (std::uint32_t h = 0; h < groups; ++h) {
         const Value b = right(kk, h);
-        for (std::uint32_t e = 0; e < 4; ++e) values[e * groups + h] = values[e * groups + h] + b * spirv::extract(a, e);
+        for (std::uint32_t e = 0; e < 4; ++e) values[e * groups + h] = frame_.accumulate(values[e * groups + h], spirv::extract(a, e), b);
       }
     };
     const auto take = [&] { values.clear(); for (const Variable& s : sums) values.push_back(s.get()); };

@@ -31,7 +31,7 @@ inline spirv::Words emit_few_product(const Target& target, const ProductCode& co
   frame.for_tile(tile.rows, tile.columns(), [&] {
     std::vector<Variable> sums;
     for (std::uint32_t i = 0; i < tile.rows * tile.width(); ++i) sums.push_back(k.variable(k.module().null(number)));
-    const auto add = [&](std::uint32_t sum, Value product) { sums[sum].set(sums[sum].get() + product); };
+    const auto add = [&](std::uint32_t sum, Value left, Value right) { sums[sum].set(frame.accumulate(sums[sum].get(), left, right)); };
     const auto row = [&](std::uint32_t r) { return spirv::min(frame.row0 + r, frame.rows - 1u); };
     if (tile.along_depth) {
       const Value lane = thread % tile.lanes, column = spirv::min(frame.column0 + thread / tile.lanes, frame.columns - 1u);
@@ -43,7 +43,7 @@ inline spirv::Words emit_few_product(const Target& target, const ProductCode& co
           for (std::uint32_t r = 0; r < tile.rows; ++r) {
             Value left;
             if (vector_a) left = frame.load_numbers(a, a.base + row(r) * a.row + depth);
-            for (std::uint32_t e = 0; e < 4; ++e) add(r, (vector_a ? spirv::extract(left, e) : frame.element(true, row(r), depth + e)) * spirv::extract(right, e));
+            for (std::uint32_t e = 0; e < 4; ++e) add(r, vector_a ? spirv::extract(left, e) : frame.element(true, row(r), depth + e), spirv::extract(right, e));
           }
         };
         const Value start = frame.from + lane * 4u;
@@ -58,7 +58,7 @@ inline spirv::Words emit_few_product(const Target& target, const ProductCode& co
       } else {
         k.loop(frame.from + lane, frame.to, tile.lanes, [&](Value depth) {
           const Value right = frame.element(false, column, depth);
-          for (std::uint32_t r = 0; r < tile.rows; ++r) add(r, frame.element(true, row(r), depth) * right);
+          for (std::uint32_t r = 0; r < tile.rows; ++r) add(r, frame.element(true, row(r), depth), right);
         });
       }
     } else {
@@ -76,7 +76,7 @@ inline spirv::Words emit_few_product(const Target& target, const ProductCode& co
       const auto use = [&](Value right, Value depth) {
         for (std::uint32_t r = 0; r < tile.rows; ++r) {
           const Value left = frame.element(true, row(r), depth);
-          for (std::uint32_t e = 0; e < 4; ++e) add(r * 4 + e, left * spirv::extract(right, e));
+          for (std::uint32_t e = 0; e < 4; ++e) add(r * 4 + e, left, spirv::extract(right, e));
         }
       };
       const Value length = frame.to - frame.from, whole = frame.from + length / (groups * ahead) * (groups * ahead);

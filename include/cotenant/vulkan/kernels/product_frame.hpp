@@ -127,6 +127,8 @@ class ProductFrame {
 
   // What sums are made of.
   Type number() { return code.integers ? k.i32() : k.f32(); }
+  // sum + left right. Fused by name: a module that keeps NaN and -0 is not contracted, at half the speed.
+  Value accumulate(Value sum, Value left, Value right) { return code.integers ? sum + left * right : spirv::fma(left, right, sum); }
   // Elements as numbers of that kind. Four from `index` on, a multiple of 4.
   Value load_number(const OperandCode& x, Value index) { return as_number(x.elements.load(index)); }
   Value load_numbers(const OperandCode& x, Value index) { return as_number(x.elements.load_vectors(index >> 2u, 1)[0]); }

@@ -190,7 +190,7 @@ inline spirv::Words emit_simt_product(const Target& target, const ProductCode& c
         for (std::uint32_t e = 0; e < 4; ++e)
           for (std::uint32_t h = 0; h < tile.groups_over; ++h) {
             Value& s = sum[(g * 4 + e) * tile.groups_over + h];
-            s = s + bs[h] * spirv::extract(as[g], e);
+            s = frame.accumulate(s, spirv::extract(as[g], e), bs[h]);
           }
     };
     const auto loaded = [&] {
