@@ -1,6 +1,7 @@
 // matmul on a Vulkan device: plans a product, chooses its kernel and launches it.
 #ifndef COTENANT_VULKAN_KERNELS_MATMUL_HPP
 #define COTENANT_VULKAN_KERNELS_MATMUL_HPP
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "cotenant/ops/matmul.hpp"
 #include "cotenant/vulkan/device.hpp"
+#include "cotenant/vulkan/kernels/product_pack.hpp"
 #include "cotenant/vulkan/kernels/product_plan.hpp"
 #include "cotenant/vulkan/kernels/product_split.hpp"
 #include "cotenant/vulkan/spirv_expression.hpp"
@@ -99,7 +101,11 @@ inline void run_product(Device& device, Stream& stream, MatrixProduct product, P
     if (code.element_a || code.element_b) code.element_text += " t";
   }
   product.merge_batches();
-  run_planned(device, stream, product, default_plan(device.capabilities(), product, code.integers, quantised), std::move(code));
+  std::array<BlockRef, 2> packed;
+  for (const bool left : {true, false})
+    if (worth_packing(device.capabilities(), product, code, left)) packed[left ? 0 : 1] = pack_side(device, stream, product, code, left);
+  const bool reads_elements = quantised && (code.integers || code.element_a || code.element_b);
+  run_planned(device, stream, product, default_plan(device.capabilities(), product, code.integers, reads_elements), std::move(code));
 }
 
 }  // namespace detail

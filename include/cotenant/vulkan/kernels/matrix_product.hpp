@@ -21,6 +21,7 @@ struct MatrixOperand {
   Reach reach;
   std::ptrdiff_t row = 0, column = 0;
   std::array<std::ptrdiff_t, max_rank> batch{};
+  bool padded = false;  // zeros lie between a line's end and the next multiple of 16 bytes
 
   // Whether every row (or column) begins at a multiple of `bytes`, the first one and those of every batch too.
   bool aligned(std::size_t bytes, bool along_rows, std::size_t batch_rank) const {

@@ -15,13 +15,14 @@ namespace cotenant::vulkan {
 // shape of one matrix, which the device lists for these elements.
 struct CooperativeTile {
   std::uint32_t rows = 128, columns = 256, depth = 32, part_rows = 64, part_columns = 64, m = 16, n = 16, k = 16, subgroup = 32;
-  bool unrolled = false;  // of the steps in a block. All at once take more than 255 registers in the largest tile, and a longer compilation
+  bool unrolled = false;     // of the steps in a block: more registers and a longer compilation
+  std::uint32_t stages = 1;  // blocks in shared memory: with two, one is written while the other is used
 
   std::uint32_t subgroups() const { return rows / part_rows * (columns / part_columns); }
   std::uint32_t threads() const { return subgroups() * subgroup; }
   std::string key() const {
     return "coop " + std::to_string(rows) + "x" + std::to_string(columns) + "x" + std::to_string(depth) + " " + std::to_string(part_rows) + "x" + std::to_string(part_columns) + " " +
-           std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) + (unrolled ? "u" : "");
+           std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) + (unrolled ? "u" : "") + (stages > 1 ? "x2" : "");
   }
 };
 
@@ -41,17 +42,19 @@ class CooperativeSide {
     const Value full = is_left ? frame.rows : frame.columns, origin = is_left ? frame.row0 : frame.column0;
     stride_ = is_left ? x_.row : x_.column, step_ = is_left ? x_.column : x_.row;
     const std::uint32_t count = lines_ * words_, threads = tile.threads();
-    items_ = std::max(count / threads, 1u);
+    const std::uint32_t items = (count + threads - 1) / threads;
     const Value thread = k_.local_index();
-    if (count < threads) mine_ = thread < count;
-    for (std::uint32_t item = 0; item < items_; ++item) {
-      const Value index = thread + item * threads, line = index / words_, word = index % words_;
+    for (std::uint32_t item = 0; item < items; ++item) {
+      // Threads without a word of the last round read the last one once more.
+      const bool whole = (item + 1) * threads <= count;
+      const Value index = whole ? thread + item * threads : spirv::min(thread + item * threads, count - 1);
+      const Value line = index / words_, word = index % words_;
       line_.push_back(line), word_.push_back(word);
       // Behind the last row or column another one is read: its sums are never stored.
       if (along_depth_) {
         offset_.push_back({x_.base + spirv::min(origin + line, full - 1u) * stride_});
       } else if (fetch_ == Fetch::vector_across) {
-        offset_.push_back({x_.base + spirv::min(origin + word * per_word_, full - per_word_)});
+        offset_.push_back({x_.base + spirv::min(origin + word * per_word_, (full - 1u) / per_word_ * per_word_)});
       } else {
         std::vector<Value> each;
         for (std::uint32_t e = 0; e < per_word_; ++e) each.push_back(x_.base + spirv::min(origin + word * per_word_ + e, full - 1u) * stride_);
@@ -70,33 +73,26 @@ class CooperativeSide {
   }
 
   void fetch(Value depth) {
-    when_mine([&] {
-      k_.when(depth + depth_ <= to_, [&] { read(depth, false); }, [&] { read(depth, true); });
-    });
+    k_.when(depth + depth_ <= to_, [&] { read(depth, false); }, [&] { read(depth, true); });
   }
-  void put(const Shared& shared, std::uint32_t base) {
-    when_mine([&] {
-      for (std::uint32_t item = 0; item < items_; ++item) shared.store(line_[item] * line_length() + word_[item] + base, registers_[item].get());
-    });
+  void put(const Shared& shared, Value base) {
+    for (std::size_t item = 0; item < registers_.size(); ++item) shared.store(line_[item] * line_length() + word_[item] + base, registers_[item].get());
   }
   // Where in shared memory the matrix begins that starts at `across` and at step kk (a multiple of its depth) of the block.
-  Value place(Value across, Value kk, std::uint32_t base) const {
+  Value place(Value across, Value kk, Value base) const {
     return along_depth_ ? across * line_length() + kk / per_word_ + base : kk * line_length() + across / per_word_ + base;
   }
   bool along_depth() const { return along_depth_; }
 
  private:
-  template <class F> void when_mine(F f) {
-    if (mine_.exists()) k_.when(mine_, f);
-    else f();
-  }
   void read(Value depth, bool guarded) {
     const spirv::Type four = k_.vector(k_.u32(), 4);
-    for (std::uint32_t item = 0; item < items_; ++item) {
+    for (std::size_t item = 0; item < registers_.size(); ++item) {
       const Value position = depth + (along_depth_ ? word_[item] * per_word_ : line_[item]);
       Value word;
       if (is_vector(fetch_)) {
-        const Value at = guarded ? spirv::min(position, last_ - (along_depth_ ? per_word_ : 1u)) : position;
+        // What lies behind the end of a padded line is 0.
+        const Value at = !guarded ? position : along_depth_ ? spirv::min(position, (last_ - 1u) / per_word_ * per_word_) : spirv::min(position, last_ - 1u);
         const Value offset = offset_[item][0] + (along_depth_ ? at : at * step_);
         word = x_.elements.buffer().as(four).load(offset / per_word_);
         if (guarded) word = spirv::select(position < to_, word, spirv::constant_like(word, 0u));
@@ -123,9 +119,9 @@ class CooperativeSide {
   KernelBuilder& k_;
   const OperandCode& x_;
   Fetch fetch_;
-  std::uint32_t per_word_, depth_, extent_, lines_ = 0, words_ = 0, items_ = 1;
+  std::uint32_t per_word_, depth_, extent_, lines_ = 0, words_ = 0;
   bool along_depth_ = false;
-  Value last_, to_, stride_, step_, mine_;
+  Value last_, to_, stride_, step_;
   std::vector<Value> line_, word_;
   std::vector<std::vector<Value>> offset_;
   std::vector<Variable> registers_;
@@ -140,7 +136,7 @@ inline spirv::Words emit_cooperative_product(const Target& target, const Product
   const bool integers = size_of(code.a) == 1;
   const std::uint32_t size_a = detail::CooperativeSide::size(tile, tile.rows, code.fetch_a, code.a), size_b = detail::CooperativeSide::size(tile, tile.columns, code.fetch_b, code.b);
   const std::uint32_t strip_line = tile.part_columns / 4 + 1, strip = tile.m * strip_line;
-  const Shared shared = k.shared(k.vector(k.u32(), 4), std::max(size_a + size_b, tile.subgroups() * strip));
+  const Shared shared = k.shared(k.vector(k.u32(), 4), std::max(tile.stages * (size_a + size_b), tile.subgroups() * strip));
   const spirv::Type component = code.a == DType::f16 ? k.module().f16() : code.a == DType::bf16 ? k.module().bf16() : k.module().integer(8, true);
   const spirv::Type sum_component = integers ? k.i32() : k.f32();
   using spirv::CooperativeMatrixUse;
@@ -155,29 +151,49 @@ inline spirv::Words emit_cooperative_product(const Target& target, const Product
     const Value part_row = part / (tile.columns / tile.part_columns) * tile.part_rows, part_column = part % (tile.columns / tile.part_columns) * tile.part_columns;
     std::vector<Variable> sums;
     for (std::uint32_t i = 0; i < down * over; ++i) sums.push_back(k.variable(spirv::zero_matrix(result)));
-    const auto step = [&](Value kk) {
+    const auto step = [&](Value kk, Value base) {
+      const Value base_b = base + size_a;
       std::vector<Value> values, as;
       for (const Variable& sum : sums) values.push_back(sum.get());
       const auto layout = [](bool row_major) { return row_major ? spirv::CooperativeMatrixLayout::RowMajor : spirv::CooperativeMatrixLayout::ColumnMajor; };
       for (std::uint32_t i = 0; i < down; ++i)
-        as.push_back(spirv::load_matrix(left, shared.pointer(a.place(part_row + i * tile.m, kk, 0)), layout(a.along_depth()), k.constant(a.line_length())));
+        as.push_back(spirv::load_matrix(left, shared.pointer(a.place(part_row + i * tile.m, kk, base)), layout(a.along_depth()), k.constant(a.line_length())));
       for (std::uint32_t j = 0; j < over; ++j) {
-        const Value column = spirv::load_matrix(right, shared.pointer(b.place(part_column + j * tile.n, kk, size_a)), layout(!b.along_depth()), k.constant(b.line_length()));
+        const Value column = spirv::load_matrix(right, shared.pointer(b.place(part_column + j * tile.n, kk, base_b)), layout(!b.along_depth()), k.constant(b.line_length()));
         for (std::uint32_t i = 0; i < down; ++i) values[i * over + j] = spirv::multiply_add(as[i], column, values[i * over + j], signs);
       }
       for (std::size_t i = 0; i < sums.size(); ++i) sums[i].set(values[i]);
     };
+    const auto steps = [&](Value base) {
+      if (tile.unrolled) for (std::uint32_t kk = 0; kk < tile.depth; kk += tile.k) step(k.constant(kk), base);
+      else k.loop(0u, tile.depth, tile.k, [&](Value kk) { step(kk, base); }, LoopControl::DontUnroll);
+    };
+    const auto put = [&](Value base) { a.put(shared, base), b.put(shared, base + size_a); };
     k.when(frame.from < frame.to, [&] {
+      const Value zero = k.constant(0u);
       a.fetch(frame.from), b.fetch(frame.from);
+      if (tile.stages == 1) {
+        k.loop(frame.from, frame.to, tile.depth, [&](Value depth) {
+          k.barrier();
+          put(zero);
+          k.barrier();
+          const Value next = depth + tile.depth;
+          k.when(next < frame.to, [&] { a.fetch(next), b.fetch(next); });
+          steps(zero);
+        }, LoopControl::DontUnroll);
+        return;
+      }
+      const Variable current = k.variable(zero);
+      put(zero);
+      k.barrier();
       k.loop(frame.from, frame.to, tile.depth, [&](Value depth) {
+        const Value next = depth + tile.depth, more = next < frame.to, base = current.get(), other = size_a + size_b - base;
+        k.when(more, [&] { a.fetch(next), b.fetch(next); });
+        steps(base);
+        k.when(more, [&] { put(other); });
+        current.set(other);
         k.barrier();
-        a.put(shared, 0), b.put(shared, size_a);
-        k.barrier();
-        const Value next = depth + tile.depth;
-        k.when(next < frame.to, [&] { a.fetch(next), b.fetch(next); });
-        if (tile.unrolled) for (std::uint32_t kk = 0; kk < tile.depth; kk += tile.k) step(k.constant(kk));
-        else k.loop(k.constant(0u), k.constant(tile.depth), tile.k, step, spirv::LoopControl::DontUnroll);
-      });
+      }, LoopControl::DontUnroll);
     });
     // Which thread has which sum is the device's secret: they leave through shared memory, m rows of each subgroup at a time.
     k.barrier();

@@ -66,7 +66,7 @@ inline spirv::Words emit_few_product(const Target& target, const ProductCode& co
       const std::uint32_t groups = tile.threads / tile.lanes, ahead = 4;
       const OperandCode& b = frame.operands[1];
       const Value first = frame.column0 + quad * 4u;
-      const Value column = vectors ? spirv::min(first, frame.columns - 4u) : first;
+      const Value column = vectors ? spirv::min(first, (frame.columns - 1u) / 4u * 4u) : first;
       const auto read = [&](Value depth) {
         if (vectors) return frame.load_numbers(b, b.base + column + depth * b.row);
         std::vector<Value> four;

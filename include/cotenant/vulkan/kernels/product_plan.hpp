@@ -43,8 +43,8 @@ namespace detail {
 // How a side is read whose elements lie `step` apart along depth and `stride` apart across, in vectors of `vector` elements.
 inline Fetch fetch_of(const MatrixOperand& x, std::ptrdiff_t step, std::ptrdiff_t stride, std::size_t depth, std::size_t across, std::size_t vector, std::size_t batch_rank, bool is_left) {
   const std::size_t bytes = vector * size_of(x.type);
-  if (step == 1 && depth % vector == 0 && x.aligned(bytes, is_left, batch_rank)) return Fetch::vector_depth;
-  if (stride == 1 && across % vector == 0 && x.aligned(bytes, !is_left, batch_rank)) return Fetch::vector_across;
+  if (step == 1 && (depth % vector == 0 || x.padded) && x.aligned(bytes, is_left, batch_rank)) return Fetch::vector_depth;
+  if (stride == 1 && (across % vector == 0 || x.padded) && x.aligned(bytes, !is_left, batch_rank)) return Fetch::vector_across;
   return std::abs(step) <= std::abs(stride) ? Fetch::scalar_depth : Fetch::scalar_across;
 }
 inline std::size_t round_up(std::size_t value, std::size_t multiple) { return (value + multiple - 1) / multiple * multiple; }

@@ -66,7 +66,7 @@ class SimtSide {
       place_.push_back({side.fetch == Fetch::vector_depth ? kk * 4u : kk, quad});
       // Behind the last row or column another one is read: its sums are never stored.
       const Value at = side.origin + quad * 4u;
-      if (side.fetch == Fetch::vector_across) offsets_.push_back(side.operand->base + spirv::min(at, side.extent - 4u));
+      if (side.fetch == Fetch::vector_across) offsets_.push_back(side.operand->base + spirv::min(at, (side.extent - 1u) / 4u * 4u));
       else if (side.element) for (std::uint32_t e = 0; e < 4; ++e) offsets_.push_back(spirv::min(at + e, side.extent - 1u));
       else for (std::uint32_t e = 0; e < 4; ++e) offsets_.push_back(side.operand->base + spirv::min(at + e, side.extent - 1u) * side.across);
     }
@@ -125,7 +125,8 @@ class SimtSide {
       const Value position = depth + place_[item].kk;
       const Value inside = position < side_.to;
       const auto keep = [&](std::uint32_t to, Value v) { registers_[to].set(guarded ? spirv::select(inside, v, spirv::constant_like(v, 0)) : v); };
-      const Value at = guarded ? spirv::min(position, side_.last - (side_.fetch == Fetch::vector_depth ? 4u : 1u)) : position;
+      // What lies behind the end of a padded line is 0.
+      const Value at = !guarded ? position : side_.fetch == Fetch::vector_depth ? spirv::min(position, (side_.last - 1u) / 4u * 4u) : spirv::min(position, side_.last - 1u);
       if (side_.fetch == Fetch::vector_depth) {
         for (std::uint32_t e = 0; e < 4; ++e) keep(item * 4 + e, frame_.load_numbers(*side_.operand, offsets_[item * 4 + e] + at));
       } else if (side_.fetch == Fetch::vector_across) {

@@ -1,0 +1,118 @@
+// A copy of one side of a product that tiles read fast: lines at multiples of 16 bytes, padded with zeros, quantised values as numbers.
+#ifndef COTENANT_VULKAN_KERNELS_PRODUCT_PACK_HPP
+#define COTENANT_VULKAN_KERNELS_PRODUCT_PACK_HPP
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "cotenant/vulkan/device.hpp"
+#include "cotenant/vulkan/kernels/product_frame.hpp"
+#include "cotenant/vulkan/kernels/product_plan.hpp"
+#include "cotenant/vulkan/storage.hpp"
+
+namespace cotenant::vulkan {
+
+inline constexpr std::uint32_t pack_tile_lines = 8, pack_tile_words = 32;
+
+// Rows are the lines, columns the elements of a padded line, depth those of a line before. `along_depth`: lines go along the
+// product's depth; `left`: the side that a hook is told.
+inline spirv::Words emit_pack(const Target& target, const ProductCode& code, bool left, bool along_depth) {
+  KernelBuilder k(target, {.workgroup = pack_tile_lines * pack_tile_words});
+  ProductFrame frame(k, code);
+  const auto per_word = static_cast<std::uint32_t>(16 / size_of(code.out));
+  frame.for_tile(pack_tile_lines, pack_tile_words * per_word, [&] {
+    const Value thread = k.local_index(), line = frame.row0 + thread / pack_tile_words, first = frame.column0 + thread % pack_tile_words * per_word;
+    const OperandCode &in = frame.operands[left ? 0 : 1], &out = frame.operands[2];
+    const EmitElement& hook = left ? code.element_a : code.element_b;
+    k.when(line < frame.rows && first < frame.columns, [&] {
+      std::vector<Value> parts;
+      const std::uint32_t bits = 128 / per_word;
+      for (std::uint32_t e = 0; e < per_word; ++e) {
+        const Value place = first + e, at = spirv::min(place, frame.depth - 1u);
+        Value element;
+        if (hook) element = spirv::bitcast(k.u32(), hook(frame, left, along_depth ? line : at, along_depth ? at : line));
+        else element = spirv::convert(k.u32(), in.elements.buffer().load(in.base + line * (left ? in.row : in.column) + at * (left ? in.column : in.row)));
+        element = spirv::select(place < frame.depth, element, 0u);
+        if (e * bits % 32 == 0) parts.push_back(element);
+        else parts.back() = parts.back() | element << (e * bits % 32);
+      }
+      out.elements.buffer().as(k.vector(k.u32(), 4)).store((out.base + line * out.row + first) / per_word, spirv::make_vector(parts));
+    });
+  });
+  return k.finish();
+}
+
+namespace detail {
+
+// Whether a side is worth a copy: tiles would read it element by element, and many of them do.
+inline bool worth_packing(const Capabilities& device, const MatrixProduct& product, const ProductCode& code, bool left) {
+  if (device.type == DeviceType::software || product.rows <= few_rows || product.depth < 64 || code.integers) return false;
+  const std::size_t reuse = left ? product.columns : product.rows;
+  if (left ? code.element_a : code.element_b) return reuse >= 64;
+  const MatrixOperand& x = left ? product.a() : product.b();
+  const bool cooperates = may_cooperate(device, product.a().type, product.b().type, false);
+  const std::size_t vector = cooperates ? 16 / size_of(x.type) : 4;
+  const Fetch fetch = left ? fetch_of(x, x.column, x.row, product.depth, product.rows, vector, product.batch_rank, true)
+                           : fetch_of(x, x.row, x.column, product.depth, product.columns, vector, product.batch_rank, false);
+  return !is_vector(fetch) && reuse >= 512;
+}
+
+// Replaces one side by its packed copy; the block must live until the product is launched. Errors: OutOfMemory.
+inline BlockRef pack_side(Device& device, Stream& stream, MatrixProduct& product, ProductCode& code, bool left) {
+  MatrixOperand& x = left ? product.a() : product.b();
+  EmitElement& hook = left ? code.element_a : code.element_b;
+  const std::ptrdiff_t across = left ? x.row : x.column, step = left ? x.column : x.row;
+  const bool along_depth = std::abs(step) <= std::abs(across);
+  const std::size_t extent = left ? product.rows : product.columns;
+  MatrixProduct copy = product;
+  copy.rows = along_depth ? extent : product.depth;
+  copy.depth = along_depth ? product.depth : extent;
+  MatrixOperand packed;
+  packed.type = hook ? DType::f32 : x.type;
+  packed.padded = true;
+  const std::size_t per_word = 16 / size_of(packed.type);
+  copy.columns = round_up(copy.depth, per_word);
+  packed.row = static_cast<std::ptrdiff_t>(copy.columns), packed.column = 1;
+  std::size_t count = copy.rows * copy.columns;
+  // What repeats along the batch is packed once.
+  for (std::size_t axis = product.batch_rank; axis-- > 0;) {
+    bool repeats = x.batch[axis] == 0;
+    if (hook) for (std::size_t i = 0; i < code.hidden; ++i) repeats = repeats && product.operands[3 + i].batch[axis] == 0;
+    if (repeats) copy.batch[axis] = 1;
+    else packed.batch[axis] = static_cast<std::ptrdiff_t>(count), count *= copy.batch[axis];
+  }
+  const BlockRef block = temporary(stream, count * size_of(packed.type));
+  packed.block = block.get();
+  packed.reach = {block->data(), count * size_of(packed.type), 0, count};
+  copy.out() = packed;
+  // Rows and columns of the source are the copy's own where lines go across; a hook knows sides and axes by itself.
+  if (!hook && !along_depth) std::swap(copy.operands[0].row, copy.operands[0].column), std::swap(copy.operands[1].row, copy.operands[1].column);
+  copy.operands.resize(3 + (hook ? code.hidden : 0));
+  ProductCode reader = code;
+  reader.a = copy.a().type, reader.b = copy.b().type, reader.out = packed.type, reader.fetch_a = reader.fetch_b = Fetch::scalar_depth;
+  reader.batch_rank = std::max<std::size_t>(product.batch_rank, 2);
+  reader.extra.clear();
+  for (std::size_t i = 3; i < copy.operands.size(); ++i) reader.extra.push_back({copy.operands[i].type, Along::strided, false});
+  if (!hook) reader.element_text.clear(), reader.scalars.clear(), reader.epilogue_text = "copy", reader.epilogue = plain_epilogue;
+  const std::string key = std::string("pack ") + (left ? "left " : "right ") + (along_depth ? "depth " : "across ") + reader.key();
+  std::vector<BufferArgument> buffers;
+  for (std::size_t i = 0; i < copy.operands.size(); ++i)
+    buffers.push_back({copy.operands[i].block, copy.operands[i].reach.address, copy.operands[i].reach.bytes, i == 2 ? Access::write : Access::read});
+  const auto scalars = product_scalars(copy, reader, std::max<std::size_t>(copy.depth, 1));
+  const std::size_t width = pack_tile_words * per_word;
+  const std::size_t tiles = (copy.rows + pack_tile_lines - 1) / pack_tile_lines * ((copy.columns + width - 1) / width) * copy.batches();
+  device.launch(stream, {key, buffers, scalars, folded_groups(tiles)}, [&](const Target& target) { return emit_pack(target, reader, left, along_depth); });
+  // [across][depth] or [depth][across], as the product's side has them.
+  if (along_depth != left) std::swap(packed.row, packed.column);
+  x = packed;
+  hook = nullptr;
+  return block;
+}
+
+}  // namespace detail
+}  // namespace cotenant::vulkan
+
+#endif
