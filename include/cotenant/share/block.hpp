@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -89,6 +90,13 @@ class Block {
   virtual bool droppable() const noexcept = 0;
   // Whether the bytes may be copied out, their memory freed (take) and other memory put in its place (install).
   virtual bool restorable() const noexcept = 0;
+  // Whether the bytes can wait in the host's memory while their own is given away: those of devices, which the host cannot read in
+  // place. retreat() copies them there and keeps them, come_back() copies them to `room`. Errors: the device's; nothing is lost then.
+  virtual bool retreats() const noexcept = 0;
+  virtual void retreat() = 0;
+  virtual void come_back(Allocation room) = 0;
+  // Work under way on a device keeps the blocks that it reads; returns when that is done.
+  virtual void settle() const noexcept = 0;
   // The same for blocks that are parts of one whole, such as a file.
   virtual const void* origin() const noexcept = 0;
   // Where in which file these bytes lie, from an address inside the block; nothing where that is not known.
@@ -148,6 +156,12 @@ class Block {
 namespace detail {
 template <class S> inline constexpr char storage_identity_of = 0;
 
+// Storages of memory that the host cannot read in place, but copy.
+template <class S> concept CopiedStorage = AllocatingStorage<S> && !S::host_accessible && requires(const S& storage, Allocation allocation, std::byte* to, const std::byte* from) {
+  storage.copy_out(allocation, to);
+  storage.copy_in(allocation, from);
+};
+
 template <Storage S> class StoredBlock final : public Block {
  public:
   StoredBlock(S storage, Allocation allocation)
@@ -174,6 +188,27 @@ template <Storage S> class StoredBlock final : public Block {
     else return static_cast<void>(address), std::nullopt;
   }
   bool restorable() const noexcept override { return AllocatingStorage<S> && S::host_accessible; }
+  bool retreats() const noexcept override { return CopiedStorage<S>; }
+  void retreat() override {
+    if constexpr (CopiedStorage<S>) {
+      wait();
+      std::unique_ptr<std::byte[]> copy(new (std::nothrow) std::byte[allocation_.bytes]);
+      if (!copy) raise<OutOfMemory>("the host has no memory for the " + std::to_string(allocation_.bytes) + " bytes of a tensor that leaves its device");
+      storage_.copy_out(allocation_, copy.get());
+      retreat_.bytes = std::move(copy);
+    }
+  }
+  void come_back(Allocation room) override {
+    if constexpr (CopiedStorage<S>) {
+      storage_.copy_in(room, retreat_.bytes.get());
+      retreat_.bytes.reset();
+    } else {
+      static_cast<void>(room);
+    }
+  }
+  void settle() const noexcept override {
+    if constexpr (requires { storage_.settle(); }) storage_.settle();
+  }
   Allocation room_again() override {
     if constexpr (AllocatingStorage<S>) {
       const Allocation room = storage_.allocate(allocation_.bytes);
@@ -190,7 +225,10 @@ template <Storage S> class StoredBlock final : public Block {
     if constexpr (requires { { storage.keeps_packed } -> std::convertible_to<bool>; }) return storage.keeps_packed;
     else return static_cast<void>(storage), true;
   }
+  struct Retreat { std::unique_ptr<std::byte[]> bytes; };
+  struct Nowhere {};
   [[no_unique_address]] S storage_;
+  [[no_unique_address]] std::conditional_t<CopiedStorage<S>, Retreat, Nowhere> retreat_;
 };
 }  // namespace detail
 

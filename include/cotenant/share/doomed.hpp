@@ -20,6 +20,7 @@ struct Doomed {
   std::vector<std::shared_ptr<const void>> others;
   std::vector<std::string> spilled;  // keys that nobody will load any more
   SpillTarget* const target;         // null where nothing is spilled
+  bool settled = false;              // work of devices that kept blocks was waited for, once per call of the manager
   explicit Doomed(SpillTarget* spill_target) : target(spill_target) {}
   Doomed(const Doomed&) = delete;
   ~Doomed() {

@@ -274,7 +274,7 @@ class Registry {
     const std::vector<Entry*>& entries = record.entries;
     const Block& block = *entries.front()->block;
     return std::all_of(entries.begin(), entries.end(), [&](const Entry* entry) { return is_idle(*entry, now); }) && block.references() == entries.size() &&
-           ((spill_ && comes_back(block)) || !form_is_held(record, true));  // for good it goes with its forms
+           (((spill_ || block.retreats()) && comes_back(block)) || !form_is_held(record, true));  // for good it goes with its forms
   }
   // An idle view whose source is still registered: its name can be made again at no cost.
   bool view_is_spare(const Entry& entry, TimePoint now) const {
@@ -329,7 +329,8 @@ class Registry {
   void send_away(Lock& lock, const std::vector<Victim>& chosen, TimePoint now, Doomed& doomed, OptimizationResult* result = nullptr);
   std::size_t derived_bytes() const;
   std::size_t drop_artefacts(std::size_t wanted, Doomed& doomed);
-  bool comes_back(const Block& block) const { return block.droppable() || (spill_ && block.restorable()); }
+  bool comes_back(const Block& block) const { return block.droppable() || block.retreats() || (spill_ && block.restorable()); }
+  bool settle_devices(Lock& lock, Doomed& doomed);
   bool may_equal_another(const Entry& entry) const;
   std::size_t content_key(const Entry& entry) const;
   std::shared_ptr<Entry> twin_of(Lock& lock, const Entry& entry);

@@ -99,7 +99,7 @@ inline void Registry::send_away(Lock& lock, const std::vector<Victim>& chosen, T
     record.residence = Residence::leaving;
     ++in_transit_;
     const Entry& first = *record.entries.front();
-    const bool save = !victim.block->droppable() && record.spilled.empty();
+    const bool save = !victim.block->droppable() && !victim.block->retreats() && record.spilled.empty();
     leaving.push_back({victim.block, save ? next_key() : std::string(), {first.name, first.dtype, first.layout.shape}});
   }
   if (leaving.empty()) return;
@@ -113,6 +113,7 @@ inline void Registry::send_away(Lock& lock, const std::vector<Victim>& chosen, T
           spill_->save(one.key, one.block->data(), one.block->bytes(), one.info);
         }))
       break;
+    if (one.block->retreats() && !attempt(failure, [&] { one.block->retreat(); })) break;
     static_cast<void>(one.block->take_artefacts());
     if (one.block->droppable()) one.block->drop_pages(one.block->data(), one.block->bytes());
     else one.block->give_back(one.block->take());
@@ -161,6 +162,21 @@ inline std::size_t Registry::drop_artefacts(std::size_t wanted, Doomed& doomed) 
   return total;
 }
 
+// Kernels that were queued on a device keep what they read, leased or not, until the device is done with them. True where that
+// was waited for, and the lock given back.
+inline bool Registry::settle_devices(Lock& lock, Doomed& doomed) {
+  if (std::exchange(doomed.settled, true)) return false;
+  std::vector<BlockRef> busy;
+  for (const auto& [block, record] : blocks_.all())
+    if (record.residence == Residence::resident && block->retreats() && block->references() > record.entries.size()) busy.emplace_back(record.entries.front()->block);
+  if (busy.empty()) return false;
+  lock.unlock();
+  for (const BlockRef& block : busy) block->settle();
+  busy.clear();
+  lock.lock();
+  return true;
+}
+
 // Room for `bytes` more of a storage. Errors: BudgetExceeded, nothing is lost then; the spill target's.
 inline Registry::Step Registry::make_room(Lock& lock, std::string_view storage, std::size_t bytes, const std::string& name, TimePoint now, Doomed& doomed) {
   if (!past_.empty()) drop_past(now, doomed);
@@ -171,6 +187,7 @@ inline Registry::Step Registry::make_room(Lock& lock, std::string_view storage, 
     missing = blocks_.missing_for(storage, bytes, derived_bytes());
     if (!missing) return Step::ready;
   }
+  if (settle_devices(lock, doomed)) return Step::again;
   std::vector<Victim> candidates = victims(now, false, mode_);
   std::size_t available = 0, available_kind = 0;
   for (const Victim& victim : candidates) {
@@ -250,7 +267,10 @@ inline Registry::Step Registry::make_resident(Lock& lock, const Entry& entry, Ti
     doomed.artefacts.clear();
     Allocation room{};
     const bool allocated = attempt(failure, [&] { room = block->room_again(); });
-    const bool loaded = allocated && attempt(failure, [&] { spill_->load(key, room.data, room.bytes); });
+    const bool loaded = allocated && attempt(failure, [&] {
+      if (block->retreats()) block->come_back(room);
+      else spill_->load(key, room.data, room.bytes);
+    });
     if (allocated && !loaded) block->give_back(room);
     lock.lock();
     --in_transit_;

@@ -4,13 +4,15 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
 #include "cotenant/core/layout.hpp"
-#include "cotenant/ops/operand.hpp"
+#include "cotenant/core/view.hpp"
 #include "cotenant/vulkan/stream.hpp"
 
 namespace cotenant::vulkan {
@@ -116,17 +118,12 @@ template <class T> class Download final : public Completion {
 };
 }  // namespace detail
 
-// Queues a copy of row-major elements at [address, …) of a block on the device to the host; host_block's bytes come in when
-// it is waited for. Errors: OutOfMemory, DeviceLost.
-template <class T> void download(Stream& stream, Block* block, const void* address, const View<T>& host, Block* host_block) {
+// Queues a copy of row-major elements at [address, …) of a block on the device; what it gives moves them to the host when it is
+// waited for. Errors: OutOfMemory, DeviceLost.
+template <class T> std::shared_ptr<detail::Download<T>> begin_download(Stream& stream, Block* block, const void* address, const View<T>& host) {
   Device& device = stream.device();
   const MemoryPool::Place place = device.memory().find(address);
   const std::size_t count = host.size(), piece = std::max<std::size_t>(staging_piece / sizeof(T), 1);
-  host_block->wait();  // an earlier copy to other elements of the same block
-  if (place.mapped != nullptr) {
-    block->wait();
-    return unpack(static_cast<const T*>(place.mapped), host, 0, count);
-  }
   auto download = std::make_shared<detail::Download<T>>(stream.shared_from_this(), host);
   for (std::size_t first = 0; first < count; first += piece) {
     const std::size_t part = std::min(piece, count - first), bytes = part * sizeof(T);
@@ -139,7 +136,27 @@ template <class T> void download(Stream& stream, Block* block, const void* addre
     download->add({std::move(chunk), stream.completion(), first, part});
     if (count > piece) stream.flush();
   }
-  host_block->set_pending(std::move(download));
+  return download;
+}
+
+// The same into a block of the host, whose bytes come in when it is waited for.
+template <class T> void download(Stream& stream, Block* block, const void* address, const View<T>& host, Block* host_block) {
+  host_block->wait();  // an earlier copy to other elements of the same block
+  const MemoryPool::Place place = stream.device().memory().find(address);
+  if (place.mapped == nullptr) return host_block->set_pending(begin_download(stream, block, address, host));
+  block->wait();
+  unpack(static_cast<const T*>(place.mapped), host, 0, host.size());
+}
+
+// Bytes that no work is under way on, at once. Errors: OutOfMemory, DeviceLost.
+inline void read_bytes(Stream& stream, const Allocation& from, std::byte* to) {
+  const auto host = View<std::uint8_t>::unchecked(reinterpret_cast<std::uint8_t*>(to), contiguous_layout({from.bytes}));
+  begin_download(stream, nullptr, from.data, host)->wait();
+}
+inline void write_bytes(Stream& stream, const std::byte* from, const Allocation& to) {
+  const auto host = View<const std::uint8_t>::unchecked(reinterpret_cast<const std::uint8_t*>(from), contiguous_layout({to.bytes}));
+  upload(stream, host, nullptr, to.data);
+  stream.finish();
 }
 
 }  // namespace cotenant::vulkan

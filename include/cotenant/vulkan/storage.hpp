@@ -12,6 +12,7 @@
 
 #include "cotenant/core/concepts.hpp"
 #include "cotenant/share/tensor.hpp"
+#include "cotenant/vulkan/staging.hpp"
 #include "cotenant/vulkan/stream.hpp"
 
 namespace cotenant {
@@ -82,6 +83,10 @@ class Vulkan {
   // Storage
   Allocation allocate(std::size_t bytes) { return device().memory().allocate(bytes); }
   void deallocate(Allocation allocation) noexcept { device().memory().deallocate(allocation); }
+  // A manager's, for a block that leaves the device for a while and comes back.
+  void copy_out(Allocation from, std::byte* to) const { vulkan::read_bytes(*stream_, from, to); }
+  void copy_in(Allocation to, const std::byte* from) const { vulkan::write_bytes(*stream_, from, to); }
+  void settle() const noexcept { device().finish_quietly(); }
   Vulkan result_storage() const { return Vulkan(stream_); }
   VulkanBackend& backend_instance() const;
 
