@@ -5,6 +5,8 @@
 
 #include <array>
 #include <cstdint>
+#include <cstdlib>
+#include <string>
 #include <vector>
 
 #include "cotenant/vulkan/kernel.hpp"
@@ -14,9 +16,13 @@
 namespace cotenant::test {
 
 inline VulkanOptions checked_options(bool descriptors = false) {
+  // As in backend/vulkan_fixture.hpp: for machines without the layer.
+  const char* const chosen = std::getenv("COTENANT_TEST_VULKAN");
+  const bool plain = chosen != nullptr && std::string(chosen) == "plain";
   VulkanOptions options;
-  options.validation = true;
-  options.synchronization_validation = descriptors;
+  options.validation = !plain;
+  options.synchronization_validation = !plain && descriptors;
+  options.addressing = descriptors ? vulkan::Addressing::descriptors : vulkan::Addressing::pointers;
   options.zero_copy = false;
   options.cache_folder = "-";
   return options;
