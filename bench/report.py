@@ -13,7 +13,10 @@ TITLES = {
     "matmul": "f32 product", "weights": "f32 product with a model's weights, packed once", "fused": "f32 product with bias and GELU", "threads": "f32 product, threads",
     "bf16": "bf16 product", "int8": "u8 x i8 product", "int4": "4-bit weights", "softmax": "Softmax", "map": "Functions", "quantize": "Quantisation",
     "attention": "Attention", "models": "Encoders, one sequence", "dispatch": "Cost of a call", "compile": "Compile time",
+    "handles": "Handles and leases", "opening": "Opening a checkpoint", "returning": "Tensors that come back to memory", "attaching": "A second process attaches",
 }
+# Where other things than kernels are compared: no bars.
+NOT_DRAWN = ("dispatch", "compile", "opening", "returning")
 
 
 def read(paths):
@@ -116,7 +119,7 @@ def print_table(machine, rows):
 
 def chart(machine, rows):
     """Horizontal bars of the ratio to the best peer, on a logarithmic axis: right of the middle line we are faster."""
-    drawn = [row for row in rows if row["ratio"] and row["section"] not in ("dispatch", "compile")]
+    drawn = [row for row in rows if row["ratio"] and row["section"] not in NOT_DRAWN]
     step, left, width, right, top = 19, 270, 420, 230, 92
     low, high = -2, 3  # a quarter to eight times; what is beyond ends at the edge, its figure stands beside it
     def x(ratio):
