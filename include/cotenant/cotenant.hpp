@@ -6,6 +6,7 @@
 #include "cotenant/ipc/managed.hpp"
 #include "cotenant/ipc/named_arena.hpp"
 #include "cotenant/ops/best_backend.hpp"
+#include "cotenant/ops/projection.hpp"
 #include "cotenant/reference/reference.hpp"
 #include "cotenant/share/events_export.hpp"
 #include "cotenant/share/report_html.hpp"

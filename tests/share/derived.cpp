@@ -94,3 +94,25 @@ TEST_CASE("the statistics count artefacts beside the tensors they belong to") {
   CHECK(stats.tensors.at("other").derived_bytes == 0);
   CHECK(manager.report().find("derived   640 B") != std::string::npos);
 }
+
+TEST_CASE("whoever observes a block hears of its artefacts: what, how large, outside of every lock") {
+  struct Heard {
+    std::vector<ct::Event> events;
+  } heard;
+  ct::TensorSharingManager manager{{.on_event = [&](const ct::Event& event) { heard.events.push_back(event); }}};
+  manager.register_tensor("w", ct::full<float>({16}, 1.0f));
+  const auto lease = manager.get<float>("w", "m");
+  struct Twice;
+  const auto twice = [&] { return ct::derive<Twice>(*lease, [] { return ct::full<float>({64}, 2.0f); }); };
+  CHECK(twice().view()(3) == 2.0f);
+  CHECK(twice().view()(3) == 2.0f);
+  std::size_t derived = 0;
+  for (const ct::Event& event : heard.events) {
+    if (event.kind != ct::EventKind::derive) continue;
+    ++derived;
+    CHECK(event.tensor == "w");
+    CHECK(event.bytes == 256);
+  }
+  CHECK(derived == 1);
+  CHECK(manager.event_counts()[ct::EventKind::derive] == 1);
+}

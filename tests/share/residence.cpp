@@ -276,3 +276,33 @@ TEST_CASE("many threads through a budget of half of what they use: exact, and wi
   CHECK(manager.stats().total_tensors == tensors);
   CHECK(manager.stats().peak_bytes <= budget);
 }
+
+TEST_CASE("a budget of 60 % of the working set gives the same results, within it at every sample") {
+  constexpr std::size_t tensors = 20, pages = 5;  // heap blocks of this size have no padding
+  // Sums over all tensors in an order that changes, each weighted by what came before: any wrong byte shows.
+  const auto run = [&](std::size_t budget, const std::shared_ptr<MemorySpill>& spill) {
+    ct::TensorSharingManager manager{{.max_memory = budget, .spill = spill}};
+    std::atomic<bool> end{false};
+    std::atomic<std::size_t> over{0};
+    const auto sample = [&] {
+      const auto stats = manager.stats();
+      over += stats.true_bytes > budget || stats.peak_bytes > budget;
+    };
+    std::thread sampler([&] { while (!end) sample(); });
+    for (std::size_t i = 0; i < tensors; ++i) manager.register_tensor("t" + std::to_string(i), filled(static_cast<float>(i + 1), pages));
+    double result = 0;
+    for (std::size_t step = 0; step < 200; ++step) {
+      const auto lease = manager.get<float>("t" + std::to_string((step * 7 + step * step) % tensors), "m");
+      sample();
+      for (float value : lease->view().span()) result = result * 0.999 + static_cast<double>(value);
+    }
+    end = true;
+    sampler.join();
+    CHECK(over == 0);
+    CHECK((manager.stats().reloads > 0) == (budget != ct::ManagerOptions::unlimited));
+    return result;
+  };
+  const auto spill = std::make_shared<MemorySpill>();
+  CHECK(run(tensors * pages * page * 6 / 10, spill) == run(ct::ManagerOptions::unlimited, nullptr));
+  CHECK(spill->wrong == 0);
+}

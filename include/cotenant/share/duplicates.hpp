@@ -95,7 +95,10 @@ inline std::shared_ptr<Entry> Registry::twin_of(Lock& lock, const Entry& entry) 
     // Files that were compared before, and are as they were, need not be read again.
     const std::optional<FilePlace> equal = place ? block->place_of(there) : std::nullopt;
     const bool proven = equal && ProvenEqual::instance().knows(*place, *equal, entry.element_bytes()) && place->file->is_unchanged() && equal->file->is_unchanged();
-    if (!proven && !equal_bytes(data, there, entry.element_bytes())) continue;
+    const bool same = proven || equal_bytes(data, there, entry.element_bytes());
+    // A file's pages that only the comparison read are not kept for it; where somebody uses them they come back from the page cache.
+    if (!proven) block->drop_pages(there, entry.element_bytes());
+    if (!same) continue;
     if (equal && !proven) ProvenEqual::instance().add(*place, *equal, entry.element_bytes());
     twin = entry.on(block, other->layout);
     twin->sample.store(sample, std::memory_order_relaxed);
