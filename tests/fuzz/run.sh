@@ -28,6 +28,9 @@ build=$root/build/fuzz
 clang=${CLANGXX:-clang++}
 launcher=()
 command -v ccache >/dev/null && launcher=(ccache)
+# Frames that a stranger wrote are unpacked where libzstd is there.
+zstd=() zstd_library=()
+if echo '#include <zstd.h>' | "$clang" -fsyntax-only -x c++ - 2>/dev/null; then zstd=(-DCOTENANT_ZSTD) zstd_library=(-lzstd); fi
 failed=()
 for target in "${targets[@]}"; do
   source=$root/tests/fuzz/targets/$target.cpp
@@ -35,8 +38,8 @@ for target in "${targets[@]}"; do
   mkdir -p "$build/corpus/$target"
   # Compiled apart from linking, so that ccache may help.
   "${launcher[@]}" "$clang" -std=c++20 -O1 -g1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Wall -Wextra -Wpedantic -Wshadow \
-    "-I$root/include" -c "$source" -o "$build/$target.o"
-  "$clang" -fsanitize=fuzzer,address,undefined "$build/$target.o" -o "$build/$target" -pthread
+    ${zstd[@]+"${zstd[@]}"} "-I$root/include" -c "$source" -o "$build/$target.o"
+  "$clang" -fsanitize=fuzzer,address,undefined "$build/$target.o" -o "$build/$target" -pthread ${zstd_library[@]+"${zstd_library[@]}"}
   seeds=()
   for folder in "$root/tests/data/fuzz/$target" "$root/tests/data/$target"; do [ ! -d "$folder" ] || seeds+=("$folder"); done
   begin=$SECONDS status=0
