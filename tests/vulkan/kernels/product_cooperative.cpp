@@ -1,0 +1,32 @@
+#include "cotenant/vulkan/kernels/product_cooperative.hpp"
+
+#include "product_code.hpp"
+
+namespace {
+using namespace cotenant;
+using namespace cotenant::vulkan;
+
+TEST_CASE("tiles on cooperative matrices are sound modules") {
+  const Capabilities device = test::paper_device();
+  const Target target{device, Addressing::pointers};
+  for (const Fetch a : test::every_fetch)
+    for (const Fetch b : test::every_fetch) {
+      test::check_words(emit_cooperative_product(target, test::plain_code(DType::f16, DType::f16, DType::f16, a, b, 2), {64, 64, 64, 32, 32, 16, 16, 16, 32}));
+      ProductCode bytes = test::plain_code(DType::u8, DType::i8, DType::i32, a, b);
+      bytes.integers = true;
+      test::check_words(emit_cooperative_product(target, bytes, {64, 64, 64, 32, 32, 16, 16, 32, 32}));
+    }
+  CooperativeTile twice{128, 128, 32, 64, 64};
+  twice.stages = 2, twice.unrolled = true;
+  test::check_words(emit_cooperative_product(target, test::plain_code(DType::bf16, DType::bf16, DType::f32, Fetch::vector_depth, Fetch::vector_across), twice));
+  // Blocks whose words do not share out evenly among the threads.
+  test::check_words(emit_cooperative_product(target, test::plain_code(DType::f16, DType::f16, DType::f16, Fetch::vector_depth, Fetch::vector_across), {128, 192, 48, 64, 48}));
+}
+
+TEST_CASE("lines are padded by a word") {
+  const CooperativeTile tile{128, 256, 48};
+  CHECK(vulkan::detail::CooperativeSide::size(tile, 128, Fetch::vector_depth, DType::f16) == 128 * 7);
+  CHECK(vulkan::detail::CooperativeSide::size(tile, 256, Fetch::vector_across, DType::f16) == 48 * 33);
+}
+
+}  // namespace

@@ -1,0 +1,73 @@
+#include "cotenant/vulkan/kernels/product_plan.hpp"
+
+#include "product_code.hpp"
+
+namespace {
+using namespace cotenant;
+using namespace cotenant::vulkan;
+
+// a [rows, depth] · b [depth, columns], row-major, at aligned addresses.
+MatrixProduct product_of(std::size_t rows, std::size_t depth, std::size_t columns, DType type) {
+  MatrixProduct product;
+  product.rows = rows, product.columns = columns, product.depth = depth;
+  product.operands.resize(3);
+  const auto set = [&](MatrixOperand& x, std::size_t stride) {
+    x.type = type, x.row = static_cast<std::ptrdiff_t>(stride), x.column = 1;
+  };
+  set(product.a(), depth), set(product.b(), columns), set(product.out(), columns);
+  return product;
+}
+
+TEST_CASE("the plan follows the device and the extents, the same every time") {
+  const Capabilities gpu = test::paper_device();
+  CHECK(default_plan(gpu, product_of(1, 4096, 4096, DType::f16), false, false).kernel == ProductKernel::few);
+  CHECK(default_plan(gpu, product_of(4096, 4096, 4096, DType::f32), false, false).kernel == ProductKernel::simt);
+  CHECK(default_plan(gpu, product_of(4096, 4096, 4096, DType::f16), false, false).kernel == ProductKernel::cooperative);
+  CHECK(default_plan(gpu, product_of(4096, 4096, 4096, DType::i8), true, false).cooperative.k == 32);
+  CHECK(default_plan(gpu, product_of(4096, 4096, 4096, DType::f16), false, true).kernel == ProductKernel::simt);
+  // Few tiles and a long depth: several workgroups per tile.
+  CHECK(default_plan(gpu, product_of(64, 65536, 64, DType::f32), false, false).splits > 1);
+  Capabilities software = gpu;
+  software.type = DeviceType::software, software.cooperative_matrix = false;
+  const ProductPlan plan = default_plan(software, product_of(4096, 4096, 4096, DType::f32), false, false);
+  CHECK(plan.plain);
+  CHECK_FALSE(plan.simt.unrolled);
+  CHECK(plan.splits == 1);
+  Capabilities other = gpu;
+  other.matrix_shapes.clear();
+  CHECK(default_plan(other, product_of(4096, 4096, 4096, DType::f16), false, false).kernel == ProductKernel::simt);
+}
+
+TEST_CASE("every plan's tile fits the device's shared memory") {
+  const Capabilities gpu = test::paper_device();
+  for (const DType type : {DType::f16, DType::i8})
+    for (const std::size_t n : {64u, 512u, 1024u, 2048u, 4096u}) {
+      const ProductPlan plan = default_plan(gpu, product_of(n, n, n, type), type == DType::i8, false);
+      const CooperativeTile& tile = plan.cooperative;
+      for (const Fetch a : test::every_fetch)
+        for (const Fetch b : test::every_fetch) {
+          const std::size_t words = vulkan::detail::CooperativeSide::size(tile, tile.rows, a, type) + vulkan::detail::CooperativeSide::size(tile, tile.columns, b, type);
+          CHECK(words * tile.stages * 16 <= gpu.shared_memory_bytes);
+        }
+    }
+}
+
+TEST_CASE("vectors where lines are aligned, else element by element along the nearer axis") {
+  const Capabilities gpu = test::paper_device();
+  const auto fetches = [&](MatrixProduct product) {
+    ProductPlan plan = default_plan(gpu, product, false, false);
+    ProductCode code;
+    choose_fetches(plan, product, code);
+    return std::pair{code.fetch_a, code.fetch_b};
+  };
+  CHECK(fetches(product_of(512, 512, 512, DType::f32)) == std::pair{Fetch::vector_depth, Fetch::vector_across});
+  CHECK(fetches(product_of(512, 511, 511, DType::f32)) == std::pair{Fetch::scalar_depth, Fetch::scalar_across});
+  MatrixProduct padded = product_of(512, 511, 512, DType::f32);
+  padded.a().row = 512, padded.a().padded = true;
+  CHECK(fetches(padded).first == Fetch::vector_depth);
+  MatrixProduct transposed = product_of(512, 512, 512, DType::f32);
+  std::swap(transposed.b().row, transposed.b().column);
+  CHECK(fetches(transposed).second == Fetch::vector_depth);
+}
+
+}  // namespace
