@@ -42,6 +42,9 @@ inline void pack_panels(const void* context, std::size_t first, std::size_t last
 // Hardly any last cache is smaller: products whose left operand fits need not ask.
 inline constexpr std::size_t least_level3 = std::size_t{2} << 20;
 
+// Rows of sums that are finished together: 3 KiB of them, which L1 holds beside a panel of bytes.
+inline constexpr std::size_t finished_rows = 16;
+
 // Some rows by some panels.
 struct BlockedProduct {
   // The left operand: lane l of row r is at data + r * row + l * sizeof(float) bytes.
@@ -75,7 +78,7 @@ struct BlockedProduct {
     if (problem.packed_right == nullptr)
       packed = scratch(ScratchUse::packed_right, keeps ? blocks.lanes * own_columns() : std::min(blocks.step, blocks.lanes) * widest);
     if (problem.direct == nullptr && blocks.count > 1) sums = scratch(ScratchUse::accumulators, (last_row - first_row) * columns_of_sums);
-    else if (problem.direct == nullptr || panels.padded_columns() != problem.columns) tile = scratch(ScratchUse::tile, kernel.tile_rows * widest);
+    else if (problem.direct == nullptr || panels.padded_columns() != problem.columns) tile = scratch(ScratchUse::tile, (finished_rows + kernel.tile_rows) * widest);
   }
   std::size_t own_columns() const { return panels.first_column(last_panel) - panels.first_column(first_panel); }
   // The sums of a panel are finished before the next is begun: L2 holds them.
@@ -158,9 +161,11 @@ struct BlockedProduct {
     TileStep step;
     step.lanes = blocks.size(block);
     step.add = !begins;
+    const bool output_is_direct = problem.direct != nullptr;
+    std::size_t unfinished = 0;  // the first row that waits for finish()
     for (std::size_t row = 0; row < rows;) {
       const std::size_t height = kernel.tile_height(rows - row, vectors), used = std::min(height, rows - row);
-      float* to = tile;
+      float* to = output_is_direct ? tile : tile + (row - unfinished) * width;
       auto to_row = static_cast<std::ptrdiff_t>(width);
       float* const output = problem.direct == nullptr ? nullptr : problem.direct + static_cast<std::ptrdiff_t>(first_row + row) * problem.direct_stride + n;
       if (output != nullptr && some == width) {
@@ -191,13 +196,22 @@ struct BlockedProduct {
       step.next_right = ahead ? next.data : left_row;  // not null: looking for a page that is not there takes long
       step.next_right_lane = ahead ? next.lane : 0;
       if (ahead) next.data += next.tile;
+      if (ends && problem.result != nullptr) {
+        const char* at = problem.result + static_cast<std::ptrdiff_t>(first_row + row) * problem.result_row + n * problem.result_column;
+        const std::ptrdiff_t bytes = static_cast<std::ptrdiff_t>(some) * problem.result_column;
+        for (std::size_t i = 0; i < used; ++i, at += problem.result_row)
+          for (std::ptrdiff_t byte = 0; byte < bytes; byte += 64) __builtin_prefetch(at + byte, 1);
+      }
       multiply(height, vectors, reads ? Reading::packs : ahead ? Reading::ahead : Reading::plain, step);
       if (output != nullptr && some < width) {
         for (std::size_t i = 0; i < used; ++i) std::copy_n(tile + i * width, some, output + static_cast<std::ptrdiff_t>(i) * problem.direct_stride);
-      } else if (output == nullptr && ends) {
-        problem.finish(problem.context, problem.batch, to, to_row, first_row + row, column, used, some);
       }
       row += used;
+      if (output_is_direct || !ends) continue;
+      // Several tiles at once: a call for each costs 4 % at a depth of 384.
+      if (row - unfinished < finished_rows && row < rows) continue;
+      problem.finish(problem.context, problem.batch, to - static_cast<std::ptrdiff_t>(row - used - unfinished) * to_row, to_row, first_row + unfinished, column, row - unfinished, some);
+      unfinished = row;
     }
   }
 };

@@ -69,6 +69,10 @@ struct GemmProblem {
   // Where the output's rows are plain sums, the sums are its elements: data of this batch entry, else null.
   float* direct = nullptr;
   std::ptrdiff_t direct_stride = 0;
+  // Else where element (0, 0) of this batch entry of the output will be, bytes from row to row and from column to column; null where
+  // the columns are apart. A tile's place is asked for while its sums are computed: stores that wait for it hold up the next tile.
+  const char* result = nullptr;
+  std::ptrdiff_t result_row = 0, result_column = 0;
   FinishTile finish = nullptr;
   const void* context = nullptr;
   std::size_t batch = 0;

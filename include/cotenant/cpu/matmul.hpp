@@ -97,6 +97,12 @@ template <std::size_t Count> struct MatmulPlan {
       gemm.few_rows = nullptr;
     }
     gemm.context = this;
+    // Where L2 holds the output, asking for places costs more than it saves.
+    if (!is_direct && out.column_stride == 1 && gemm.rows * gemm.columns * out.element_size > (std::size_t{1} << 20)) {
+      gemm.result = out.data;
+      gemm.result_column = static_cast<std::ptrdiff_t>(out.element_size);
+      gemm.result_row = out.row_stride * gemm.result_column;
+    }
     const std::size_t batches = batch.outer_count(0);
     divide(batches);
     // One small product needs neither a place in the batch nor a problem of its own.
@@ -185,6 +191,7 @@ template <std::size_t Count> struct MatmulPlan {
       gemm.batch = task / per_batch;
       gemm.left = gemm.left.moved(at.offset(1));
       gemm.right = gemm.right.moved(at.offset(2));
+      if (gemm.result != nullptr) gemm.result = plan.out.at(at.offset(0));
       if (plan.is_direct) {
         gemm.direct = reinterpret_cast<float*>(plan.out.at(at.offset(0)));
         gemm.direct_stride = plan.out.row_stride;

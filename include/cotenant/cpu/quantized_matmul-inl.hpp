@@ -13,7 +13,6 @@
 #include <type_traits>
 #include <utility>
 
-#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include "cotenant/cpu/matmul-inl.hpp"
@@ -102,9 +101,6 @@ template <std::int64_t Compiled> struct QuantizedMatmuls {
     const Plan& plan = *static_cast<const Plan*>(context);
     for (std::size_t r = 0; r < rows; ++r) {
       float* const to = reinterpret_cast<float*>(plan.out.at(static_cast<std::ptrdiff_t>(row + r) * plan.out.row_stride + static_cast<std::ptrdiff_t>(column)));
-      // Where L2 does not hold the output, the next tile's place is asked for now: stores that wait for it hold up the next product.
-      if (plan.gemm.rows * plan.gemm.columns > (std::size_t{1} << 18) && row + rows + r < plan.gemm.rows)
-        for (std::size_t n = 0; n < columns; n += hn::Lanes(FloatTag{})) hwy::Prefetch(to + static_cast<std::ptrdiff_t>(rows) * plan.out.row_stride + n);
       scale_row<RowZero, ColumnZero>(*static_cast<const Scaling*>(plan.gemm.scaling), sums + static_cast<std::ptrdiff_t>(r) * stride, to, row + r, column,
           columns);
     }

@@ -137,6 +137,7 @@ template <std::int64_t Compiled> struct QuantizedPanels {
       one.columns = columns;
       one.packed_right = panel_memory;
       if (one.direct != nullptr) one.direct += column;
+      if (one.result != nullptr) one.result += static_cast<std::ptrdiff_t>(column) * one.result_column;
       one.context = &moved;
       one.finish = [](const void* context, std::size_t batch, const float* sums, std::ptrdiff_t stride, std::size_t row, std::size_t n, std::size_t rows,
           std::size_t some) {

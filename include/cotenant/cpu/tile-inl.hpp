@@ -17,15 +17,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace cotenant::HWY_NAMESPACE {
 
-// to[0, columns) = expression(from...), columns a multiple of the lanes. An operand that repeats one value is one vector
-// of it: its mask is 0 and keeps the position there.
-template <class E, std::size_t... I> HWY_INLINE void evaluate_row(const E& expression, const float* const* from, const std::size_t* mask, float* to,
-                                                                  std::size_t columns, std::index_sequence<I...>) {
-  const FloatTag d;
-  for (std::size_t column = 0; column < columns; column += hn::Lanes(d))
-    hn::StoreU(replay(d, expression, hn::LoadU(d, from[I] + (column & mask[I]))...), d, to + column);
-}
-
 template <std::int64_t Compiled> struct Tiles {
   // out = expression(in...) on rows x columns elements; out may be exactly one of the inputs. Where any operand is not a
   // row of floats, columns is at most cpu::staged_columns.
@@ -56,6 +47,8 @@ template <std::int64_t Compiled> struct Tiles {
       from[i] = buffer[i];
     }
     const bool direct_out = out.is_float && out.column_stride == 1 && padded == columns;
+    bool all_direct = direct_out;
+    for (std::size_t i = 0; i < Count; ++i) all_direct = all_direct && (direct[i] || (in[i].is_float && in[i].row_stride == 0 && mask[i] == 0));
     for (std::size_t row = 0; row < rows; ++row) {
       for (std::size_t i = 0; i < Count; ++i) {
         const cpu::Source& source = in[i];
@@ -68,9 +61,25 @@ template <std::int64_t Compiled> struct Tiles {
         } else source.load(data, source.column_stride, columns, buffer[i]);
       }
       char* data = out.at(static_cast<std::ptrdiff_t>(row) * out.row_stride + static_cast<std::ptrdiff_t>(first) * out.column_stride);
-      evaluate_row(expression, from, mask, direct_out ? reinterpret_cast<float*>(data) : buffer[Count], padded, std::make_index_sequence<Count>{});
+      float* const to = direct_out ? reinterpret_cast<float*>(data) : buffer[Count];
+      // Where nothing passes through a buffer, all rows at once: the tile of a product has rows of three vectors.
+      evaluate(expression, from, mask, in, to, out.row_stride, all_direct ? rows : 1, padded, std::make_index_sequence<Count>{});
+      if (all_direct) return;
       if (!direct_out) out.store(buffer[Count], data, out.column_stride, columns);
     }
+  }
+
+  // to[row * to_row + column] = expression(from...) for columns that are a multiple of the lanes. An operand that repeats one value is
+  // one vector of it: its mask is 0 and keeps the position there.
+  template <class E, std::size_t... I>
+  static HWY_INLINE void evaluate(const E& expression, const float* const* from, const std::size_t* mask, const cpu::Source* in, float* to, std::ptrdiff_t to_row,
+                                  std::size_t rows, std::size_t columns, std::index_sequence<I...>) {
+    const FloatTag d;
+    const float* at[] = {from[I]...};
+    const std::size_t masks[] = {mask[I]...};
+    const std::ptrdiff_t step[] = {in[I].row_stride...};
+    for (; rows-- > 0; to += to_row, ((at[I] += step[I]), ...))
+      for (std::size_t column = 0; column < columns; column += hn::Lanes(d)) hn::StoreU(replay(d, expression, hn::LoadU(d, at[I] + (column & masks[I]))...), d, to + column);
   }
 };
 
