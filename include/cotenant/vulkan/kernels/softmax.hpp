@@ -79,23 +79,25 @@ inline spirv::Words emit_softmax(const Target& target, const SoftmaxCode& code) 
 }
 
 namespace kernels {
-template <class In, class Out> void softmax(Device& device, Stream& stream, const SoftmaxArguments<In, Out>& a) {
+// `chosen`: a team other than the usual one, for measuring; its vector must be 1 or what the rows allow.
+template <class In, class Out> void softmax(Device& device, Stream& stream, const SoftmaxArguments<In, Out>& a, const Team* chosen = nullptr) {
   const Layout in = a.in.view.layout(), out = a.out.view.layout();
   const std::size_t rank = in.shape.rank(), size = a.out.view.size();
   if (size == 0) return;
   const auto outer = merged_axes<2>({&in, &out}, 0, rank - 1), inner = merged_axes<2>({&in, &out}, rank - 1, rank);
   const std::size_t length = in.shape.back(), rows = size / length;
   const bool vectors = has_vectors(a.in, 0, outer, inner) && has_vectors(a.out, 1, outer, inner);
-  const SoftmaxCode code{dtype_of<In>, dtype_of<Out>, outer.rank, choose_team(device.capabilities(), rows, length, vectors ? 4 : 1, lies_across(0, outer, inner)), a.logarithm};
+  const Team team = chosen != nullptr ? *chosen : choose_team(device.capabilities(), rows, length, vectors ? 4 : 1, lies_across(0, outer, inner));
+  const SoftmaxCode code{dtype_of<In>, dtype_of<Out>, outer.rank, team, a.logarithm};
   LaunchPlan plan(a.logarithm ? "log_softmax" : "softmax");
   plan.buffer(a.in, Access::read);
   plan.buffer(a.out, Access::write);
   plan.scalar(rows), plan.scalar(length);
   plan.stride(inner, 0), plan.stride(inner, 1);
   plan.axes(outer);
-  plan.key += " " + code.team.key();
-  plan.groups = team_groups(code.team, rows);
-  plan.subgroup_size = code.team.subgroup;
+  plan.key += " " + team.key();
+  plan.groups = team_groups(team, rows);
+  plan.subgroup_size = team.subgroup;
   device.launch(stream, plan.launch(), [&](const Target& target) { return emit_softmax(target, code); });
 }
 }  // namespace kernels
