@@ -34,6 +34,17 @@ TEST_CASE("the target that the machine is told to use is the one in use") {
 }
 #endif
 
+#ifdef COTENANT_RAISED_BASELINE
+TEST_CASE("a processor that no compiled target runs on gets an error that says what to do") {
+  hwy::SetSupportedTargetsForTest(HWY_SCALAR);
+  const auto x = from({1.f, 2.f}, {2});
+  CHECK_THROWS_AS(softmax(x), Unsupported);
+  CHECK_THROWS_WITH_AS(Cpu::target_name(), doctest::Contains("HWY_DISABLED_TARGETS"), Unsupported);
+  hwy::SetSupportedTargetsForTest(0);
+  CHECK(softmax(x).shape(0) == 2);
+}
+#endif
+
 #ifdef __linux__
 // Elements whose last byte is the last of a page, with a page behind it that nobody may touch.
 template <class T> class AtThePageEnd {

@@ -12,7 +12,7 @@
 using namespace cotenant;
 
 namespace {
-EncoderConfig small() {
+EncoderConfig tiny() {
   EncoderConfig config = minilm_config();
   config.vocabulary_size = 1700;
   config.hidden_size = 16;
@@ -26,7 +26,7 @@ EncoderConfig small() {
 
 TEST_CASE("text_encoder: many texts give the rows that each gives alone, in their order") {
   const TemporaryFolder folder;
-  write_random_checkpoint(folder / "model", small());
+  write_random_checkpoint(folder / "model", tiny());
   const TextEncoder<> encoder = TextEncoder<>::open(Checkpoint::open(folder / "model"));
   std::vector<std::string> texts;
   for (int i = 0; i < 23; ++i) {
@@ -47,7 +47,7 @@ TEST_CASE("text_encoder: many texts give the rows that each gives alone, in thei
 
 TEST_CASE("text_encoder: texts are cut to what the model takes") {
   const TemporaryFolder folder;
-  write_random_checkpoint(folder / "model", small());
+  write_random_checkpoint(folder / "model", tiny());
   const TextEncoder<> encoder = TextEncoder<>::open(Checkpoint::open(folder / "model"));
   CHECK(encoder.max_length() == 300);
   std::string text, longer;

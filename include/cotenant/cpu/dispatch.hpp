@@ -2,11 +2,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <utility>
 #include <vector>
 
 // Everything that the kernels include must come before their target's code: a std template that is first seen inside
 // would be compiled for that target.
 #include "cotenant/core/config.hpp"
+#include "cotenant/core/error.hpp"
 #include "cotenant/core/evaluate.hpp"
 #include "cotenant/cpu/blocked_product.hpp"
 #include "cotenant/cpu/caches.hpp"
@@ -28,11 +30,17 @@
 #if defined(HWY_HIGHWAY_INCLUDED) && !defined(COTENANT_STATIC_DISPATCH)
 #error "include cotenant before <hwy/highway.h>: Highway opens its targets once per translation unit"
 #endif
-// Each target costs a fifth of the compile time. Machines without AVX2 are from before 2013, or small ones; they get the
-// compiler's baseline: 128-bit vectors (SSE2) with a newer Highway, single floats with 1.0.3 and g++. To have the targets
-// between, define HWY_DISABLED_TARGETS yourself: as HWY_SSSE3 for SSE4, as 0 for all.
+// Each target costs a fifth of the compile time, so there are three: AVX3, AVX2, and SSSE3 for x86 CPUs without AVX2, which were sold until
+// 2021 and are otherwise from before 2013. It stands in for the compiler's baseline, which with Highway 1.0.3 and g++ is single floats, takes
+// longer to compile, and would only serve CPUs from before 2006 (AMD: 2011). Those get a typed error. To choose otherwise, define
+// HWY_DISABLED_TARGETS yourself: as 0 for all targets, as (HWY_SSSE3 | HWY_SSE4) for the baseline in place of SSSE3.
 #if !defined(HWY_DISABLED_TARGETS) && !defined(COTENANT_STATIC_DISPATCH)
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4)
+#define HWY_DISABLED_TARGETS HWY_SSE4
+#if (defined(__x86_64__) || defined(__i386__)) && !defined(__SSSE3__) && !defined(HWY_BASELINE_TARGETS) && !defined(HWY_COMPILE_ONLY_SCALAR) && \
+    !defined(HWY_COMPILE_ONLY_EMU128) && !defined(HWY_COMPILE_ONLY_STATIC)
+#define HWY_BASELINE_TARGETS HWY_SSSE3
+#define COTENANT_RAISED_BASELINE
+#endif
 #endif
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cotenant/cpu/kernels-inl.hpp"
@@ -45,6 +53,19 @@
 
 namespace cotenant::cpu {
 
+#ifdef COTENANT_RAISED_BASELINE
+namespace detail {
+[[noreturn]] inline void refuse_processor() {
+  raise<Unsupported>("this processor has no SSSE3, and no kernels for less were compiled: define HWY_DISABLED_TARGETS=0, or compile with -DCOTENANT_STATIC_DISPATCH");
+}
+// Stands where no compiled target can run.
+template <class Result, class Call> Result refuse(const Call&) { refuse_processor(); }
+}  // namespace detail
+#define COTENANT_LAST_DOOR (&detail::refuse<decltype(Static::enter(std::declval<const Call&>())), Call>)
+#else
+#define COTENANT_LAST_DOOR HWY_CHOOSE_FALLBACK(Kernels<Compiled>::template enter<Call>)
+#endif
+
 // Calls `call` with the Kernels of the target in use. Compiled names the targets that this translation unit was built for.
 template <std::int64_t Compiled, class Call> auto dispatch(const Call& call) {
   using Static = HWY_STATIC_DISPATCH(Kernels)<Compiled>;
@@ -53,13 +74,14 @@ template <std::int64_t Compiled, class Call> auto dispatch(const Call& call) {
 #else
   using Enter = decltype(&Static::template enter<Call>);
   static constexpr Enter doors[] = {nullptr, HWY_CHOOSE_TARGET_LIST(Kernels<Compiled>::template enter<Call>),
-                                    HWY_CHOOSE_FALLBACK(Kernels<Compiled>::template enter<Call>)};
+                                    COTENANT_LAST_DOOR};
   static_assert(std::size(doors) == HWY_MAX_DYNAMIC_TARGETS + 2);
   hwy::ChosenTarget& chosen = hwy::GetChosenTarget();
   if (!chosen.IsInitialized()) chosen.Update(hwy::SupportedTargets());
   return doors[chosen.GetIndex()](call);
 #endif
 }
+#undef COTENANT_LAST_DOOR
 
 }  // namespace cotenant::cpu
 
