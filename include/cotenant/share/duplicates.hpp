@@ -85,6 +85,21 @@ inline std::shared_ptr<Entry> Registry::twin_of(Lock& lock, const Entry& entry) 
   }
   ++in_transit_;  // these handles keep blocks from leaving: whoever needs room waits
   lock.unlock();
+  const auto compare = [&](const Block& block, const char* there) {
+    const bool same = equal_bytes(data, there, entry.element_bytes());
+    // A file's pages that only the comparison read are not kept for it; where somebody uses them they come back from the page cache.
+    block.drop_pages(there, entry.element_bytes());
+    return same;
+  };
+  // Files that were compared before, and are as they were, need not be read again.
+  const auto is_equal = [&](const Block& block, const char* there) {
+    const std::optional<FilePlace> other_place = place ? block.place_of(there) : std::nullopt;
+    if (!other_place) return compare(block, there);
+    if (ProvenEqual::instance().knows(*place, *other_place, entry.element_bytes()) && place->file->is_unchanged() && other_place->file->is_unchanged()) return true;
+    if (!compare(block, there)) return false;
+    ProvenEqual::instance().add(*place, *other_place, entry.element_bytes());
+    return true;
+  };
   std::shared_ptr<Entry> twin;
   for (const auto& [other, block] : others) {
     block->wait();
@@ -92,14 +107,7 @@ inline std::shared_ptr<Entry> Registry::twin_of(Lock& lock, const Entry& entry) 
     std::size_t known = other->sample.load(std::memory_order_relaxed);
     if (known == 0) other->sample.store(known = sample_of(there, entry.element_bytes()), std::memory_order_relaxed);
     if (twin || known != sample) continue;
-    // Files that were compared before, and are as they were, need not be read again.
-    const std::optional<FilePlace> equal = place ? block->place_of(there) : std::nullopt;
-    const bool proven = equal && ProvenEqual::instance().knows(*place, *equal, entry.element_bytes()) && place->file->is_unchanged() && equal->file->is_unchanged();
-    const bool same = proven || equal_bytes(data, there, entry.element_bytes());
-    // A file's pages that only the comparison read are not kept for it; where somebody uses them they come back from the page cache.
-    if (!proven) block->drop_pages(there, entry.element_bytes());
-    if (!same) continue;
-    if (equal && !proven) ProvenEqual::instance().add(*place, *equal, entry.element_bytes());
+    if (!is_equal(*block, there)) continue;
     twin = entry.on(block, other->layout);
     twin->sample.store(sample, std::memory_order_relaxed);
     entry.block->drop_pages(data, entry.element_bytes());  // never read again, where they are a file's
