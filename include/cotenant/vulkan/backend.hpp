@@ -1,6 +1,7 @@
 // VulkanBackend: the backend of tensors on a GPU. Each op queues kernels on the stream of its first operand and returns.
 #ifndef COTENANT_VULKAN_BACKEND_HPP
 #define COTENANT_VULKAN_BACKEND_HPP
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -94,7 +95,10 @@ class VulkanBackend {
   template <class T> void copy_on_device(const CopyArguments<T>& arguments) const {
     const auto& [in, out] = arguments;
     const std::size_t bytes = out.view.size() * sizeof(T);
-    if (in.view.contiguous() && out.view.contiguous()) {
+    // A GPU's copy command reaches a quarter of the bandwidth that a kernel has (H100: 850 of 2970 GB/s); a software device's is memcpy.
+    const auto address = [](const auto& operand) { return reinterpret_cast<std::uintptr_t>(operand.view.data()); };
+    const bool by_command = device().capabilities().type == vulkan::DeviceType::software || (address(in) | address(out)) % 16 != 0;
+    if (by_command && in.view.contiguous() && out.view.contiguous()) {
       vulkan::MemoryPool& memory = device().memory();
       stream_->copy({in.block, in.view.data(), bytes, vulkan::Access::read}, memory.find(in.view.data()), {out.block, out.view.data(), bytes, vulkan::Access::write},
                     memory.find(out.view.data()), nullptr);

@@ -83,7 +83,8 @@ class KernelBuilder {
     float_control(device.denormals_preserved_f32, Capability::DenormPreserve, ExecutionMode::DenormPreserve);
     float_control(device.specials_preserved_f32, Capability::SignedZeroInfNanPreserve, ExecutionMode::SignedZeroInfNanPreserve);
     float_control(device.rounds_to_even_f32, Capability::RoundingModeRTE, ExecutionMode::RoundingModeRTE);
-    module_.arithmetic = {device.denormals_preserved_f32, device.type == DeviceType::software, device.shader_float64};
+    const bool software = device.type == DeviceType::software;
+    module_.arithmetic = {device.denormals_preserved_f32, software, !software, device.specials_preserved_f32, device.shader_float64};
   }
   KernelBuilder(const KernelBuilder&) = delete;
   KernelBuilder& operator=(const KernelBuilder&) = delete;

@@ -43,7 +43,7 @@ inline Value exp_minus_1(Value r) {
 inline Value reduced(Value n, Value x) { return fma(n, -ln2_low, fma(n, -ln2_high, x)); }
 }  // namespace inner
 
-inline Value is_nan(Value x) { return inner::magnitude(x) > 0x7F800000u; }
+inline Value is_nan(Value x) { return x.module().arithmetic.keeps_nan ? x != x : inner::magnitude(x) > 0x7F800000u; }
 inline Value is_zero(Value x) { return inner::magnitude(x) == 0u; }
 inline Value is_subnormal_or_zero(Value x) { return inner::magnitude(x) < 0x00800000u; }
 inline Value abs(Value x) {
@@ -89,7 +89,7 @@ inline Value divide(Value a, Value b) {
   const Value first = a / b;
   if (!a.type->is_float() || a.module().arithmetic.rounds_division) return first;
   // The remainder is exact, and its quotient makes up for the rounding of the first.
-  const Value rest = fma(negate(first), b, a);
+  const Value rest = fma(-first, b, a);
   const Value better = fma(rest, 1.f / b, first);
   const Value usable = inner::magnitude(better) < 0x7F800000u && inner::magnitude(first) != 0u && inner::magnitude(first) < 0x7F800000u;
   return select(usable, better, first);
@@ -109,7 +109,7 @@ inline Value sqrt(Value x) {
   const Value tiny = is_subnormal_or_zero(x);
   const Value raised = select(tiny, convert(x.type, inner::magnitude(x)) * 2.f, x);  // 2^150 x
   const Value first = module.extended(Glsl::Sqrt, x.type, {raised});
-  const Value rest = fma(negate(first), first, raised);
+  const Value rest = fma(-first, first, raised);
   const Value better = fma(rest, 0.5f / first, first);
   const Value root = module.arithmetic.rounds_division ? first : select(inner::magnitude(better) < 0x7F800000u, better, first);
   const Value special = select(inner::magnitude(x) == 0u || inner::float_bits(x) == 0x7F800000u, x, select(inner::signed_bits(x) < 0, inner::quiet_nan, root));
@@ -121,7 +121,7 @@ inline Value rsqrt(Value x) {
   const Value tiny = is_subnormal_or_zero(x);
   const Value raised = select(tiny, convert(x.type, inner::magnitude(x)) * 2.f, x);
   const Value first = module.extended(Glsl::InverseSqrt, x.type, {raised});
-  const Value error = fma(negate(raised * first), first, 1.f);
+  const Value error = fma(-(raised * first), first, 1.f);
   const Value better = fma(first * 0.5f, error, first);
   const Value root = select(tiny, better * 0x1p75f, better);
   const Value special = select(inner::float_bits(x) == 0x7F800000u, 0.f, select(inner::signed_bits(x) < 0, inner::quiet_nan, root));
@@ -160,7 +160,7 @@ namespace inner {
 inline Value raised_exp_of_minus(Value size) {
   const Value shifted = fma(size, -log2_e, rounding_shift + 64.f);
   const Value n = without_shift(shifted, rounding_shift + 64.f);
-  return times_power_of_two(exp_minus_1(reduced(n, negate(size))) + 1.f, exponent_bits(shifted));
+  return times_power_of_two(exp_minus_1(reduced(n, -size)) + 1.f, exponent_bits(shifted));
 }
 }  // namespace inner
 
@@ -190,7 +190,7 @@ inline Value tanh(Value x) {
   const Value shifted = fma(twice, -log2_e, shift);
   const Value n = without_shift(shifted, shift);
   const Value power = from_bits(exponent_bits(shifted));
-  const Value m = fma(negate(power), exp_minus_1(reduced(n, negate(twice))), 1.f - power);
+  const Value m = fma(-power, exp_minus_1(reduced(n, -twice)), 1.f - power);
   const Value value = with_sign_of(x, divide(m, 2.f - m));
   return keep_nan(x, select(magnitude(x) < 0x38800000u, x, value));  // below 2^-14 x^3 / 3 is less than half a unit of x's last place
 }
@@ -209,8 +209,8 @@ inline Value sigmoid(Value x) {
   return keep_nan(x, select(signed_bits(x) < 0, negative, positive));
 }
 namespace inner {
-// x where it is not negative, else -0; NaN stays. f(x) = x F(x) with F(-x) = 1 - F(x) is this minus |x| F(-|x|).
-inline Value not_negative(Value x) { return select(signed_bits(x) < 0 && !is_nan(x), -0.f, x); }
+// x where it is not negative, else -0; NaN stays, and makes every sum with it NaN. f(x) = x F(x) with F(-x) = 1 - F(x) is this minus |x| F(-|x|).
+inline Value not_negative(Value x) { return select(x < 0.f, -0.f, x); }
 
 // x * sigmoid(y), y of x's sign, size = |y| at most 110; -0 at -infinity, its limit.
 inline Value times_sigmoid(Value x, Value size) {
@@ -218,8 +218,9 @@ inline Value times_sigmoid(Value x, Value size) {
   const Value factor = divide(raised, fma(raised, 0x1p-64f, 1.f));
   return fma(factor * min(abs(x), 110.f), -0x1p-64f, not_negative(x));
 }
-// a * b - product, exact: the upper 12 bits of each have exact products (Dekker).
+// a * b - product, exact. Without a fused operation: the upper 12 bits of each have exact products (Dekker).
 inline Value product_rest(Value a, Value b, Value product) {
+  if (a.module().arithmetic.fuses) return fma(a, b, -product);
   const auto upper = [](Value v) { return from_bits(float_bits(v) & 0xFFFFF000u); };
   const auto exact = [](Value v) { return no_contraction(v); };
   const Value a_high = upper(a), a_low = exact(a - a_high), b_high = upper(b), b_low = exact(b - b_high);
@@ -228,7 +229,7 @@ inline Value product_rest(Value a, Value b, Value product) {
 }
 }  // namespace inner
 // x * sigmoid(x) within 4 ULP.
-inline Value silu(Value x) { return keep_nan(x, inner::times_sigmoid(x, min(abs(x), 110.f))); }
+inline Value silu(Value x) { return inner::times_sigmoid(x, min(abs(x), 110.f)); }
 
 // ---- the normal distribution
 // Within 2 ULP. |x| < 0.95: x + x P(x^2); else 1 - exp(-S(|x|)), S fitted to -log(erfc), 1 from |x| = 4 on.
@@ -262,9 +263,10 @@ inline Value gelu(Value x) {
   const Value exp_rest = exp_minus_1(left * -0.5f);
   const Value upper = polynomial(t, 2.997f, 1.2322135f, 0.30030712f, 0.028479949f);
   const Value lower = polynomial(t, 1.5f, 1.3005296f, 0.5380398f, 0.11767032f, 0.011637427f);
-  const Value denominator = fma(t, 2.50659823f, 0.002000014f) + upper / lower;
-  const Value scaled = t * from_bits(exponent_bits(shifted));
-  return keep_nan(x, fma(fma(exp_rest, scaled, scaled) / denominator, -0x1p-64f, not_negative(x)));
+  // 1 / (line + upper / lower) in one division: it costs as much as all polynomials.
+  const Value denominator = fma(fma(t, 2.50659823f, 0.002000014f), lower, upper);
+  const Value scaled = t * from_bits(exponent_bits(shifted)) * lower;
+  return fma(fma(exp_rest, scaled, scaled) / denominator, -0x1p-64f, not_negative(x));
 }
 // Within 4 ULP of x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3): 1 + tanh(u) = 2 sigmoid(2 u). exp needs 2 u to more
 // digits than a float has, so it is kept in two parts.
@@ -282,8 +284,8 @@ inline Value gelu_tanh(Value x) {
   const Value shifted = fma(y, -log2_e, rounding_shift + 64.f);
   const Value n = without_shift(shifted, rounding_shift + 64.f);
   const Value left = fma(n, ln2_high, y) + fma(n, ln2_low, y_rest);
-  const Value raised = times_power_of_two(exp_minus_1(negate(left)) + 1.f, exponent_bits(shifted));
-  return keep_nan(x, fma(raised / fma(raised, 0x1p-64f, 1.f) * t, -0x1p-64f, not_negative(x)));
+  const Value raised = times_power_of_two(exp_minus_1(-left) + 1.f, exponent_bits(shifted));
+  return fma(raised / fma(raised, 0x1p-64f, 1.f) * t, -0x1p-64f, not_negative(x));
 }
 
 // ---- powers

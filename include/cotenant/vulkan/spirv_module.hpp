@@ -69,6 +69,8 @@ class Module {
   struct Arithmetic {
     bool keeps_subnormals = false;  // else it may take them for 0
     bool rounds_division = false;   // to nearest; else some units in the last place off
+    bool fuses = false;             // Glsl::Fma rounds once: every GPU; where it runs on a CPU it may be two operations
+    bool keeps_nan = false;         // else x != x may be taken for false
     bool has_f64 = false;
   };
   Arithmetic arithmetic;

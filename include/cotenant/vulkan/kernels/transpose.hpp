@@ -23,7 +23,9 @@ struct TransposePlan {
   std::vector<std::uint32_t> scalars;  // in the order of TransposeFrame
   std::array<std::uint32_t, 3> groups{1, 1, 1};
 
-  static constexpr std::uint32_t side = 32, threads = 256;
+  static constexpr std::uint32_t threads = 256;
+  // Of a tile: lines of 128 bytes, what a GPU moves at once; bytes keep to what shared memory everywhere has room for.
+  static constexpr std::uint32_t side(std::uint32_t element_bytes) { return element_bytes <= 2 ? 64 : 32; }
 };
 
 // Nothing where the copy is no transposition, or is too small or too large for this kernel.
@@ -43,7 +45,8 @@ inline std::optional<TransposePlan> plan_transpose(const Shape& shape, const Map
   const std::array<const MapOperand*, 2> operands{&out, &in};
   for (std::size_t i = 0; i < 2; ++i)
     plan.buffers.push_back({operands[i]->block, axes.address[i], axes.reach[i] * operands[i]->element_bytes, i == 0 ? Access::write : Access::read});
-  const auto tiles = [](std::size_t extent) { return (extent + TransposePlan::side - 1) / TransposePlan::side; };
+  const std::size_t side = TransposePlan::side(out.element_bytes);
+  const auto tiles = [side](std::size_t extent) { return (extent + side - 1) / side; };
   const std::size_t column_tiles = tiles(axes.extent[rank - 1]), row_tiles = tiles(axes.extent[row]);
   std::size_t groups = column_tiles * row_tiles;
   std::vector<std::uint32_t> batch;
@@ -63,7 +66,7 @@ inline std::optional<TransposePlan> plan_transpose(const Shape& shape, const Map
 }
 
 inline spirv::Words emit_transpose(const Target& target, std::size_t batch_rank, std::uint32_t bytes) {
-  constexpr std::uint32_t side = TransposePlan::side, rows_at_once = TransposePlan::threads / side;
+  const std::uint32_t side = TransposePlan::side(bytes), rows_at_once = TransposePlan::threads / side;
   KernelBuilder k(target, {.workgroup = TransposePlan::threads});
   const ElementBits out(k, bytes), in(k, bytes);
   const Value groups = k.scalar(), column_tiles = k.scalar(), row_tiles = k.scalar(), columns = k.scalar(), rows = k.scalar();
