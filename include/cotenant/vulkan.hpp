@@ -1,2 +1,3 @@
 // The Vulkan backend: SharedTensor<T, Vulkan> and the ops on it. Include after cotenant/cotenant.hpp and link libvulkan.
 #include "cotenant/vulkan/backend.hpp"
+#include "cotenant/vulkan/custom_kernel.hpp"

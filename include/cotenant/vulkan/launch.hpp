@@ -47,8 +47,13 @@ struct Launch {
   std::array<std::uint32_t, 3> groups{1, 1, 1};
   // Invocations per subgroup that the code was written for; 0: whatever the driver chooses. Part of what the key stands for.
   std::uint32_t subgroup_size = 0;
+  // Code that somebody else compiled: buffer i is binding i of set 0, at an aligned address, and the scalars alone are push constants.
+  bool foreign = false;
+  const char* entry_point = "main";
+  // Specialization constants: their ids and values.
+  std::span<const std::array<std::uint32_t, 2>> constants = {};
 
-  std::size_t parameter_bytes() const { return buffers.size() * sizeof(std::uint64_t) + scalars.size() * sizeof(std::uint32_t); }
+  std::size_t parameter_bytes() const { return (foreign ? 0 : buffers.size() * sizeof(std::uint64_t)) + scalars.size() * sizeof(std::uint32_t); }
 };
 inline constexpr std::size_t max_push_constants = 128;  // what every Vulkan device has
 

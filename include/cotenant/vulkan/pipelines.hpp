@@ -135,7 +135,7 @@ class Pipelines {
 
   // With descriptors a layout per number of bindings, else one for all.
   Pipeline layout_for(const Launch& launch) {
-    const bool described = addressing_ == Addressing::descriptors, block = launch.parameter_bytes() > max_push_constants;
+    const bool described = launch.foreign || addressing_ == Addressing::descriptors, block = launch.parameter_bytes() > max_push_constants;
     const std::size_t bindings = described ? launch.buffers.size() + (block ? 1 : 0) : 0;
     const std::unique_lock lock(mutex_);
     Pipeline& layout = layouts_[bindings];
@@ -185,7 +185,11 @@ class Pipelines {
     info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
     info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
     info.stage.module = shader;
-    info.stage.pName = "main";
+    info.stage.pName = launch.entry_point;
+    std::vector<VkSpecializationMapEntry> entries;
+    for (std::uint32_t i = 0; i < launch.constants.size(); ++i) entries.push_back({launch.constants[i][0], static_cast<std::uint32_t>(i * 8 + 4), 4});
+    const VkSpecializationInfo constants{static_cast<std::uint32_t>(entries.size()), entries.data(), launch.constants.size_bytes(), launch.constants.data()};
+    if (!entries.empty()) info.stage.pSpecializationInfo = &constants;
     if (launch.subgroup_size != 0 && driver_.capabilities().subgroup_size_control) {
       info.stage.pNext = &subgroup;
       info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;

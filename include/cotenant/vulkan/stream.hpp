@@ -64,7 +64,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void dispatch(const Pipeline& pipeline, const Launch& launch) {
     record(launch.buffers, [&](Batch& batch) {
       vkCmdBindPipeline(batch.commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.handle);
-      if (device_->options().addressing == Addressing::pointers) push_addresses(batch, pipeline, launch);
+      if (device_->options().addressing == Addressing::pointers && !launch.foreign) push_addresses(batch, pipeline, launch);
       else bind_descriptors(batch, pipeline, launch);
       vkCmdDispatch(batch.commands, launch.groups[0], launch.groups[1], launch.groups[2]);
     });
@@ -311,6 +311,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
     ParameterBlock room{};
     if (block) room = parameter_block(batch, bytes);
     std::byte* const to = block ? room.host : small.data();
+    const std::size_t addresses = launch.foreign ? 0 : count * sizeof(std::uint64_t);
     std::vector<VkDescriptorBufferInfo> places(count + (block ? 1 : 0));
     for (std::size_t i = 0; i < count; ++i) {
       const BufferArgument& argument = launch.buffers[i];
@@ -318,7 +319,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
         // A kernel that has no use for this buffer may still name it: it gets one that nobody writes to.
         const ParameterBlock nothing = parameter_block(batch, 16);
         places[i] = {nothing.buffer, nothing.offset, 16};
-        std::memset(to + i * sizeof(std::uint64_t), 0, sizeof(std::uint64_t));
+        if (addresses > 0) std::memset(to + i * sizeof(std::uint64_t), 0, sizeof(std::uint64_t));
         continue;
       }
       const MemoryPool::Place place = device_->memory().find(argument.address);
@@ -326,9 +327,9 @@ class Stream : public std::enable_shared_from_this<Stream> {
       // Whole words: kernels reach single bytes through them.
       const VkDeviceSize end = (place.offset + argument.bytes + 3) / 4 * 4;
       places[i] = {place.buffer, place.offset - remainder, end - (place.offset - remainder)};
-      std::memcpy(to + i * sizeof remainder, &remainder, sizeof remainder);
+      if (addresses > 0) std::memcpy(to + i * sizeof remainder, &remainder, sizeof remainder);
     }
-    if (!launch.scalars.empty()) std::memcpy(to + count * sizeof(std::uint64_t), launch.scalars.data(), launch.scalars.size_bytes());
+    if (!launch.scalars.empty()) std::memcpy(to + addresses, launch.scalars.data(), launch.scalars.size_bytes());
     if (block) places[count] = {room.buffer, room.offset, (bytes + 3) / 4 * 4};
     const VkDescriptorSet set = batch.descriptors(driver(), pipeline.bindings, places.size());
     std::vector<VkWriteDescriptorSet> writes(places.size());
