@@ -132,6 +132,7 @@ if ! $quick; then
     name=$(basename "$source" .cpp)
     case $name in
       check_golden) ;;  # above, once per model
+      three_models) check "examples/three_models --small" env -C "$release" "$release/examples/three_models" --small --folder "$release/three_models" ;;
       multi_model)
         check "examples/run.sh --quick" env -C "$release" "$root/examples/run.sh" --quick
         # Memory is no matter of speed: what five models take together may be promised.
