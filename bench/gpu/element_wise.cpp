@@ -40,8 +40,8 @@ template <class F> void row(const ct::Vulkan& gpu, const char* name, double byte
   std::vector<double> times;
   for (int i = 0; i < 10; ++i) times.push_back(timed(calls));
   std::sort(times.begin(), times.end());
-  std::printf("{\"bench\": \"%s\", \"device\": \"%s\", \"seconds\": %.4g, \"gigabytes_per_second\": %.5g, \"first_call_ms\": %.3g}\n", name, gpu.capabilities().name.c_str(), times[5],
-              bytes / times[5] * 1e-9, first * 1e3);
+  std::printf("{\"bench\": \"%s\", \"device\": \"%s\", \"seconds\": %.4g, \"gigabytes_per_second\": %.5g, \"first_call_ms\": %.3g}\n", name,
+              gpu.capabilities().name.c_str(), times[5], bytes / times[5] * 1e-9, first * 1e3);
   std::fflush(stdout);
 }
 }  // namespace
@@ -70,7 +70,8 @@ int main(int argc, char** argv) {
     const auto bytes = ct::empty<std::int8_t>({n}, gpu);
     row(gpu, "cast f32 to i8", 5 * N, [&] { ct::map_into(bytes, [](auto v) { return v; }, a); });
     row(gpu, "copy f32", 8 * N, [&] { ct::copy_into(out, a); });
-    row(gpu, "copy every second f32", 6 * N, [&] { ct::copy_into(out.slice(0, 0, static_cast<std::ptrdiff_t>(n / 2)), a.slice(0, 0, static_cast<std::ptrdiff_t>(n), 2)); });
+    row(gpu, "copy every second f32", 6 * N,
+        [&] { ct::copy_into(out.slice(0, 0, static_cast<std::ptrdiff_t>(n / 2)), a.slice(0, 0, static_cast<std::ptrdiff_t>(n), 2)); });
   }
   {
     const auto a = ramp<ct::f16>(gpu, {n}, 0x1p-10f), b = ramp<ct::f16>(gpu, {n}, 0x1p-9f);

@@ -45,7 +45,11 @@ TEST_CASE("check_module: what is well-formed passes, what is not is named") {
     const std::vector<std::uint32_t> use{4u << 16 | static_cast<std::uint32_t>(spirv::Op::FNegate), type, w[3]++, value};
     w.insert(w.begin() + static_cast<std::ptrdiff_t>(last), use.begin(), use.end());
   }), "may not have been computed"));
-  CHECK(complains(changed([](auto& w) { const std::size_t at = find(w, spirv::Op::Return); w.erase(w.begin() + static_cast<std::ptrdiff_t>(at)); }), "without an end"));
+  CHECK(complains(changed([](auto& w) {
+                    const std::size_t at = find(w, spirv::Op::Return);
+                    w.erase(w.begin() + static_cast<std::ptrdiff_t>(at));
+                  }),
+                  "without an end"));
 }
 
 TEST_CASE("check_module: a cooperative matrix needs the Vulkan memory model") {

@@ -15,7 +15,8 @@ using namespace cotenant::vulkan;
 namespace {
 // Every f32 pattern of interest: special values, the neighbourhood of each power of two, halves of what f16 and bf16 hold.
 std::vector<float> floats() {
-  std::vector<float> values{0.f, -0.f, std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(), std::nanf(""), -std::nanf(""), 1e-40f, -1e-40f, 127.5f, 255.9f, 256.f, -128.9f, 2147483520.f, 2147483648.f, -2147483648.f, 9.3e18f, -9.3e18f};
+  std::vector<float> values{0.f, -0.f, std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(), std::nanf(""),
+      -std::nanf(""), 1e-40f, -1e-40f, 127.5f, 255.9f, 256.f, -128.9f, 2147483520.f, 2147483648.f, -2147483648.f, 9.3e18f, -9.3e18f};
   for (std::uint32_t exponent = 0; exponent < 255; ++exponent)
     for (std::uint32_t low : {0u, 1u, 0xFFFu, 0x1000u, 0x1001u, 0x2FFFu, 0x3000u, 0x3001u, 0x7FFFu, 0x8000u, 0x8001u, 0x17FFFu, 0x18000u, 0x7FFFFFu})
       for (std::uint32_t sign : {0u, 0x80000000u}) values.push_back(__builtin_bit_cast(float, sign | exponent << 23 | low));
@@ -74,12 +75,15 @@ TEST_CASE("Elements convert as convert() does, for every kind of input") {
   check_conversion<f16>(*gpu, numbers), check_conversion<bf16>(*gpu, numbers);
   check_conversion<std::int8_t>(*gpu, numbers), check_conversion<std::uint8_t>(*gpu, numbers), check_conversion<std::int32_t>(*gpu, numbers);
   check_conversion<std::int64_t>(*gpu, numbers), check_conversion<bool>(*gpu, numbers);
-  std::vector<std::int64_t> integers{0, 1, -1, 127, 128, 255, 256, -128, -129, std::int64_t{1} << 31, -(std::int64_t{1} << 31), std::int64_t{1} << 40, std::numeric_limits<std::int64_t>::min(),
+  std::vector<std::int64_t> integers{0, 1, -1, 127, 128, 255, 256, -128, -129, std::int64_t{1} << 31, -(std::int64_t{1} << 31),
+      std::int64_t{1} << 40, std::numeric_limits<std::int64_t>::min(),
                                      std::numeric_limits<std::int64_t>::max(), 16777217, 100};
-  check_conversion<std::int32_t>(*gpu, integers), check_conversion<std::uint8_t>(*gpu, integers), check_conversion<bool>(*gpu, integers), check_conversion<float>(*gpu, integers);
+  check_conversion<std::int32_t>(*gpu, integers), check_conversion<std::uint8_t>(*gpu, integers), check_conversion<bool>(*gpu, integers),
+      check_conversion<float>(*gpu, integers);
   std::vector<std::int32_t> words;
   for (const std::int64_t i : integers) words.push_back(static_cast<std::int32_t>(i));
-  check_conversion<std::int64_t>(*gpu, words), check_conversion<float>(*gpu, words), check_conversion<std::int8_t>(*gpu, words), check_conversion<f16>(*gpu, words);
+  check_conversion<std::int64_t>(*gpu, words), check_conversion<float>(*gpu, words), check_conversion<std::int8_t>(*gpu, words),
+      check_conversion<f16>(*gpu, words);
 }
 
 TEST_CASE("Elements read all values of the narrow types") {
@@ -98,7 +102,8 @@ TEST_CASE("Elements read all values of the narrow types") {
     if ((brain.bits & 0x7F80) != 0) brains.push_back(brain);  // a device may take f32's subnormals for 0
   }
   brains.resize(brains.size() / 16 * 16);
-  check_conversion<float>(*gpu, signed_bytes), check_conversion<float>(*gpu, bytes), check_conversion<float>(*gpu, halves), check_conversion<float>(*gpu, brains);
+  check_conversion<float>(*gpu, signed_bytes), check_conversion<float>(*gpu, bytes), check_conversion<float>(*gpu, halves),
+      check_conversion<float>(*gpu, brains);
   check_conversion<std::int64_t>(*gpu, signed_bytes), check_conversion<std::uint8_t>(*gpu, signed_bytes), check_conversion<bool>(*gpu, bytes);
 }
 

@@ -8,7 +8,8 @@ using namespace cotenant::vulkan;
 
 namespace {
 const auto everything = [](auto x, auto y) {
-  const auto a = exp(x) + log(y) * sqrt(x) - rsqrt(y) / reciprocal(x) + tanh(x) + erf(y) + sigmoid(x) + gelu(y) + gelu_tanh(x) + silu(y) + floor(x) + ceil(y) + round(x);
+  const auto a =
+      exp(x) + log(y) * sqrt(x) - rsqrt(y) / reciprocal(x) + tanh(x) + erf(y) + sigmoid(x) + gelu(y) + gelu_tanh(x) + silu(y) + floor(x) + ceil(y) + round(x);
   const auto b = select(x < y, -x, abs(y)) + select(x, 1, y) + (x <= y) + (x > y) + (x >= y) + (x == y) + (x != y);
   return max(relu(a), min(b, pow(x, 2.f))) + elu(x) + softplus(y);
 };

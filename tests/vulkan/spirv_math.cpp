@@ -20,7 +20,8 @@ template <class F> std::vector<float> on_device(const Vulkan& gpu, const std::st
   const auto argument = [](const auto& t, Access access) { return BufferArgument{t.block().get(), t.block()->data(), t.bytes(), access}; };
   const std::array<BufferArgument, 3> buffers{argument(a, Access::read), argument(b, Access::read), argument(out, Access::write)};
   const auto count = static_cast<std::uint32_t>(x.size());
-  gpu.device().launch(*gpu.shared_stream(), {"test: " + name, buffers, std::array<std::uint32_t, 1>{count}, {(count + 63) / 64, 1, 1}}, [&](const Target& target) {
+  gpu.device().launch(*gpu.shared_stream(), {"test: " + name, buffers, std::array<std::uint32_t, 1>{count}, {(count + 63) / 64, 1, 1}},
+      [&](const Target& target) {
     KernelBuilder k(target, {.workgroup = 64});
     const Buffer in = k.buffer(k.f32()), other = k.buffer(k.f32()), result = k.buffer(k.f32());
     const Value n = k.scalar(), i = k.workgroup_id() * 64u + k.local_index();
@@ -48,7 +49,8 @@ Worst distance(const std::vector<float>& got, const std::vector<double>& expecte
   return worst;
 }
 std::vector<float> inputs(float largest) {
-  std::vector<float> values{0.f, -0.f, infinity, -infinity, std::nanf(""), 1e-40f, -1e-40f, 3e38f, -3e38f, 88.f, 89.f, 88.72283f, 88.72284f, -87.f, -88.f, -103.f, -104.f, -110.f, 1e-7f, 0.5f, -0.5f, 1.f, -1.f, 1e-30f, 0.95f, 4.f, 14.5f, 11.f, 2.5f, -1.5f};
+  std::vector<float> values{0.f, -0.f, infinity, -infinity, std::nanf(""), 1e-40f, -1e-40f, 3e38f, -3e38f, 88.f, 89.f, 88.72283f, 88.72284f, -87.f,
+      -88.f, -103.f, -104.f, -110.f, 1e-7f, 0.5f, -0.5f, 1.f, -1.f, 1e-30f, 0.95f, 4.f, 14.5f, 11.f, 2.5f, -1.5f};
   std::mt19937 random(7);
   std::uniform_real_distribution<float> near(-largest, largest), exponent(-60, 6);
   for (int i = 0; i < 20000; ++i) values.push_back(near(random)), values.push_back(std::exp2(exponent(random)) * (i % 2 ? 1.f : -1.f));
@@ -104,8 +106,10 @@ TEST_CASE("functions of two numbers: quotients rounded to nearest, minima with N
     CAPTURE(worst.at);
     CHECK(worst.units <= units);
   };
-  check("minimum", 0, 0, [](Value a, Value b) { return spirv::minimum(a, b); }, [](double a, double b) { return std::isnan(a) ? a : std::isnan(b) ? b : std::min(a, b); });
-  check("maximum", 0, 0, [](Value a, Value b) { return spirv::maximum(a, b); }, [](double a, double b) { return std::isnan(a) ? a : std::isnan(b) ? b : std::max(a, b); });
+  check("minimum", 0, 0, [](Value a, Value b) { return spirv::minimum(a, b); }, [](double a,
+      double b) { return std::isnan(a) ? a : std::isnan(b) ? b : std::min(a, b); });
+  check("maximum", 0, 0, [](Value a, Value b) { return spirv::maximum(a, b); }, [](double a,
+      double b) { return std::isnan(a) ? a : std::isnan(b) ? b : std::max(a, b); });
   check("pow", 2, 0x1p-126, [](Value a, Value b) { return spirv::pow(a, b); }, [](double a, double b) { return std::pow(a, b); });
   check("less", 0, 0, [](Value a, Value b) { return spirv::convert(a.type, spirv::less(a, b)); }, [](double a, double b) { return a < b ? 1 : 0; });
   check("equal", 0, 0, [](Value a, Value b) { return spirv::convert(a.type, spirv::equal(a, b)); }, [](double a, double b) { return a == b ? 1 : 0; });
@@ -128,7 +132,9 @@ TEST_CASE("mathematics of vectors is valid code on every kind of device") {
     const Buffer x = k.buffer(k.vector(k.f32(), 4));
     const Value i = k.local_index(), v = x.load(i);
     using namespace spirv;
-    x.store(i, exp(v) + log(v) + tanh(v) + erf(v) + sigmoid(v) + gelu(v) + gelu_tanh(v) + silu(v) + relu(v) + sqrt(v) + rsqrt(v) + reciprocal(v) + pow(v, v) + minimum(v, v) + maximum(v, v) +
+    x.store(i,
+        exp(v) + log(v) + tanh(v) + erf(v) + sigmoid(v) + gelu(v) + gelu_tanh(v) + silu(v) + relu(v) + sqrt(v) + rsqrt(v) + reciprocal(v) + pow(v,
+            v) + minimum(v, v) + maximum(v, v) +
                    floor(v) + ceil(v) + round(v) + abs(v) + negate(v) + select(less_equal(v, v), v, 0.f));
     test::check_valid(k.finish());
   }

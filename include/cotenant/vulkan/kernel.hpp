@@ -37,7 +37,8 @@ class Buffer {
 
  private:
   friend KernelBuilder;
-  Buffer(KernelBuilder* kernel, std::uint32_t binding, Type element, std::uint32_t alignment) : kernel_(kernel), binding_(binding), element_(element), alignment_(alignment) {}
+  Buffer(KernelBuilder* kernel, std::uint32_t binding, Type element, std::uint32_t alignment)
+      : kernel_(kernel), binding_(binding), element_(element), alignment_(alignment) {}
   KernelBuilder* kernel_ = nullptr;
   std::uint32_t binding_ = 0;
   Type element_ = nullptr;

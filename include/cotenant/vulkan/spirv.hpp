@@ -21,7 +21,8 @@ enum class Op : std::uint16_t {
   Function = 54, FunctionEnd = 56, Variable = 59, Load = 61, Store = 62, AccessChain = 65, Decorate = 71, MemberDecorate = 72,
   VectorExtractDynamic = 77, VectorShuffle = 79, CompositeConstruct = 80, CompositeExtract = 81,
   ConvertFToU = 109, ConvertFToS = 110, ConvertSToF = 111, ConvertUToF = 112, UConvert = 113, SConvert = 114, FConvert = 115, Bitcast = 124,
-  SNegate = 126, FNegate = 127, IAdd = 128, FAdd = 129, ISub = 130, FSub = 131, IMul = 132, FMul = 133, UDiv = 134, SDiv = 135, FDiv = 136, UMod = 137, SRem = 138,
+  SNegate = 126, FNegate = 127, IAdd = 128, FAdd = 129, ISub = 130, FSub = 131, IMul = 132, FMul = 133, UDiv = 134, SDiv = 135, FDiv = 136, UMod = 137,
+  SRem = 138,
   VectorTimesScalar = 142, MatrixTimesScalar = 143, UMulExtended = 151, Any = 154, All = 155,
   LogicalEqual = 164, LogicalNotEqual = 165, LogicalOr = 166, LogicalAnd = 167, LogicalNot = 168, Select = 169,
   IEqual = 170, INotEqual = 171, UGreaterThan = 172, SGreaterThan = 173, UGreaterThanEqual = 174, SGreaterThanEqual = 175,
@@ -33,10 +34,12 @@ enum class Op : std::uint16_t {
   LoopMerge = 246, SelectionMerge = 247, Label = 248, Branch = 249, BranchConditional = 250, Return = 253,
   GroupNonUniformAll = 334, GroupNonUniformAny = 335, GroupNonUniformBroadcastFirst = 338, GroupNonUniformBallot = 339,
   GroupNonUniformShuffle = 345, GroupNonUniformShuffleXor = 346, GroupNonUniformIAdd = 349, GroupNonUniformFAdd = 350,
-  GroupNonUniformSMin = 353, GroupNonUniformUMin = 354, GroupNonUniformFMin = 355, GroupNonUniformSMax = 356, GroupNonUniformUMax = 357, GroupNonUniformFMax = 358,
+  GroupNonUniformSMin = 353, GroupNonUniformUMin = 354, GroupNonUniformFMin = 355, GroupNonUniformSMax = 356, GroupNonUniformUMax = 357,
+  GroupNonUniformFMax = 358,
   SDot = 4450, UDot = 4451, SUDot = 4452,
   // SPV_KHR_cooperative_matrix
-  TypeCooperativeMatrixKHR = 4456, CooperativeMatrixLoadKHR = 4457, CooperativeMatrixStoreKHR = 4458, CooperativeMatrixMulAddKHR = 4459, CooperativeMatrixLengthKHR = 4460,
+  TypeCooperativeMatrixKHR = 4456, CooperativeMatrixLoadKHR = 4457, CooperativeMatrixStoreKHR = 4458, CooperativeMatrixMulAddKHR = 4459,
+  CooperativeMatrixLengthKHR = 4460,
   // SPV_NV_cooperative_matrix2, SPV_NV_tensor_addressing
   CooperativeMatrixLoadTensorNV = 5367, CooperativeMatrixStoreTensorNV = 5368, TypeTensorLayoutNV = 5370, TypeTensorViewNV = 5371, CreateTensorLayoutNV = 5372,
   TensorLayoutSetDimensionNV = 5373, TensorLayoutSetStrideNV = 5374, TensorLayoutSliceNV = 5375, CreateTensorViewNV = 5377,
@@ -85,7 +88,8 @@ inline constexpr std::uint32_t MatrixASignedComponents = 0x1, MatrixBSignedCompo
 
 // Instructions of the extended set "GLSL.std.450".
 enum class Glsl : std::uint32_t {
-  RoundEven = 2, Trunc = 3, FAbs = 4, SAbs = 5, Floor = 8, Ceil = 9, Sin = 13, Cos = 14, Tanh = 21, Exp = 27, Log = 28, Exp2 = 29, Log2 = 30, Sqrt = 31, InverseSqrt = 32,
+  RoundEven = 2, Trunc = 3, FAbs = 4, SAbs = 5, Floor = 8, Ceil = 9, Sin = 13, Cos = 14, Tanh = 21, Exp = 27, Log = 28, Exp2 = 29, Log2 = 30, Sqrt = 31,
+  InverseSqrt = 32,
   FMin = 37, UMin = 38, SMin = 39, FMax = 40, UMax = 41, SMax = 42, Fma = 50, PackHalf2x16 = 58, UnpackHalf2x16 = 62, FindUMsb = 75, NMin = 79, NMax = 80
 };
 

@@ -8,54 +8,11 @@
 #include <set>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "cotenant/vulkan/spirv.hpp"
+#include "cotenant/vulkan/spirv_grammar.hpp"
 
 namespace cotenant::vulkan::spirv {
-
-// How an instruction's words after the first read: t result type, r result, i id, l literal, s text, m memory operands, n tensor
-// operands, * as many ids as there are, + as many literals as there are, ? one literal if there is one.
-struct Grammar {
-  Op op;
-  const char* operands;
-};
-inline const Grammar* grammar_of(std::uint32_t opcode) {
-  static const std::map<std::uint32_t, Grammar> table = [] {
-    std::map<std::uint32_t, Grammar> all;
-    const auto add = [&](const char* operands, std::initializer_list<Op> ops) { for (const Op op : ops) all[static_cast<std::uint32_t>(op)] = {op, operands}; };
-    add("s", {Op::Extension}), add("rs", {Op::ExtInstImport}), add("tril*", {Op::ExtInst}), add("ll", {Op::MemoryModel}), add("lis*", {Op::EntryPoint});
-    add("il+", {Op::ExecutionMode, Op::Decorate}), add("l", {Op::Capability}), add("ill+", {Op::MemberDecorate});
-    add("r", {Op::TypeVoid, Op::TypeBool}), add("rll", {Op::TypeInt}), add("rl?", {Op::TypeFloat}), add("ril", {Op::TypeVector}), add("rii", {Op::TypeArray});
-    add("ri", {Op::TypeRuntimeArray}), add("r*", {Op::TypeStruct}), add("rli", {Op::TypePointer}), add("ri*", {Op::TypeFunction});
-    add("riiiii", {Op::TypeCooperativeMatrixKHR}), add("rii", {Op::TypeTensorLayoutNV}), add("rii*", {Op::TypeTensorViewNV});
-    add("tr", {Op::ConstantTrue, Op::ConstantFalse, Op::ConstantNull, Op::CreateTensorLayoutNV, Op::CreateTensorViewNV}), add("tr+", {Op::Constant});
-    add("tr*", {Op::ConstantComposite, Op::CompositeConstruct});
-    add("trli", {Op::Function}), add("", {Op::FunctionEnd, Op::Return}), add("trl", {Op::Variable}), add("trim", {Op::Load}), add("iim", {Op::Store});
-    add("tri*", {Op::AccessChain, Op::TensorLayoutSetDimensionNV, Op::TensorLayoutSetStrideNV, Op::TensorLayoutSliceNV});
-    add("trii+", {Op::VectorShuffle}), add("tri+", {Op::CompositeExtract});
-    add("tri", {Op::ConvertFToU, Op::ConvertFToS, Op::ConvertSToF, Op::ConvertUToF, Op::UConvert, Op::SConvert, Op::FConvert, Op::Bitcast, Op::SNegate, Op::FNegate, Op::Any,
-                Op::All, Op::LogicalNot, Op::Not, Op::BitCount, Op::CooperativeMatrixLengthKHR});
-    add("trii", {Op::VectorExtractDynamic, Op::IAdd, Op::FAdd, Op::ISub, Op::FSub, Op::IMul, Op::FMul, Op::UDiv, Op::SDiv, Op::FDiv, Op::UMod, Op::SRem, Op::VectorTimesScalar,
-                 Op::MatrixTimesScalar, Op::UMulExtended, Op::LogicalEqual, Op::LogicalNotEqual, Op::LogicalOr, Op::LogicalAnd, Op::IEqual, Op::INotEqual, Op::UGreaterThan,
-                 Op::SGreaterThan, Op::UGreaterThanEqual, Op::SGreaterThanEqual, Op::ULessThan, Op::SLessThan, Op::ULessThanEqual, Op::SLessThanEqual, Op::FOrdEqual,
-                 Op::FUnordNotEqual, Op::FOrdLessThan, Op::FOrdGreaterThan, Op::FOrdLessThanEqual, Op::FOrdGreaterThanEqual, Op::ShiftRightLogical, Op::ShiftRightArithmetic,
-                 Op::ShiftLeftLogical, Op::BitwiseOr, Op::BitwiseXor, Op::BitwiseAnd, Op::GroupNonUniformAll, Op::GroupNonUniformAny, Op::GroupNonUniformBroadcastFirst,
-                 Op::GroupNonUniformBallot});
-    add("triii", {Op::Select, Op::BitFieldSExtract, Op::BitFieldUExtract, Op::GroupNonUniformShuffle, Op::GroupNonUniformShuffleXor});
-    add("trili", {Op::GroupNonUniformIAdd, Op::GroupNonUniformFAdd, Op::GroupNonUniformSMin, Op::GroupNonUniformUMin, Op::GroupNonUniformFMin, Op::GroupNonUniformSMax,
-                  Op::GroupNonUniformUMax, Op::GroupNonUniformFMax});
-    add("iii", {Op::ControlBarrier}), add("ii", {Op::MemoryBarrier}), add("triiii", {Op::AtomicIAdd, Op::AtomicSMax, Op::AtomicUMax, Op::AtomicAnd, Op::AtomicOr});
-    add("iil", {Op::LoopMerge}), add("il", {Op::SelectionMerge}), add("r", {Op::Label}), add("i", {Op::Branch}), add("iii", {Op::BranchConditional});
-    add("trii?", {Op::SDot, Op::UDot, Op::SUDot});
-    add("triiim", {Op::CooperativeMatrixLoadKHR}), add("iiiim", {Op::CooperativeMatrixStoreKHR}), add("triii?", {Op::CooperativeMatrixMulAddKHR});
-    add("triiimn", {Op::CooperativeMatrixLoadTensorNV}), add("iiimn", {Op::CooperativeMatrixStoreTensorNV});
-    return all;
-  }();
-  const auto found = table.find(opcode);
-  return found == table.end() ? nullptr : &found->second;
-}
 
 // One instruction: its words and which of them are ids.
 struct Instruction {
@@ -68,7 +25,9 @@ struct Instruction {
 
 namespace inner {
 inline bool is_terminator(Op op) { return op == Op::Branch || op == Op::BranchConditional || op == Op::Return; }
-inline bool is_type(Op op) { return (op >= Op::TypeVoid && op <= Op::TypeFunction) || op == Op::TypeCooperativeMatrixKHR || op == Op::TypeTensorLayoutNV || op == Op::TypeTensorViewNV; }
+inline bool is_type(Op op) {
+  return (op >= Op::TypeVoid && op <= Op::TypeFunction) || op == Op::TypeCooperativeMatrixKHR || op == Op::TypeTensorLayoutNV || op == Op::TypeTensorViewNV;
+}
 // The section of the module that an instruction belongs to, in their order.
 inline int section_of(Op op) {
   switch (op) {
@@ -265,15 +224,33 @@ class Checker {
   }
   void check_types() {
     for (const Instruction& one : instructions_) {
-      const auto same = [&](Id a, Id b, const char* what) { if (a != b) complain(one.at, std::string(what) + " of two types, " + name(a) + " and " + name(b)); };
+      const auto same = [&](Id a, Id b, const char* what) {
+        if (a != b) complain(one.at, std::string(what) + " of two types, " + name(a) + " and " + name(b));
+      };
       switch (one.op) {
-        case Op::IAdd: case Op::FAdd: case Op::ISub: case Op::FSub: case Op::IMul: case Op::FMul: case Op::UDiv: case Op::SDiv: case Op::FDiv: case Op::UMod: case Op::SRem:
+        case Op::IAdd:
+        case Op::FAdd:
+        case Op::ISub:
+        case Op::FSub:
+        case Op::IMul:
+        case Op::FMul:
+        case Op::UDiv:
+        case Op::SDiv:
+        case Op::FDiv:
+        case Op::UMod:
+        case Op::SRem:
         case Op::BitwiseAnd: case Op::BitwiseOr: case Op::BitwiseXor: case Op::LogicalAnd: case Op::LogicalOr:
           same(type_of(one.ids[0]), one.type, "an operation on operands"), same(type_of(one.ids[1]), one.type, "an operation on operands");
           break;
         case Op::FNegate: case Op::SNegate: case Op::Not: case Op::LogicalNot: same(type_of(one.ids[0]), one.type, "an operation on an operand"); break;
         case Op::Select: same(type_of(one.ids[1]), one.type, "a choice"), same(type_of(one.ids[2]), one.type, "a choice"); break;
-        case Op::FOrdEqual: case Op::FUnordNotEqual: case Op::FOrdLessThan: case Op::FOrdGreaterThan: case Op::FOrdLessThanEqual: case Op::FOrdGreaterThanEqual: case Op::IEqual:
+        case Op::FOrdEqual:
+        case Op::FUnordNotEqual:
+        case Op::FOrdLessThan:
+        case Op::FOrdGreaterThan:
+        case Op::FOrdLessThanEqual:
+        case Op::FOrdGreaterThanEqual:
+        case Op::IEqual:
         case Op::INotEqual: case Op::ULessThan: case Op::SLessThan: case Op::ULessThanEqual: case Op::SLessThanEqual:
           same(type_of(one.ids[0]), type_of(one.ids[1]), "a comparison");
           break;
@@ -309,7 +286,8 @@ class Checker {
         needs(Capability::CooperativeMatrixKHR, "a cooperative matrix");
         if (model != static_cast<std::uint32_t>(MemoryModel::Vulkan)) complain(one.at, "a cooperative matrix without the Vulkan memory model");
       }
-      if (one.op == Op::CooperativeMatrixLoadTensorNV || one.op == Op::CooperativeMatrixStoreTensorNV) needs(Capability::CooperativeMatrixTensorAddressesNV, "tensor addressing");
+      if (one.op == Op::CooperativeMatrixLoadTensorNV || one.op == Op::CooperativeMatrixStoreTensorNV)
+        needs(Capability::CooperativeMatrixTensorAddressesNV, "tensor addressing");
       if (one.op == Op::Variable && !inside && interface.count(one.result) == 0) complain(one.at, name(one.result) + " is not in the entry point's interface");
     }
   }

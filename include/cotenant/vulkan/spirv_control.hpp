@@ -100,7 +100,8 @@ inline void return_when(Value condition) {
 }
 
 // Runs body() as long as condition() gives true; `next` runs between.
-template <class Condition, class Body, class Next> void loop_while(Module& module, Condition condition, Body body, Next next, LoopControl control = LoopControl::None) {
+template <class Condition, class Body, class Next>
+void loop_while(Module& module, Condition condition, Body body, Next next, LoopControl control = LoopControl::None) {
   const Id head = module.new_id(), test = module.new_id(), inside = module.new_id(), step = module.new_id(), merge = module.new_id();
   module.effect(Op::Branch, {head});
   module.effect(Op::Label, {head});
@@ -126,7 +127,8 @@ template <class Body> void loop(Value begin, Value end, Value step, Body body, L
 
 // All invocations of the workgroup arrive before one goes on; what they wrote to shared memory is visible then.
 inline void workgroup_barrier(Module& module) {
-  const Value scope = module.constant(word(Scope::Workgroup)), semantics = module.constant(memory_semantics::AcquireRelease | memory_semantics::WorkgroupMemory);
+  const Value scope = module.constant(word(Scope::Workgroup)),
+              semantics = module.constant(memory_semantics::AcquireRelease | memory_semantics::WorkgroupMemory);
   module.effect(Op::ControlBarrier, {scope.id, scope.id, semantics.id});
 }
 // The same within the subgroup.

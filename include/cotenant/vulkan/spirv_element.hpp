@@ -171,7 +171,8 @@ class Elements {
     }
     std::vector<Value> result;
     const auto per_group = static_cast<std::ptrdiff_t>(words.size() / groups);
-    for (std::uint32_t g = 0; g < groups; ++g) result.push_back(decode_four(dtype_, std::vector<Value>(words.begin() + g * per_group, words.begin() + (g + 1) * per_group)));
+    for (std::uint32_t g = 0; g < groups; ++g)
+      result.push_back(decode_four(dtype_, std::vector<Value>(words.begin() + g * per_group, words.begin() + (g + 1) * per_group)));
     return result;
   }
   // Element `index`, over and over in as many vectors.
@@ -187,9 +188,12 @@ class Elements {
     }
     const auto per_access = static_cast<std::ptrdiff_t>(words.size() / accesses);
     for (std::uint32_t i = 0; i < accesses; ++i)
-      wide.store(accesses == 1 ? index : index * accesses + i, spirv::make_vector(std::vector<Value>(words.begin() + i * per_access, words.begin() + (i + 1) * per_access)));
+      wide.store(accesses == 1 ? index : index * accesses + i,
+                 spirv::make_vector(std::vector<Value>(words.begin() + i * per_access, words.begin() + (i + 1) * per_access)));
   }
-  static constexpr std::uint32_t access_bytes(DType dtype, std::uint32_t groups) { return std::min<std::uint32_t>(16, 4 * groups * static_cast<std::uint32_t>(size_of(dtype))); }
+  static constexpr std::uint32_t access_bytes(DType dtype, std::uint32_t groups) {
+    return std::min<std::uint32_t>(16, 4 * groups * static_cast<std::uint32_t>(size_of(dtype)));
+  }
 
  private:
   // As it lies in memory: unsigned, so that reading is a matter of bits.
@@ -198,7 +202,8 @@ class Elements {
     check_element(device, dtype);
     // Loads and stores do not need the arithmetic, but spirv-val wants it for pointers that are made of addresses.
     const bool computes = size_of(dtype) == 1 ? device.shader_int8 : device.shader_int16;
-    return kernel.module().integer(static_cast<std::uint32_t>(size_of(dtype) * 8), false, computes ? spirv::Module::Purpose::arithmetic : spirv::Module::Purpose::storage);
+    return kernel.module().integer(static_cast<std::uint32_t>(size_of(dtype) * 8), false,
+                                   computes ? spirv::Module::Purpose::arithmetic : spirv::Module::Purpose::storage);
   }
   std::uint32_t access_count(std::uint32_t groups) const { return 4 * groups * static_cast<std::uint32_t>(size_of(dtype_)) / access_bytes(dtype_, groups); }
   Buffer wide_buffer(std::uint32_t groups) const {

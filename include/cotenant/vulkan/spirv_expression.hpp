@@ -44,7 +44,8 @@ template <class E> std::string expression_key(const E& expression) {
 // Calls f(value) for each literal, in the order in which the code numbers them.
 template <class E, class F> void for_each_literal(const E& expression, F&& f) {
   if constexpr (requires { expression.value; }) f(expression.value);
-  else if constexpr (requires { expression.condition; }) for_each_literal(expression.condition, f), for_each_literal(expression.if_true, f), for_each_literal(expression.if_false, f);
+  else if constexpr (requires { expression.condition; })
+    for_each_literal(expression.condition, f), for_each_literal(expression.if_true, f), for_each_literal(expression.if_false, f);
   else if constexpr (requires { expression.left; }) for_each_literal(expression.left, f), for_each_literal(expression.right, f);
   else if constexpr (requires { expression.x; }) for_each_literal(expression.x, f);
 }
@@ -110,7 +111,8 @@ template <class Op> Value binary_code(Value a, Value b) {
 template <class E> class RecordedCode {
  public:
   // Declares the literals' scalars.
-  RecordedCode(KernelBuilder& kernel, const E& expression, DType compute) : kernel_(&kernel), expression_(expression), type_(compute_register(kernel, compute)) {
+  RecordedCode(KernelBuilder& kernel, const E& expression, DType compute)
+      : kernel_(&kernel), expression_(expression), type_(compute_register(kernel, compute)) {
     for_each_literal(expression, [&](auto) {
       if (compute == DType::i64) literals_.push_back(spirv::bitcast(type_, kernel.scalar64()));
       else literals_.push_back(kernel.scalar(type_));

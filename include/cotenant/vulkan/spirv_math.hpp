@@ -2,26 +2,18 @@
 #ifndef COTENANT_VULKAN_SPIRV_MATH_HPP
 #define COTENANT_VULKAN_SPIRV_MATH_HPP
 #include <cstdint>
-#include <limits>
 
-#include "cotenant/vulkan/spirv_value.hpp"
+#include "cotenant/vulkan/spirv_number.hpp"
 
-// GLSL.std.450 allows exp an error that grows with its argument, erf it has not, and a device may take subnormals for 0 where
-// it compares. So: polynomials (the CPU backend's), fused multiply-add, and special values by their bits. Each function takes
-// an f32 or a vector of them.
+// GLSL.std.450 allows exp an error that grows with its argument, and erf it has not. So: polynomials (the CPU backend's) and
+// fused multiply-add. Each function takes an f32 or a vector of them.
 namespace cotenant::vulkan::spirv {
 
 namespace inner {
-inline constexpr float infinity = std::numeric_limits<float>::infinity(), quiet_nan = std::numeric_limits<float>::quiet_NaN();
 // Adding 1.5 * 2^23 to a small number leaves its nearest integer in the low bits of the sum, ties to even.
 inline constexpr float rounding_shift = 0x1.8p23f;
 // ln 2 in two parts (Cody and Waite): n * 355/512 is exact.
 inline constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f, log2_e = 1.44269504f;
-
-inline Value float_bits(Value x) { return bitcast(shaped_as(x.type, x.module().u32()), x); }
-inline Value signed_bits(Value x) { return bitcast(shaped_as(x.type, x.module().i32()), x); }
-inline Value from_bits(Value bits) { return bitcast(shaped_as(bits.type, bits.module().f32()), bits); }
-inline Value magnitude(Value x) { return float_bits(x) & 0x7FFFFFFFu; }
 
 // first + x * (second + x * (…)), Horner's rule.
 inline Value polynomial(Value x, float before_last, float last) { return fma(x, last, before_last); }
@@ -42,105 +34,6 @@ inline Value exp_minus_1(Value r) {
 // What is left of x after n times ln 2.
 inline Value reduced(Value n, Value x) { return fma(n, -ln2_low, fma(n, -ln2_high, x)); }
 }  // namespace inner
-
-inline Value is_nan(Value x) { return x.module().arithmetic.keeps_nan ? x != x : inner::magnitude(x) > 0x7F800000u; }
-inline Value is_zero(Value x) { return inner::magnitude(x) == 0u; }
-inline Value is_subnormal_or_zero(Value x) { return inner::magnitude(x) < 0x00800000u; }
-inline Value abs(Value x) {
-  if (!x.type->is_float()) return select(x < 0, -x, x);
-  return inner::from_bits(inner::magnitude(x));
-}
-inline Value negate(Value x) { return x.type->is_float() ? inner::from_bits(inner::float_bits(x) ^ 0x80000000u) : -x; }
-// size with the sign of x; size >= 0.
-inline Value with_sign_of(Value x, Value size) { return inner::from_bits(inner::float_bits(size) | (inner::float_bits(x) & 0x80000000u)); }
-// `value` where x is a number, x (a NaN) where it is none.
-inline Value keep_nan(Value x, Value value) { return select(is_nan(x), x, value); }
-
-// ---- comparisons that see subnormals
-namespace inner {
-// An integer that is ordered as the floats are, -0 equal to 0.
-inline Value order(Value x) {
-  const Value bits = signed_bits(x), size = bits & 0x7FFFFFFF;
-  return select(bits < 0, -size, size);
-}
-inline Value numbers(Value a, Value b) { return !is_nan(a) && !is_nan(b); }
-inline bool compares_as_is(Value x) { return !x.type->is_float() || x.type->scalar().bits != 32 || x.module().arithmetic.keeps_subnormals; }
-}  // namespace inner
-
-inline Value less(Value a, Value b) { return inner::compares_as_is(a) ? a < b : (inner::order(a) < inner::order(b)) && inner::numbers(a, b); }
-inline Value less_equal(Value a, Value b) { return inner::compares_as_is(a) ? a <= b : (inner::order(a) <= inner::order(b)) && inner::numbers(a, b); }
-inline Value equal(Value a, Value b) { return inner::compares_as_is(a) ? a == b : (inner::order(a) == inner::order(b)) && inner::numbers(a, b); }
-inline Value not_equal(Value a, Value b) { return inner::compares_as_is(a) ? a != b : !equal(a, b); }
-// NaN where one of them is NaN; any integers too.
-inline Value minimum(Value a, Value b) {
-  if (!a.type->is_float()) return select(b < a, b, a);
-  return select(is_nan(a), a, select(is_nan(b), b, select(less(b, a), b, a)));
-}
-inline Value maximum(Value a, Value b) {
-  if (!a.type->is_float()) return select(a < b, b, a);
-  return select(is_nan(a), a, select(is_nan(b), b, select(less(a, b), b, a)));
-}
-// max(x, 0); NaN stays.
-inline Value relu(Value x) { return select(less(x, constant_like(x, 0)), 0, x); }
-
-// ---- division and roots
-// Rounded to nearest where quotient and divisor are normal numbers.
-inline Value divide(Value a, Value b) {
-  const Value first = a / b;
-  if (!a.type->is_float() || a.module().arithmetic.rounds_division) return first;
-  // The remainder is exact, and its quotient makes up for the rounding of the first.
-  const Value rest = fma(-first, b, a);
-  const Value better = fma(rest, 1.f / b, first);
-  const Value usable = inner::magnitude(better) < 0x7F800000u && inner::magnitude(first) != 0u && inner::magnitude(first) < 0x7F800000u;
-  return select(usable, better, first);
-}
-inline Value reciprocal(Value x) { return divide(constant_like(x, 1.f), x); }
-
-namespace inner {
-// Where x is subnormal, 2^149 x as a normal number, made from its bits; else x.
-inline Value raised_if_subnormal(Value x) {
-  return select(is_subnormal_or_zero(x), convert(x.type, magnitude(x)), x);
-}
-}  // namespace inner
-
-// Within 1 ULP; NaN below 0, -0 at -0.
-inline Value sqrt(Value x) {
-  Module& module = x.module();
-  const Value tiny = is_subnormal_or_zero(x);
-  const Value raised = select(tiny, convert(x.type, inner::magnitude(x)) * 2.f, x);  // 2^150 x
-  const Value first = module.extended(Glsl::Sqrt, x.type, {raised});
-  const Value rest = fma(-first, first, raised);
-  const Value better = fma(rest, 0.5f / first, first);
-  const Value root = module.arithmetic.rounds_division ? first : select(inner::magnitude(better) < 0x7F800000u, better, first);
-  const Value special = select(inner::magnitude(x) == 0u || inner::float_bits(x) == 0x7F800000u, x, select(inner::signed_bits(x) < 0, inner::quiet_nan, root));
-  return keep_nan(x, select(tiny && inner::magnitude(x) != 0u && inner::signed_bits(x) > 0, root * 0x1p-75f, special));
-}
-// 1 / sqrt(x) within 2 ULP; infinity with the sign of x at 0.
-inline Value rsqrt(Value x) {
-  Module& module = x.module();
-  const Value tiny = is_subnormal_or_zero(x);
-  const Value raised = select(tiny, convert(x.type, inner::magnitude(x)) * 2.f, x);
-  const Value first = module.extended(Glsl::InverseSqrt, x.type, {raised});
-  const Value error = fma(-(raised * first), first, 1.f);
-  const Value better = fma(first * 0.5f, error, first);
-  const Value root = select(tiny, better * 0x1p75f, better);
-  const Value special = select(inner::float_bits(x) == 0x7F800000u, 0.f, select(inner::signed_bits(x) < 0, inner::quiet_nan, root));
-  return keep_nan(x, select(is_zero(x), with_sign_of(x, constant_like(x, inner::infinity)), special));
-}
-
-// ---- rounding to integers
-inline Value floor(Value x) {
-  const Value value = x.module().extended(Glsl::Floor, x.type, {x});
-  const Value below_zero = is_subnormal_or_zero(x) && !is_zero(x) && inner::signed_bits(x) < 0;
-  return x.module().arithmetic.keeps_subnormals ? value : select(below_zero, -1.f, value);
-}
-inline Value ceil(Value x) {
-  const Value value = x.module().extended(Glsl::Ceil, x.type, {x});
-  const Value above_zero = is_subnormal_or_zero(x) && inner::signed_bits(x) > 0;
-  return x.module().arithmetic.keeps_subnormals ? value : select(above_zero, 1.f, value);
-}
-// Ties to even.
-inline Value round(Value x) { return x.module().extended(Glsl::RoundEven, x.type, {x}); }
 
 // ---- exponentials
 // Within 1.1 ULP. exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln 2 / 2.
@@ -174,7 +67,8 @@ inline Value log(Value x) {
   const Value f = from_bits(bits - (n << 23)) - 1.f;
   const Value whole = convert(x.type, n) - select(subnormal, constant_like(x, 149.f), 0.f);
   const Value square = f * f;
-  const Value r = polynomial(f, 0.333333135f, -0.250000089f, 0.200021192f, -0.166679963f, 0.142195508f, -0.124055915f, 0.118881747f, -0.116756409f, 0.0674660131f);
+  const Value r =
+      polynomial(f, 0.333333135f, -0.250000089f, 0.200021192f, -0.166679963f, 0.142195508f, -0.124055915f, 0.118881747f, -0.116756409f, 0.0674660131f);
   const Value tail = fma(square, -0.5f, fma(whole, ln2_low, square * f * r));
   const Value number = fma(whole, ln2_high, f + tail);
   const Value special = select(float_bits(x) == 0x7F800000u, x, select(signed_bits(x) < 0, quiet_nan, number));
@@ -236,7 +130,8 @@ inline Value silu(Value x) { return inner::times_sigmoid(x, min(abs(x), 110.f));
 inline Value erf(Value x) {
   using namespace inner;
   const Value size = abs(x), square = x * x;
-  const Value small = fma(x, polynomial(square, 0.128379166f, -0.376126319f, 0.112836726f, -0.0268581044f, 0.00519779697f, -0.000810596393f, 8.2154198e-05f), x);
+  const Value small =
+      fma(x, polynomial(square, 0.128379166f, -0.376126319f, 0.112836726f, -0.0268581044f, 0.00519779697f, -0.000810596393f, 8.2154198e-05f), x);
   const Value t = min(size, 4.f);
   const Value s = polynomial(t, -0.00016920513f, 1.12948835f, 0.633400857f, 0.108220384f, -0.0250806157f, 0.0041562547f, -0.000431393564f, 2.08286183e-05f);
   const Value large = fma(raised_exp_of_minus(max(s, 0.f)), -0x1p-64f, 1.f);
@@ -279,7 +174,8 @@ inline Value gelu_tanh(Value x) {
   const Value square = exact(t * t), square_rest = product_rest(t, t, square);
   const Value cubic = exact(square * b), cubic_rest = product_rest(square, b, cubic);
   const Value sum = exact(a + cubic), back = exact(sum - a);
-  const Value sum_rest = exact(exact(a - exact(sum - back)) + exact(cubic - back)) + (fma(square, 2.3988324e-9f, cubic_rest) + fma(square_rest, b, -4.53406803e-8f));
+  const Value sum_rest =
+      exact(exact(a - exact(sum - back)) + exact(cubic - back)) + (fma(square, 2.3988324e-9f, cubic_rest) + fma(square_rest, b, -4.53406803e-8f));
   const Value y = exact(t * sum), y_rest = fma(t, sum_rest, product_rest(t, sum, y));
   const Value shifted = fma(y, -log2_e, rounding_shift + 64.f);
   const Value n = without_shift(shifted, rounding_shift + 64.f);

@@ -46,9 +46,13 @@ inline Value tensor_layout(Module& module, std::uint32_t clamp) {
   const Type type = module.opaque(Op::TypeTensorLayoutNV, {module.constant(2u).id, module.constant(clamp).id}, Kind::tensor_layout);
   return module.result(Op::CreateTensorLayoutNV, type, std::initializer_list<std::uint32_t>{});
 }
-inline Value with_dimensions(Value layout, Value rows, Value columns) { return layout.module().result(Op::TensorLayoutSetDimensionNV, layout.type, {layout.id, rows.id, columns.id}); }
+inline Value with_dimensions(Value layout, Value rows, Value columns) {
+  return layout.module().result(Op::TensorLayoutSetDimensionNV, layout.type, {layout.id, rows.id, columns.id});
+}
 // In elements.
-inline Value with_strides(Value layout, Value rows, Value columns) { return layout.module().result(Op::TensorLayoutSetStrideNV, layout.type, {layout.id, rows.id, columns.id}); }
+inline Value with_strides(Value layout, Value rows, Value columns) {
+  return layout.module().result(Op::TensorLayoutSetStrideNV, layout.type, {layout.id, rows.id, columns.id});
+}
 // The rows [row, row + rows) and columns [column, column + columns).
 inline Value slice(Value layout, Value row, Value rows, Value column, Value columns) {
   return layout.module().result(Op::TensorLayoutSliceNV, layout.type, {layout.id, row.id, rows.id, column.id, columns.id});
@@ -56,7 +60,8 @@ inline Value slice(Value layout, Value row, Value rows, Value column, Value colu
 // Exchanges rows and columns of what a layout names.
 inline Value transposed_view(Module& module) {
   inner::need_tensor_addressing(module);
-  const Type type = module.opaque(Op::TypeTensorViewNV, {module.constant(2u).id, module.constant(false).id, module.constant(1u).id, module.constant(0u).id}, Kind::tensor_view);
+  const Type type = module.opaque(Op::TypeTensorViewNV, {module.constant(2u).id, module.constant(false).id, module.constant(1u).id, module.constant(0u).id},
+                                  Kind::tensor_view);
   return module.result(Op::CreateTensorViewNV, type, std::initializer_list<std::uint32_t>{});
 }
 // `base` points to the tensor's element 0; `view` may be absent.

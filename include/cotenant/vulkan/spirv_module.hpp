@@ -13,46 +13,9 @@
 #include <utility>
 
 #include "cotenant/core/config.hpp"
-#include "cotenant/vulkan/spirv.hpp"
+#include "cotenant/vulkan/spirv_type.hpp"
 
 namespace cotenant::vulkan::spirv {
-
-class Module;
-
-enum class Kind : std::uint8_t { nothing, boolean, integer, floating, bfloat16, vector, array, runtime_array, structure, pointer, function, cooperative_matrix, tensor_layout, tensor_view };
-
-// A type of one module; two equal types are one object.
-struct TypeInfo {
-  Module* module;
-  Id id;
-  Kind kind;
-  std::uint32_t bits = 0;               // of a number
-  bool is_signed = false;               // of an integer
-  const TypeInfo* component = nullptr;  // of a vector, array, matrix; what a pointer points to
-  std::uint32_t count = 1;              // of a vector's or array's components
-  StorageClass storage_class{};         // of a pointer
-  std::uint32_t bytes = 0;              // in memory, where it may lie there
-
-  // The number type itself, or that of the components.
-  const TypeInfo& scalar() const { return kind == Kind::vector || kind == Kind::cooperative_matrix ? *component : *this; }
-  bool is_float() const { return scalar().kind == Kind::floating; }
-  bool is_integer() const { return scalar().kind == Kind::integer; }
-  bool is_boolean() const { return scalar().kind == Kind::boolean; }
-  bool is_vector() const { return kind == Kind::vector; }
-};
-using Type = const TypeInfo*;
-
-// The result of an instruction, or a constant.
-struct Value {
-  Id id = 0;
-  Type type = nullptr;
-
-  Module& module() const { return *type->module; }
-  // Whether it is a value at all: Value{} is none.
-  bool exists() const { return type != nullptr; }
-};
-
-template <class E> constexpr std::uint32_t word(E value) { return static_cast<std::uint32_t>(value); }
 
 class Module {
  public:
@@ -115,7 +78,8 @@ class Module {
     return type(Op::TypeVector, {component->id, count}, {.kind = Kind::vector, .component = component, .count = count, .bytes = count * component->bytes});
   }
   Type array(Type component, std::uint32_t count) {
-    return type(Op::TypeArray, {component->id, constant(count).id}, {.kind = Kind::array, .component = component, .count = count, .bytes = count * component->bytes});
+    return type(Op::TypeArray, {component->id, constant(count).id},
+                {.kind = Kind::array, .component = component, .count = count, .bytes = count * component->bytes});
   }
   Type pointer(StorageClass storage_class, Type pointee) {
     return type(Op::TypePointer, {word(storage_class), pointee->id}, {.kind = Kind::pointer, .component = pointee, .storage_class = storage_class, .bytes = 8});
@@ -137,7 +101,8 @@ class Module {
     for (const auto& member : members) operands.push_back(member.first->id);
     const Type result = new_type(Op::TypeStruct, operands, {.kind = Kind::structure});
     decorate(result->id, Decoration::Block);
-    for (std::uint32_t i = 0; i < members.size(); ++i) write(decoration_section_, Op::MemberDecorate, {result->id, i, word(Decoration::Offset), members[i].second});
+    for (std::uint32_t i = 0; i < members.size(); ++i)
+      write(decoration_section_, Op::MemberDecorate, {result->id, i, word(Decoration::Offset), members[i].second});
     return result;
   }
   Type cooperative_matrix(Type component, Scope scope, std::uint32_t rows, std::uint32_t columns, CooperativeMatrixUse use) {
@@ -214,7 +179,9 @@ class Module {
   void effect(Op op, std::initializer_list<std::uint32_t> operands) { write(code_, op, operands); }
   void effect(Op op, const Words& operands) { write(code_, op, operands); }
   // The same at the function's beginning, where everything else may use it.
-  Value early_result(Op op, Type t, std::initializer_list<std::uint32_t> operands) { return {result(prologue_, op, t->id, operands.begin(), operands.size()), t}; }
+  Value early_result(Op op, Type t, std::initializer_list<std::uint32_t> operands) {
+    return {result(prologue_, op, t->id, operands.begin(), operands.size()), t};
+  }
   // A value whose instruction comes later: the caller writes it with early_define.
   Value announced(Type t) { return {new_id(), t}; }
   void early_define(Value value, Op op, std::initializer_list<std::uint32_t> operands) {
@@ -248,7 +215,8 @@ class Module {
     write(head, Op::EntryPoint, entry);
     write(function_head, Op::Function, {nothing->id, main_, word(FunctionControl::None), main_type->id});
     write(function_head, Op::Label, {new_id()});
-    for (const Words* section : {&mode_section_, &decoration_section_, &type_section_, &function_head, &variable_section_, &prologue_, &code_}) append(head, *section);
+    for (const Words* section : {&mode_section_, &decoration_section_, &type_section_, &function_head, &variable_section_, &prologue_, &code_})
+      append(head, *section);
     head[3] = bound_;
     return head;
   }

@@ -48,7 +48,9 @@ inline Value make_vector(const std::vector<Value>& components) {
 }
 inline Value splat(Value scalar, std::uint32_t count) { return make_vector(std::vector<Value>(count, scalar)); }
 // Component `index` of a vector; a number is its own component 0.
-inline Value extract(Value v, std::uint32_t index) { return v.type->is_vector() ? v.module().result(Op::CompositeExtract, v.type->component, {v.id, index}) : v; }
+inline Value extract(Value v, std::uint32_t index) {
+  return v.type->is_vector() ? v.module().result(Op::CompositeExtract, v.type->component, {v.id, index}) : v;
+}
 // The same with an index that is known at run time only.
 inline Value extract(Value v, Value index) { return v.module().result(Op::VectorExtractDynamic, v.type->component, {v.id, index.id}); }
 
@@ -70,7 +72,8 @@ template <class N> concept Number = std::is_arithmetic_v<N>;
 inline Value operator+(Value a, Value b) { return inner::binary(Op::FAdd, Op::IAdd, Op::IAdd, a, b); }
 inline Value operator-(Value a, Value b) { return inner::binary(Op::FSub, Op::ISub, Op::ISub, a, b); }
 inline Value operator*(Value a, Value b) {
-  if (a.type->kind == Kind::cooperative_matrix && b.type->kind != Kind::cooperative_matrix) return a.module().result(Op::MatrixTimesScalar, a.type, {a.id, b.id});
+  if (a.type->kind == Kind::cooperative_matrix && b.type->kind != Kind::cooperative_matrix)
+    return a.module().result(Op::MatrixTimesScalar, a.type, {a.id, b.id});
   if (a.type->is_vector() && a.type->is_float() && !b.type->is_vector()) return a.module().result(Op::VectorTimesScalar, a.type, {a.id, b.id});
   return inner::binary(Op::FMul, Op::IMul, Op::IMul, a, b);
 }
@@ -175,7 +178,8 @@ inline Value convert(Type t, Value v) {
   if (from.is_signed && from.bits == 32 && to.bits == 64) {
     // From its halves: Mesa 22.3 compares what OpSConvert has made with 0 as if it were not negative.
     const Type words = shaped_as(t, module.u32()), wide = shaped_as(t, module.integer(64, false));
-    const Value low = module.result(Op::UConvert, wide, {bitcast(words, v).id}), high = module.result(Op::UConvert, wide, {bitcast(words, v >> constant_like(v, 31)).id});
+    const Value low = module.result(Op::UConvert, wide, {bitcast(words, v).id}),
+                high = module.result(Op::UConvert, wide, {bitcast(words, v >> constant_like(v, 31)).id});
     return bitcast(t, low | high << constant_like(high, 32));
   }
   if (from.is_signed) return module.result(Op::SConvert, t, {v.id});

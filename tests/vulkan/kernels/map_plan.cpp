@@ -13,7 +13,8 @@ const char* const memory = reinterpret_cast<const char*>(std::uintptr_t{1} << 40
 MapPlan plan(const Shape& shape, const std::vector<Strides>& strides, std::vector<std::uint32_t> bytes = {}, std::ptrdiff_t first = 0) {
   bytes.resize(strides.size(), 4);
   std::vector<MapOperand> operands;
-  for (std::size_t i = 0; i < strides.size(); ++i) operands.push_back({nullptr, memory + (static_cast<std::ptrdiff_t>(i) << 30) + first * static_cast<std::ptrdiff_t>(bytes[i]), &strides[i], bytes[i]});
+  for (std::size_t i = 0; i < strides.size(); ++i)
+    operands.push_back({nullptr, memory + (static_cast<std::ptrdiff_t>(i) << 30) + first * static_cast<std::ptrdiff_t>(bytes[i]), &strides[i], bytes[i]});
   return plan_map(shape, operands);
 }
 }  // namespace

@@ -21,7 +21,8 @@ inline void copy_bits(Device& device, Stream& stream, const Shape& shape, const 
   if (element_count(shape) == 0) return;
   if (const auto tiles = plan_transpose(shape, out, in)) {
     const std::string tiled = "copy tiles " + std::to_string(out.element_bytes) + " " + std::to_string(tiles->batch_rank);
-    device.launch(stream, {tiled, tiles->buffers, tiles->scalars, tiles->groups}, [&](const Target& target) { return emit_transpose(target, tiles->batch_rank, out.element_bytes); });
+    device.launch(stream, {tiled, tiles->buffers, tiles->scalars, tiles->groups},
+                  [&](const Target& target) { return emit_transpose(target, tiles->batch_rank, out.element_bytes); });
     return;
   }
   const MapPlan plan = plan_map(shape, {out, in});
@@ -38,7 +39,8 @@ inline void copy_bits(Device& device, Stream& stream, const Shape& shape, const 
 
 // out[i] = in[i], both on the device, any strides. Errors: as above.
 template <class T> void copy(Device& device, Stream& stream, const CopyArguments<T>& a) {
-  copy_bits(device, stream, a.out.shape(), {a.out.block, a.out.view.data(), &a.out.view.strides(), sizeof(T)}, {a.in.block, a.in.view.data(), &a.in.view.strides(), sizeof(T)});
+  copy_bits(device, stream, a.out.shape(), {a.out.block, a.out.view.data(), &a.out.view.strides(), sizeof(T)},
+            {a.in.block, a.in.view.data(), &a.in.view.strides(), sizeof(T)});
 }
 }  // namespace kernels
 

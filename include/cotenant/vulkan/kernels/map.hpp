@@ -24,7 +24,11 @@ namespace kernels {
 template <class Out, class E, class... In> void map(Device& device, Stream& stream, const MapArguments<Out, E, In...>& a) {
   using C = compute_type<Out, In...>;
   if (a.out.view.size() == 0) return;
-  const std::vector<MapOperand> operands = std::apply([&](const auto&... in) { return std::vector<MapOperand>{detail::map_operand(a.out), detail::map_operand(in)...}; }, a.in);
+  const std::vector<MapOperand> operands = std::apply(
+      [&](const auto&... in) {
+        return std::vector<MapOperand>{detail::map_operand(a.out), detail::map_operand(in)...};
+      },
+      a.in);
   MapPlan plan = plan_map(a.out.shape(), operands);
   append_literals<C>(a.expression, plan.scalars);
   const std::vector<DType> dtypes{dtype_of<Out>, dtype_of<In>...};

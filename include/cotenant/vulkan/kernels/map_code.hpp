@@ -85,7 +85,8 @@ class MapFrame {
 // operands[0] is written, the others are read; Access is Elements, or something with its load, store, load_vectors,
 // load_repeated and store_vectors. compute(values of the inputs) is the result: single elements or vectors of four. The frame's scalars must
 // have been declared after the operands, before those of `compute`.
-template <class Access, class Compute> void emit_map(KernelBuilder& k, const MapCode& code, detail::MapFrame& frame, const std::vector<Access>& operands, const Compute& compute) {
+template <class Access, class Compute>
+void emit_map(KernelBuilder& k, const MapCode& code, detail::MapFrame& frame, const std::vector<Access>& operands, const Compute& compute) {
   const std::size_t inputs = operands.size() - 1;
   constexpr std::uint32_t threads = MapCode::threads;
   const auto single = [&](const std::vector<Value>& at) {
@@ -125,7 +126,8 @@ template <class Access, class Compute> void emit_map(KernelBuilder& k, const Map
       for (std::uint32_t u = 0; u < code.unroll; ++u) store_vectors(at[u], values[u]);
     }, [&] {
       // The last elements, fewer than a group's. Groups behind them find nothing to do.
-      k.loop(group * static_cast<std::uint32_t>(code.elements_of_a_group()) + local, frame.count(), frame.index(k.constant(threads)), [&](Value at) { single(places(at)); });
+      k.loop(group * static_cast<std::uint32_t>(code.elements_of_a_group()) + local, frame.count(), frame.index(k.constant(threads)),
+             [&](Value at) { single(places(at)); });
     });
     return;
   }

@@ -144,7 +144,8 @@ inline MapPlan plan_map(const Shape& shape, const std::vector<MapOperand>& opera
     code.repeated[i] = step == 0 && i != 0;
     if (code.repeated[i]) continue;
     const std::size_t access = std::min<std::size_t>(16, at_once * operands[i].element_bytes);
-    vectors = vectors && step == 1 && reinterpret_cast<std::uintptr_t>(axes.address[i]) % access == 0 && axes.start[i] % static_cast<std::ptrdiff_t>(at_once) == 0;
+    vectors =
+        vectors && step == 1 && reinterpret_cast<std::uintptr_t>(axes.address[i]) % access == 0 && axes.start[i] % static_cast<std::ptrdiff_t>(at_once) == 0;
     for (std::size_t axis = 0; axis + 1 < rank; ++axis) vectors = vectors && axes.stride[i][axis] % static_cast<std::ptrdiff_t>(at_once) == 0;
   }
   for (std::size_t i = 0; i < operands.size(); ++i)

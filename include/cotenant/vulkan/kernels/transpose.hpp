@@ -58,7 +58,8 @@ inline std::optional<TransposePlan> plan_transpose(const Shape& shape, const Map
     groups *= axes.extent[axis];
     batch.insert(batch.end(), {static_cast<std::uint32_t>(axes.extent[axis]), wrapped(axes.stride[0][axis]), wrapped(axes.stride[1][axis])});
   }
-  for (const std::size_t value : {groups, column_tiles, row_tiles, axes.extent[rank - 1], axes.extent[row]}) plan.scalars.push_back(static_cast<std::uint32_t>(value));
+  for (const std::size_t value : {groups, column_tiles, row_tiles, axes.extent[rank - 1], axes.extent[row]})
+    plan.scalars.push_back(static_cast<std::uint32_t>(value));
   for (const std::ptrdiff_t value : {axes.start[0], axes.start[1], axes.stride[0][row], axes.stride[1][rank - 1]}) plan.scalars.push_back(wrapped(value));
   plan.scalars.insert(plan.scalars.end(), batch.begin(), batch.end());
   plan.groups = folded_groups(groups);
