@@ -30,7 +30,7 @@ constexpr Strides contiguous_strides(const Shape& shape) {
     if (shape[axis] > 1) step = checked_multiply(step, shape[axis], "the number of elements");
   }
   if (step > static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max()))
-    raise<ShapeError>("shape " + to_string(shape) + " has more elements than an address can count");
+    raise<ShapeError>(Text{"shape ", shape, " has more elements than an address can count"});
   return strides;
 }
 
@@ -64,7 +64,7 @@ struct ElementRange {
 // Errors: ShapeError where an offset would not fit an address.
 inline ElementRange element_range(const Layout& layout) {
   if (layout.shape.rank() != layout.strides.rank())
-    raise<ShapeError>("shape " + to_string(layout.shape) + " and strides " + to_string(layout.strides) + " differ in rank");
+    raise<ShapeError>(Text{"shape ", layout.shape, " and strides ", layout.strides, " differ in rank"});
   if (element_count(layout.shape) == 0) return {layout.offset, layout.offset};
   ElementRange range{layout.offset, layout.offset};
   for (std::size_t axis = 0; axis < layout.shape.rank(); ++axis) {
@@ -72,10 +72,10 @@ inline ElementRange element_range(const Layout& layout) {
     const bool overflows = __builtin_mul_overflow(static_cast<std::ptrdiff_t>(layout.shape[axis] - 1), layout.strides[axis], &reach) ||
                            __builtin_add_overflow(reach < 0 ? range.first : range.last, reach, reach < 0 ? &range.first : &range.last);
     if (overflows || layout.shape[axis] - 1 > static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max()))
-      raise<ShapeError>("shape " + to_string(layout.shape) + " with strides " + to_string(layout.strides) + " reaches beyond any address");
+      raise<ShapeError>(Text{"shape ", layout.shape, " with strides ", layout.strides, " reaches beyond any address"});
   }
   if (__builtin_add_overflow(range.last, std::ptrdiff_t{1}, &range.last))
-    raise<ShapeError>("shape " + to_string(layout.shape) + " with strides " + to_string(layout.strides) + " reaches beyond any address");
+    raise<ShapeError>(Text{"shape ", layout.shape, " with strides ", layout.strides, " reaches beyond any address"});
   return range;
 }
 
@@ -85,9 +85,8 @@ inline Layout check_bounds(Layout layout, std::size_t available) {
   const ElementRange range = element_range(layout);
   if (range.first == range.last) layout.offset = 0;
   else if (range.first < 0 || static_cast<std::size_t>(range.last) > available)
-    raise<ShapeError>("shape " + to_string(layout.shape) + ", strides " + to_string(layout.strides) + ", offset " +
-                      std::to_string(layout.offset) + " reach elements " + std::to_string(range.first) + " to " +
-                      std::to_string(range.last) + ", but there are " + std::to_string(available));
+    raise<ShapeError>(Text{"shape ", layout.shape, ", strides ", layout.strides, ", offset ", layout.offset, " reach elements ", range.first, " to ",
+                           range.last, ", but there are ", available});
   return layout;
 }
 
@@ -106,8 +105,7 @@ inline Layout slice(Layout layout, std::ptrdiff_t axis, std::ptrdiff_t first, st
   const auto extent = static_cast<std::ptrdiff_t>(layout.shape[a]);
   const bool fits = step > 0 ? first >= 0 && last <= extent && first <= last : step < 0 && first < extent && last >= -1 && last <= first;
   if (!fits)
-    raise<ShapeError>("slice [" + std::to_string(first) + ", " + std::to_string(last) + ") with step " + std::to_string(step) +
-                      " does not fit dimension " + std::to_string(a) + " of shape " + to_string(layout.shape));
+    raise<ShapeError>(Text{"slice [", first, ", ", last, ") with step ", step, " does not fit dimension ", a, " of shape ", layout.shape});
   const std::size_t distance = static_cast<std::size_t>(step > 0 ? last - first : first - last);
   // -step overflows for the most negative value; unsigned negation does not.
   const std::size_t stride = step > 0 ? static_cast<std::size_t>(step) : std::size_t{0} - static_cast<std::size_t>(step);
@@ -122,12 +120,11 @@ inline Layout slice(Layout layout, std::ptrdiff_t axis, std::ptrdiff_t first, st
 // A box: `sizes[i]` indices from `starts[i]` along every dimension.
 inline Layout slice(Layout layout, const Shape& starts, const Shape& sizes) {
   if (starts.rank() != layout.shape.rank() || sizes.rank() != layout.shape.rank())
-    raise<ShapeError>("a slice of shape " + to_string(layout.shape) + " needs " + std::to_string(layout.shape.rank()) +
-                      " starts and sizes, but got " + to_string(starts) + " and " + to_string(sizes));
+    raise<ShapeError>(Text{"a slice of shape ", layout.shape, " needs ", layout.shape.rank(), " starts and sizes, but got ", starts, " and ", sizes});
   for (std::size_t axis = 0; axis < layout.shape.rank(); ++axis) {
     const std::size_t extent = layout.shape[axis];
     if (starts[axis] > extent || sizes[axis] > extent - starts[axis])
-      raise<ShapeError>("a slice from " + to_string(starts) + " of sizes " + to_string(sizes) + " does not fit shape " + to_string(layout.shape));
+      raise<ShapeError>(Text{"a slice from ", starts, " of sizes ", sizes, " does not fit shape ", layout.shape});
     if (sizes[axis] > 0) layout.offset = detail::offset_at(layout.offset, static_cast<std::ptrdiff_t>(starts[axis]), layout.strides[axis]);
     layout.shape[axis] = sizes[axis];
   }
@@ -140,7 +137,7 @@ inline Layout select(Layout layout, std::ptrdiff_t axis, std::ptrdiff_t index) {
   const auto extent = static_cast<std::ptrdiff_t>(layout.shape[a]);
   // Negative where an axis beside an empty one has more indices than any address.
   if (extent < 0 || index < -extent || index >= extent)
-    raise<ShapeError>("index " + std::to_string(index) + " is out of range for dimension " + std::to_string(a) + " of shape " + to_string(layout.shape));
+    raise<ShapeError>(Text{"index ", index, " is out of range for dimension ", a, " of shape ", layout.shape});
   layout.offset = detail::offset_at(layout.offset, index < 0 ? index + extent : index, layout.strides[a]);
   layout.shape.erase(a);
   layout.strides.erase(a);
@@ -160,7 +157,7 @@ inline Layout permute(const Layout& layout, std::span<const std::size_t> order) 
   std::size_t seen = 0;
   for (std::size_t axis : order) if (axis < layout.shape.rank()) seen |= std::size_t{1} << axis;
   if (order.size() != layout.shape.rank() || seen != (std::size_t{1} << order.size()) - 1)
-    raise<ShapeError>(to_string(Shape(order)) + " does not name each axis of shape " + to_string(layout.shape) + " once");
+    raise<ShapeError>(Text{Shape(order), " does not name each axis of shape ", layout.shape, " once"});
   Layout result = layout;
   for (std::size_t axis = 0; axis < order.size(); ++axis) {
     result.shape[axis] = layout.shape[order[axis]];
@@ -175,7 +172,7 @@ inline Layout broadcast_to(const Layout& layout, const Shape& shape) {
   bool fits = shape.rank() >= rank;
   for (std::size_t back = 1; fits && back <= rank; ++back)
     fits = layout.shape[rank - back] == shape[shape.rank() - back] || layout.shape[rank - back] == 1;
-  if (!fits) raise<ShapeError>("shape " + to_string(layout.shape) + " does not broadcast to " + to_string(shape));
+  if (!fits) raise<ShapeError>(Text{"shape ", layout.shape, " does not broadcast to ", shape});
   Layout result{shape, Strides::filled(shape.rank(), 0), layout.offset};
   for (std::size_t back = 1; back <= rank; ++back) {
     const std::size_t from = rank - back, to = shape.rank() - back;
@@ -183,7 +180,7 @@ inline Layout broadcast_to(const Layout& layout, const Shape& shape) {
   }
   // Repeating takes no memory, so that nothing else bounds the number of elements: an index must be able to count them.
   if (element_count(shape) > static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max()))
-    raise<ShapeError>("shape " + to_string(shape) + " has more elements than an address can count");
+    raise<ShapeError>(Text{"shape ", shape, " has more elements than an address can count"});
   return result;
 }
 
@@ -191,8 +188,7 @@ inline Layout broadcast_to(const Layout& layout, const Shape& shape) {
 inline Layout squeeze(Layout layout, std::ptrdiff_t axis) {
   const std::size_t a = normalize_axis(axis, layout.shape.rank());
   if (layout.shape[a] != 1)
-    raise<ShapeError>("cannot squeeze dimension " + std::to_string(a) + " of shape " + to_string(layout.shape) + ": it has " + std::to_string(layout.shape[a]) +
-                      " elements, not 1");
+    raise<ShapeError>(Text{"cannot squeeze dimension ", a, " of shape ", layout.shape, ": it has ", layout.shape[a], " elements, not 1"});
   layout.shape.erase(a);
   layout.strides.erase(a);
   return layout;
@@ -210,8 +206,8 @@ inline Layout unsqueeze(Layout layout, std::ptrdiff_t axis) {
 // Errors: ShapeError where the element counts differ.
 inline std::optional<Layout> reshape(const Layout& layout, const Shape& shape) {
   if (element_count(layout.shape) != element_count(shape))
-    raise<ShapeError>("cannot reshape " + to_string(layout.shape) + " (" + std::to_string(element_count(layout.shape)) + " elements) to " +
-                      to_string(shape) + " (" + std::to_string(element_count(shape)) + " elements)");
+    raise<ShapeError>(Text{"cannot reshape ", layout.shape, " (", element_count(layout.shape), " elements) to ", shape, " (", element_count(shape),
+                           " elements)"});
   Layout result{shape, contiguous_strides(shape), layout.offset};
   if (element_count(shape) == 0) return result;
   // Walk both shapes in groups of equal element count: inside a group the old axes must be mergeable,

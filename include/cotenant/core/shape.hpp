@@ -11,6 +11,7 @@
 #include <string>
 
 #include "cotenant/core/error.hpp"
+#include "cotenant/core/text.hpp"
 
 namespace cotenant {
 
@@ -24,7 +25,7 @@ template <std::integral T> class Dimensions {
   constexpr Dimensions(std::initializer_list<T> values) : Dimensions(std::span<const T>(values.begin(), values.size())) {}
   explicit constexpr Dimensions(std::span<const T> values) {
     if (values.size() > max_rank)
-      raise<ShapeError>("a tensor has at most 8 dimensions, but " + std::to_string(values.size()) + " were given");
+      raise<ShapeError>(Text{"a tensor has at most 8 dimensions, but ", values.size(), " were given"});
     rank_ = values.size();
     std::copy(values.begin(), values.end(), values_.begin());
   }
@@ -32,7 +33,7 @@ template <std::integral T> class Dimensions {
   static constexpr Dimensions filled(std::size_t rank, T value) {
     std::array<T, max_rank> values{};
     values.fill(value);
-    if (rank > max_rank) raise<ShapeError>("a tensor has at most 8 dimensions, but " + std::to_string(rank) + " were asked for");
+    if (rank > max_rank) raise<ShapeError>(Text{"a tensor has at most 8 dimensions, but ", rank, " were asked for"});
     return Dimensions(std::span<const T>(values.data(), rank));
   }
 
@@ -85,12 +86,12 @@ template <std::integral T> std::string to_string(const Dimensions<T>& dimensions
 // a * b and a + b, or a ShapeError that names `what`.
 constexpr std::size_t checked_multiply(std::size_t a, std::size_t b, const char* what) {
   if (b != 0 && a > std::numeric_limits<std::size_t>::max() / b)
-    raise<ShapeError>(std::string(what) + " overflows: " + std::to_string(a) + " * " + std::to_string(b));
+    raise<ShapeError>(Text{what, " overflows: ", a, " * ", b});
   return a * b;
 }
 constexpr std::size_t checked_add(std::size_t a, std::size_t b, const char* what) {
   if (a > std::numeric_limits<std::size_t>::max() - b)
-    raise<ShapeError>(std::string(what) + " overflows: " + std::to_string(a) + " + " + std::to_string(b));
+    raise<ShapeError>(Text{what, " overflows: ", a, " + ", b});
   return a + b;
 }
 
@@ -107,7 +108,7 @@ constexpr std::size_t element_count(const Shape& shape) {
 constexpr std::size_t normalize_axis(std::ptrdiff_t axis, std::size_t rank) {
   const auto signed_rank = static_cast<std::ptrdiff_t>(rank);
   if (axis < -signed_rank || axis >= signed_rank)
-    raise<ShapeError>("axis " + std::to_string(axis) + " is out of range for a tensor of rank " + std::to_string(rank));
+    raise<ShapeError>(Text{"axis ", axis, " is out of range for a tensor of rank ", rank});
   return static_cast<std::size_t>(axis < 0 ? axis + signed_rank : axis);
 }
 
@@ -119,8 +120,7 @@ constexpr Shape broadcast(const Shape& a, const Shape& b) {
     const std::size_t x = back <= a.rank() ? a[a.rank() - back] : 1;
     const std::size_t y = back <= b.rank() ? b[b.rank() - back] : 1;
     if (x != y && x != 1 && y != 1)
-      raise<ShapeError>("shapes " + to_string(a) + " and " + to_string(b) + " do not broadcast: " + std::to_string(x) +
-                        " against " + std::to_string(y) + " in dimension " + std::to_string(rank - back));
+      raise<ShapeError>(Text{"shapes ", a, " and ", b, " do not broadcast: ", x, " against ", y, " in dimension ", rank - back});
     result[rank - back] = x == 1 ? y : x;
   }
   return result;

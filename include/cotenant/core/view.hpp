@@ -58,17 +58,16 @@ template <class T> requires Element<std::remove_const_t<T>> class View {
   // The same, checked. Errors: ShapeError.
   template <std::integral... Index> constexpr T& at(Index... index) const {
     if (sizeof...(Index) != rank())
-      raise<ShapeError>(std::to_string(sizeof...(Index)) + " indices were given for shape " + to_string(shape_));
+      raise<ShapeError>(Text{sizeof...(Index), " indices were given for shape ", shape_});
     std::size_t axis = 0;
     const bool inside = ((static_cast<std::size_t>(index) < shape_[axis++]) && ...);
-    if (!inside) raise<ShapeError>("an index is out of range for shape " + to_string(shape_));
+    if (!inside) raise<ShapeError>(Text{"an index is out of range for shape ", shape_});
     return (*this)(index...);
   }
   // The elements as one span. Errors: ShapeError where they do not lie row-major without gaps.
   std::span<T> span() const {
     if (!contiguous())
-      raise<ShapeError>("a view of shape " + to_string(shape_) + " with strides " + to_string(strides_) +
-                        " is not one span: call contiguous() on its tensor first");
+      raise<ShapeError>(Text{"a view of shape ", shape_, " with strides ", strides_, " is not one span: call contiguous() on its tensor first"});
     return {data_, size()};
   }
   // Another layout of the same memory, e.g. view.with(slice(view.layout(), 0, 2, 5)).

@@ -25,7 +25,7 @@ class ScratchBuffer {
       release();
       const std::size_t bytes = checked_multiply(floats, sizeof(float), "a kernel's scratch memory");
       data_ = static_cast<float*>(::operator new(bytes, std::align_val_t{alignment}, std::nothrow));
-      if (data_ == nullptr) raise<OutOfMemory>("the system has no " + std::to_string(bytes) + " bytes left for a kernel's scratch memory");
+      if (data_ == nullptr) raise<OutOfMemory>(Text{"the system has no ", bytes, " bytes left for a kernel's scratch memory"});
       capacity_ = floats;
     }
     return data_;

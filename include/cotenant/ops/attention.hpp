@@ -59,9 +59,8 @@ inline std::size_t head_groups(const Shape& q, const Shape& k, const Shape& v) {
     const std::size_t heads = q[q.rank() - 3], shared = (*other)[other->rank() - 3];
     if (shared == heads || shared <= 1 || heads <= 1) continue;
     if (heads % shared != 0 || (groups != 1 && groups != heads / shared))
-      raise<ShapeError>("attention of " + std::to_string(heads) +
-                        " heads of queries needs heads of keys and values whose number divides it, the same for both, but k is " + to_string(k) + " and v " +
-                        to_string(v));
+      raise<ShapeError>(Text{"attention of ", heads,
+                             " heads of queries needs heads of keys and values whose number divides it, the same for both, but k is ", k, " and v ", v});
     groups = heads / shared;
   }
   return groups;
@@ -70,7 +69,7 @@ inline std::size_t head_groups(const Shape& q, const Shape& k, const Shape& v) {
 // The shape of the result. Errors: ShapeError.
 inline Shape attention_shape(const Shape& q, const Shape& k, const Shape& v) {
   const auto refuse = [&](const char* why) {
-    raise<ShapeError>("attention of q " + to_string(q) + ", k " + to_string(k) + ", v " + to_string(v) + ": " + why);
+    raise<ShapeError>(Text{"attention of q ", q, ", k ", k, ", v ", v, ": ", why});
   };
   if (q.rank() < 2 || k.rank() < 2 || v.rank() < 2) refuse("each needs at least two dimensions, [rows, head size]");
   if (q.back() != k.back()) refuse("the last dimensions of q and k must be equal");

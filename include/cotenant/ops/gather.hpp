@@ -23,7 +23,7 @@ inline Shape gather_shape(const Shape& table, const Shape& indices) {
   if (table.empty()) raise<ShapeError>("gather needs a table of at least one dimension");
   Shape shape = indices;
   for (std::size_t axis = 1; axis < table.rank(); ++axis) shape.append(table[axis]);
-  if (table[0] == 0 && element_count(indices) != 0) raise<ShapeError>("gather from a table of shape " + to_string(table) + ", which has no row");
+  if (table[0] == 0 && element_count(indices) != 0) raise<ShapeError>(Text{"gather from a table of shape ", table, ", which has no row"});
   return shape;
 }
 }  // namespace detail
@@ -52,7 +52,7 @@ template <class Out = void, TensorLike Table, TensorLike Indices> auto gather(co
 template <class Index> void check_gather_index(Index index, std::size_t rows) {
   const auto count = static_cast<std::int64_t>(rows);
   if (index < -count || index >= count)
-    raise<InvalidArgument>("gather was given index " + std::to_string(index) + ", but the table has " + std::to_string(rows) + " rows");
+    raise<InvalidArgument>(Text{"gather was given index ", index, ", but the table has ", rows, " rows"});
 }
 
 }  // namespace cotenant

@@ -33,14 +33,14 @@ struct MatmulShapes {
 inline MatmulShapes matmul_shapes(Layout a, Layout b) {
   const Shape given_a = a.shape, given_b = b.shape;
   if (a.shape.empty() || b.shape.empty())
-    raise<ShapeError>("matmul needs matrices or vectors, but got shapes " + to_string(given_a) + " and " + to_string(given_b));
+    raise<ShapeError>(Text{"matmul needs matrices or vectors, but got shapes ", given_a, " and ", given_b});
   const bool row = a.shape.rank() == 1, column = b.shape.rank() == 1;
   if (row) a = unsqueeze(a, 0);
   if (column) b = unsqueeze(b, 1);
   const std::size_t rank_a = a.shape.rank(), rank_b = b.shape.rank();
   if (a.shape[rank_a - 1] != b.shape[rank_b - 2])
-    raise<ShapeError>("matmul of " + to_string(given_a) + " and " + to_string(given_b) + ": the inner dimensions are " + std::to_string(a.shape[rank_a - 1]) +
-                      " and " + std::to_string(b.shape[rank_b - 2]) + " but must be equal; transpose() the operand that is stored the other way round");
+    raise<ShapeError>(Text{"matmul of ", given_a, " and ", given_b, ": the inner dimensions are ", a.shape[rank_a - 1], " and ", b.shape[rank_b - 2],
+                           " but must be equal; transpose() the operand that is stored the other way round"});
   MatmulShapes shapes{a, b, broadcast(a.shape.part(0, rank_a - 2), b.shape.part(0, rank_b - 2)), {}, {}};
   shapes.full = shapes.batch;
   shapes.full.append(a.shape[rank_a - 2]);

@@ -33,15 +33,15 @@ void norm(const char* name, const SharedTensor<Out, S>& out, const X& x, const S
   check_not_empty(name, out, x, scale);
   const Shape& shape = out.shape();
   check_output_shape(name, as_tensor(x).shape(), shape);
-  if (out.rank() == 0) raise<ShapeError>(std::string(name) + " needs at least one dimension");
+  if (out.rank() == 0) raise<ShapeError>(Text{name, " needs at least one dimension"});
   const Shape row{shape.back()};
   if (!(as_tensor(scale).shape() == row && (bias.block == nullptr || bias.shape() == row)))
     raise<ShapeError>(std::string(name) + " of shape " + to_string(shape) + " needs parameters of shape " + to_string(row) + ", but got scale " +
                       to_string(as_tensor(scale).shape()) + (bias.block == nullptr ? std::string() : " and bias " + to_string(bias.shape())));
   for (const Shape* other : {residual.block == nullptr ? nullptr : &residual.shape(), sum.block == nullptr ? nullptr : &sum.shape()})
     if (other != nullptr && !(*other == shape))
-      raise<ShapeError>(std::string(name) + " of shape " + to_string(shape) + " needs a residual and a sum of that shape, but got " + to_string(*other));
-  if (!(epsilon >= 0)) raise<InvalidArgument>(std::string(name) + "'s epsilon must be 0 or more, but is " + std::to_string(epsilon));
+      raise<ShapeError>(Text{name, " of shape ", shape, " needs a residual and a sum of that shape, but got ", *other});
+  if (!(epsilon >= 0)) raise<InvalidArgument>(Text{name, "'s epsilon must be 0 or more, but is ", std::to_string(epsilon)});
   prepare<Backend>(input(x), residual, input(scale), bias);
   backend_at<Backend>(out).norm(NormArguments<element_type_of<X>, Residual, Parameter, Sum, Out>{input(x), residual, input(scale), bias, epsilon, centered,
                                                                                                 sum, output(out)});

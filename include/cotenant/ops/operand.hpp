@@ -67,10 +67,10 @@ template <class B, class... T> void prepare(const Operand<T>&... operands) {
 // Errors: InvalidArgument for an empty handle, which has no bytes to compute on.
 template <TensorLike... X> void check_not_empty(const char* op, const X&... tensors) {
   if (!(static_cast<bool>(as_tensor(tensors)) && ...))
-    raise<InvalidArgument>(std::string(op) + " was given an empty tensor handle: make one with from(), zeros() or get()");
+    raise<InvalidArgument>(Text{op, " was given an empty tensor handle: make one with from(), zeros() or get()"});
 }
 inline void check_output_shape(const char* op, const Shape& expected, const Shape& given) {
-  if (!(expected == given)) raise<ShapeError>(std::string(op) + " gives shape " + to_string(expected) + ", but the output has shape " + to_string(given));
+  if (!(expected == given)) raise<ShapeError>(Text{op, " gives shape ", expected, ", but the output has shape ", given});
 }
 
 // The element type of a result nobody named: the operands' own where they agree; float where one is a float type.

@@ -19,7 +19,7 @@ template <TensorLike W> Projection projection(const W& matrix) {
   static_assert(FloatElement<element_type_of<W>>, "a projection multiplies with float, f16 or bf16 elements: dequantize() integers first");
   check_not_empty("projection", matrix);
   const auto& weights = as_tensor(matrix);
-  if (weights.rank() != 2) raise<ShapeError>("a projection takes a matrix [in, out], but this one has shape " + to_string(weights.shape()));
+  if (weights.rank() != 2) raise<ShapeError>(Text{"a projection takes a matrix [in, out], but this one has shape ", weights.shape()});
   weights.freeze();
   return Projection(weights.shape(0), weights.shape(1), [weights](const SharedTensor<float, Borrowed>& rows) {
     using S = storage_type_of<W>;

@@ -71,8 +71,8 @@ void quantize_into(SharedTensor<Q, S> out, const X& x, const Scale& scale, const
   const Shape& shape = as_tensor(x).shape();
   check_output_shape("quantize", detail::elements_shape<Q>(shape), out.shape());
   if (low < quantized_lowest<Q> || high > quantized_highest<Q> || low > high)
-    raise<InvalidArgument>("quantize cannot give values in [" + std::to_string(low) + ", " + std::to_string(high) + "]: the element holds [" +
-                           std::to_string(quantized_lowest<Q>) + ", " + std::to_string(quantized_highest<Q>) + "]");
+    raise<InvalidArgument>(Text{"quantize cannot give values in [", low, ", ", high, "]: the element holds [", quantized_lowest<Q>, ", ",
+                                quantized_highest<Q>, "]"});
   const detail::BlockSplit split(shape, std::same_as<Q, i4x2>, as_tensor(scale).shape());
   const auto zero = detail::zero_point_operand<Q>(scale, zero_point);
   prepare<Backend>(input(x), input(scale), zero);

@@ -47,7 +47,7 @@ struct QuantizedSide {
 // i4x2 elements of shape [..., K', N'] hold [..., 2 K', N'] or [..., K', 2 N'] values: whichever fits the other operand's K.
 inline QuantizedSide packed_side(const Layout& elements, std::size_t depth) {
   const Shape& given = elements.shape;
-  if (given.rank() < 2) raise<ShapeError>("4-bit weights of a product must be a matrix, but have shape " + to_string(given));
+  if (given.rank() < 2) raise<ShapeError>(Text{"4-bit weights of a product must be a matrix, but have shape ", given});
   QuantizedSide side{elements, given, false};
   const std::size_t rank = given.rank();
   if (given[rank - 2] == depth) {
@@ -77,9 +77,8 @@ template <class T> Operand<T> product_parameter(const Operand<T>& parameter, con
   fits = fits && (layout.shape[other] == values[other] || layout.shape[other] == 1) && (blocks == 1 || (blocks != 0 && extent % blocks == 0) ||
       blocks == extent);
   if (!fits)
-    raise<ShapeError>("a product takes scales and zero points per tensor, per row of the left or column of the right operand, and per block of K, "
-                      "but values of shape " +
-                      to_string(values) + " have parameters of shape " + to_string(given));
+    raise<ShapeError>(Text{"a product takes scales and zero points per tensor, per row of the left or column of the right operand, and per block of K, ",
+                           "but values of shape ", values, " have parameters of shape ", given});
   Shape shape = batch;
   shape.append(rank - 2 == depth ? blocks : values[other]);
   shape.append(rank - 2 == depth ? values[other] : blocks);
@@ -109,7 +108,7 @@ template <QuantizedElement Q, Storage S> auto product_operand(const Quantized<Q,
 template <class A, class B> MatmulShapes quantized_matmul_shapes(const Operand<A>& a, const Operand<B>& b, bool& pairs_along_k) {
   Layout right = b.view.layout();
   if constexpr (std::same_as<std::remove_const_t<B>, i4x2>) {
-    if (a.shape().empty()) raise<ShapeError>("matmul needs matrices or vectors, but got shapes [] and " + to_string(b.shape()));
+    if (a.shape().empty()) raise<ShapeError>(Text{"matmul needs matrices or vectors, but got shapes [] and ", b.shape()});
     const QuantizedSide side = packed_side(right, a.shape().back());
     right.shape = side.values;
     pairs_along_k = side.pairs_along_k;

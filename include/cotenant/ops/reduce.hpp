@@ -46,7 +46,7 @@ inline ReduceShapes reduce_shapes(const Layout& layout, const ReduceOptions& opt
   bool reduced[max_rank] = {};
   for (std::ptrdiff_t axis : options.axes) {
     bool& chosen = reduced[normalize_axis(axis, rank)];
-    if (chosen) raise<ShapeError>("axis " + std::to_string(axis) + " is named twice in a reduction of shape " + to_string(layout.shape));
+    if (chosen) raise<ShapeError>(Text{"axis ", axis, " is named twice in a reduction of shape ", layout.shape});
     chosen = true;
   }
   ReduceShapes shapes{{{}, {}, layout.offset}, 0, {}, {}};

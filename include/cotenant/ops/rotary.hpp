@@ -45,8 +45,8 @@ void rotary_into(SharedTensor<Out, S> out, const X& x, const Cosine& cosine, con
   check_output_shape("rotary", as_tensor(x).shape(), out.shape());
   const Shape &shape = out.shape(), &table = as_tensor(cosine).shape();
   if (shape.rank() == 0 || table.rank() == 0 || 2 * table.back() > shape.back() || !(table == as_tensor(sine).shape()))
-    raise<ShapeError>("rotary of shape " + to_string(shape) + " needs a cosine and a sine of one shape whose last dimension is at most half of " +
-                      "its own, but got " + to_string(table) + " and " + to_string(as_tensor(sine).shape()));
+    raise<ShapeError>(Text{"rotary of shape ", shape, " needs a cosine and a sine of one shape whose last dimension is at most half of ",
+                           "its own, but got ", table, " and ", as_tensor(sine).shape()});
   const auto half = static_cast<std::ptrdiff_t>(table.back());
   Shape angles = shape;
   angles[angles.rank() - 1] = table.back();

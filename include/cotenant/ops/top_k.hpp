@@ -31,9 +31,8 @@ template <TensorLike X, class Backend = common_backend<X>> auto top_k(const X& x
   const std::size_t last = normalize_axis(axis, as_tensor(x).rank());
   Shape shape = as_tensor(x).shape();
   if (k > shape[last])
-    raise<ShapeError>("top_k of " + std::to_string(k) + " along dimension " + std::to_string(last) + " of shape " + to_string(shape) +
-                      ", which has fewer elements");
-  if (shape[last] > std::size_t{INT32_MAX}) raise<ShapeError>("top_k counts positions in int32: " + std::to_string(shape[last]) + " elements are too many");
+    raise<ShapeError>(Text{"top_k of ", k, " along dimension ", last, " of shape ", shape, ", which has fewer elements"});
+  if (shape[last] > std::size_t{INT32_MAX}) raise<ShapeError>(Text{"top_k counts positions in int32: ", shape[last], " elements are too many"});
   shape[last] = k;
   TopK<T, typename tensor_type<X>::result_storage> result{empty_like<T>(x, shape), empty_like<std::int32_t>(x, shape)};
   prepare<Backend>(input(x));

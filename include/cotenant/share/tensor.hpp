@@ -37,7 +37,7 @@ template <Element T, Storage S = Heap> class SharedTensor {
   SharedTensor(BlockRef block, const Layout& layout) : block_(std::move(block)) {
     if (!block_) raise<InvalidArgument>("a tensor needs a block of bytes, but an empty reference was given");
     if (block_->storage_identity() != &detail::storage_identity_of<S>)
-      raise<TypeError>("these bytes lie in storage '" + std::string(block_->storage_name()) + "', not in '" + std::string(S::name()) + "'");
+      raise<TypeError>(Text{"these bytes lie in storage '", block_->storage_name(), "', not in '", S::name(), "'"});
     layout_ = check_bounds(layout, block_->bytes() / sizeof(T));
   }
 
@@ -81,11 +81,11 @@ template <Element T, Storage S = Heap> class SharedTensor {
   void check_writable() const {
     if (!block_) raise<ReadOnly>("an empty tensor has nothing to write to: make one with empty(), zeros() or full()");
     if (block_->published())
-      raise<ReadOnly>("this tensor of shape " + to_string(shape()) + " in storage '" + std::string(S::name()) +
-                      "' is shared: others may be reading it. Make a private copy with detach() or copy_to()");
+      raise<ReadOnly>(Text{"this tensor of shape ", shape(), " in storage '", S::name(),
+                           "' is shared: others may be reading it. Make a private copy with detach() or copy_to()"});
     if (is_broadcast(layout_.shape, layout_.strides))
-      raise<ReadOnly>("this view of shape " + to_string(shape()) +
-                      " repeats elements (stride 0), so it cannot be written. Make a private copy with contiguous() or detach()");
+      raise<ReadOnly>(Text{"this view of shape ", shape(),
+                           " repeats elements (stride 0), so it cannot be written. Make a private copy with contiguous() or detach()"});
   }
 
   // Elements [first, last) along an axis, every step-th; a negative step runs backwards.
@@ -107,8 +107,8 @@ template <Element T, Storage S = Heap> class SharedTensor {
   SharedTensor reshape(const Shape& shape) const {
     const auto layout = cotenant::reshape(layout_, shape);
     if (!layout)
-      raise<ShapeError>("a tensor of shape " + to_string(layout_.shape) + " with strides " + to_string(layout_.strides) + " cannot become " + to_string(shape) +
-                        " without a copy: call contiguous() first");
+      raise<ShapeError>(Text{"a tensor of shape ", layout_.shape, " with strides ", layout_.strides, " cannot become ", shape,
+                             " without a copy: call contiguous() first"});
     return with(*layout);
   }
   // The handle for another layout of the same block. Errors: ShapeError where it reaches outside.
@@ -150,8 +150,7 @@ template <Element T> SharedTensor<T> zeros(const Shape& shape) { return full(sha
 // A copy of `values` in row-major order. Errors: ShapeError where their number does not fit.
 template <Element T> SharedTensor<T> from(std::span<const T> values, const Shape& shape) {
   if (element_count(shape) != values.size())
-    raise<ShapeError>(std::to_string(values.size()) + " values were given for shape " + to_string(shape) + ", which has " +
-                      std::to_string(element_count(shape)) + " elements");
+    raise<ShapeError>(Text{values.size(), " values were given for shape ", shape, ", which has ", element_count(shape), " elements"});
   SharedTensor<T> tensor = empty<T>(shape);
   std::copy(values.begin(), values.end(), tensor.mutable_view().data());
   return tensor;
@@ -167,7 +166,7 @@ template <Element T> SharedTensor<T> from(std::initializer_list<T> values, const
 // Errors: InvalidArgument where `memory` is not aligned for T; ShapeError where the layout reaches outside.
 template <Element T> SharedTensor<T, Borrowed> borrow(std::span<T> memory, const Layout& layout, std::function<void()> deleter = {}) {
   if (reinterpret_cast<std::uintptr_t>(memory.data()) % alignof(T) != 0)
-    raise<InvalidArgument>("memory to borrow for " + std::string(to_string(dtype_of<T>)) + " must be aligned to " + std::to_string(alignof(T)) + " bytes");
+    raise<InvalidArgument>(Text{"memory to borrow for ", to_string(dtype_of<T>), " must be aligned to ", alignof(T), " bytes"});
   static_cast<void>(check_bounds(layout, memory.size()));
   return SharedTensor<T, Borrowed>(BlockRef::adopt(Borrowed{std::move(deleter)}, {memory.data(), memory.size_bytes()}), layout);
 }

@@ -21,6 +21,7 @@
 
 #include "cotenant/core/concepts.hpp"
 #include "cotenant/core/error.hpp"
+#include "cotenant/core/text.hpp"
 
 namespace cotenant {
 
@@ -40,7 +41,7 @@ class HeapCache {
     if (bytes == 0) return alignment;
     std::size_t unit = alignment;
     if (bytes >= page) unit = std::max(page, std::bit_floor(bytes) / 8);
-    if (bytes > std::size_t(-1) - unit) raise<OutOfMemory>("cannot allocate " + std::to_string(bytes) + " bytes: more than an address can count");
+    if (bytes > std::size_t(-1) - unit) raise<OutOfMemory>(Text{"cannot allocate ", bytes, " bytes: more than an address can count"});
     return (bytes + unit - 1) / unit * unit;
   }
 
@@ -62,7 +63,7 @@ class HeapCache {
       trim();  // the kept blocks may be what is missing
       data = obtain(size);
     }
-    if (data == nullptr) raise<OutOfMemory>("the system has no " + std::to_string(bytes) + " bytes left");
+    if (data == nullptr) raise<OutOfMemory>(Text{"the system has no ", bytes, " bytes left"});
     return {data, size};
   }
 
