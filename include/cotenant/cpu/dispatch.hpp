@@ -30,14 +30,15 @@
 #if defined(HWY_HIGHWAY_INCLUDED) && !defined(COTENANT_STATIC_DISPATCH)
 #error "include cotenant before <hwy/highway.h>: Highway opens its targets once per translation unit"
 #endif
-// Each target costs a fifth of the compile time, so there are three: AVX3, AVX2, and SSSE3 for x86 CPUs without AVX2, which were sold until
+// Each target costs a fifth of the compile time, so there are three on x86: AVX3, AVX2, and SSSE3 for CPUs without AVX2, which were sold until
 // 2021 and are otherwise from before 2013. It stands in for the compiler's baseline, which with Highway 1.0.3 and g++ is single floats, takes
 // longer to compile, and would only serve CPUs from before 2006 (AMD: 2011). Those get a typed error. To choose otherwise, define
 // HWY_DISABLED_TARGETS yourself: as 0 for all targets, as (HWY_SSSE3 | HWY_SSE4) for the baseline in place of SSSE3.
-#if !defined(HWY_DISABLED_TARGETS) && !defined(COTENANT_STATIC_DISPATCH)
-#define HWY_DISABLED_TARGETS HWY_SSE4
-#if (defined(__x86_64__) || defined(__i386__)) && !defined(__SSSE3__) && !defined(HWY_BASELINE_TARGETS) && !defined(HWY_COMPILE_ONLY_SCALAR) && \
-    !defined(HWY_COMPILE_ONLY_EMU128) && !defined(HWY_COMPILE_ONLY_STATIC)
+#if !defined(HWY_DISABLED_TARGETS) && !defined(COTENANT_STATIC_DISPATCH) && (defined(__x86_64__) || defined(__i386__))
+// The bits below AVX3's are newer targets, of which x86_dot-inl.hpp takes what it wants; bit 14 is SSE2. Highway 1.0.3 has no names for some.
+#define HWY_DISABLED_TARGETS (0xFF | HWY_SSE4 | (1LL << 14))
+#if !defined(__SSSE3__) && !defined(HWY_BASELINE_TARGETS) && !defined(HWY_COMPILE_ONLY_SCALAR) && !defined(HWY_COMPILE_ONLY_EMU128) && \
+    !defined(HWY_COMPILE_ONLY_STATIC)
 #define HWY_BASELINE_TARGETS HWY_SSSE3
 #define COTENANT_RAISED_BASELINE
 #endif
