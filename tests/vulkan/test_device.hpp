@@ -1,4 +1,5 @@
 // Devices for tests: every call validated, both ways to address buffers, nothing kept on the disk.
+// COTENANT_TEST_VULKAN=plain leaves validation out, for machines without the layer.
 #ifndef COTENANT_TESTS_VULKAN_TEST_DEVICE_HPP
 #define COTENANT_TESTS_VULKAN_TEST_DEVICE_HPP
 #include <doctest/doctest.h>

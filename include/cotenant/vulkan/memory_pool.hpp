@@ -2,6 +2,7 @@
 #ifndef COTENANT_VULKAN_MEMORY_POOL_HPP
 #define COTENANT_VULKAN_MEMORY_POOL_HPP
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -51,6 +52,8 @@ class MemoryPool {
 
   // Whether the host sees the tensors' memory: then copies need no staging.
   bool host_visible() const noexcept { return host_visible_; }
+  // Whether the host may read what kernels write: also in memory of its own.
+  bool host_reads() const noexcept { return host_visible_ || any_imported_.load(std::memory_order_relaxed); }
 
   // Called, without any lock, when there is no room: finishes work so that what it keeps is freed.
   void set_pressure(std::function<void()> pressure) { pressure_ = std::move(pressure); }
@@ -105,6 +108,7 @@ class MemoryPool {
     Part& part = chunks_[address];
     part.chunk = std::move(chunk);
     imported_ += bytes;
+    any_imported_.store(true, std::memory_order_relaxed);
     return {reinterpret_cast<void*>(address), bytes};
   }
 
@@ -247,6 +251,7 @@ class MemoryPool {
   std::size_t limit_, chunk_bytes_ = 0, idle_limit_ = 0;
   bool host_visible_;
   std::function<void()> pressure_;
+  std::atomic<bool> any_imported_{false};
   mutable std::mutex mutex_;
   Chunks chunks_;
   std::size_t in_use_ = 0, peak_ = 0, tensors_ = 0, reserved_ = 0, idle_ = 0, imported_ = 0;

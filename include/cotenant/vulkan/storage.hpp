@@ -2,6 +2,7 @@
 #ifndef COTENANT_VULKAN_STORAGE_HPP
 #define COTENANT_VULKAN_STORAGE_HPP
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -80,6 +81,28 @@ class Vulkan {
   std::size_t validation_messages() const noexcept { return device().driver().instance().messages().count(); }
   std::vector<std::string> validation_texts() const { return device().driver().instance().messages().texts(); }
 
+  // A tensor of the host as one of this device, without a copy: both see each other's writes, the host once it has waited
+  // (synchronize()). The host's bytes live as long as either. Where its pages are not shared, copy_to() is faster for what is read often.
+  // Errors: Unsupported where the device or its driver cannot; OutOfMemory.
+  template <TensorLike X> SharedTensor<element_type_of<X>, Vulkan> import(const X& host) const {
+    using T = element_type_of<X>;
+    static_assert(storage_type_of<X>::host_accessible, "only memory of the host can be imported");
+    const SharedTensor<T, storage_type_of<X>>& tensor = as_tensor(host);
+    if (!tensor) return {};
+    const std::size_t page = capabilities().host_import_alignment;
+    if (!capabilities().host_import || page == 0)
+      raise<Unsupported>("'" + capabilities().name + "' cannot use the host's memory (VK_EXT_external_memory_host): copy the tensor with copy_to()");
+    tensor.block()->wait();
+    // Whole pages: what lies around the block on them is this process's, too.
+    const auto begin = reinterpret_cast<std::uintptr_t>(tensor.block()->data()), end = begin + tensor.block()->bytes(), first = begin / page * page;
+    Vulkan keeper = result_storage();
+    keeper.held_ = std::make_shared<BlockRef>(tensor.block());
+    const Allocation pages = device().memory().import(reinterpret_cast<void*>(first), (end - first + page - 1) / page * page);
+    Layout layout = tensor.layout();
+    layout.offset += static_cast<std::ptrdiff_t>((begin - first) / sizeof(T));
+    return SharedTensor<T, Vulkan>(BlockRef::adopt(std::move(keeper), pages), layout);
+  }
+
   // Storage
   Allocation allocate(std::size_t bytes) { return device().memory().allocate(bytes); }
   void deallocate(Allocation allocation) noexcept { device().memory().deallocate(allocation); }
@@ -105,6 +128,7 @@ class Vulkan {
   }
 
   std::shared_ptr<vulkan::Stream> stream_;
+  std::shared_ptr<const BlockRef> held_;  // the host's block behind an imported one
 };
 static_assert(AllocatingStorage<Vulkan>);
 

@@ -160,7 +160,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
       const std::lock_guard lock(mutex_);
       if (open_.ended) submit();
       begin();
-      open_.host_reads = open_.host_reads || device_->memory().host_visible();
+      open_.host_reads = open_.host_reads || device_->memory().host_reads();
       if (hazards_.full() || hazards_.conflict(buffers)) barrier();
       f(open_);
       hazards_.add(buffers);
