@@ -2,7 +2,7 @@
 // move, results checked against double after timing. One line of JSON per row.
 //   rows          the rows
 //   rows smoke    the same with a 64th of the elements
-//   rows teams    softmax by every kind of team
+//   rows teams    softmax and layer_norm by every kind of team, unchecked
 #include <cmath>
 #include <cstring>
 
@@ -189,24 +189,25 @@ void lookups(const ct::Vulkan& gpu) {
 }
 
 // Which team is fastest for which row.
-void teams(const ct::Vulkan& gpu) {
-  for (const auto& [rows, length] : {std::pair<std::size_t, std::size_t>{4096, 4096}, {32768, 1024}, {65536, 512}, {2048, 16384}}) {
-    const auto x = bench::numbers<float>(gpu, {rows, length}), y = ct::empty<float>({rows, length}, gpu);
-    const ct::SoftmaxArguments<float, float> arguments{ct::input(x), ct::output(y), false};
-    const std::uint32_t subgroup = gpu.capabilities().subgroup_size;
-    for (const std::uint32_t lanes : {32u, 64u, 128u, 256u, 512u, 1024u})
-      for (const std::uint32_t side : {1u, 2u, 4u, 8u}) {
-        if (lanes != subgroup && side > 1) continue;
-        ct::vulkan::Team team{lanes, side, false, 4, 0, subgroup};
-        const std::size_t each = (length / 4 + lanes - 1) / lanes;
-        if (each > 16) continue;
-        team.kept = static_cast<std::uint32_t>(each);
-        row(gpu, "softmax " + std::to_string(rows) + "x" + std::to_string(length) + " " + team.key(), 8.0 * static_cast<double>(rows * length),
-            [&] { ct::vulkan::kernels::softmax(gpu.device(), *gpu.shared_stream(), arguments, &team); }, [&] { return softmax_is_right(x, y); });
-      }
-    ct::vulkan::Team again{1024, 1, false, 4, 0, subgroup};
-    row(gpu, "softmax " + std::to_string(rows) + "x" + std::to_string(length) + " read twice", 8.0 * static_cast<double>(rows * length),
-        [&] { ct::vulkan::kernels::softmax(gpu.device(), *gpu.shared_stream(), arguments, &again); }, [&] { return softmax_is_right(x, y); });
+template <class T, class F> void each_team(const ct::Vulkan& gpu, const std::string& name, std::size_t rows, std::size_t length, F launch) {
+  const std::uint32_t subgroup = gpu.capabilities().subgroup_size;
+  for (const std::uint32_t lanes : {32u, 64u, 128u, 256u, 512u, 1024u}) {
+    const std::size_t each = (length / 4 + lanes - 1) / lanes;
+    if (each > 16) continue;
+    const ct::vulkan::Team team{lanes, lanes == subgroup ? 4u : 1u, false, 4, static_cast<std::uint32_t>(each), subgroup};
+    row(gpu, name + " " + std::to_string(rows) + "x" + std::to_string(length) + " " + team.key(), 2.0 * sizeof(T) * static_cast<double>(rows * length), [&] { launch(&team); },
+        [] { return true; });
+  }
+}
+template <class T> void teams(const ct::Vulkan& gpu, const std::string& name) {
+  for (const auto& [rows, length] : {std::pair<std::size_t, std::size_t>{32768, 768}, {32768, 1024}, {16384, 4096}, {4096, 8192}}) {
+    const auto x = bench::numbers<T>(gpu, {rows, length}), y = ct::empty<T>({rows, length}, gpu), scale = bench::numbers<T>(gpu, {length});
+    auto& stream = *gpu.shared_stream();
+    each_team<T>(gpu, "softmax " + name, rows, length,
+                 [&](const ct::vulkan::Team* team) { ct::vulkan::kernels::softmax(gpu.device(), stream, ct::SoftmaxArguments<T, T>{ct::input(x), ct::output(y), false}, team); });
+    each_team<T>(gpu, "layer_norm " + name, rows, length, [&](const ct::vulkan::Team* team) {
+      ct::vulkan::kernels::norm(gpu.device(), stream, ct::NormArguments<T, float, T, float, T>{ct::input(x), {}, ct::input(scale), ct::input(scale), 1e-5f, true, {}, ct::output(y)}, team);
+    });
   }
 }
 
@@ -215,7 +216,7 @@ void teams(const ct::Vulkan& gpu) {
 int main(int count, char** arguments) {
   const auto gpu = ct::Vulkan::open({.cache_folder = "-"});
   std::printf("{\"device\": \"%s\", \"driver\": \"%s\"}\n", gpu.capabilities().name.c_str(), gpu.capabilities().driver.c_str());
-  if (count > 1 && std::strcmp(arguments[1], "teams") == 0) return teams(gpu), 0;
+  if (count > 1 && std::strcmp(arguments[1], "teams") == 0) return teams<float>(gpu, "f32"), teams<ct::f16>(gpu, "f16"), 0;
   if (count > 1 && std::strcmp(arguments[1], "smoke") == 0) shrink = 64;
   softmax_rows<float>(gpu, "f32", 4096, 4096);
   softmax_rows<float>(gpu, "f32", 32768, 1024);

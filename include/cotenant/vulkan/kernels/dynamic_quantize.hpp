@@ -22,6 +22,18 @@ struct RangeCode {
   Team team;
 };
 
+// Scale (and zero point) of a range from its lowest and highest number, 0 among them; each as an f32.
+struct RangeParameters {
+  Value scale, zero;
+};
+inline RangeParameters range_parameters(KernelBuilder& k, Value low, Value high, bool affine, float steps) {
+  const Value extent = affine ? high - low : max(-low, high);
+  const Value scale = select(extent > 0.f, spirv::divide(extent, k.constant(steps)), 1.f);
+  if (!affine) return {scale, {}};
+  const Value wanted = spirv::divide(-low, scale);
+  return {scale, select(spirv::is_nan(wanted), 0.f, spirv::round(min(max(wanted, 0.f), 255.f)))};
+}
+
 inline spirv::Words emit_range(const Target& target, const RangeCode& code) {
   const Team& team = code.team;
   KernelBuilder k(target, {.workgroup = team.threads()});
@@ -61,12 +73,53 @@ inline spirv::Words emit_range(const Target& target, const RangeCode& code) {
       scale.store(at + split * 2u, low), scale.store(at + split * 2u + 1u, high);
       return;
     }
-    const Value extent = code.affine ? high - low : max(-low, high);
-    const Value step = select(extent > 0.f, spirv::divide(extent, k.constant(code.steps)), 1.f);
-    scale.store(at, step);
-    if (!writes_zero) return;
-    const Value wanted = spirv::divide(-low, step);
-    zero.store(first_zero + offset[2], select(spirv::is_nan(wanted), 0.f, spirv::round(min(max(wanted, 0.f), 255.f))));
+    const RangeParameters parameters = range_parameters(k, low, high, code.affine, code.steps);
+    scale.store(at, parameters.scale);
+    if (writes_zero) zero.store(first_zero + offset[2], parameters.zero);
+  });
+  return k.finish();
+}
+
+// Where a range is a row that its team keeps: range and values in one kernel, the row is read once. Operands in the order in,
+// values, scale, zero point (affine only).
+struct DynamicRowsCode {
+  DType in, out;
+  bool affine;
+  float steps, low, high;
+  std::size_t outer_rank;
+  Team team;
+};
+inline spirv::Words emit_dynamic_rows(const Target& target, const DynamicRowsCode& code) {
+  const Team& team = code.team;
+  KernelBuilder k(target, {.workgroup = team.threads()});
+  RowElements in{Elements(k, code.in), {}, {}, team.vector}, out{Elements(k, code.out), {}, {}, team.vector};
+  const Elements scale(k, DType::f32), zero = code.affine ? Elements(k, DType::u8) : Elements();
+  const Value first_in = k.scalar(), first_out = k.scalar(), first_scale = k.scalar(), first_zero = code.affine ? k.scalar() : Value{};
+  const Value rows = k.scalar(), length = k.scalar();
+  in.stride = k.scalar(), out.stride = k.scalar();
+  const AxesFrame<4> outer(k, code.outer_rank);
+  TeamFrame frame(k, team, rows);
+  const auto offset = outer.offsets(frame.row());
+  in.base = first_in + offset[0], out.base = first_out + offset[1];
+
+  std::vector<Value> x;
+  for (std::uint32_t c = 0; c < team.kept; ++c) {
+    const Value begin = frame.chunk_begin(c), inside = begin < length;
+    x.push_back(select(inside, in.load(select(inside, begin, 0u)), 0.f));
+  }
+  // NaN is neither less nor greater.
+  Value least = constant_like(x[0], 0), most = least;
+  for (const Value& v : x) least = select(v < least, v, least), most = select(v > most, v, most);
+  const Value low = frame.minimum(within(least, [](Value a, Value b) { return min(a, b); })), high = frame.maximum(within(most, [](Value a, Value b) { return max(a, b); }));
+  const RangeParameters parameters = range_parameters(k, low, high, code.affine, code.steps);
+  for (std::uint32_t c = 0; c < team.kept; ++c) {
+    const Value begin = frame.chunk_begin(c);
+    const Value q = quantized_value_of(k, x[c], parameters.scale, parameters.zero, k.constant(code.low), k.constant(code.high));
+    k.when(frame.has_row() && begin < length, [&] { out.store(begin, convert(shaped_as(q.type, k.i32()), q)); });
+  }
+  k.when(frame.has_row() && frame.lane() == 0u, [&] {
+    scale.store(first_scale + offset[2], parameters.scale);
+    if (code.affine) zero.store(first_zero + offset[3], parameters.zero);
   });
   return k.finish();
 }
@@ -101,15 +154,43 @@ void find_ranges(Device& device, Stream& stream, RangeCode code, const Operand<c
   device.launch(stream, plan.launch(), [&](const Target& target) { return emit_range(target, code); });
 }
 
+// The ranges' own axes are first in all operands. False where a range is no row that a team keeps.
+template <class In, class Q>
+bool dynamic_rows(Device& device, Stream& stream, const Operand<const In>& in, const Operand<Q>& out, const Operand<float>& scale, const Operand<Q>& zero, std::size_t kept_rank,
+                  std::size_t rows, std::size_t length) {
+  constexpr bool affine = std::is_same_v<Q, std::uint8_t>;
+  const Layout from = in.view.layout(), to = out.view.layout(), to_scale = scale.view.layout(), to_zero = zero.view.layout();
+  const auto outer = merged_axes<4>({&from, &to, &to_scale, affine ? &to_zero : nullptr}, 0, kept_rank);
+  const auto inner = merged_axes<4>({&from, &to, nullptr, nullptr}, kept_rank, from.shape.rank());
+  if (inner.rank > 1) return false;
+  const bool vectors = has_vectors(in, 0, outer, inner) && has_vectors(out, 1, outer, inner);
+  const Team team = choose_team(device.capabilities(), rows, length, vectors ? 4 : 1, lies_across(0, outer, inner));
+  if (team.kept == 0) return false;
+  constexpr float high = static_cast<float>(quantized_highest<Q>);
+  const DynamicRowsCode code{dtype_of<In>, dtype_of<Q>, affine, affine ? 255.f : high, affine ? 0.f : -high, high, outer.rank, team};
+  LaunchPlan plan("dynamic rows");
+  plan.buffer(in, Access::read), plan.buffer(out, Access::write), plan.buffer(scale, Access::write);
+  if (affine) plan.buffer(zero, Access::write);
+  plan.scalar(rows), plan.scalar(length);
+  plan.stride(inner, 0), plan.stride(inner, 1);
+  plan.axes(outer);
+  plan.key += " " + team.key();
+  plan.groups = team_groups(team, rows);
+  plan.subgroup_size = team.subgroup;
+  device.launch(stream, plan.launch(), [&](const Target& target) { return emit_dynamic_rows(target, code); });
+  return true;
+}
+
 template <class In, class Q> void dynamic_quantize(Device& device, Stream& stream, const DynamicQuantizeArguments<In, Q>& a) {
   constexpr bool affine = std::is_same_v<Q, std::uint8_t>;
   // Axes along which the scale is one come last: they are the range.
-  Layout in{}, scale{}, zero{};
+  Layout in{}, scale{}, zero{}, to{};
   std::size_t inner_rank = 0;
   for (const bool repeated : {false, true})
     for (std::size_t axis = 0; axis < a.in.view.rank(); ++axis) {
       if ((a.scale.view.stride(axis) == 0) != repeated) continue;
       in.shape.append(a.in.view.shape(axis)), in.strides.append(a.in.view.stride(axis));
+      to.shape.append(a.values.view.shape(axis)), to.strides.append(a.values.view.stride(axis));
       inner_rank += repeated;
       if (repeated) continue;
       scale.strides.append(a.scale.view.stride(axis));
@@ -132,6 +213,8 @@ template <class In, class Q> void dynamic_quantize(Device& device, Stream& strea
   const std::uint32_t vector = length != 0 && has_vectors(values, 0, outer, inner) ? 4 : 1;
   const bool across = lies_across(0, outer, inner);
   RangeCode code{dtype_of<In>, false, false, affine, affine ? 255.f : static_cast<float>(quantized_highest<Q>), 0, 0, team_of(length, vector, across)};
+  if constexpr (!std::is_same_v<Q, i4x2>)
+    if (length != 0 && dynamic_rows(device, stream, values, a.values.with(to), scales, zeros, kept_rank, rows, length)) return;
   const Reach reach = reach_of(scales.view);
   const BufferArgument whole_scale{a.scale.block, reach.address, reach.bytes, Access::write};
   // As in reduce(): few ranges are shared out among groups.

@@ -1,6 +1,7 @@
 // ElementWise: kernels whose results each come from elements at one index: a thread for each, or for a few vectors of four.
 #ifndef COTENANT_VULKAN_KERNELS_ELEMENT_WISE_HPP
 #define COTENANT_VULKAN_KERNELS_ELEMENT_WISE_HPP
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
@@ -15,6 +16,8 @@ enum class Reading : std::uint8_t {
   single,    // one element at any stride
   vectors,   // four neighbours
   repeated,  // one element for four results
+  constant,  // one element for all results: a thread reads it once. (Four times cost an H100 two thirds of its speed: every
+             // thread's reads meet in one place of the cache.)
 };
 
 // What the code depends on.
@@ -38,8 +41,10 @@ constexpr std::uint32_t element_chunks(bool four) { return four ? 4 : 1; }
 // `aligned`: whether all operands may be read by fours, or repeat one element along the innermost axis.
 template <std::size_t N> ElementWise<N> plan_elements(LaunchPlan& plan, Axes<N> axes, const std::array<bool, N>& present, bool four) {
   ElementWise<N> code{axes.rank, {}, four};
-  for (std::size_t i = 0; i < N; ++i)
-    code.reading[i] = !present[i] ? Reading::absent : !four ? Reading::single : axes.inner_stride(i) == 0 ? Reading::repeated : Reading::vectors;
+  for (std::size_t i = 0; i < N; ++i) {
+    const bool constant = std::all_of(axes.stride[i].begin(), axes.stride[i].begin() + static_cast<std::ptrdiff_t>(axes.rank), [](std::ptrdiff_t stride) { return stride == 0; });
+    code.reading[i] = !present[i] ? Reading::absent : !four ? Reading::single : constant ? Reading::constant : axes.inner_stride(i) == 0 ? Reading::repeated : Reading::vectors;
+  }
   if (four) {
     axes.extent[axes.rank - 1] /= 4;
     for (std::size_t i = 0; i < N; ++i) axes.stride[i][axes.rank - 1] *= 4;
@@ -76,6 +81,12 @@ template <std::size_t N, class Body> void emit_elements(KernelBuilder& k, const 
       body(offsets);
     });
   }
+}
+// What a thread reads once: the constants of a kernel, before its chunks.
+template <std::size_t N> std::array<Value, N> load_constants(const ElementWise<N>& code, const std::array<Elements, N>& operands, const std::array<Value, N>& first) {
+  std::array<Value, N> constants;
+  for (std::size_t i = 0; i < N; ++i) if (code.reading[i] == Reading::constant) constants[i] = operands[i].load(first[i]);
+  return constants;
 }
 // One or four elements at an offset.
 inline Value load_element(const Elements& elements, Reading reading, Value offset) {

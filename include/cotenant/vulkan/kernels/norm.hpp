@@ -96,8 +96,9 @@ inline spirv::Words emit_norm(const Target& target, const NormCode& code) {
 }
 
 namespace kernels {
+// `chosen`: a team other than the usual one, for measuring; its vector must be 1 or what the rows allow.
 template <class In, class Residual, class Parameter, class Sum, class Out>
-void norm(Device& device, Stream& stream, const NormArguments<In, Residual, Parameter, Sum, Out>& a) {
+void norm(Device& device, Stream& stream, const NormArguments<In, Residual, Parameter, Sum, Out>& a, const Team* chosen = nullptr) {
   const std::size_t size = a.out.view.size();
   if (size == 0) return;
   const Shape& shape = a.out.shape();
@@ -115,7 +116,8 @@ void norm(Device& device, Stream& stream, const NormArguments<In, Residual, Para
   const auto outer = merged_axes<6>(layouts, 0, rank - 1), inner = merged_axes<6>(layouts, rank - 1, rank);
   const bool vectors = has_vectors(a.in, 0, outer, inner) && has_vectors(a.residual, 1, outer, inner) && has_vectors(a.scale, 2, outer, inner) &&
                        has_vectors(a.bias, 3, outer, inner) && has_vectors(a.sum, 4, outer, inner) && has_vectors(a.out, 5, outer, inner);
-  NormCode code{{}, outer.rank, choose_team(device.capabilities(), rows, length, vectors ? 4 : 1, lies_across(0, outer, inner)), a.centered};
+  const Team team = chosen != nullptr ? *chosen : choose_team(device.capabilities(), rows, length, vectors ? 4 : 1, lies_across(0, outer, inner));
+  NormCode code{{}, outer.rank, team, a.centered};
   LaunchPlan plan(a.centered ? "layer_norm" : "rms_norm");
   const auto operand = [&]<class T>(std::size_t i, const char* name, const Operand<T>& x, Access access) {
     if (x.block == nullptr) return;
@@ -132,9 +134,9 @@ void norm(Device& device, Stream& stream, const NormArguments<In, Residual, Para
   operand(5, " out", a.out, Access::write);
   plan.scalar(rows), plan.scalar(length), plan.scalar(a.epsilon);
   plan.axes(outer);
-  plan.key += " " + code.team.key();
-  plan.groups = team_groups(code.team, rows);
-  plan.subgroup_size = code.team.subgroup;
+  plan.key += " " + team.key();
+  plan.groups = team_groups(team, rows);
+  plan.subgroup_size = team.subgroup;
   device.launch(stream, plan.launch(), [&](const Target& target) { return emit_norm(target, code); });
 }
 }  // namespace kernels

@@ -24,9 +24,11 @@ inline Value quotient(KernelBuilder& k, Value x, Value s, Value r) {
   if (k.module().arithmetic.rounds_division) return x / s;
   const Value first = x * r, rest = fma(-first, s, x), better = fma(rest, r, first);
   const Value size = spirv::inner::magnitude(better);
-  const Value corrected = select(size < 0x7F800000u, better, first);
-  const Value ordinary = spirv::inner::magnitude(r) - 0x00800000u < 0x7F000000u;
-  return select(ordinary, corrected, x / s);
+  const Variable result = k.variable(select(size < 0x7F800000u, better, first));
+  Value odd = spirv::inner::magnitude(r) - 0x00800000u >= 0x7F000000u;
+  if (odd.type->is_vector()) odd = k.module().result(spirv::Op::Any, k.boolean(), {odd.id});
+  k.when(odd, [&] { result.set(x / s); });
+  return result.get();
 }
 // round(x / s) + zero within [low, high], NaN as zero; as an f32 that holds an integer. `zero` may be missing.
 inline Value quantized_value_of(KernelBuilder& k, Value x, Value s, Value zero, Value low, Value high) {
@@ -46,7 +48,8 @@ inline spirv::Words emit_quantize(const Target& target, const QuantizeCode& code
   // How far the second value of a pair is from the first.
   if (pairs) for (std::size_t i = 0; i < 6; ++i) if (code.types[i]) second[i] = k.scalar();
 
-  const auto load = [&](std::size_t i, const std::array<Value, 6>& at) { return load_element(operand[i], code.elements.reading[i], at[i]); };
+  const auto constants = load_constants(code.elements, operand, first);
+  const auto load = [&](std::size_t i, const std::array<Value, 6>& at) { return constants[i].exists() ? constants[i] : load_element(operand[i], code.elements.reading[i], at[i]); };
   const auto number = [&](std::size_t i, const std::array<Value, 6>& at) {
     const Value v = load(i, at);
     return convert(shaped_as(v.type, k.f32()), v);

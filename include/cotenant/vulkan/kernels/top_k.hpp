@@ -30,8 +30,8 @@ inline Value sort_key(Value x) {
   return bitcast(shaped_as(x.type, t), x) ^ x.module().constant_bits(shaped_as(x.type, t), std::uint64_t{1} << (t->bits - 1));
 }
 
-// The j-th result is the largest key, at its lowest index, of those that come after result j - 1: less, or equal at a higher
-// index. So each result is a pass over the row, and needs no memory but the last one; k is small against the row.
+// A lane knows the first of its own elements: the largest key, at its lowest index. The first of all lanes' is the next result, and
+// that lane alone looks for the one that follows it among its own: less, or equal at a higher index.
 inline spirv::Words emit_top_k(const Target& target, const TopKCode& code) {
   constexpr std::uint32_t none = ~0u, unrolled = 4;
   const Team& team = code.team;
@@ -49,10 +49,10 @@ inline spirv::Words emit_top_k(const Target& target, const TopKCode& code) {
 
   const Type key_type = code.element == DType::i64 ? k.u64() : k.u32();
   const Variable last_key = k.variable(key_type), last_index = k.variable(k.u32()), best_key = k.variable(key_type), best_index = k.variable(k.u32());
-  last_key.set(constant_of(key_type, 0)), last_index.set(k.constant(0u));
-  k.loop(0, count, 1, [&](Value j) {
-    best_key.set(constant_of(key_type, 0)), best_index.set(k.constant(none));
+  last_key.set(constant_of(key_type, 0)), last_index.set(k.constant(none)), best_key.set(constant_of(key_type, 0)), best_index.set(k.constant(none));
+  const auto search = [&](Value j) {
     const Value last = last_key.get(), behind = last_index.get();
+    best_key.set(constant_of(key_type, 0)), best_index.set(k.constant(none));
     const auto consider = [&](Value key, Value index, Value inside) {
       const Value follows = j == 0u || key < last || (key == last && index > behind);
       const Value better = inside && follows && (best_index.get() == none || key > best_key.get());
@@ -69,6 +69,9 @@ inline spirv::Words emit_top_k(const Target& target, const TopKCode& code) {
       for (std::uint32_t c = 0; c < unrolled; ++c)
         for (std::uint32_t i = 0; i < team.vector; ++i) consider(extract(keys[c], i), begin[c] + i, inside[c]);
     });
+  };
+  k.loop(0, count, 1, [&](Value j) {
+    k.when(j == 0u || best_index.get() == last_index.get(), [&] { search(j); });
     const Value key = frame.maximum(best_key.get(), true);
     const Value index = frame.minimum(select(best_index.get() != none && best_key.get() == key, best_index.get(), none), true);
     k.when(frame.has_row() && frame.lane() == 0u, [&] {
