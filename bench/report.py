@@ -69,6 +69,8 @@ def judge(row, rates):
 def value(row, seconds):
     if row["unit"] in ("ms", "ns", "s"):
         return f"{seconds * {'ms': 1e3, 'ns': 1e9, 's': 1}[row['unit']]:.2f}"
+    if row["unit"] == "MiB":  # bytes stand where seconds do elsewhere
+        return f"{seconds / 2**20:.1f}"
     rate = row["work"] / seconds * 1e-9
     return f"{rate:.1f}" if rate >= 10 else f"{rate:.2f}"
 

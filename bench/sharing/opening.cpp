@@ -4,6 +4,11 @@
 #include <fstream>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "cotenant/files/checkpoint.hpp"
 #include "cotenant/files/safetensors_writer.hpp"
@@ -54,6 +59,54 @@ double open_after(const std::vector<std::filesystem::path>& before, const std::f
   if (manager.stats().deduplicated != expected) ct::raise<ct::InvalidArgument>("opening found " + std::to_string(manager.stats().deduplicated) + " equal tensors, not " + std::to_string(expected));
   return seconds;
 }
+// A model of 80 tensors that others share and 20 of its own of half their size: 11 % of its bytes.
+void make_related(const std::filesystem::path& folder, std::uint32_t which) {
+  if (std::filesystem::exists(folder / "model.safetensors")) return;
+  std::filesystem::create_directories(folder);
+  ct::SafetensorsWriter writer;
+  for (std::size_t i = 0; i < tensors; ++i) {
+    const bool own = i >= tensors * 4 / 5;
+    auto tensor = ct::empty<float>({own ? rows / 2 : rows, columns});
+    std::uint32_t state = static_cast<std::uint32_t>(i) + (own ? which * 1000 : 0);
+    for (float& value : tensor.mutable_view().span()) value = static_cast<float>((state = state * 1664525u + 1013904223u) >> 8);
+    writer.add("layer." + std::to_string(i) + ".weight", tensor);
+  }
+  writer.write(folder / "model.safetensors");
+}
+// What this process has in memory, by the system's word: it is a process of its own that opens the checkpoints and reads every element.
+double resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  std::size_t all = 0, resident = 0;
+  file >> all >> resident;
+  return static_cast<double>(resident) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+}
+double bytes_of(const std::vector<std::filesystem::path>& folders, bool shared) {
+  int ends[2];
+  if (::pipe(ends) != 0) ct::raise<ct::IoError>("no pipe");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const double before = resident_bytes();
+    ct::TensorSharingManager manager{{.deduplicate = shared}};
+    std::vector<ct::Checkpoint> open;
+    float sum = 0;
+    for (const std::filesystem::path& folder : folders) open.push_back(ct::Checkpoint::open(folder, manager));
+    for (const ct::Checkpoint& one : open)
+      for (const std::string_view name : one.names())
+        for (const float value : one.lease<float>(name, "reader")->view().span()) sum += value;
+    bench_sharing::keep(sum);
+    const double bytes = resident_bytes() - before;
+    ::_exit(::write(ends[1], &bytes, sizeof bytes) == static_cast<ssize_t>(sizeof bytes) ? 0 : 1);
+  }
+  ::close(ends[1]);
+  double bytes = 0;
+  const bool read = ::read(ends[0], &bytes, sizeof bytes) == static_cast<ssize_t>(sizeof bytes);
+  ::close(ends[0]);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (!read || status != 0) ct::raise<ct::IoError>("the process that opens checkpoints failed");
+  return bytes;
+}
+
 // What a comparison must at least do: both files in memory, every byte of them read.
 double compare(const std::filesystem::path& a, const std::filesystem::path& b) {
   return bench_sharing::seconds_of([&] {
@@ -90,4 +143,13 @@ void bench_sharing::opening(const Setting& setting) {
            {"mmap + memcmp", [&] { return compare(first, copy); }}},
           std::min(setting.rounds, 11));
   measure(row("90 MB, a copy that was compared before"), setting, {{"cotenant", [&] { return open_after({first}, copy, tensors); }}});
+
+  std::vector<std::filesystem::path> three;
+  for (std::uint32_t which = 0; which < 3; ++which) make_related(three.emplace_back(setting.folder / ("related" + std::to_string(which))), which);
+  Row memory{"opening", "memory of three that share 80 of 100 tensors", "MiB"};
+  memory.target_ratio = 1 / 1.25;
+  memory.target_peers = {"one alone"};
+  memory.note = "resident, every element read";
+  measure(memory, setting,
+          {{"cotenant", [&] { return bytes_of(three, true); }}, {"one alone", [&] { return bytes_of({three[0]}, true); }}, {"cotenant, switched off", [&] { return bytes_of(three, false); }}}, 1);
 }

@@ -42,7 +42,7 @@ template <class F> Contestant many(std::string name, F operation, std::size_t op
 
 struct Row {
   std::string section, shape;
-  std::string unit = "ns";  // or "ms", "GB/s"
+  std::string unit = "ns";  // or "ms", "GB/s"; "MiB": then bytes stand where seconds do
   double work = 0;          // bytes, for a rate
   double limit = 0;         // seconds that may not be passed
   double target_ratio = 0;  // the target's peers take at least this many times as long

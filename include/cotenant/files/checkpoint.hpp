@@ -119,12 +119,14 @@ class Checkpoint {
     for (SafetensorsFile& file : files_) {
       std::vector<std::shared_ptr<const void>> wholes;
       std::shared_ptr<const void> own;
+      Unread unread;
       for (const SafetensorsInfo& info : file.tensors()) {
         if (!info.dtype) continue;
         with_element(*info.dtype, [&]<class T>(std::type_identity<T>) {
           const std::string name = registered_name(info.name);
           const bool is_new = !manager_->contains(name);
-          const SharedTensor<T, Mapped> tensor = registered(info.name, file.template tensor<T>(info.name), &own);
+          const SharedTensor<T, Mapped> view = file.template tensor<T>(info.name), tensor = registered(info.name, view, &own);
+          if (tensor.unchecked_view().data() != view.unchecked_view().data()) unread.add(view.block(), info.position, info.end - info.begin);
           if (is_new) undo.names.push_back(name);
           wholes.push_back(tensor.block()->template storage<Mapped>().whole);
         });
@@ -135,6 +137,25 @@ class Checkpoint {
     }
     undo.names.clear();
   }
+  // Bytes of a file that nobody will read, because another file's are as good. Their pages leave together at the end: looking at one
+  // tensor brings in pages of its neighbours (Linux maps 64 KiB around each that is touched).
+  class Unread {
+   public:
+    void add(const BlockRef& file, std::size_t first, std::size_t bytes) {
+      if (first != last_) drop();
+      file_ = file;
+      if (first != last_) first_ = first;
+      last_ = first + bytes;
+    }
+    ~Unread() { drop(); }
+
+   private:
+    void drop() const {
+      if (file_ && file_->droppable()) file_->drop_pages(static_cast<const char*>(file_->data()) + first_, last_ - first_);
+    }
+    BlockRef file_;
+    std::size_t first_ = 0, last_ = 0;
+  };
   static const BlockRef& mapping(const std::shared_ptr<const void>& whole) { return *static_cast<const BlockRef*>(whole.get()); }
 
   // The tensor on a block of its own inside the mapping, so that a manager counts it, drops its pages and finds its equal in another
