@@ -27,7 +27,8 @@ template <class T, std::size_t Rows, std::size_t... I> struct SkinnyProduct {
   // sums[r][n] += sum over I of left[r][I] * right[I * right_step + n]: the right operand's rows are contiguous, a few of them
   // at once, so that the sums are loaded and stored once for all of these.
   static HWY_INLINE void across(const float* const* left, const T* right, std::ptrdiff_t right_step, std::ptrdiff_t ahead, std::size_t columns,
-                                float* const* sums, typename SumsOfStep<I>::type... one) {
+                                float* const* sums, typename SumsOfStep<I>::type... one, typename SumsOfStep<I>::type... two,
+                                typename SumsOfStep<I>::type... three, typename SumsOfStep<I>::type... four) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
     const T* const row[] = {right + static_cast<std::ptrdiff_t>(I) * right_step...};
@@ -39,8 +40,8 @@ template <class T, std::size_t Rows, std::size_t... I> struct SkinnyProduct {
       if constexpr (Rows == 1) ((first = hn::MulAdd(one, load_vector(d, row[I] + n), first)), ...);
       else {
         auto second = hn::LoadU(d, sums[1] + n), third = hn::LoadU(d, sums[2] + n), fourth = hn::LoadU(d, sums[3] + n);
-        ((x = load_vector(d, row[I] + n), first = hn::MulAdd(one, x, first), second = hn::MulAdd(hn::Set(d, left[1][I]), x, second),
-          third = hn::MulAdd(hn::Set(d, left[2][I]), x, third), fourth = hn::MulAdd(hn::Set(d, left[3][I]), x, fourth)),
+        ((x = load_vector(d, row[I] + n), first = hn::MulAdd(one, x, first), second = hn::MulAdd(two, x, second), third = hn::MulAdd(three, x, third),
+          fourth = hn::MulAdd(four, x, fourth)),
          ...);
         hn::StoreU(second, d, sums[1] + n);
         hn::StoreU(third, d, sums[2] + n);
@@ -130,12 +131,21 @@ template <std::int64_t Compiled> struct Skinny {
   }
 
  private:
+  // Some rows of the right operand, with the left one's lanes in registers: stores to the sums might change them in memory. Of the rows
+  // that there are not, those of the last: they are not used.
+  template <class Right, std::size_t Rows, std::size_t... I>
+  static HWY_INLINE void steps(std::index_sequence<I...>, const float* const* left, const Right* right, std::ptrdiff_t right_step, std::ptrdiff_t ahead,
+                               std::size_t columns, float* const* sums) {
+    const FloatTag d;
+    constexpr std::size_t last = Rows - 1, second = Rows > 1 ? 1 : 0, third = Rows > 2 ? 2 : last;
+    SkinnyProduct<Right, Rows, I...>::across(left, right, right_step, ahead, columns, sums, hn::Set(d, left[0][I])..., hn::Set(d, left[second][I])...,
+                                             hn::Set(d, left[third][I])..., hn::Set(d, left[last][I])...);
+  }
   template <class Right, std::size_t Rows> static void across(const float* const* left, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns,
                                                               float* const* sums) {
-    const FloatTag d;
-    // Columns whose sums stay in L1: 16 KiB of them. Eight rows of the right operand at once for one row of sums, four for four.
-    constexpr std::size_t chunk = 4096 / Rows, group = Rows == 1 ? 8 : 4;
-    const auto value = [&](std::size_t k, std::size_t i) { return left[0][k + i]; };
+    // Columns whose sums stay in L1: 16 KiB of one row of sums, with eight rows of the right operand at once; 8 KiB of four rows of them,
+    // with four: the part of the next rows that is asked for has to fit beside (1024 columns were 8 % slower from memory).
+    constexpr std::size_t chunk = Rows == 1 ? 4096 : 512, group = Rows == 1 ? 8 : 4;
     // Sums of 256 products are taken on their own and then added: the rounding errors of one long sum would grow with its length.
     constexpr std::size_t part = 256;
     HWY_ALIGN float partial[Rows * chunk];
@@ -156,17 +166,11 @@ template <std::int64_t Compiled> struct Skinny {
           const Right* const at = place();
           // The rows that come next, where there are any.
           const std::ptrdiff_t ahead = k + 2 * group <= depth ? static_cast<std::ptrdiff_t>(group) * step : 0;
-          if constexpr (Rows == 1)
-            SkinnyProduct<Right, 1, 0, 1, 2, 3, 4, 5, 6, 7>::across(from, at, step, ahead, some, to, hn::Set(d, value(k, 0)), hn::Set(d, value(k, 1)),
-                                                                    hn::Set(d, value(k, 2)), hn::Set(d, value(k, 3)), hn::Set(d, value(k, 4)), hn::Set(d, value(k, 5)),
-                                                                    hn::Set(d, value(k, 6)), hn::Set(d, value(k, 7)));
-          else
-            SkinnyProduct<Right, 4, 0, 1, 2, 3>::across(from, at, step, ahead, some, to, hn::Set(d, value(k, 0)), hn::Set(d, value(k, 1)), hn::Set(d, value(k, 2)),
-                                                        hn::Set(d, value(k, 3)));
+          steps<Right, Rows>(std::make_index_sequence<group>{}, from, at, step, ahead, some, to);
         }
         for (; k < end; ++k) {
           const Right* const at = place();
-          SkinnyProduct<Right, Rows, 0>::across(from, at, step, 0, some, to, hn::Set(d, value(k, 0)));
+          steps<Right, Rows>(std::index_sequence<0>{}, from, at, step, 0, some, to);
         }
         for (std::size_t r = 0; r < Rows && (r == 0 || to[r] != to[r - 1]); ++r) add(to[r], some, sums[r] + n, begins);
       }
