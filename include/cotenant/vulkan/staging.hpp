@@ -68,7 +68,7 @@ template <class T> void upload(Stream& stream, const View<const T>& host, Block*
   Device& device = stream.device();
   const MemoryPool::Place place = device.memory().find(address);
   const std::size_t count = host.size(), piece = std::max<std::size_t>(staging_piece / sizeof(T), 1);
-  if (place.mapped != nullptr) {
+  if (place.mapped != nullptr && (block == nullptr || !is_scratch(*block))) {
     // Nothing on the device touches the block, as nothing touches fresh ones: the host writes where the tensor lies.
     if (!device.uses().idle(block)) stream.retire();
     if (device.uses().idle(block)) return pack(host, 0, count, static_cast<T*>(place.mapped));
@@ -144,7 +144,8 @@ template <class T> void download(Stream& stream, Block* block, const void* addre
   host_block->wait();  // an earlier copy to other elements of the same block
   const MemoryPool::Place place = stream.device().memory().find(address);
   if (place.mapped == nullptr) return host_block->set_pending(begin_download(stream, block, address, host));
-  block->wait();
+  if (is_scratch(*block)) stream.finish();
+  else block->wait();
   unpack(static_cast<const T*>(place.mapped), host, 0, host.size());
 }
 

@@ -133,13 +133,34 @@ class Vulkan {
 static_assert(AllocatingStorage<Vulkan>);
 
 namespace vulkan {
+// The storage of scratch memory: what a stream's ops put aside between two kernels.
+class StreamScratch {
+ public:
+  using backend = VulkanBackend;
+  using result = Vulkan;
+  static constexpr bool host_accessible = false;
+  static constexpr bool writable = true;
+  static constexpr std::string_view name() { return "vulkan scratch"; }
+  explicit StreamScratch(std::shared_ptr<Stream> stream) : stream_(std::move(stream)) {}
+  Allocation allocate(std::size_t bytes) { return stream_->take_scratch(bytes); }
+  void deallocate(Allocation allocation) noexcept { stream_->give_scratch_back(allocation); }
+  Vulkan result_storage() const { return Vulkan(stream_); }
+  Device& device() const noexcept { return stream_->device(); }
+
+ private:
+  std::shared_ptr<Stream> stream_;
+};
+static_assert(AllocatingStorage<StreamScratch>);
+
+inline bool is_scratch(const Block& block) noexcept { return block.storage_identity() == &cotenant::detail::storage_identity_of<StreamScratch>; }
 inline bool lies_on(const Block& block, const Device& device) noexcept {
+  if (is_scratch(block)) return &block.storage<StreamScratch>().device() == &device;
   return block.storage_identity() == &cotenant::detail::storage_identity_of<Vulkan> && &block.storage<Vulkan>().device() == &device;
 }
 
-// Memory for one op between its kernels: pass it to launches and drop it; it is freed when the stream is past them.
+// Memory for one op between its kernels, on this stream alone: pass it to launches and drop it; the next op may have it at once.
 // Errors: OutOfMemory.
-inline BlockRef temporary(Stream& stream, std::size_t bytes) { return BlockRef::allocate(Vulkan(stream.shared_from_this()), bytes); }
+inline BlockRef temporary(Stream& stream, std::size_t bytes) { return BlockRef::allocate(StreamScratch(stream.shared_from_this()), bytes); }
 inline BufferArgument whole(const BlockRef& block, Access access) { return {block.get(), block->data(), block->bytes(), access}; }
 }  // namespace vulkan
 

@@ -21,14 +21,19 @@
 #include "cotenant/vulkan/batch.hpp"
 #include "cotenant/vulkan/device.hpp"
 #include "cotenant/vulkan/hazards.hpp"
+#include "cotenant/vulkan/scratch.hpp"
 
 namespace cotenant::vulkan {
+
+// Whether a block is scratch of a stream; the storage defines it.
+bool is_scratch(const Block& block) noexcept;
 
 // Safe from any number of threads: what they queue is interleaved in the order in which they called.
 class Stream : public std::enable_shared_from_this<Stream> {
  public:
   Stream(std::shared_ptr<Device> device, std::string name) : device_(std::move(device)), name_(std::move(name)), queue_(driver().next_queue()),
-        hazards_(device_->target().addressing == Addressing::descriptors ? device_->capabilities().storage_buffer_alignment : 1) {
+        hazards_(device_->target().addressing == Addressing::descriptors ? device_->capabilities().storage_buffer_alignment : 1),
+        scratch_(device_->memory()) {
     VkSemaphoreTypeCreateInfo type{};
     type.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO;
     type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
@@ -56,6 +61,12 @@ class Stream : public std::enable_shared_from_this<Stream> {
   Device& device() const noexcept { return *device_; }
   const std::shared_ptr<Device>& shared_device() const noexcept { return device_; }
   const std::string& name() const noexcept { return name_; }
+  // Memory between kernels of this stream; storage.hpp's temporary() makes blocks of it. Work that is queued up to now may use what is given back.
+  Allocation take_scratch(std::size_t bytes) { return scratch_.take(bytes); }
+  void give_scratch_back(Allocation memory) noexcept {
+    const std::lock_guard lock(mutex_);
+    scratch_.give_back(memory, open_.commands != VK_NULL_HANDLE ? open_.value : submitted_value_);
+  }
   // What a backend keeps with its stream.
   std::shared_ptr<void>& attachment() noexcept { return attachment_; }
   std::once_flag& attachment_once() noexcept { return attachment_once_; }
@@ -106,6 +117,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
       value = open_.commands != VK_NULL_HANDLE ? open_.value : submitted_value_;
     }
     wait(value);
+    scratch_.release(value);
   }
   // The same without an error. What a lost device has not done is dropped once it has stopped.
   void finish_quietly() noexcept {
@@ -114,6 +126,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
     if (driver().lost()) static_cast<void>(vkDeviceWaitIdle(driver().handle()));
     else static_cast<void>(wait_for(submitted()));
     retire(driver().lost());
+    if (driver().lost()) scratch_.release(std::numeric_limits<std::uint64_t>::max());
   }
   // Frees what finished work kept; with `everything` also what never ran.
   void retire(bool everything = false) noexcept {
@@ -166,10 +179,10 @@ class Stream : public std::enable_shared_from_this<Stream> {
       hazards_.add(buffers);
       for (StreamPoint& other : others) open_.wait_for(std::move(other));
       const std::size_t known = open_.blocks.size();
-      device_->uses().note(*this, open_.value, buffers, open_.blocks);
+      note_blocks(buffers);
       for (std::size_t i = known; i < open_.blocks.size(); ++i) open_.kept.emplace_back(open_.blocks[i]);
       for (const BufferArgument& buffer : buffers)
-        if (buffer.block != nullptr && buffer.access != Access::read) buffer.block->set_pending(open_.completion);
+        if (buffer.block != nullptr && buffer.access != Access::read && !is_scratch(*buffer.block)) buffer.block->set_pending(open_.completion);
       recorded_.fetch_add(1, std::memory_order_relaxed);
       // A device without work gets some early; one that has some gets large batches.
       const std::size_t count = ++open_.commands_recorded;
@@ -177,6 +190,14 @@ class Stream : public std::enable_shared_from_this<Stream> {
       look = pending_.size() > 2;
     }
     if (look) retire();
+  }
+  // The stream's own scratch is ordered by its bytes alone and outlives its blocks.
+  void note_blocks(std::span<const BufferArgument> buffers) {
+    if (std::none_of(buffers.begin(), buffers.end(), [](const BufferArgument& one) { return one.block != nullptr && is_scratch(*one.block); }))
+      return device_->uses().note(*this, open_.value, buffers, open_.blocks);
+    std::vector<BufferArgument> tensors(buffers.begin(), buffers.end());
+    std::erase_if(tensors, [](const BufferArgument& one) { return one.block == nullptr || is_scratch(*one.block); });
+    device_->uses().note(*this, open_.value, tensors, open_.blocks);
   }
   bool reached_all() const noexcept {
     std::uint64_t reached = 0;
@@ -357,6 +378,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   std::vector<VkCommandBuffer> idle_;
   std::uint64_t submitted_value_ = 0;
   Hazards hazards_;
+  Scratch scratch_;
   std::atomic<std::size_t> barriers_{0}, recorded_{0};
   std::once_flag attachment_once_;
   std::shared_ptr<void> attachment_;
