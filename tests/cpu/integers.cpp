@@ -208,3 +208,23 @@ TEST_CASE("some axes of any layout, into any layout") {
       }
   } while (std::next_permutation(order.begin(), order.end()));
 }
+
+TEST_CASE("long dense rows, in place too, give the elements of the plain loop") {
+  std::mt19937 random(5);
+  for (const std::size_t count : {15u, 16u, 17u, 1000u}) {
+    std::vector<std::int8_t> a(count), expected(count);
+    std::vector<std::int32_t> b(count), expected_wide(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      a[i] = static_cast<std::int8_t>(random());
+      b[i] = static_cast<std::int32_t>(random());
+      const std::uint32_t sum = static_cast<std::uint32_t>(a[i]) + static_cast<std::uint32_t>(b[i]);
+      expected_wide[i] = static_cast<std::int32_t>(sum);
+      expected[i] = static_cast<std::int8_t>(sum);
+    }
+    std::vector<std::int8_t> narrow(count);
+    map([](auto x, auto y) { return x + y; }, out(narrow), in(a), in(b));
+    CHECK(narrow == expected);
+    map([](auto x, auto y) { return x + y; }, out(b), in(a), in(b));
+    CHECK(b == expected_wide);
+  }
+}

@@ -184,3 +184,22 @@ TEST_CASE("rows of any layout against a stable sort") {
     }
   }
 }
+
+TEST_CASE("the largest of long rows: the first of equals, NaN before everything, at every place") {
+  std::mt19937 random(11);
+  for (const std::size_t length : {1u, 2u, 15u, 16u, 17u, 33u, 100u, 1000u}) {
+    std::vector<float> row(length);
+    for (float& x : row) x = static_cast<float>(std::uniform_int_distribution<int>(-5, 5)(random));
+    for (int round = 0; round < 8; ++round) {
+      if (round == 3) row[random() % length] = infinity;
+      if (round == 4) row[random() % length] = -infinity;
+      if (round >= 5) row[random() % length] = not_a_number;
+      std::shuffle(row.begin(), row.end(), random);
+      const auto first = std::find_if(row.begin(), row.end(), [](float x) { return std::isnan(x); });
+      const auto expected = (first != row.end() ? first : std::max_element(row.begin(), row.end())) - row.begin();
+      const Best found = best(row, 1);
+      CHECK(found.indices[0] == expected);
+      CHECK((found.values[0] == row[static_cast<std::size_t>(expected)] || std::isnan(found.values[0]) == (first != row.end())));
+    }
+  }
+}

@@ -65,6 +65,31 @@ template <class C> bool precedes(C a, C b) {
   return a > b;
 }
 
+// Where the first of the largest elements is, `length` at least 1.
+template <class T> std::size_t position_of_largest(const T* in, std::ptrdiff_t step, std::size_t length) {
+  using C = compute_type<T>;
+  C best = convert<C>(in[0]);
+  std::size_t at = 0, position = 1;
+  const auto look = [&] {
+    const C value = convert<C>(in[static_cast<std::ptrdiff_t>(position) * step]);
+    if (precedes(value, best)) best = value, at = position;
+  };
+  // Sixteen are refused together, by what the compiler makes vectors of; seldom one of them is better.
+  if (step == 1)
+    while (position + 16 <= length) {
+      int better = 0;
+      for (std::size_t j = 0; j < 16; ++j) {
+        const C value = convert<C>(in[position + j]);
+        better |= static_cast<int>(value > best) | (static_cast<int>(value != value) & static_cast<int>(best == best));
+      }
+      if (better == 0) position += 16;
+      else
+        for (const std::size_t end = position + 16; position < end; ++position) look();
+    }
+  for (; position < length; ++position) look();
+  return at;
+}
+
 template <class T> void top_k_rows(const void* context, std::size_t begin, std::size_t end) {
   const auto& plan = *static_cast<const TopKPlan<T>*>(context);
   using C = compute_type<T>;
@@ -74,6 +99,12 @@ template <class T> void top_k_rows(const void* context, std::size_t begin, std::
   const auto earlier = [](const auto& a, const auto& b) { return precedes(a.first, b.first) || (!precedes(b.first, a.first) && a.second < b.second); };
   for (std::size_t i = begin; i < end; ++i, row.advance()) {
     const T* in = plan.in + row.offset(2);
+    if (plan.kept == 1) {
+      const std::size_t at = position_of_largest(in, plan.in_step, plan.length);
+      plan.values[row.offset(0)] = in[static_cast<std::ptrdiff_t>(at) * plan.in_step];
+      plan.indices[row.offset(1)] = static_cast<std::int32_t>(at);
+      continue;
+    }
     // A heap of the best so far, the worst of them on top: most elements are refused by one comparison.
     best.clear();
     for (std::size_t position = 0; position < plan.length; ++position) {
