@@ -56,7 +56,8 @@ template <class T> void norm_rows(const ct::Vulkan& gpu, const char* name, std::
   const double bytes = sizeof(T) * static_cast<double>(rows * length);
   const std::string shape = std::to_string(rows) + "x" + std::to_string(length) + " " + name;
   const auto right = [&](bool centered, double times) {
-    const auto in = x.template copy_to<ct::Heap>(), out = y.template copy_to<ct::Heap>(), s = scale.template copy_to<ct::Heap>(), b = bias.template copy_to<ct::Heap>();
+    const auto in = x.template copy_to<ct::Heap>(), out = y.template copy_to<ct::Heap>(), s = scale.template copy_to<ct::Heap>(),
+               b = bias.template copy_to<ct::Heap>();
     return some_rows(rows, length, [&](std::size_t first) {
       const auto count = static_cast<double>(length);
       double mean = 0, spread = 0;
@@ -68,7 +69,9 @@ template <class T> void norm_rows(const ct::Vulkan& gpu, const char* name, std::
     });
   };
   row(gpu, "layer_norm " + shape, 2 * bytes, [&] { ct::layer_norm_into(y, x, scale, bias, 1e-5f); }, [&] { return right(true, 1); });
-  row(gpu, "rms_norm of x + residual, and the sum " + shape, 4 * bytes, [&] { ct::rms_norm_into(y, x, scale, 1e-5f, residual, sum); }, [&] { return right(false, 2); });
+  row(
+      gpu, "rms_norm of x + residual, and the sum " + shape, 4 * bytes, [&] { ct::rms_norm_into(y, x, scale, 1e-5f, residual, sum); },
+      [&] { return right(false, 2); });
 }
 
 void reductions(const ct::Vulkan& gpu) {
@@ -77,7 +80,8 @@ void reductions(const ct::Vulkan& gpu) {
   const double bytes = 4.0 * static_cast<double>(rows * length);
   const auto host = x.copy_to<ct::Heap>();
   const auto by_row = ct::empty<float>({rows}, gpu), by_column = ct::empty<float>({length}, gpu), one = ct::empty<float>({}, gpu);
-  const auto each = [&](const char* name, const auto& out, const ct::ReduceOptions& options, std::size_t count, std::size_t outer_step, std::size_t inner_step) {
+  const auto each = [&](const char* name, const auto& out, const ct::ReduceOptions& options, std::size_t count, std::size_t outer_step,
+                        std::size_t inner_step) {
     row(gpu, std::string("sum ") + name, bytes, [&] { ct::reduce_into<ct::reduction::Sum>(out, x, options); }, [&] {
       const auto got = out.template copy_to<ct::Heap>();
       for (const std::size_t o : {std::size_t{0}, got.size() - 1}) {
@@ -107,7 +111,8 @@ void quantisation(const ct::Vulkan& gpu) {
     const auto got = q.copy_to<ct::Heap>();
     for (std::size_t i = 0; i < rows * length; i += 997) {
       const float expected = std::min(std::max(std::nearbyint(host.view().data()[i] / 0.015f), -128.f), 127.f);
-      if (static_cast<float>(got.view().data()[i]) != expected) return std::fprintf(stderr, "element %zu is %d, not %g\n", i, got.view().data()[i], static_cast<double>(expected)), false;
+      if (static_cast<float>(got.view().data()[i]) != expected)
+        return std::fprintf(stderr, "element %zu is %d, not %g\n", i, got.view().data()[i], static_cast<double>(expected)), false;
     }
     return true;
   };
@@ -120,14 +125,16 @@ void quantisation(const ct::Vulkan& gpu) {
     for (std::size_t i = 0; i < rows * length; i += 997) if (got.view().data()[i] != static_cast<float>(from.view().data()[i]) * 0.015f) return false;
     return true;
   });
-  const ct::Quantized<std::uint8_t, ct::Vulkan> per_row{ct::empty<std::uint8_t>({rows, length}, gpu), ct::empty<float>({rows, 1}, gpu), ct::empty<std::uint8_t>({rows, 1}, gpu)};
+  const ct::Quantized<std::uint8_t, ct::Vulkan> per_row{ct::empty<std::uint8_t>({rows, length}, gpu), ct::empty<float>({rows, 1}, gpu),
+                                                        ct::empty<std::uint8_t>({rows, 1}, gpu)};
   row(gpu, "dynamic quantize f32 to u8 per row", 5 * n, [&] { ct::quantize_into(per_row, x); }, [&] {
     const auto values = per_row.values.copy_to<ct::Heap>();
     const auto scales = per_row.scale.copy_to<ct::Heap>();
     const auto zeros = per_row.zero_point.copy_to<ct::Heap>();
     return some_rows(rows, length, [&](std::size_t first) {
       const float* const from = host.view().data() + first;
-      const float low = std::min(0.f, *std::min_element(from, from + length)), high = std::max(0.f, *std::max_element(from, from + length)), step = (high - low) / 255.f;
+      const float low = std::min(0.f, *std::min_element(from, from + length)), high = std::max(0.f, *std::max_element(from, from + length)),
+                  step = (high - low) / 255.f;
       if (scales.view().data()[first / length] != step) return false;
       const float zero = std::nearbyint(-low / step);
       if (static_cast<float>(zeros.view().data()[first / length]) != zero) return false;
@@ -195,18 +202,22 @@ template <class T, class F> void each_team(const ct::Vulkan& gpu, const std::str
     const std::size_t each = (length / 4 + lanes - 1) / lanes;
     if (each > 16) continue;
     const ct::vulkan::Team team{lanes, lanes == subgroup ? 4u : 1u, false, 4, static_cast<std::uint32_t>(each), subgroup};
-    row(gpu, name + " " + std::to_string(rows) + "x" + std::to_string(length) + " " + team.key(), 2.0 * sizeof(T) * static_cast<double>(rows * length), [&] { launch(&team); },
-        [] { return true; });
+    row(
+        gpu, name + " " + std::to_string(rows) + "x" + std::to_string(length) + " " + team.key(), 2.0 * sizeof(T) * static_cast<double>(rows * length),
+        [&] { launch(&team); }, [] { return true; });
   }
 }
 template <class T> void teams(const ct::Vulkan& gpu, const std::string& name) {
   for (const auto& [rows, length] : {std::pair<std::size_t, std::size_t>{32768, 768}, {32768, 1024}, {16384, 4096}, {4096, 8192}}) {
     const auto x = bench::numbers<T>(gpu, {rows, length}), y = ct::empty<T>({rows, length}, gpu), scale = bench::numbers<T>(gpu, {length});
     auto& stream = *gpu.shared_stream();
-    each_team<T>(gpu, "softmax " + name, rows, length,
-                 [&](const ct::vulkan::Team* team) { ct::vulkan::kernels::softmax(gpu.device(), stream, ct::SoftmaxArguments<T, T>{ct::input(x), ct::output(y), false}, team); });
+    each_team<T>(gpu, "softmax " + name, rows, length, [&](const ct::vulkan::Team* team) {
+      ct::vulkan::kernels::softmax(gpu.device(), stream, ct::SoftmaxArguments<T, T>{ct::input(x), ct::output(y), false}, team);
+    });
     each_team<T>(gpu, "layer_norm " + name, rows, length, [&](const ct::vulkan::Team* team) {
-      ct::vulkan::kernels::norm(gpu.device(), stream, ct::NormArguments<T, float, T, float, T>{ct::input(x), {}, ct::input(scale), ct::input(scale), 1e-5f, true, {}, ct::output(y)}, team);
+      ct::vulkan::kernels::norm(gpu.device(), stream,
+                                ct::NormArguments<T, float, T, float, T>{ct::input(x), {}, ct::input(scale), ct::input(scale), 1e-5f, true, {}, ct::output(y)},
+                                team);
     });
   }
 }

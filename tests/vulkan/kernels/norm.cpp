@@ -29,7 +29,8 @@ TEST_CASE("layer_norm gives rows mean 0 and variance 1, however far they are fro
 TEST_CASE("a long rms_norm whose sum takes its own input's place") {
   const test::Checked gpu;
   const std::size_t length = 40000;  // longer than registers hold: every pass reads x + residual again
-  const auto x = test::to_device(gpu, std::vector<float>(length, 1)).reshape({1, length}), residual = test::to_device(gpu, std::vector<float>(length, 2)).reshape({1, length});
+  const auto x = test::to_device(gpu, std::vector<float>(length, 1)).reshape({1, length}),
+             residual = test::to_device(gpu, std::vector<float>(length, 2)).reshape({1, length});
   const auto scale = test::to_device(gpu, std::vector<float>(length, 5));
   rms_norm_into(residual, x, scale, 0.f, residual, x);
   const auto sum = test::to_host(x), out = test::to_host(residual);

@@ -11,7 +11,8 @@ TEST_CASE("a quarter turn exchanges the halves, in place") {
   const test::Checked gpu;
   std::vector<float> values(2 * 3 * 16);
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
-  const auto cosine = test::to_device(gpu, std::vector<float>(3 * 8, 0)).reshape({3, 8}), sine = test::to_device(gpu, std::vector<float>(3 * 8, 1)).reshape({3, 8});
+  const auto cosine = test::to_device(gpu, std::vector<float>(3 * 8, 0)).reshape({3, 8}),
+             sine = test::to_device(gpu, std::vector<float>(3 * 8, 1)).reshape({3, 8});
   for (const RotaryPairs pairs : {RotaryPairs::halves, RotaryPairs::neighbours}) {
     const auto x = test::to_device(gpu, values).reshape({2, 3, 16});
     rotary_into(x, x, cosine, sine, pairs);

@@ -31,6 +31,7 @@ TEST_CASE("short rows share a workgroup, medium ones are a subgroup's, long ones
   CHECK(large.lanes == 256);
   CHECK(large.rows == 1);
   CHECK(large.kept == 4);
+  CHECK(choose_team(device, 4096, 4096, 4, false, 2).lanes == 128);
   CHECK(choose_team(device, 2, 1000000, 4, false).kept == 0);
   CHECK(choose_team(device, 1000, 1000, 1, true).across);
 }
@@ -47,7 +48,8 @@ TEST_CASE("a device without subgroup operations of a known size brings teams tog
 TEST_CASE("every kind of team adds up its rows") {
   const test::Checked gpu;
   const std::uint32_t subgroup = gpu->capabilities().subgroup_arithmetic ? gpu->capabilities().subgroup_size : 0;
-  for (Team team : {Team{8, 4, false, 1, 1, 0}, Team{8, 4, true, 1, 1, 0}, Team{1, 32, false, 1, 1, 0}, Team{64, 1, false, 1, 1, 0}, Team{64, 1, false, 1, 1, subgroup}, Team{subgroup, 4, false, 1, 1, subgroup}}) {
+  for (Team team : {Team{8, 4, false, 1, 1, 0}, Team{8, 4, true, 1, 1, 0}, Team{1, 32, false, 1, 1, 0}, Team{64, 1, false, 1, 1, 0},
+                    Team{64, 1, false, 1, 1, subgroup}, Team{subgroup, 4, false, 1, 1, subgroup}}) {
     if (team.lanes == 0) continue;
     const std::uint32_t rows = 2 * team.rows - (team.rows > 1 ? 1 : 0);
     const auto out = empty<float>({rows}, *gpu);

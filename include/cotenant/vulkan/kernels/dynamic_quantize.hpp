@@ -110,7 +110,8 @@ inline spirv::Words emit_dynamic_rows(const Target& target, const DynamicRowsCod
   // NaN is neither less nor greater.
   Value least = constant_like(x[0], 0), most = least;
   for (const Value& v : x) least = select(v < least, v, least), most = select(v > most, v, most);
-  const Value low = frame.minimum(within(least, [](Value a, Value b) { return min(a, b); })), high = frame.maximum(within(most, [](Value a, Value b) { return max(a, b); }));
+  const Value low = frame.minimum(within(least, [](Value a, Value b) { return min(a, b); })),
+              high = frame.maximum(within(most, [](Value a, Value b) { return max(a, b); }));
   const RangeParameters parameters = range_parameters(k, low, high, code.affine, code.steps);
   for (std::uint32_t c = 0; c < team.kept; ++c) {
     const Value begin = frame.chunk_begin(c);
@@ -126,9 +127,8 @@ inline spirv::Words emit_dynamic_rows(const Target& target, const DynamicRowsCod
 
 namespace kernels {
 // One launch. `scale` takes pairs, `part` elements of a range each, where the code says so.
-template <class In, class Zero>
-void find_ranges(Device& device, Stream& stream, RangeCode code, const Operand<const In>& in, std::size_t inner_rank, const Operand<float>& scale, const BufferArgument& whole_scale,
-                 const Operand<Zero>& zero, std::size_t part) {
+template <class In, class Zero> void find_ranges(Device& device, Stream& stream, RangeCode code, const Operand<const In>& in, std::size_t inner_rank,
+                                                 const Operand<float>& scale, const BufferArgument& whole_scale, const Operand<Zero>& zero, std::size_t part) {
   const Layout from = in.view.layout();
   Layout to = scale.view.layout(), to_zero = zero.view.layout();
   const std::size_t rank = from.shape.rank(), kept_rank = rank - inner_rank;
@@ -137,7 +137,8 @@ void find_ranges(Device& device, Stream& stream, RangeCode code, const Operand<c
   const std::size_t rows = outer.count(), length = inner.count();
   code.outer_rank = outer.rank, code.inner_rank = inner.rank;
   LaunchPlan plan("range");
-  plan.key += std::string(code.from_parts ? " from parts" : "") + (code.to_parts ? " to parts" : "") + (code.affine ? " affine" : "") + std::to_string(static_cast<int>(code.steps));
+  plan.key += std::string(code.from_parts ? " from parts" : "") + (code.to_parts ? " to parts" : "") + (code.affine ? " affine" : "") +
+              std::to_string(static_cast<int>(code.steps));
   if (length != 0) plan.buffer(in, Access::read);
   else plan.unused_buffer(whole_scale, dtype_of<In>);
   if (code.from_parts) plan.buffers.back().bytes += sizeof(float);  // the last high
@@ -155,9 +156,8 @@ void find_ranges(Device& device, Stream& stream, RangeCode code, const Operand<c
 }
 
 // The ranges' own axes are first in all operands. False where a range is no row that a team keeps.
-template <class In, class Q>
-bool dynamic_rows(Device& device, Stream& stream, const Operand<const In>& in, const Operand<Q>& out, const Operand<float>& scale, const Operand<Q>& zero, std::size_t kept_rank,
-                  std::size_t rows, std::size_t length) {
+template <class In, class Q> bool dynamic_rows(Device& device, Stream& stream, const Operand<const In>& in, const Operand<Q>& out, const Operand<float>& scale,
+                                               const Operand<Q>& zero, std::size_t kept_rank, std::size_t rows, std::size_t length) {
   constexpr bool affine = std::is_same_v<Q, std::uint8_t>;
   const Layout from = in.view.layout(), to = out.view.layout(), to_scale = scale.view.layout(), to_zero = zero.view.layout();
   const auto outer = merged_axes<4>({&from, &to, &to_scale, affine ? &to_zero : nullptr}, 0, kept_rank);

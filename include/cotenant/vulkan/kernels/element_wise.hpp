@@ -16,8 +16,7 @@ enum class Reading : std::uint8_t {
   single,    // one element at any stride
   vectors,   // four neighbours
   repeated,  // one element for four results
-  constant,  // one element for all results: a thread reads it once. (Four times cost an H100 two thirds of its speed: every
-             // thread's reads meet in one place of the cache.)
+  constant,  // one element for all results: a thread reads it once
 };
 
 // What the code depends on.
@@ -42,8 +41,13 @@ constexpr std::uint32_t element_chunks(bool four) { return four ? 4 : 1; }
 template <std::size_t N> ElementWise<N> plan_elements(LaunchPlan& plan, Axes<N> axes, const std::array<bool, N>& present, bool four) {
   ElementWise<N> code{axes.rank, {}, four};
   for (std::size_t i = 0; i < N; ++i) {
-    const bool constant = std::all_of(axes.stride[i].begin(), axes.stride[i].begin() + static_cast<std::ptrdiff_t>(axes.rank), [](std::ptrdiff_t stride) { return stride == 0; });
-    code.reading[i] = !present[i] ? Reading::absent : !four ? Reading::single : constant ? Reading::constant : axes.inner_stride(i) == 0 ? Reading::repeated : Reading::vectors;
+    const bool constant =
+        std::all_of(axes.stride[i].begin(), axes.stride[i].begin() + static_cast<std::ptrdiff_t>(axes.rank), [](std::ptrdiff_t stride) { return stride == 0; });
+    code.reading[i] = !present[i]                 ? Reading::absent
+                      : !four                     ? Reading::single
+                      : constant                  ? Reading::constant
+                      : axes.inner_stride(i) == 0 ? Reading::repeated
+                                                  : Reading::vectors;
   }
   if (four) {
     axes.extent[axes.rank - 1] /= 4;
@@ -72,7 +76,8 @@ template <std::size_t N, class Body> void emit_elements(KernelBuilder& k, const 
   const Value count = k.scalar();
   const AxesFrame<N> axes(k, code.rank);
   const std::uint32_t chunks = element_chunks(code.four);
-  const Value group = k.workgroup_id(1) * static_cast<std::uint32_t>(groups_per_row) + k.workgroup_id(0), begin = group * (element_threads * chunks) + k.local_index();
+  const Value group = k.workgroup_id(1) * static_cast<std::uint32_t>(groups_per_row) + k.workgroup_id(0),
+              begin = group * (element_threads * chunks) + k.local_index();
   for (std::uint32_t c = 0; c < chunks; ++c) {
     const Value index = begin + c * element_threads;
     k.when(index < count, [&] {
@@ -83,7 +88,8 @@ template <std::size_t N, class Body> void emit_elements(KernelBuilder& k, const 
   }
 }
 // What a thread reads once: the constants of a kernel, before its chunks.
-template <std::size_t N> std::array<Value, N> load_constants(const ElementWise<N>& code, const std::array<Elements, N>& operands, const std::array<Value, N>& first) {
+template <std::size_t N>
+std::array<Value, N> load_constants(const ElementWise<N>& code, const std::array<Elements, N>& operands, const std::array<Value, N>& first) {
   std::array<Value, N> constants;
   for (std::size_t i = 0; i < N; ++i) if (code.reading[i] == Reading::constant) constants[i] = operands[i].load(first[i]);
   return constants;

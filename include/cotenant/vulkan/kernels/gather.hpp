@@ -37,8 +37,8 @@ template <class T, class Index, class Out> void gather(Device& device, Stream& s
   }
   const auto axes = merged_axes<3>({&table, &indices, &out}, 0, out.shape.rank());
   const std::ptrdiff_t row_stride = a.table.view.stride(0);
-  const bool four = allows_vectors(a.table, 0, axes) && allows_vectors(a.out, 2, axes) && axes.inner_stride(0) == 1 && axes.inner_stride(1) == 0 && axes.inner_stride(2) == 1 &&
-                    row_stride % 4 == 0;
+  const bool four = allows_vectors(a.table, 0, axes) && allows_vectors(a.out, 2, axes) && axes.inner_stride(0) == 1 && axes.inner_stride(1) == 0 &&
+                    axes.inner_stride(2) == 1 && row_stride % 4 == 0;
   LaunchPlan plan("gather");
   plan.buffer(a.table, Access::read), plan.buffer(a.indices, Access::read), plan.buffer(a.out, Access::write);
   plan.scalar(a.table.shape()[0]);

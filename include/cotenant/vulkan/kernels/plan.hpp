@@ -90,7 +90,8 @@ template <class T, std::size_t N> bool has_vectors(const Operand<T>& operand, st
 // Whether neighbours along the innermost outer axis are nearer than along the row, and are many enough to share the work.
 template <std::size_t N> bool lies_across(std::size_t i, const Axes<N>& outer, const Axes<N>& inner) {
   const auto distance = [](std::ptrdiff_t stride) { return stride < 0 ? -stride : stride; };
-  return inner.rank > 0 && distance(inner.inner_stride(i)) > 1 && outer.rank > 0 && outer.inner_extent() >= 16 && distance(outer.inner_stride(i)) < distance(inner.inner_stride(i));
+  return inner.rank > 0 && distance(inner.inner_stride(i)) > 1 && outer.rank > 0 && outer.inner_extent() >= 16 &&
+         distance(outer.inner_stride(i)) < distance(inner.inner_stride(i));
 }
 
 // One operand's elements along the row of one thread, alone or by fours.

@@ -49,7 +49,9 @@ inline spirv::Words emit_quantize(const Target& target, const QuantizeCode& code
   if (pairs) for (std::size_t i = 0; i < 6; ++i) if (code.types[i]) second[i] = k.scalar();
 
   const auto constants = load_constants(code.elements, operand, first);
-  const auto load = [&](std::size_t i, const std::array<Value, 6>& at) { return constants[i].exists() ? constants[i] : load_element(operand[i], code.elements.reading[i], at[i]); };
+  const auto load = [&](std::size_t i, const std::array<Value, 6>& at) {
+    return constants[i].exists() ? constants[i] : load_element(operand[i], code.elements.reading[i], at[i]);
+  };
   const auto number = [&](std::size_t i, const std::array<Value, 6>& at) {
     const Value v = load(i, at);
     return convert(shaped_as(v.type, k.f32()), v);
@@ -87,8 +89,8 @@ inline spirv::Words emit_quantize(const Target& target, const QuantizeCode& code
 
 namespace kernels {
 template <class In, class InScale, class InZero, class Scale, class Zero, class Out>
-void quantization(Device& device, Stream& stream, const Operand<const In>& in, const Operand<InScale>& in_scale, const Operand<InZero>& in_zero, const Operand<Scale>& scale,
-                  const Operand<Zero>& zero, const Operand<Out>& out, std::int32_t low, std::int32_t high) {
+void quantization(Device& device, Stream& stream, const Operand<const In>& in, const Operand<InScale>& in_scale, const Operand<InZero>& in_zero,
+                  const Operand<Scale>& scale, const Operand<Zero>& zero, const Operand<Out>& out, std::int32_t low, std::int32_t high) {
   constexpr bool pairs = std::is_same_v<In, i4x2> || std::is_same_v<Out, i4x2>;
   const std::size_t rank = out.view.rank() - (pairs ? 1 : 0);
   if (out.view.size() == 0) return;
@@ -107,7 +109,8 @@ void quantization(Device& device, Stream& stream, const Operand<const In>& in, c
     code.types[i] = dtype_of<std::remove_const_t<T>>;
     plan.buffer(x, access);
   };
-  operand(0, in, Access::read), operand(1, in_scale, Access::read), operand(2, in_zero, Access::read), operand(3, scale, Access::read), operand(4, zero, Access::read);
+  operand(0, in, Access::read), operand(1, in_scale, Access::read), operand(2, in_zero, Access::read), operand(3, scale, Access::read),
+      operand(4, zero, Access::read);
   operand(5, out, Access::write);
   plan.scalar(static_cast<float>(low)), plan.scalar(static_cast<float>(high));
   if (pairs) for (std::size_t i = 0; i < 6; ++i) if (present[i]) plan.scalars.push_back(wrapped(layouts[i].strides[rank]));

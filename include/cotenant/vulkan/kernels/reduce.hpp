@@ -74,13 +74,18 @@ class ReduceCombine {
     const Value b = bits(x);
     return b ^ select(b >= 0x80000000u, constant_like(b, 0xFFFFFFFFu), constant_like(b, 0x80000000u));
   }
-  static Value from_ordered(Value u) { return bitcast(u.module().f32(), u ^ select(u >= 0x80000000u, constant_like(u, 0x80000000u), constant_like(u, 0xFFFFFFFFu))); }
+  static Value from_ordered(Value u) {
+    return bitcast(u.module().f32(), u ^ select(u >= 0x80000000u, constant_like(u, 0x80000000u), constant_like(u, 0xFFFFFFFFu)));
+  }
 
  private:
   static Value bits(Value x) { return x.type->is_float() ? detail::bits_of(x) : x; }
   static Value is_nan(Value x) { return (bits(x) & 0x7FFFFFFFu) > 0x7F800000u; }
   Value number(Type t, double infinity) const { return t->is_float() ? constant_of(t, infinity) : integer_start(t); }
-  Value integer_start(Type t) const { return t->bits == 64 ? k_->module().constant_bits(t, code_->kind == Reduction::maximum ? std::uint64_t{1} << 63 : ~std::uint64_t{0} >> 1) : constant_of(t, code_->start); }
+  Value integer_start(Type t) const {
+    return t->bits == 64 ? k_->module().constant_bits(t, code_->kind == Reduction::maximum ? std::uint64_t{1} << 63 : ~std::uint64_t{0} >> 1)
+                         : constant_of(t, code_->start);
+  }
 
   KernelBuilder* k_;
   const ReduceCode* code_;
@@ -148,7 +153,8 @@ void reduce_once(Device& device, Stream& stream, Reduction kind, DType number, c
   const auto inner = merged_axes<1>({&from}, kept_rank, from.shape.rank());
   const std::size_t rows = outer.count(), length = inner.count();
   double start = 0;
-  if constexpr (std::is_integral_v<In>) start = static_cast<double>(kind == Reduction::maximum ? std::numeric_limits<In>::lowest() : std::numeric_limits<In>::max());
+  if constexpr (std::is_integral_v<In>)
+    start = static_cast<double>(kind == Reduction::maximum ? std::numeric_limits<In>::lowest() : std::numeric_limits<In>::max());
   const ReduceCode code{dtype_of<In>, dtype_of<Out>, number, kind, start, outer.rank, inner.rank, team};
   LaunchPlan plan("reduce");
   plan.key += std::to_string(static_cast<int>(kind)) + " in " + std::string(to_string(number));
@@ -185,7 +191,8 @@ template <class Kind, class In, class Out> void reduce(Device& device, Stream& s
     Team team = choose_team(capabilities, rows, some_length, some_vector, across);
     if (some_length == 0) team.kept = 0;  // a loop that never runs
     // Subgroups reduce 32-bit numbers everywhere, wider ones not.
-    if (sizeof(Number) == 8 && team.subgroup != 0) team.lanes = std::min<std::uint32_t>(capabilities.max_workgroup_invocations, 256), team.rows = 1, team.kept = team.subgroup = 0;
+    if (sizeof(Number) == 8 && team.subgroup != 0)
+      team.lanes = std::min<std::uint32_t>(capabilities.max_workgroup_invocations, 256), team.rows = 1, team.kept = team.subgroup = 0;
     return team;
   };
   const bool across = lies_across(0, outer, inner);
@@ -196,7 +203,8 @@ template <class Kind, class In, class Out> void reduce(Device& device, Stream& s
   // Few rows do not fill the device: they are shared out among groups, and a second launch brings the parts together.
   const std::size_t groups = (rows + team.rows - 1) / team.rows, enough = 512, least = std::size_t{4096} * team.lanes / 32;
   std::size_t splits = groups >= enough ? 1 : std::min<std::size_t>((length + least - 1) / std::max<std::size_t>(least, 1), enough / groups);
-  if (splits <= 1) return reduce_once(device, stream, kind, dtype_of<Number>, a.in, a.reduced_rank, a.out, whole_out, std::max<std::size_t>(length, 1), divisor, team);
+  if (splits <= 1)
+    return reduce_once(device, stream, kind, dtype_of<Number>, a.in, a.reduced_rank, a.out, whole_out, std::max<std::size_t>(length, 1), divisor, team);
   const std::size_t part = (length / splits + 4) / 4 * 4;
   splits = (length + part - 1) / part;
   const BlockRef partial = temporary(stream, rows * splits * sizeof(Number));
@@ -208,8 +216,8 @@ template <class Kind, class In, class Out> void reduce(Device& device, Stream& s
                           {View<Number>::unchecked(memory, places), partial.get()}, whole_partial, part, 1, team_of(part, vector, across));
   Layout parts = places;
   parts.shape.append(splits), parts.strides.append(1);
-  reduce_once<Number, Out>(device, stream, kind, dtype_of<Number>, {View<const Number>::unchecked(memory, parts), partial.get()}, 1, a.out, whole_out, splits, divisor,
-                           team_of(splits, 1, false));
+  reduce_once<Number, Out>(device, stream, kind, dtype_of<Number>, {View<const Number>::unchecked(memory, parts), partial.get()}, 1, a.out, whole_out, splits,
+                           divisor, team_of(splits, 1, false));
 }
 }  // namespace kernels
 

@@ -32,8 +32,9 @@ template <class In, class Table, class Out> void rotary(Device& device, Stream& 
   const Layout first = a.first.view.layout(), second = a.second.view.layout(), cosine = a.cosine.view.layout(), sine = a.sine.view.layout(),
                out_first = a.out_first.view.layout(), out_second = a.out_second.view.layout();
   const auto axes = merged_axes<6>({&first, &second, &cosine, &sine, &out_first, &out_second}, 0, first.shape.rank());
-  const bool four = axes.inner_stride(2) == axes.inner_stride(3) && allows_vectors(a.first, 0, axes) && allows_vectors(a.second, 1, axes) && allows_vectors(a.cosine, 2, axes) &&
-                    allows_vectors(a.sine, 3, axes) && allows_vectors(a.out_first, 4, axes) && allows_vectors(a.out_second, 5, axes) && axes.inner_stride(0) == 1;
+  const bool four = axes.inner_stride(2) == axes.inner_stride(3) && allows_vectors(a.first, 0, axes) && allows_vectors(a.second, 1, axes) &&
+                    allows_vectors(a.cosine, 2, axes) && allows_vectors(a.sine, 3, axes) && allows_vectors(a.out_first, 4, axes) &&
+                    allows_vectors(a.out_second, 5, axes) && axes.inner_stride(0) == 1;
   LaunchPlan plan("rotary");
   plan.buffer(a.first, Access::read), plan.buffer(a.second, Access::read);
   plan.buffer(a.cosine, Access::read), plan.buffer(a.sine, Access::read);

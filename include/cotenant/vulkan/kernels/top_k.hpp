@@ -94,7 +94,8 @@ template <class T> void top_k(Device& device, Stream& stream, const TopKArgument
   Team team = choose_team(device.capabilities(), rows, length, vectors ? 4 : 1, lies_across(0, outer, inner));
   team.kept = 0;
   // Subgroups compare 32-bit numbers everywhere, wider ones not.
-  if (sizeof(T) == 8 && team.subgroup != 0) team.lanes = std::min<std::uint32_t>(device.capabilities().max_workgroup_invocations, 256), team.rows = 1, team.subgroup = 0;
+  if (sizeof(T) == 8 && team.subgroup != 0)
+    team.lanes = std::min<std::uint32_t>(device.capabilities().max_workgroup_invocations, 256), team.rows = 1, team.subgroup = 0;
   const TopKCode code{dtype_of<T>, outer.rank, team};
   LaunchPlan plan("top_k");
   plan.buffer(a.in, Access::read), plan.buffer(a.values, Access::write), plan.buffer(a.indices, Access::write);
