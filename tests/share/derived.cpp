@@ -1,12 +1,15 @@
-#include <cotenant/cotenant.hpp>
+// Artefacts kept with a block: made once, counted, freed with it, and somebody may hear of them.
+#include "cotenant/share/derived.hpp"
 
 #include <doctest/doctest.h>
 
 #include <atomic>
-#include <filesystem>
-#include <fstream>
+#include <memory>
 #include <thread>
 #include <vector>
+
+#include "cotenant/share/derive.hpp"
+#include "cotenant/share/manager.hpp"
 
 namespace ct = cotenant;
 

@@ -260,6 +260,29 @@ TEST_CASE("forms and the budget") {
     CHECK(contains(message, "'y' 8.0 KiB (leased by n)"));
     CHECK(manager.stats().true_bytes == 4 * page);
   }
+  SUBCASE("a form that got a name of its own stays, and comes back") {
+    const auto q = manager.get<std::int8_t>("x", "m").quantized();
+    const std::size_t before = manager.stats().true_bytes;
+    manager.register_tensor("packed", q);
+    manager.register_tensor("half", *manager.get<ct::bf16>("x", "m"));
+    CHECK(manager.stats().true_bytes == before + page);  // q has no second copy
+    CHECK(manager.get<std::int8_t>("packed", "m")->block() == q.values.block());
+  }
+  SUBCASE("such a form may be sent away") {
+    manager.register_tensor("half", *manager.get<ct::bf16>("x", "m"));
+    manager.register_tensor("y", filled(4, 4), {.producer = "n"});
+    CHECK_FALSE(manager.tensor_memory_usage().at("half").resident);
+    manager.release("y", "n");
+    clock.advance(1s);
+    CHECK(manager.get<ct::bf16>("x", "m")->view()(2000) == ct::bf16(3.0f));
+    CHECK(manager.get<ct::bf16>("half", "m")->view()(2000) == ct::bf16(3.0f));
+    CHECK(manager.forget("x"));
+    CHECK(manager.get<ct::bf16>("half", "m")->view()(7) == ct::bf16(3.0f));
+    CHECK(manager.forget("half"));
+    manager.forget("y");
+    CHECK(manager.stats().true_bytes == 0);
+    CHECK(spill->count() == 0);
+  }
   SUBCASE("unused forms are dropped, not spilled, and made again") {
     { const auto form = manager.get<ct::bf16>("x", "m"); }
     clock.advance(1s);

@@ -138,6 +138,11 @@ inline Registry::Found Registry::acquire_form(LeaseNode& node, std::string_view 
         continue;
       }
       const std::shared_ptr<Entry> made = slot->entry;
+      // Somebody may have registered a form under a name, and so it may be away.
+      if (make_resident(lock, *made, now, doomed) == Step::again) {
+        doomed.entries.push_back(made);
+        continue;
+      }
       if (tenancy_of(made, model).attach(node, true, now)) return Found::yes;
       doomed.entries.push_back(made);
       continue;

@@ -115,7 +115,7 @@ inline MadeForm make_form(const FormPlan& plan, const FormSource& source, const 
   return {std::move(result), contiguous_layout(plan.shape), quantized_parameters(places, ranges, plan.dtype == DType::u8)};
 }
 
-// A quantised tensor's values and parameters side by side in one block, so that they are counted, leased and sent away together.
+// A quantised tensor's values and parameters in one block, copied where they are not, so that they are counted, leased and sent away together.
 // Errors: ShapeError where the parameters do not divide the values; InvalidArgument where there is no scale; OutOfMemory.
 template <QuantizedElement Q, Storage S> MadeForm pack_quantized(const Quantized<Q, S>& tensor) {
   if (!tensor.values || !tensor.scale) raise<InvalidArgument>("a quantised tensor needs values and a scale to be registered");
@@ -127,6 +127,12 @@ template <QuantizedElement Q, Storage S> MadeForm pack_quantized(const Quantized
     if (scale.shape.rank() != values.rank() || scale.shape[axis] == 0 || values[axis] % scale.shape[axis] != 0)
       raise<ShapeError>("a scale of shape " + to_string(tensor.scale.shape()) + " does not divide values of shape " + to_string(values) + " into equal ranges");
   const bool zero_point = static_cast<bool>(tensor.zero_point);
+  const BlockRef& whole = tensor.values.block();
+  if (tensor.scale.block() == whole && (!zero_point || tensor.zero_point.block() == whole)) {  // as a form lies: nothing to copy
+    QuantizedParameters parameters{scale, std::nullopt};
+    if (zero_point) parameters.zero_point = padded_rank(tensor.zero_point.layout(), values.rank());
+    return {whole, tensor.values.layout(), std::make_shared<const QuantizedParameters>(std::move(parameters))};
+  }
   const QuantizedPlaces places = quantized_places(dtype_of<Q>, tensor.values.shape(), scale.shape, zero_point);
   BlockRef block = BlockRef::allocate(tensor.values.block()->template storage<S>(), places.bytes);
   char* const bytes = static_cast<char*>(block->data());

@@ -39,7 +39,7 @@ inline std::vector<Registry::Victim> Registry::victims(TimePoint now, bool tidy,
   for (auto& [key, record] : blocks_.all()) {
     if (record.residence != Residence::resident) continue;
     Block* const block = record.entries.front()->block;
-    const bool is_form = record.entries.front()->is_form() && record.entries.front()->made_of != block;  // it is made again
+    const bool is_form = name_count(record.entries) == 0;  // it is made again
     // Without a spill target, tidying up forgets mappings too: nothing but names and addresses would be left of them.
     bool back = !is_form && comes_back(*block) && !(tidy && !spill_ && mode != MemoryMode::memory);
     TimePoint last_used{};
