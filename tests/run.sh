@@ -106,7 +106,7 @@ if step "checkpoint all-MiniLM-L6-v2" get_minilm; then pass; else skip "checkpoi
 
 title "Optimised build, every CPU target"
 build_and_test release release -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE="-O2 -DNDEBUG" \
-  -DCOTENANT_BUILD_EXAMPLES=ON -DCOTENANT_BUILD_BENCH="$($quick && echo OFF || echo ON)"
+  -DCOTENANT_BUILD_EXAMPLES=ON -DCOTENANT_BUILD_BENCH="$($quick && echo OFF || echo ON)" -DCOTENANT_NATIVE_ENCODERS=ON
 release=$root/build/release
 for model in tests/data/models/*/golden.safetensors; do
   [ -e "$model" ] || continue
