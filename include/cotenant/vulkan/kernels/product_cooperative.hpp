@@ -180,7 +180,7 @@ inline spirv::Words emit_cooperative_product(const Target& target, const Product
           const Value next = depth + tile.depth;
           k.when(next < frame.to, [&] { a.fetch(next), b.fetch(next); });
           steps(zero);
-        }, LoopControl::DontUnroll);
+        });
         return;
       }
       const Variable current = k.variable(zero);
@@ -193,7 +193,7 @@ inline spirv::Words emit_cooperative_product(const Target& target, const Product
         k.when(more, [&] { put(other); });
         current.set(other);
         k.barrier();
-      }, LoopControl::DontUnroll);
+      });
     });
     // Which thread has which sum is the device's secret: they leave through shared memory, m rows of each subgroup at a time.
     k.barrier();

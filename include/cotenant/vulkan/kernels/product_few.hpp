@@ -20,6 +20,9 @@ struct FewTile {
   std::string key() const { return "few " + std::to_string(rows) + "x" + std::to_string(columns()) + " lanes" + std::to_string(lanes) + "/" + std::to_string(threads) + (along_depth ? " depth" : " across"); }
 };
 
+// How many vectors of four each thread has under way: 64 bytes.
+constexpr std::uint32_t ahead_of(DType type) { return static_cast<std::uint32_t>(16 / size_of(type) < 8 ? 16 / size_of(type) : 8); }
+
 inline spirv::Words emit_few_product(const Target& target, const ProductCode& code, const FewTile& tile) {
   KernelBuilder k(target, {.workgroup = tile.threads});
   ProductFrame frame(k, code);
@@ -37,8 +40,8 @@ inline spirv::Words emit_few_product(const Target& target, const ProductCode& co
       const Value lane = thread % tile.lanes, column = spirv::min(frame.column0 + thread / tile.lanes, frame.columns - 1u);
       const OperandCode &a = frame.operands[0], &b = frame.operands[1];
       if (vectors) {
-        // Four reads are under way before the first is used.
-        const std::uint32_t step = tile.lanes * 4, ahead = 4;
+        // Several reads are under way before the first is used.
+        const std::uint32_t step = tile.lanes * 4, ahead = ahead_of(code.b);
         const auto use = [&](Value right, Value depth) {
           for (std::uint32_t r = 0; r < tile.rows; ++r) {
             Value left;
@@ -63,7 +66,7 @@ inline spirv::Words emit_few_product(const Target& target, const ProductCode& co
       }
     } else {
       const Value quad = thread % tile.lanes, group = thread / tile.lanes;
-      const std::uint32_t groups = tile.threads / tile.lanes, ahead = 4;
+      const std::uint32_t groups = tile.threads / tile.lanes, ahead = ahead_of(code.b);
       const OperandCode& b = frame.operands[1];
       const Value first = frame.column0 + quad * 4u;
       const Value column = vectors ? spirv::min(first, (frame.columns - 1u) / 4u * 4u) : first;

@@ -1,0 +1,60 @@
+#include "cotenant/vulkan/kernels/product_pack.hpp"
+
+#include "../test_device.hpp"
+#include "cotenant/vulkan/kernels/matmul.hpp"
+#include "product_code.hpp"
+
+namespace {
+using namespace cotenant;
+using namespace cotenant::vulkan;
+
+TEST_CASE("a packed side gives the same product, whatever its layout was") {
+  const test::Checked gpu;
+  Stream& stream = *gpu->shared_stream();
+  const std::size_t m = 33, k = 41, n = 35;
+  std::vector<float> a(m * k), b(k * n);
+  for (std::size_t i = 0; i < a.size(); ++i) a[i] = static_cast<float>(i % 13) - 6;
+  for (std::size_t i = 0; i < b.size(); ++i) b[i] = static_cast<float>(i % 7) - 3;
+  for (const bool a_transposed : {false, true})
+    for (const bool b_transposed : {false, true})
+      for (const int sides : {1, 2, 3}) {
+        const auto left = test::to_device(*gpu, a), right = test::to_device(*gpu, b);
+        const auto out = empty<float>({m, n}, *gpu);
+        const auto layout = [](bool transposed, std::size_t rows, std::size_t columns) {
+          return transposed ? Layout{{rows, columns}, {1, static_cast<std::ptrdiff_t>(rows)}, 0} : contiguous_layout({rows, columns});
+        };
+        MatrixProduct product = matrix_product(k, input(left).with(layout(a_transposed, m, k)), input(right).with(layout(b_transposed, k, n)), output(out));
+        ProductCode code;
+        code.epilogue_text = "plain", code.epilogue = plain_epilogue;
+        BlockRef kept[2];
+        if (sides & 1) kept[0] = vulkan::detail::pack_side(gpu->device(), stream, product, code, true);
+        if (sides & 2) kept[1] = vulkan::detail::pack_side(gpu->device(), stream, product, code, false);
+        // The tile of a GPU, on whatever device this is.
+        ProductPlan plan;
+        plan.simt.groups_over = plan.simt.groups_down = 1;
+        vulkan::detail::run_planned(gpu->device(), stream, product, plan, code);
+        const auto host = test::to_host(out);
+        for (const std::size_t i : {std::size_t{0}, m - 1})
+          for (const std::size_t j : {std::size_t{0}, n - 1}) {
+            float expected = 0;
+            for (std::size_t s = 0; s < k; ++s) expected += a[a_transposed ? s * m + i : i * k + s] * b[b_transposed ? j * k + s : s * n + j];
+            CHECK(host[i * n + j] == expected);
+          }
+      }
+}
+
+TEST_CASE("only what tiles would read element by element, and often, is packed") {
+  const Capabilities device = test::paper_device();
+  MatrixProduct product;
+  product.rows = product.columns = product.depth = 1024;
+  product.operands.resize(3);
+  for (MatrixOperand& x : product.operands) x.type = DType::f16, x.row = 1024, x.column = 1;
+  ProductCode code;
+  CHECK_FALSE(vulkan::detail::worth_packing(device, product, code, true));
+  product.a().row = 1025;
+  CHECK(vulkan::detail::worth_packing(device, product, code, true));
+  product.columns = 16;
+  CHECK_FALSE(vulkan::detail::worth_packing(device, product, code, true));
+}
+
+}  // namespace
