@@ -46,12 +46,11 @@ struct FilePlace {
   const MappedFile* file;  // lives as long as the storage that said so
   std::size_t offset = 0;  // bytes from the file's beginning
 
-  // Two private mappings of one file show the same pages, whatever happens to it.
-  friend bool same_bytes(const FilePlace& a, const FilePlace& b) {
-    return a.file->device == b.file->device && a.file->inode == b.file->inode && a.offset == b.offset;
-  }
-  // The same in the same state of the file, for a table.
+  // The place in this state of the file, for a table.
   auto key() const { return std::tuple(file->device, file->inode, file->bytes, file->modified, offset); }
+  // Two private mappings of one file show the same pages, whatever happens to it. Its state counts all the same: a file system of layers
+  // (overlayfs) gives a file that is written to other pages under the same number.
+  friend bool same_bytes(const FilePlace& a, const FilePlace& b) { return a.key() == b.key(); }
 };
 
 }  // namespace cotenant
