@@ -63,10 +63,10 @@ doctest() {
 # Warnings are errors with the oldest compilers, which this code is written for; newer ones find new things to warn of.
 werror() { case $("$1" -dumpversion) in 12|12.*|14.0.*) echo ON ;; *) echo OFF ;; esac; }
 # g++ spends a fifth of its time tidying a heap that would fit many times: where each job has 3 GiB, it waits for 600 MB before it does.
-roomy() {
+roomy() {  # COMPILER
   local available
   available=$(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo 2>/dev/null)
-  if [ "${available:-0}" -ge $((3072 * jobs)) ] && "${CXX:-c++}" --version 2>/dev/null | grep -q 'Free Software Foundation'; then
+  if [ "${available:-0}" -ge $((3072 * jobs)) ] && "$1" --version 2>/dev/null | grep -q 'Free Software Foundation'; then
     echo "${CXXFLAGS:-} --param=ggc-min-expand=400 --param=ggc-min-heapsize=600000"
   else
     echo "${CXXFLAGS:-}"
@@ -74,10 +74,11 @@ roomy() {
 }
 # build_and_test LABEL FOLDER OPTION...: configures build/FOLDER, builds it and runs its test programs.
 build_and_test() {
-  local label=$1 build=$root/build/$2 name
+  local label=$1 build=$root/build/$2 name compiler=${CXX:-c++}
   shift 2
+  case "$*" in *CMAKE_CXX_COMPILER=clang++*) compiler=clang++ ;; esac
   step "$label: configure" cmake -S "$root" -B "$build" -G Ninja -DCOTENANT_BUILD_TESTS=ON -DCOTENANT_WERROR="$(werror "${CXX:-c++}")" \
-    -DCMAKE_CXX_FLAGS="$(roomy)" "$@" &&
+    -DCMAKE_CXX_FLAGS="$(roomy "$compiler")" "$@" &&
     step "$label: build" cmake --build "$build" -j "$jobs" || { fail "$label: build"; return; }
   for name in $(ctest --test-dir "$build" -N | sed -nE 's/^ *Test +#[0-9]+: //p'); do doctest "$label: $name" "$build/tests/test_$name"; done
 }
