@@ -44,6 +44,7 @@ TEST_CASE("minima, roots and rounding are valid code of vectors") {
   const Capabilities device = test::usual_device();
   test::check_valid(emitted(device, [](Value a, Value b) {
     using namespace spirv;
-    return minimum(a, b) + maximum(a, b) + sqrt(a) + rsqrt(b) + floor(a) + ceil(b) + round(a) + abs(negate(a)) + reciprocal(b) + keep_nan(a, with_sign_of(a, abs(b)));
+    return minimum(a, b) + maximum(a, b) + sqrt(a) + rsqrt(b) + floor(a) + ceil(b) + round(a) + abs(negate(a)) + reciprocal(b) +
+           keep_nan(a, with_sign_of(a, abs(b)));
   }));
 }
