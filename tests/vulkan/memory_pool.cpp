@@ -84,12 +84,15 @@ TEST_CASE("modes differ in what is kept for the next tensor") {
     vk::MemoryPool pool(driver, options);
     std::vector<Allocation> all;
     for (int i = 0; i < 3; ++i) all.push_back(pool.allocate(std::size_t{40} << 20));
+    const std::size_t taken = pool.usage().reserved;
     for (const Allocation& one : all) pool.deallocate(one);
-    return pool.usage().reserved;
+    return std::pair{taken, pool.usage().reserved};
   };
-  CHECK(kept(vk::PriorityMode::memory) == 0);
-  CHECK(kept(vk::PriorityMode::balanced) == std::size_t{40} << 20);
-  CHECK(kept(vk::PriorityMode::speed) == std::size_t{120} << 20);
+  CHECK(kept(vk::PriorityMode::memory).second == 0);
+  const auto balanced = kept(vk::PriorityMode::balanced), speed = kept(vk::PriorityMode::speed);
+  CHECK(balanced.second > 0);
+  CHECK(balanced.second < balanced.first);
+  CHECK(speed.second == speed.first);
 }
 
 TEST_CASE("no room is an error that says how much is taken, after what can be freed was freed") {

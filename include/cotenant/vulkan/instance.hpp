@@ -2,6 +2,7 @@
 #ifndef COTENANT_VULKAN_INSTANCE_HPP
 #define COTENANT_VULKAN_INSTANCE_HPP
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cctype>
 #include <cstddef>
@@ -51,15 +52,15 @@ class Instance {
     if (handle_ != VK_NULL_HANDLE) vkDestroyInstance(handle_, nullptr);
   }
 
-  // One instance per kind of validation, shared by the devices opened with it. Errors: Unsupported.
+  // One instance per kind of validation, shared by the devices opened with it and kept until the process ends: drivers that are
+  // unloaded and loaded again leak, and one was seen to crash at the end of the program. Errors: Unsupported.
   static std::shared_ptr<Instance> get(bool validation, bool synchronization, bool log) {
     static std::mutex mutex;
-    static std::weak_ptr<Instance> instances[2][2][2];
+    static auto& instances = *new std::array<std::shared_ptr<Instance>, 8>;
     const std::lock_guard lock(mutex);
-    std::weak_ptr<Instance>& slot = instances[validation][synchronization][log];
-    std::shared_ptr<Instance> instance = slot.lock();
-    if (!instance) slot = instance = std::shared_ptr<Instance>(new Instance(validation, synchronization, log));
-    return instance;
+    std::shared_ptr<Instance>& slot = instances[(validation ? 4u : 0u) + (synchronization ? 2u : 0u) + (log ? 1u : 0u)];
+    if (!slot) slot = std::shared_ptr<Instance>(new Instance(validation, synchronization, log));
+    return slot;
   }
 
   VkInstance handle() const noexcept { return handle_; }
