@@ -21,6 +21,7 @@
 
 #include "cotenant/share/accounting.hpp"
 #include "cotenant/share/doomed.hpp"
+#include "cotenant/share/entry_use.hpp"
 #include "cotenant/share/make_form.hpp"
 #include "cotenant/share/patterns.hpp"
 #include "cotenant/share/stats.hpp"
@@ -239,35 +240,10 @@ class Registry {
     const auto form = forms->second.find(model);
     return form == forms->second.end() ? nullptr : form->second;
   }
-  // Whether somebody leases a form of a block, or one is being made; with `objects` also whether a Lease object looks at one.
-  static bool form_is_held(const BlockRecord& record, bool objects) {
-    return std::any_of(record.forms.begin(), record.forms.end(), [&](const FormSlot& form) {
-      return !form.entry || std::any_of(form.entry->tenancies.begin(), form.entry->tenancies.end(), [&](const Tenancy* tenancy) {
-        const Tenancy::Counts counts = tenancy->counts();
-        return counts.held > 0 || (objects && counts.objects > 0);
-      });
-    });
-  }
-  // Names on a block: its entries but for the forms that are views.
-  static std::size_t name_count(const std::vector<Entry*>& entries) {
-    return static_cast<std::size_t>(std::count_if(entries.begin(), entries.end(), [](const Entry* entry) { return !entry->is_form(); }));
-  }
-
   // Not pinned, no lease, no Lease object, no grant or only stale ones.
   bool is_idle(const Entry& entry, TimePoint now) const {
     TimePoint last_used{};
     return is_unused(entry, last_used) && (entry.grants.empty() || now - last_used >= grace_period_);
-  }
-  // Not pinned, no lease, no Lease object, no writer. last_used becomes the time of its last release, grant or registration where that is later.
-  static bool is_unused(const Entry& entry, TimePoint& last_used) {
-    if (entry.pinned || !entry.writer.empty()) return false;
-    last_used = std::max(last_used, entry.fresh_since);
-    for (const Tenancy* tenancy : entry.tenancies) {
-      const Tenancy::Counts counts = tenancy->counts();
-      if (counts.held > 0 || counts.objects > 0) return false;
-      last_used = std::max(last_used, counts.last_release);
-    }
-    return true;
   }
   // Whether freeing the names on a block frees its bytes: all are idle and nobody else has a handle.
   bool block_is_free(const BlockRecord& record, TimePoint now) const {
@@ -283,27 +259,6 @@ class Registry {
     return source != names_.end() && source->second->block == entry.block;
   }
 
-  static void reopen(const Entry& entry) { for (Tenancy* tenancy : entry.tenancies) tenancy->reopen(); }
-  // No lease of the entry can begin any more; false, and nothing changes, where there is one.
-  static bool close(const Entry& entry, bool despite_objects = false) {
-    for (std::size_t index = 0; index < entry.tenancies.size(); ++index) {
-      if (entry.tenancies[index]->close(despite_objects)) continue;
-      while (index-- > 0) entry.tenancies[index]->reopen();
-      return false;
-    }
-    return true;
-  }
-  bool close_block(const std::vector<Entry*>& entries) const {
-    for (std::size_t index = 0; index < entries.size(); ++index) {
-      if (close(*entries[index])) continue;
-      while (index-- > 0) reopen(*entries[index]);
-      return false;
-    }
-    // Checked again: a lease that began and ended since may have left a copy of its tensor.
-    if (entries.front()->block->references() == entries.size()) return true;
-    for (const Entry* entry : entries) reopen(*entry);
-    return false;
-  }
   void unlist(Tenancy& tenancy, Doomed& doomed);
   bool take_off(Entry& entry, TimePoint now, Doomed& doomed);
   void drop_forms(BlockRecord& record, TimePoint now, Doomed& doomed, bool only_unused_views = false);
