@@ -15,11 +15,11 @@ namespace {
 
 using namespace cotenant;
 
-// Vectors of four lanes, tiles of at most five rows: no target has those.
+// Vectors of four lanes and tiles of eight rows: no target has both.
 constexpr std::size_t lanes = 4;
 
 void multiply(std::size_t height, std::size_t vectors, cpu::Reading also, const cpu::TileStep& step) {
-  REQUIRE((height == 2 || height == 4 || height == 5));
+  REQUIRE((height % 2 == 0 && height != 0 && height <= 8));
   // Rows may be the same one: all sums are read before the first is written.
   const std::size_t width = vectors * lanes;
   std::vector<float> sums(height * width);
@@ -48,7 +48,7 @@ void pack_right(const cpu::Source& from, std::size_t depth, std::size_t columns,
     from.load(from.at(static_cast<std::ptrdiff_t>(k) * from.row_stride), from.column_stride, columns, to + k * width);
   }
 }
-const cpu::GemmKernel kernel{lanes, 1, 5, &multiply, &pack_left, &pack_right};
+const cpu::GemmKernel kernel{lanes, 1, 8, &multiply, &pack_left, &pack_right};
 
 struct Product {
   std::size_t rows, columns, depth;

@@ -36,7 +36,8 @@ inline void pack_panels(const void* context, std::size_t first, std::size_t last
   const DepthBlocks blocks(task.problem.depth, task.problem.kernel->per_lane);
   for (std::size_t panel = first; panel < last; ++panel)
     for (std::size_t block = 0; block < blocks.count; ++block)
-      pack_panel(task.problem, panels, blocks, panel, block, task.to + blocks.first(block) * panels.padded_columns() + blocks.size(block) * panels.first_column(panel));
+      pack_panel(task.problem, panels, blocks, panel, block,
+                 task.to + blocks.first(block) * panels.padded_columns() + blocks.size(block) * panels.first_column(panel));
 }
 
 // Hardly any last cache is smaller: products whose left operand fits need not ask.
@@ -78,7 +79,8 @@ struct BlockedProduct {
     if (problem.packed_right == nullptr)
       packed = scratch(ScratchUse::packed_right, keeps ? blocks.lanes * own_columns() : std::min(blocks.step, blocks.lanes) * widest);
     if (problem.direct == nullptr && blocks.count > 1) sums = scratch(ScratchUse::accumulators, (last_row - first_row) * columns_of_sums);
-    else if (problem.direct == nullptr || panels.padded_columns() != problem.columns) tile = scratch(ScratchUse::tile, (finished_rows + kernel.tile_rows) * widest);
+    else if (problem.direct == nullptr || panels.padded_columns() != problem.columns)
+      tile = scratch(ScratchUse::tile, (finished_rows + kernel.tile_rows) * widest);
   }
   std::size_t own_columns() const { return panels.first_column(last_panel) - panels.first_column(first_panel); }
   // The sums of a panel are finished before the next is begun: L2 holds them.
@@ -103,7 +105,8 @@ struct BlockedProduct {
   // Rows whose neighbours along k lie side by side are read where they lie; others are packed into such rows first.
   Left left_lanes(std::size_t first_lane, std::size_t lanes) {
     const std::size_t rows = last_row - first_row, first = std::min(first_lane * kernel.per_lane, problem.depth);
-    const Source from = problem.left.moved(static_cast<std::ptrdiff_t>(first_row) * problem.left.row_stride + static_cast<std::ptrdiff_t>(first) * problem.left.column_stride);
+    const Source from = problem.left.moved(static_cast<std::ptrdiff_t>(first_row) * problem.left.row_stride +
+                                           static_cast<std::ptrdiff_t>(first) * problem.left.column_stride);
     const bool same_element = kernel.per_lane == 1 ? from.is_float : from.element_size * kernel.per_lane == sizeof(float);
     const std::ptrdiff_t row_bytes = from.row_stride * static_cast<std::ptrdiff_t>(from.element_size);
     // What is to stay in L2 would have few of its sets if the rows are a multiple of 2 KiB apart: it is better copied. (Where all of the
@@ -119,8 +122,9 @@ struct BlockedProduct {
 
   // Where the panel is that multiply_panel reads or packs, and in which the next one is to be found.
   const float* packed_panel(std::size_t panel, std::size_t block) const {
-    if (problem.packed_right != nullptr) return problem.packed_right + blocks.first(block) * panels.padded_columns() + blocks.size(block) * panels.first_column(panel);
-    return keeps_panels ? packed + blocks.first(block) * own_columns() + blocks.size(block) * (panels.first_column(panel) - panels.first_column(first_panel)) : packed;
+    const std::size_t first = blocks.first(block), size = blocks.size(block), column = panels.first_column(panel);
+    if (problem.packed_right != nullptr) return problem.packed_right + first * panels.padded_columns() + size * column;
+    return keeps_panels ? packed + first * own_columns() + size * (column - panels.first_column(first_panel)) : packed;
   }
   struct Next {
     const char* data;
@@ -150,7 +154,9 @@ struct BlockedProduct {
     const std::size_t some = std::min(width, problem.columns - column);
     const auto n = static_cast<std::ptrdiff_t>(column);
     const bool begins = block == 0, ends = block + 1 == blocks.count;
-    const auto in_place = [&] { return reinterpret_cast<const float*>(problem.right.at(static_cast<std::ptrdiff_t>(blocks.first(block)) * problem.right.row_stride + n)); };
+    const auto in_place = [&] {
+      return reinterpret_cast<const float*>(problem.right.at(static_cast<std::ptrdiff_t>(blocks.first(block)) * problem.right.row_stride + n));
+    };
     const bool stays = right_is_near && some == width;
     const float* const right = stays ? in_place() : packed_panel(panel, block);
     const bool packs = !is_packed && !stays && some == widest && rows >= kernel.tile_rows && has_rows_of_lanes();
@@ -210,7 +216,8 @@ struct BlockedProduct {
       if (output_is_direct || !ends) continue;
       // Several tiles at once: a call for each costs 4 % at a depth of 384.
       if (row - unfinished < finished_rows && row < rows) continue;
-      problem.finish(problem.context, problem.batch, to - static_cast<std::ptrdiff_t>(row - used - unfinished) * to_row, to_row, first_row + unfinished, column, row - unfinished, some);
+      problem.finish(problem.context, problem.batch, to - static_cast<std::ptrdiff_t>(row - used - unfinished) * to_row, to_row, first_row + unfinished,
+                     column, row - unfinished, some);
       unfinished = row;
     }
   }
@@ -228,11 +235,13 @@ inline void multiply_blocks(const GemmProblem& problem, std::size_t first_row, s
   std::size_t rows_at_once = rows;
   const std::size_t left_bytes = rows * blocks.lanes * sizeof(float);
   const bool by_panel = left_bytes <= detail::least_level3 / 8 || left_bytes <= caches().level3 / 8;
-  if (!by_panel) rows_at_once = std::max<std::size_t>(caches().level2 / 2 / (blocks.step * sizeof(float)), 64) / problem.kernel->tile_rows * problem.kernel->tile_rows;
+  const std::size_t tile_rows = problem.kernel->tile_rows;
+  if (!by_panel) rows_at_once = std::max<std::size_t>(caches().level2 / 2 / (blocks.step * sizeof(float)), 64) / tile_rows * tile_rows;
   // Panels that are packed here are kept for the other rows, as many as a part of the last cache holds.
   std::size_t panels_at_once = last_panel - first_panel;
   if (problem.packed_right == nullptr && rows_at_once < rows)
-    panels_at_once = std::min(panels_at_once, std::max<std::size_t>(caches().level3 / 2 / (std::max<std::size_t>(blocks.lanes, 1) * job.widest * sizeof(float)), 1));
+    panels_at_once =
+        std::min(panels_at_once, std::max<std::size_t>(caches().level3 / 2 / (std::max<std::size_t>(blocks.lanes, 1) * job.widest * sizeof(float)), 1));
   job.by_depth = !by_panel;
   for (std::size_t panel = first_panel; panel < last_panel; panel += panels_at_once) {
     job.first_panel = panel;

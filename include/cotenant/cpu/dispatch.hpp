@@ -57,7 +57,8 @@ namespace cotenant::cpu {
 #ifdef COTENANT_RAISED_BASELINE
 namespace detail {
 [[noreturn]] inline void refuse_processor() {
-  raise<Unsupported>("this processor has no SSSE3, and no kernels for less were compiled: define HWY_DISABLED_TARGETS=0, or compile with -DCOTENANT_STATIC_DISPATCH");
+  raise<Unsupported>(
+      "this processor has no SSSE3, and no kernels for less were compiled: define HWY_DISABLED_TARGETS=0, or compile with -DCOTENANT_STATIC_DISPATCH");
 }
 // Stands where no compiled target can run.
 template <class Result, class Call> Result refuse(const Call&) { refuse_processor(); }

@@ -58,7 +58,8 @@ template <std::int64_t Compiled, class Leaf = FloatLeaf> struct Gemm {
   template <std::size_t Height, std::size_t Vectors, Reading Also> static HWY_NOINLINE COTENANT_DOT_CODE void multiply_rows(const TileStep& step) {
     multiply_each<Vectors, Also>(std::make_index_sequence<Height>{}, step);
   }
-  template <std::size_t Vectors, Reading Also, std::size_t... R> static HWY_INLINE COTENANT_DOT_CODE void multiply_each(std::index_sequence<R...>, const TileStep& step) {
+  template <std::size_t Vectors, Reading Also, std::size_t... R>
+  static HWY_INLINE COTENANT_DOT_CODE void multiply_each(std::index_sequence<R...>, const TileStep& step) {
     const auto zero = hn::Zero(FloatTag{});
     TileProduct<Leaf, Also, Vectors, R...>::run(step, (static_cast<void>(R), zero)..., (static_cast<void>(R), zero)..., (static_cast<void>(R), zero)...);
   }

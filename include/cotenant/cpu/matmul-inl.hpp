@@ -54,7 +54,9 @@ template <std::int64_t Compiled> struct Matmuls {
   }
 
  private:
-  template <class T> static cpu::MatrixOperand operand(const Operand<T>& from) { return {Rows<Compiled>::source(from.view.data(), 0, 0), &from.view.strides()}; }
+  template <class T> static cpu::MatrixOperand operand(const Operand<T>& from) {
+    return {Rows<Compiled>::source(from.view.data(), 0, 0), &from.view.strides()};
+  }
 
   template <class E, std::size_t Count> static void finish(const void* context, std::size_t batch, const float* sums, std::ptrdiff_t stride, std::size_t row,
                                                            std::size_t column, std::size_t rows, std::size_t columns) {
@@ -65,8 +67,8 @@ template <std::int64_t Compiled> struct Matmuls {
     cpu::Source in[Count + 1];
     in[0] = Rows<Compiled>::source(sums, stride, 1);
     for (std::size_t i = 0; i < Count; ++i) in[i + 1] = plan.extra[i].moved(at.offset(i + 3) + m * plan.extra[i].row_stride + n * plan.extra[i].column_stride);
-    Tiles<Compiled>::template tile<E, Count + 1>(*static_cast<const E*>(plan.epilogue), in, plan.out.moved(at.offset(0) + m * plan.out.row_stride + n * plan.out.column_stride), rows,
-                                                 columns);
+    Tiles<Compiled>::template tile<E, Count + 1>(*static_cast<const E*>(plan.epilogue), in,
+                                                 plan.out.moved(at.offset(0) + m * plan.out.row_stride + n * plan.out.column_stride), rows, columns);
   }
 };
 

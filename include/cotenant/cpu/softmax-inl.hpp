@@ -28,8 +28,8 @@ template <std::int64_t Compiled> struct Softmaxes {
     if (out.size() == 0) return;
     const std::size_t last = out.rank() - 1;
     static const cpu::SoftmaxKernel kernel{hn::Lanes(FloatTag{}), &short_rows, &largest, &weigh, &scale, &lower, &columns, &Packing<Compiled>::copy};
-    cpu::SoftmaxPlan plan{&kernel, Rows<Compiled>::source(in.data(), 0, in.stride(last)), Rows<Compiled>::sink(out.data(), 0, out.stride(last)), out.shape(last),
-                          arguments.logarithm, {}, false};
+    cpu::SoftmaxPlan plan{&kernel, Rows<Compiled>::source(in.data(), 0, in.stride(last)), Rows<Compiled>::sink(out.data(), 0, out.stride(last)),
+                          out.shape(last), arguments.logarithm, {}, false};
     cpu::run_softmax(plan, out.shape(), out.strides(), in.strides());
   }
 

@@ -61,7 +61,8 @@ struct SoftmaxPlan {
 };
 
 namespace detail {
-// What goes from a maximum to its weights at once: a block of a long row, or several short rows. 8 KiB: with the weights and what is fetched ahead half of an L1 cache. Twice that
+// What goes from a maximum to its weights at once: a block of a long row, or several short rows. 8 KiB: with the weights and what is
+// fetched ahead half of an L1 cache. Twice that
 // was 15 % slower from memory.
 inline constexpr std::size_t softmax_block = 2048, most_rows_together = 16;
 inline constexpr float nothing = -std::numeric_limits<float>::infinity();
@@ -171,7 +172,8 @@ inline bool is_sideways(const SoftmaxPlan& plan) {
 }
 // As many rows as 512 KiB hold, half of a large L2 cache, but at least two cache lines at each step.
 inline std::size_t group_rows(const SoftmaxPlan& plan) {
-  return std::clamp<std::size_t>((std::size_t{1} << 17) / plan.length / 32 * 32, std::max<std::size_t>(32, plan.kernel->lanes), SoftmaxKernel::most_side_by_side);
+  const std::size_t rows = (std::size_t{1} << 17) / plan.length / 32 * 32;
+  return std::clamp<std::size_t>(rows, std::max<std::size_t>(32, plan.kernel->lanes), SoftmaxKernel::most_side_by_side);
 }
 inline std::size_t row_groups(const SoftmaxPlan& plan) { return (plan.outer.extent[plan.outer.rank - 1] - 1) / group_rows(plan) + 1; }
 
