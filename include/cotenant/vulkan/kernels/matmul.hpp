@@ -13,6 +13,7 @@
 #include "cotenant/vulkan/kernels/product_pack.hpp"
 #include "cotenant/vulkan/kernels/product_plan.hpp"
 #include "cotenant/vulkan/kernels/product_split.hpp"
+#include "cotenant/vulkan/kernels/product_tuning.hpp"
 #include "cotenant/vulkan/spirv_expression.hpp"
 #include "cotenant/vulkan/storage.hpp"
 
@@ -105,7 +106,12 @@ inline void run_product(Device& device, Stream& stream, MatrixProduct product, P
   for (const bool left : {true, false})
     if (worth_packing(device.capabilities(), product, code, left)) packed[left ? 0 : 1] = pack_side(device, stream, product, code, left);
   const bool reads_elements = quantised && (code.integers || code.element_a || code.element_b);
-  run_planned(device, stream, product, default_plan(device.capabilities(), product, code.integers, reads_elements), std::move(code));
+  ProductPlan plan = default_plan(device.capabilities(), product, code.integers, reads_elements);
+  // The table is read when the first product asks.
+  ProductTuning& tuning = ProductTuning::of(device);
+  if (!reads_elements && ProductTuning::any() && plan.kernel != ProductKernel::few)
+    if (const auto tuned = tuning.find(device.capabilities(), product, code.integers)) plan = *tuned;
+  run_planned(device, stream, product, plan, std::move(code));
 }
 
 }  // namespace detail

@@ -83,9 +83,7 @@ inline ProductPlan default_plan(const Capabilities& device, const MatrixProduct&
     plan.few.rows = product.rows <= 1 ? 1 : product.rows <= 2 ? 2 : product.rows <= 4 ? 4 : 8;
     plan.few.threads = software ? 64 : 256;
     plan.few.along_depth = std::abs(product.b().row) <= std::abs(product.b().column);
-    // Across: rows of 16-bit elements at least 128 bytes at a time where there are workgroups enough without.
-    const bool wide = size_of(product.b().type) <= 2 && product.columns >= 64 * at_once;
-    plan.few.lanes = plan.few.along_depth ? 32 : wide ? 16 : 8;
+    plan.few.lanes = plan.few.along_depth ? 32 : 8;
     return plan;
   }
   const auto tiles_of = [&](std::size_t rows, std::size_t columns) {
@@ -98,13 +96,13 @@ inline ProductPlan default_plan(const Capabilities& device, const MatrixProduct&
     CooperativeTile& tile = plan.cooperative;
     if (tiles_of(128, 128) < at_once) tile = {64, 128, integers ? 128u : 64u, 32, 32, 16, 16, integers ? 32u : 16u, 32, true, 1};
     else if (integers) tile = {128, 128, 128, 64, 64, 16, 16, 32, 32, true, 1};
-    else tile = {128, 128, 32, 64, 64, 16, 16, 16, 32, true, 2};
+    else tile = {128, 128, 32, 64, 64, 16, 16, 16, 32, false, 2};
   } else {
     plan.kernel = ProductKernel::simt;
     SimtTile& tile = plan.simt;
     const bool big = !software && !quantised && device.shared_memory_bytes >= 32768 && device.max_workgroup_invocations >= 256;
     if (big && tiles_of(128, 128) >= at_once) tile = {};
-    else if (big && tiles_of(128, 64) * 2 >= at_once) tile.groups_over = 1;
+    else if (big && tiles_of(64, 128) * 2 >= at_once) tile = {8, 16, 2, 2, 16, true};
     else tile = {8, 8, 1, 1, 16, false};
   }
   // Where there are few tiles and many steps, several workgroups share a tile's depth.

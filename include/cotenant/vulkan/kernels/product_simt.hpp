@@ -21,7 +21,7 @@ struct SimtTile {
   std::uint32_t block() const { return depth * (rows() + columns()) / 4; }  // vectors of four
   std::uint32_t shared() const { return std::max((unrolled ? 2 : 1) * block(), threads_down * columns()); }
   std::string key() const {
-    return "simt " + std::to_string(rows()) + "x" + std::to_string(columns()) + "x" + std::to_string(depth) + (unrolled ? " unrolled" : " loop");
+    return "simt " + std::to_string(rows()) + "x" + std::to_string(columns()) + "x" + std::to_string(depth) + (unrolled ? " unrolled" : " loop") + " " + std::to_string(threads());
   }
 };
 
@@ -37,6 +37,7 @@ struct SideCode {
   Value across, depth;        // strides
   Value last, to;             // along depth: of the matrix; where this workgroup's part ends
   EmitElement element;
+  bool whole = false;         // the extent is a multiple of 4
 };
 
 // Brings [across, depth] blocks of one operand to shared memory, as [depth][across / 4] vectors of four along `across`.
@@ -58,17 +59,36 @@ class SimtSide {
       mine_ = thread < blocks;
     }
     items_ = std::max(blocks / lanes, 1u);
+    // Behind the last row or column another one is read: its sums are never stored.
+    if (side.fetch == Fetch::vector_across && lanes % quads_ == 0) {
+      // Every item of a thread lies in the same four columns: one offset for all.
+      const Value kk = lane / quads_, quad = lane % quads_;
+      offsets_.push_back(side.operand->base + spirv::min(side.origin + quad * 4u, (side.extent - 1u) / 4u * 4u));
+      for (std::uint32_t item = 0; item < items_; ++item) {
+        const std::uint32_t further = item * (lanes / quads_);
+        place_.push_back({kk + further, quad});
+        increments_.push_back(side.depth * further);
+      }
+      return;
+    }
     for (std::uint32_t item = 0; item < items_; ++item) {
       const Value index = lane + item * lanes;
       const std::uint32_t along = side.fetch == Fetch::vector_depth ? depth_ / 4 : depth_;
       const bool depth_first = side.fetch == Fetch::vector_depth || side.fetch == Fetch::scalar_depth;
       const Value kk = depth_first ? index % along : index / quads_, quad = depth_first ? index / along : index % quads_;
       place_.push_back({side.fetch == Fetch::vector_depth ? kk * 4u : kk, quad});
-      // Behind the last row or column another one is read: its sums are never stored.
       const Value at = side.origin + quad * 4u;
-      if (side.fetch == Fetch::vector_across) offsets_.push_back(side.operand->base + spirv::min(at, (side.extent - 1u) / 4u * 4u));
-      else if (side.element) for (std::uint32_t e = 0; e < 4; ++e) offsets_.push_back(spirv::min(at + e, side.extent - 1u));
-      else for (std::uint32_t e = 0; e < 4; ++e) offsets_.push_back(side.operand->base + spirv::min(at + e, side.extent - 1u) * side.across);
+      if (one_offset()) {
+        offsets_.push_back(side.operand->base + spirv::min(at, side.extent - 4u) * side.across);
+        if (item == 0) for (std::uint32_t e = 0; e < 4; ++e) increments_.push_back(side.across * e);
+      } else if (side.fetch == Fetch::vector_across) {
+        offsets_.push_back(side.operand->base + spirv::min(at, (side.extent - 1u) / 4u * 4u));
+      } else {
+        for (std::uint32_t e = 0; e < 4; ++e) {
+          const Value row = spirv::min(at + e, side.extent - 1u);
+          offsets_.push_back(side.element ? row : side.operand->base + row * side.across);
+        }
+      }
     }
   }
   // How many registers (vectors of four) one side needs.
@@ -112,6 +132,8 @@ class SimtSide {
     if (side_.fetch == Fetch::scalar_depth) return kk % 8u;
     return k_.constant(0u);
   }
+  // Of the rows of a quad, which lie a stride apart.
+  bool one_offset() const { return side_.fetch == Fetch::vector_depth && side_.whole; }
   template <class F> void when_mine(F f) {
     if (mine_.exists()) k_.when(mine_, f);
     else f();
@@ -128,9 +150,12 @@ class SimtSide {
       // What lies behind the end of a padded line is 0.
       const Value at = !guarded ? position : side_.fetch == Fetch::vector_depth ? spirv::min(position, (side_.last - 1u) / 4u * 4u) : spirv::min(position, side_.last - 1u);
       if (side_.fetch == Fetch::vector_depth) {
-        for (std::uint32_t e = 0; e < 4; ++e) keep(item * 4 + e, frame_.load_numbers(*side_.operand, offsets_[item * 4 + e] + at));
+        for (std::uint32_t e = 0; e < 4; ++e)
+          keep(item * 4 + e, frame_.load_numbers(*side_.operand, one_offset() ? offsets_[item] + at + increments_[e] : offsets_[item * 4 + e] + at));
       } else if (side_.fetch == Fetch::vector_across) {
-        keep(item, frame_.load_numbers(*side_.operand, offsets_[item] + at * side_.depth));
+        const bool one = !increments_.empty();
+        if (one && !guarded) keep(item, frame_.load_numbers(*side_.operand, offsets_[0] + (depth + place_[0].kk) * side_.depth + increments_[item]));
+        else keep(item, frame_.load_numbers(*side_.operand, offsets_[one ? 0 : item] + at * side_.depth));
       } else {
         std::vector<Value> four;
         for (std::uint32_t e = 0; e < 4; ++e) four.push_back(one(item * 4 + e, at));
@@ -149,7 +174,7 @@ class SimtSide {
   std::vector<Variable>& registers_;
   Value mine_;
   std::vector<Place> place_;
-  std::vector<Value> offsets_;
+  std::vector<Value> offsets_, increments_;
 };
 
 }  // namespace detail
@@ -161,10 +186,12 @@ inline spirv::Words emit_simt_product(const Target& target, const ProductCode& c
   const Type four = k.vector(frame.number(), 4);
   const Shared shared = k.shared(four, tile.shared());
   const Value thread = k.local_index();
-  // A warp of 32 threads takes 4 x 8 of the 16 x 16, so that it reads few different vectors of either side.
-  const bool square = tile.threads_down == 16 && tile.threads_over == 16;
-  const Value ty = square ? (thread >> 6u) * 4u + (thread >> 3u & 3u) : thread / tile.threads_over;
-  const Value tx = square ? (thread >> 5u & 1u) * 8u + (thread & 7u) : thread % tile.threads_over;
+  // 32 threads take 4 x 8 of the tile's threads, so that they read few different vectors of either side.
+  const bool patches = tile.threads_down % 4 == 0 && tile.threads_over % 8 == 0;
+  const std::uint32_t over = tile.threads_over / 8;
+  const Value patch = thread >> 5u, inside = thread & 31u;
+  const Value ty = patches ? patch / over * 4u + (inside >> 3u) : thread / tile.threads_over;
+  const Value tx = patches ? patch % over * 8u + (inside & 7u) : thread % tile.threads_over;
   frame.for_tile(tile.rows(), tile.columns(), [&] {
     const bool halves = is_vector(code.fetch_a) && is_vector(code.fetch_b);
     const std::uint32_t need_a = detail::SimtSide::registers(tile.threads(), tile.depth, tile.rows(), code.fetch_a);
@@ -175,9 +202,10 @@ inline spirv::Words emit_simt_product(const Target& target, const ProductCode& c
     if (!halves) for (std::uint32_t i = 0; i < need_b; ++i) registers_b.push_back(k.variable(four));
     const OperandCode &left_operand = frame.operands[0], &right_operand = frame.operands[1];
     detail::SimtSide a(frame, tile.threads(), tile.depth,
-                       {&left_operand, code.fetch_a, true, tile.rows(), frame.rows, frame.row0, left_operand.row, left_operand.column, frame.depth, frame.to, code.element_a}, registers_a);
+                       {&left_operand, code.fetch_a, true, tile.rows(), frame.rows, frame.row0, left_operand.row, left_operand.column, frame.depth, frame.to, code.element_a, code.whole_a},
+                       registers_a);
     detail::SimtSide b(frame, tile.threads(), tile.depth,
-                       {&right_operand, code.fetch_b, false, tile.columns(), frame.columns, frame.column0, right_operand.column, right_operand.row, frame.depth, frame.to, code.element_b},
+                       {&right_operand, code.fetch_b, false, tile.columns(), frame.columns, frame.column0, right_operand.column, right_operand.row, frame.depth, frame.to, code.element_b, code.whole_b},
                        halves ? registers_a : registers_b);
     const std::uint32_t left = tile.depth * tile.rows() / 4, block = tile.block();
     std::vector<Variable> sums;

@@ -1,0 +1,57 @@
+#include "cotenant/vulkan/kernels/product_tuning.hpp"
+
+#include <filesystem>
+
+#include "product_code.hpp"
+
+namespace {
+using namespace cotenant;
+using namespace cotenant::vulkan;
+
+MatrixProduct square(std::size_t n, DType type) {
+  MatrixProduct product;
+  product.rows = product.columns = product.depth = n;
+  product.operands.resize(3);
+  for (MatrixOperand& x : product.operands) x.type = type, x.row = static_cast<std::ptrdiff_t>(n), x.column = 1;
+  return product;
+}
+
+TEST_CASE("candidates fit the device, the default one is first") {
+  const Capabilities gpu = test::paper_device();
+  for (const DType type : {DType::f32, DType::f16, DType::i8}) {
+    const MatrixProduct product = square(2048, type);
+    const auto plans = product_candidates(gpu, product, type == DType::i8);
+    CHECK(plans.size() > 3);
+    CHECK(plans[0].key() == default_plan(gpu, product, type == DType::i8, false).key());
+    for (const ProductPlan& plan : plans) {
+      if (plan.kernel == ProductKernel::simt) CHECK(plan.simt.shared() * 16 <= gpu.shared_memory_bytes);
+      else CHECK(plan.cooperative.k == (type == DType::i8 ? 32u : 16u));
+    }
+  }
+}
+
+TEST_CASE("a table finds what was set, in a later run too, and ignores what is damaged") {
+  const Capabilities gpu = test::paper_device();
+  const auto folder = std::filesystem::temp_directory_path() / "cotenant-product-tuning";
+  std::filesystem::create_directories(folder);
+  const std::string path = (folder / "table.bin").string();
+  std::filesystem::remove(path);
+  const MatrixProduct product = square(2000, DType::f16);
+  const auto plans = product_candidates(gpu, product, false);
+  {
+    ProductTuning table(path);
+    CHECK_FALSE(table.find(gpu, product, false).has_value());
+    table.set(product, false, plans.back());
+    REQUIRE(table.find(gpu, product, false).has_value());
+    // The same class: extents up to the same power of two.
+    CHECK(table.find(gpu, square(1500, DType::f16), false)->key() == plans.back().key());
+    CHECK_FALSE(table.find(gpu, square(1000, DType::f16), false).has_value());
+    CHECK_FALSE(table.find(gpu, square(2000, DType::bf16), false).has_value());
+  }
+  CHECK(ProductTuning(path).find(gpu, product, false)->key() == plans.back().key());
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
+  CHECK_FALSE(ProductTuning(path).find(gpu, product, false).has_value());
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
