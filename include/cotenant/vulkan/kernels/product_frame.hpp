@@ -45,6 +45,7 @@ struct ProductCode {
   std::size_t batch_rank = 0;
   DType a{}, b{}, out{};
   Fetch fetch_a{}, fetch_b{};
+  bool whole_a = false, whole_b = false;  // rows (columns) are a multiple of four: tiles keep fewer offsets
   bool vector_out = false;  // the result and what is dense of the extra operands in vectors of four along a row
   struct Extra {
     DType type;
@@ -61,7 +62,7 @@ struct ProductCode {
 
   std::string key() const {
     std::string text = (integers ? "i32 " : "") + std::string(to_string(a));
-    text += std::string(" ") + to_string(fetch_a) + "," + std::string(to_string(b)) + " " + to_string(fetch_b) + ">" + std::string(to_string(out)) + (vector_out ? " v" : " s") +
+    text += std::string(" ") + to_string(fetch_a) + "," + std::string(to_string(b)) + " " + to_string(fetch_b) + (whole_a ? "a" : "") + (whole_b ? "b" : "") + ">" + std::string(to_string(out)) + (vector_out ? " v" : " s") +
             " batch" + std::to_string(batch_rank);
     for (const Extra& x : extra) text += " " + std::string(to_string(x.type)) + (x.in_epilogue ? std::to_string(static_cast<int>(x.along)) : "-");
     return text + " " + element_text + " " + epilogue_text;
