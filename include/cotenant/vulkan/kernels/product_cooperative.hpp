@@ -21,7 +21,8 @@ struct CooperativeTile {
   std::uint32_t subgroups() const { return rows / part_rows * (columns / part_columns); }
   std::uint32_t threads() const { return subgroups() * subgroup; }
   std::string key() const {
-    return "coop " + std::to_string(rows) + "x" + std::to_string(columns) + "x" + std::to_string(depth) + " " + std::to_string(part_rows) + "x" + std::to_string(part_columns) + " " +
+    return "coop " + std::to_string(rows) + "x" + std::to_string(columns) + "x" + std::to_string(depth) + " " + std::to_string(part_rows) + "x" +
+        std::to_string(part_columns) + " " +
            std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) + (unrolled ? "u" : "") + (stages > 1 ? "x2" : "");
   }
 };
@@ -34,7 +35,8 @@ class CooperativeSide {
  public:
   using Value = spirv::Value;
   CooperativeSide(ProductFrame& frame, const CooperativeTile& tile, bool is_left)
-      : k_(frame.k), x_(frame.operands[is_left ? 0 : 1]), fetch_(is_left ? frame.code.fetch_a : frame.code.fetch_b), per_word_(16 / static_cast<std::uint32_t>(size_of(x_.type))),
+      : k_(frame.k), x_(frame.operands[is_left ? 0 : 1]), fetch_(is_left ? frame.code.fetch_a : frame.code.fetch_b),
+          per_word_(16 / static_cast<std::uint32_t>(size_of(x_.type))),
         depth_(tile.depth), extent_(is_left ? tile.rows : tile.columns), last_(frame.depth), to_(frame.to) {
     along_depth_ = fetch_ == Fetch::vector_depth || fetch_ == Fetch::scalar_depth;
     lines_ = along_depth_ ? extent_ : depth_;
@@ -134,7 +136,8 @@ inline spirv::Words emit_cooperative_product(const Target& target, const Product
   KernelBuilder k(target, {.workgroup = tile.threads(), .vulkan_memory_model = true});
   ProductFrame frame(k, code);
   const bool integers = size_of(code.a) == 1;
-  const std::uint32_t size_a = detail::CooperativeSide::size(tile, tile.rows, code.fetch_a, code.a), size_b = detail::CooperativeSide::size(tile, tile.columns, code.fetch_b, code.b);
+  const std::uint32_t size_a = detail::CooperativeSide::size(tile, tile.rows, code.fetch_a, code.a),
+      size_b = detail::CooperativeSide::size(tile, tile.columns, code.fetch_b, code.b);
   const std::uint32_t strip_line = tile.part_columns / 4 + 1, strip = tile.m * strip_line;
   const Shared shared = k.shared(k.vector(k.u32(), 4), std::max(tile.stages * (size_a + size_b), tile.subgroups() * strip));
   const spirv::Type component = code.a == DType::f16 ? k.module().f16() : code.a == DType::bf16 ? k.module().bf16() : k.module().integer(8, true);
@@ -148,7 +151,8 @@ inline spirv::Words emit_cooperative_product(const Target& target, const Product
   frame.for_tile(tile.rows, tile.columns, [&] {
     detail::CooperativeSide a(frame, tile, true), b(frame, tile, false);
     const Value part = k.subgroup_id();
-    const Value part_row = part / (tile.columns / tile.part_columns) * tile.part_rows, part_column = part % (tile.columns / tile.part_columns) * tile.part_columns;
+    const Value part_row = part / (tile.columns / tile.part_columns) * tile.part_rows,
+        part_column = part % (tile.columns / tile.part_columns) * tile.part_columns;
     std::vector<Variable> sums;
     for (std::uint32_t i = 0; i < down * over; ++i) sums.push_back(k.variable(spirv::zero_matrix(result)));
     const auto step = [&](Value kk, Value base) {
@@ -159,7 +163,8 @@ inline spirv::Words emit_cooperative_product(const Target& target, const Product
       for (std::uint32_t i = 0; i < down; ++i)
         as.push_back(spirv::load_matrix(left, shared.pointer(a.place(part_row + i * tile.m, kk, base)), layout(a.along_depth()), k.constant(a.line_length())));
       for (std::uint32_t j = 0; j < over; ++j) {
-        const Value column = spirv::load_matrix(right, shared.pointer(b.place(part_column + j * tile.n, kk, base_b)), layout(!b.along_depth()), k.constant(b.line_length()));
+        const Value column = spirv::load_matrix(right, shared.pointer(b.place(part_column + j * tile.n, kk, base_b)), layout(!b.along_depth()),
+            k.constant(b.line_length()));
         for (std::uint32_t i = 0; i < down; ++i) values[i * over + j] = spirv::multiply_add(as[i], column, values[i * over + j], signs);
       }
       for (std::size_t i = 0; i < sums.size(); ++i) sums[i].set(values[i]);
