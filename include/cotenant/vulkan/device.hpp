@@ -81,7 +81,7 @@ class Device : public std::enable_shared_from_this<Device> {
     }
     ~Registry() {
       for (const auto& weak : devices_)
-        if (const auto device = weak.lock()) device->finish_quietly();
+        if (const auto device = weak.lock()) device->finish_quietly(), static_cast<void>(device->pipelines_.save());
     }
 
    private:

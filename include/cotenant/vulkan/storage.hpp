@@ -121,7 +121,9 @@ class Vulkan {
   static std::shared_ptr<vulkan::Stream> default_device() {
     // A failure is not remembered: a driver may be installed later.
     static std::mutex mutex;
-    static std::shared_ptr<vulkan::Stream> stream;
+    // Never destroyed: at the end of the program the driver's own clean-up comes before that of what was made before it was
+    // loaded. The device's registry, which is made after, finishes its work and saves its kernels.
+    static auto& stream = *new std::shared_ptr<vulkan::Stream>;
     const std::lock_guard lock(mutex);
     if (!stream) stream = vulkan::Device::open({})->stream("main");
     return stream;
