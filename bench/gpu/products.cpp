@@ -38,7 +38,8 @@ template <class T> double number(const T& element) {
 template <class F, class Check> void row(const ct::Vulkan& gpu, const std::string& name, double operations, double bytes, F f, Check check) {
   const double seconds = bench::device_seconds(gpu, f);
   const bool right = check();
-  std::printf("{\"bench\": \"%s\", \"seconds\": %.4g, \"teraops_per_second\": %.4g, \"gigabytes_per_second\": %.5g, \"right\": %s}\n", name.c_str(), seconds, operations / seconds * 1e-12,
+  std::printf("{\"bench\": \"%s\", \"seconds\": %.4g, \"teraops_per_second\": %.4g, \"gigabytes_per_second\": %.5g, \"right\": %s}\n", name.c_str(),
+      seconds, operations / seconds * 1e-12,
               bytes / seconds * 1e-9, right ? "true" : "false");
   std::fflush(stdout);
 }
@@ -64,14 +65,16 @@ constexpr auto as_it_is = [](double x) { return x; };
 struct Shape3 {
   std::size_t m, k, n;
   bool a_transposed = false, b_transposed = false;
-  std::string text() const { return std::to_string(m) + "x" + std::to_string(k) + "x" + std::to_string(n) + (a_transposed || b_transposed ? std::string(" ") + "NT"[a_transposed] + "NT"[b_transposed] : ""); }
+  std::string text() const { return std::to_string(m) + "x" + std::to_string(k) + "x" + std::to_string(n) +
+      (a_transposed || b_transposed ? std::string(" ") + "NT"[a_transposed] + "NT"[b_transposed] : ""); }
 };
 
 template <class T> struct Sides {
   ct::SharedTensor<T> a, b;
   ct::SharedTensor<T, ct::Vulkan> on_gpu_a, on_gpu_b;
   Sides(const ct::Vulkan& gpu, const Shape3& s)
-      : a(s.a_transposed ? random_matrix<T>(s.k, s.m, 1) : random_matrix<T>(s.m, s.k, 1)), b(s.b_transposed ? random_matrix<T>(s.n, s.k, 2) : random_matrix<T>(s.k, s.n, 2)),
+      : a(s.a_transposed ? random_matrix<T>(s.k, s.m, 1) : random_matrix<T>(s.m, s.k, 1)),
+          b(s.b_transposed ? random_matrix<T>(s.n, s.k, 2) : random_matrix<T>(s.k, s.n, 2)),
         on_gpu_a(a.copy_to(gpu)), on_gpu_b(b.copy_to(gpu)) {
     if (s.a_transposed) a = a.transpose(), on_gpu_a = on_gpu_a.transpose();
     if (s.b_transposed) b = b.transpose(), on_gpu_b = on_gpu_b.transpose();
@@ -111,7 +114,8 @@ void weights_only(const ct::Vulkan& gpu, std::size_t rows, std::size_t depth, st
   const ct::Quantized<std::int8_t, ct::Vulkan> w{values, ct::full<float>({1, columns}, 0.0078125f).copy_to(gpu), {}};
   const auto out = ct::empty<float>({rows, columns}, gpu);
   const double count = static_cast<double>(depth) * static_cast<double>(columns);
-  row(gpu, "matmul f16 with i8 weights " + Shape3{rows, depth, columns}.text(), 2 * count * static_cast<double>(rows), count, [&] { ct::matmul_into(out, x_on_gpu, w); },
+  row(gpu, "matmul f16 with i8 weights " + Shape3{rows, depth, columns}.text(), 2 * count * static_cast<double>(rows), count,
+      [&] { ct::matmul_into(out, x_on_gpu, w); },
       [&] { return is_product(out, x.view(), weights.transpose().view(), 0.0078125, as_it_is); });
 }
 
@@ -123,7 +127,8 @@ void attention(const ct::Vulkan& gpu, std::size_t batch, std::size_t heads, std:
   const auto on_gpu_q = q.copy_to(gpu).reshape(shape), on_gpu_k = k.copy_to(gpu).reshape(shape), on_gpu_v = v.copy_to(gpu).reshape(shape);
   const auto out = ct::empty<ct::f16>(shape, gpu);
   const double all = static_cast<double>(rows) * static_cast<double>(length) * static_cast<double>(width);
-  row(gpu, "attention f16 " + std::to_string(batch) + "x" + std::to_string(heads) + "x" + std::to_string(length) + "x" + std::to_string(width), 4 * all, 8.0 * static_cast<double>(rows * width),
+  row(gpu, "attention f16 " + std::to_string(batch) + "x" + std::to_string(heads) + "x" + std::to_string(length) + "x" + std::to_string(width), 4 * all,
+      8.0 * static_cast<double>(rows * width),
       [&] { ct::attention_into(out, on_gpu_q, on_gpu_k, on_gpu_v); }, [&] {
         const auto host = out.copy_to<ct::Heap>();
         for (std::size_t r = 0; r < rows; r += rows / 7 + 1) {

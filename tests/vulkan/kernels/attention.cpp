@@ -31,7 +31,8 @@ TEST_CASE("rows wider than a tile may take the queries' place") {
   const auto q = test::to_device(*gpu, std::vector<float>(3 * width, 0.5f));
   const auto row = [&](const auto& x) { return input(x).with(contiguous_layout({1, width})); };
   kernels::attention(gpu->device(), *gpu->shared_stream(),
-                     AttentionArguments<float, float, float, bool, float>{input(q).with(contiguous_layout({3, width})), row(k), row(v), {}, 1.f, false, output(q).with(contiguous_layout({3, width}))});
+                     AttentionArguments<float, float, float, bool, float>{input(q).with(contiguous_layout({3, width})), row(k), row(v), {}, 1.f, false,
+                         output(q).with(contiguous_layout({3, width}))});
   const auto host = test::to_host(q);
   for (std::size_t i = 0; i < 3 * width; ++i) REQUIRE(host[i] == values[i % width]);
 }

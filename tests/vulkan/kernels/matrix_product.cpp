@@ -8,7 +8,8 @@ namespace {
 using namespace cotenant;
 using namespace cotenant::vulkan;
 
-Operand<const float> operand(const std::vector<float>& memory, const Layout& layout, Block* block) { return {View<const float>::unchecked(memory.data(), layout), block}; }
+Operand<const float> operand(const std::vector<float>& memory, const Layout& layout,
+    Block* block) { return {View<const float>::unchecked(memory.data(), layout), block}; }
 
 TEST_CASE("a batch with one right matrix becomes rows") {
   const std::vector<float> memory(4096);
@@ -34,7 +35,8 @@ TEST_CASE("a batch with one right matrix becomes rows") {
 TEST_CASE("single rows of a batch are the rows of one product") {
   const std::vector<float> memory(4096);
   auto* const block = reinterpret_cast<Block*>(0x1000);
-  MatrixProduct product = matrix_product(5, operand(memory, contiguous_layout({7, 1, 5}), block), operand(memory, broadcast_to(contiguous_layout({5, 6}), {7, 5, 6}), block),
+  MatrixProduct product = matrix_product(5, operand(memory, contiguous_layout({7, 1, 5}), block),
+      operand(memory, broadcast_to(contiguous_layout({5, 6}), {7, 5, 6}), block),
                                          operand(memory, contiguous_layout({7, 1, 6}), block));
   product.merge_batches();
   CHECK(product.batch_rank == 0);
@@ -46,7 +48,8 @@ TEST_CASE("single rows of a batch are the rows of one product") {
 TEST_CASE("transposing exchanges sides, rows and columns") {
   const std::vector<float> memory(4096);
   auto* const block = reinterpret_cast<Block*>(0x1000);
-  MatrixProduct product = matrix_product(5, operand(memory, contiguous_layout({4, 5}), block), operand(memory, contiguous_layout({5, 6}), block), operand(memory, contiguous_layout({4, 6}), block));
+  MatrixProduct product = matrix_product(5, operand(memory, contiguous_layout({4, 5}), block), operand(memory, contiguous_layout({5, 6}), block),
+      operand(memory, contiguous_layout({4, 6}), block));
   product.transpose();
   CHECK(product.rows == 6);
   CHECK(product.columns == 4);

@@ -39,7 +39,8 @@ inline void check_words(const vulkan::spirv::Words& words) {
   REQUIRE(words.size() > 5);
   for (const std::string& complaint : vulkan::spirv::check_module(words)) FAIL_CHECK(complaint);
 }
-inline constexpr vulkan::Fetch every_fetch[] = {vulkan::Fetch::vector_depth, vulkan::Fetch::vector_across, vulkan::Fetch::scalar_depth, vulkan::Fetch::scalar_across};
+inline constexpr vulkan::Fetch every_fetch[] = {vulkan::Fetch::vector_depth, vulkan::Fetch::vector_across, vulkan::Fetch::scalar_depth,
+    vulkan::Fetch::scalar_across};
 
 }  // namespace cotenant::test
 

@@ -20,7 +20,8 @@ TEST_CASE("tiles on cooperative matrices are sound modules") {
   twice.stages = 2, twice.unrolled = true;
   test::check_words(emit_cooperative_product(target, test::plain_code(DType::bf16, DType::bf16, DType::f32, Fetch::vector_depth, Fetch::vector_across), twice));
   // Blocks whose words do not share out evenly among the threads.
-  test::check_words(emit_cooperative_product(target, test::plain_code(DType::f16, DType::f16, DType::f16, Fetch::vector_depth, Fetch::vector_across), {128, 192, 48, 64, 48}));
+  test::check_words(emit_cooperative_product(target, test::plain_code(DType::f16, DType::f16, DType::f16, Fetch::vector_depth, Fetch::vector_across),
+      {128, 192, 48, 64, 48}));
 }
 
 TEST_CASE("lines are padded by a word") {

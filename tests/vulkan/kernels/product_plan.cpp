@@ -46,7 +46,8 @@ TEST_CASE("every plan's tile fits the device's shared memory") {
       const CooperativeTile& tile = plan.cooperative;
       for (const Fetch a : test::every_fetch)
         for (const Fetch b : test::every_fetch) {
-          const std::size_t words = vulkan::detail::CooperativeSide::size(tile, tile.rows, a, type) + vulkan::detail::CooperativeSide::size(tile, tile.columns, b, type);
+          const std::size_t words = vulkan::detail::CooperativeSide::size(tile, tile.rows, a, type) +
+              vulkan::detail::CooperativeSide::size(tile, tile.columns, b, type);
           CHECK(words * tile.stages * 16 <= gpu.shared_memory_bytes);
         }
     }

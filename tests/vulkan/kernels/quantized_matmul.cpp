@@ -19,7 +19,8 @@ TEST_CASE("integer sums beyond what a float counts are exact") {
   upload<std::int8_t>(*gpu->shared_stream(), b.view(), gpu_b.block().get(), gpu_b.block()->data());
   const auto out = empty<float>({n, n}, *gpu);
   kernels::quantized_matmul(gpu->device(), *gpu->shared_stream(),
-                            QuantizedMatmulArguments<std::int8_t, std::int8_t, float, expr::Identity>{input(gpu_a), input(gpu_b), {}, {}, {}, {}, {}, {}, output(out), false});
+                            QuantizedMatmulArguments<std::int8_t, std::int8_t, float,
+                                expr::Identity>{input(gpu_a), input(gpu_b), {}, {}, {}, {}, {}, {}, output(out), false});
   const auto host = test::to_host(out);
   for (std::size_t i = 0; i < n * n; ++i) CHECK(host[i] == 1.f);
 }

@@ -75,7 +75,8 @@ class AttentionEmitter {
       const std::vector<Value> scores = masked(products(first_key), first_key);
       // The largest score of each of the thread's four rows, among the thread's own columns and then among all threads'.
       std::vector<Value> own;
-      for (const Value& row : scores) own.push_back(spirv::max(spirv::max(spirv::extract(row, 0), spirv::extract(row, 1)), spirv::max(spirv::extract(row, 2), spirv::extract(row, 3))));
+      for (const Value& row : scores) own.push_back(spirv::max(spirv::max(spirv::extract(row, 0), spirv::extract(row, 1)),
+          spirv::max(spirv::extract(row, 2), spirv::extract(row, 3))));
       const Value before = largest.get(), now = spirv::max(before, across(spirv::make_vector(own), [](Value a, Value b) { return spirv::max(a, b); }));
       largest.set(now);
       const Value factor = spirv::select(before == minus_infinity, constant_of(four_, 0.f), exponential(before - now));
@@ -106,7 +107,8 @@ class AttentionEmitter {
     const std::uint32_t strip = tile_.threads_over;
     for (std::uint32_t h = 0; h < tile_.width_groups; ++h) {
       k.barrier();
-      for (std::uint32_t e = 0; e < 4; ++e) weights_.store((ty_ * 4u + e) * strip + tx_, results[e * tile_.width_groups + h].get() * spirv::extract(inverse, e));
+      for (std::uint32_t e = 0; e < 4; ++e) weights_.store((ty_ * 4u + e) * strip + tx_,
+          results[e * tile_.width_groups + h].get() * spirv::extract(inverse, e));
       k.barrier();
       frame_.store_strip(frame_.row0, frame_.column0 + h * tile_.keys(), tile_.queries(), tile_.keys(), thread_, tile_.threads(),
                          [&](Value r, Value c4) { return weights_.load(r * strip + c4); });
@@ -121,14 +123,17 @@ class AttentionEmitter {
     if (!halves || code_.product.fetch_a != code_.product.fetch_b) right = registers(tile_.keys(), code_.product.fetch_b);
     std::vector<Variable>& shared_right = right.empty() ? left : right;
     const OperandCode &q = frame_.operands[0], &keys = frame_.operands[1];
-    SimtSide a(frame_, tile_.threads(), tile_.depth, {&q, code_.product.fetch_a, true, tile_.queries(), frame_.rows, frame_.row0, q.row, q.column, frame_.depth, frame_.depth, {}}, left);
-    SimtSide b(frame_, tile_.threads(), tile_.depth, {&keys, code_.product.fetch_b, false, tile_.keys(), keys_, first_key, keys.column, keys.row, frame_.depth, frame_.depth, {}}, shared_right);
+    SimtSide a(frame_, tile_.threads(), tile_.depth, {&q, code_.product.fetch_a, true, tile_.queries(), frame_.rows, frame_.row0, q.row, q.column,
+        frame_.depth, frame_.depth, {}}, left);
+    SimtSide b(frame_, tile_.threads(), tile_.depth, {&keys, code_.product.fetch_b, false, tile_.keys(), keys_, first_key, keys.column, keys.row,
+        frame_.depth, frame_.depth, {}}, shared_right);
     k.loop(0u, frame_.depth, tile_.depth, [&](Value depth) {
       a.fetch(depth), b.fetch(depth);
       k.barrier();
       a.put(blocks_, k.constant(0u)), b.put(blocks_, k.constant(block_));
       k.barrier();
-      steps([&](Value kk) { return a.get(blocks_, k.constant(0u), kk, ty_); }, [&](Value kk, std::uint32_t) { return b.get(blocks_, k.constant(block_), kk, tx_); }, sums, 1);
+      steps([&](Value kk) { return a.get(blocks_, k.constant(0u), kk, ty_); }, [&](Value kk,
+          std::uint32_t) { return b.get(blocks_, k.constant(block_), kk, tx_); }, sums, 1);
     });
     std::vector<Value> values;
     for (const Variable& s : sums) values.push_back(s.get());
@@ -161,7 +166,8 @@ class AttentionEmitter {
   void add_values(std::vector<Variable>& results, Value first_key) {
     const OperandCode& v = frame_.operands[3];
     std::vector<Variable> held = registers(tile_.width(), code_.fetch_v);
-    SimtSide side(frame_, tile_.threads(), tile_.depth, {&v, code_.fetch_v, false, tile_.width(), frame_.columns, frame_.column0, v.column, v.row, keys_, keys_, {}}, held);
+    SimtSide side(frame_, tile_.threads(), tile_.depth, {&v, code_.fetch_v, false, tile_.width(), frame_.columns, frame_.column0, v.column, v.row, keys_,
+        keys_, {}}, held);
     k.loop(0u, tile_.keys(), tile_.depth, [&](Value part) {
       side.fetch(first_key + part);
       k.barrier();
@@ -248,7 +254,8 @@ inline void run_attention(Device& device, Stream& stream, MatrixProduct product,
   if (product.columns > tile.width() && product.a().reach.address == product.out().reach.address) {
     MatrixOperand& q = product.a();
     copied = temporary(stream, q.reach.bytes);
-    stream.copy({q.block, q.reach.address, q.reach.bytes, Access::read}, device.memory().find(q.reach.address), whole(copied, Access::write), device.memory().find(copied->data()), nullptr);
+    stream.copy({q.block, q.reach.address, q.reach.bytes, Access::read}, device.memory().find(q.reach.address), whole(copied, Access::write),
+        device.memory().find(copied->data()), nullptr);
     q.block = copied.get(), q.reach.address = copied->data();
   }
   AttentionCode code;
@@ -268,7 +275,8 @@ inline void run_attention(Device& device, Stream& stream, MatrixProduct product,
   for (std::size_t i = 3; i < product.operands.size(); ++i) p.extra.push_back({product.operands[i].type, Along::strided, false});
   p.epilogue = plain_epilogue;
   code.mask = mask, code.causal = causal;
-  const std::string key = tile.key() + " " + p.key() + " v " + to_string(code.fetch_v) + " mask" + std::to_string(static_cast<int>(mask)) + (causal ? " causal" : "");
+  const std::string key = tile.key() + " " + p.key() + " v " + to_string(code.fetch_v) + " mask" + std::to_string(static_cast<int>(mask)) +
+      (causal ? " causal" : "");
   auto scalars = product_scalars(product, p, std::max<std::size_t>(product.depth, 1));
   scalars.push_back(static_cast<std::uint32_t>(keys));
   scalars.push_back(__builtin_bit_cast(std::uint32_t, scale));
@@ -287,7 +295,8 @@ template <class Q, class K, class V, class Mask, class Out> void attention(Devic
   const Operand<const K> transposed = x.k.with(transpose(x.k.view.layout(), -1, -2));
   const bool has_mask = x.mask.block != nullptr;
   const MatrixProduct product = has_mask ? matrix_product(depth, x.q, transposed, x.out, x.v, x.mask) : matrix_product(depth, x.q, transposed, x.out, x.v);
-  vulkan::detail::run_attention(device, stream, product, keys, x.scale, x.causal, !has_mask ? MaskKind::none : std::is_same_v<Mask, bool> ? MaskKind::keep : MaskKind::add);
+  vulkan::detail::run_attention(device, stream, product, keys, x.scale, x.causal, !has_mask ? MaskKind::none : std::is_same_v<Mask, bool> ? MaskKind::keep :
+      MaskKind::add);
 }
 
 }  // namespace kernels

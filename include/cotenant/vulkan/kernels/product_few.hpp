@@ -17,7 +17,8 @@ struct FewTile {
 
   std::uint32_t width() const { return along_depth ? 1 : 4; }
   std::uint32_t columns() const { return along_depth ? threads / lanes : lanes * 4; }
-  std::string key() const { return "few " + std::to_string(rows) + "x" + std::to_string(columns()) + " lanes" + std::to_string(lanes) + "/" + std::to_string(threads) + (along_depth ? " depth" : " across"); }
+  std::string key() const { return "few " + std::to_string(rows) + "x" + std::to_string(columns()) + " lanes" + std::to_string(lanes) + "/" +
+      std::to_string(threads) + (along_depth ? " depth" : " across"); }
 };
 
 // How many vectors of four each thread has under way: 64 bytes.
@@ -57,7 +58,8 @@ inline spirv::Words emit_few_product(const Target& target, const ProductCode& co
           for (std::uint32_t i = 0; i < ahead; ++i) right.push_back(frame.load_numbers(b, b.base + column * b.column + depth + i * step));
           for (std::uint32_t i = 0; i < ahead; ++i) use(right[i], depth + i * step);
         }, LoopControl::DontUnroll);
-        k.loop(whole + lane * 4u, frame.to, step, [&](Value depth) { use(frame.load_numbers(b, b.base + column * b.column + depth), depth); }, LoopControl::DontUnroll);
+        k.loop(whole + lane * 4u, frame.to, step, [&](Value depth) { use(frame.load_numbers(b, b.base + column * b.column + depth), depth); },
+            LoopControl::DontUnroll);
       } else {
         k.loop(frame.from + lane, frame.to, tile.lanes, [&](Value depth) {
           const Value right = frame.element(false, column, depth);

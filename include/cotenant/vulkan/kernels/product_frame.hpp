@@ -62,7 +62,8 @@ struct ProductCode {
 
   std::string key() const {
     std::string text = (integers ? "i32 " : "") + std::string(to_string(a));
-    text += std::string(" ") + to_string(fetch_a) + "," + std::string(to_string(b)) + " " + to_string(fetch_b) + (whole_a ? "a" : "") + (whole_b ? "b" : "") + ">" + std::string(to_string(out)) + (vector_out ? " v" : " s") +
+    text += std::string(" ") + to_string(fetch_a) + "," + std::string(to_string(b)) + " " + to_string(fetch_b) + (whole_a ? "a" : "") +
+        (whole_b ? "b" : "") + ">" + std::string(to_string(out)) + (vector_out ? " v" : " s") +
             " batch" + std::to_string(batch_rank);
     for (const Extra& x : extra) text += " " + std::string(to_string(x.type)) + (x.in_epilogue ? std::to_string(static_cast<int>(x.along)) : "-");
     return text + " " + element_text + " " + epilogue_text;
@@ -144,7 +145,8 @@ class ProductFrame {
 
   // Stores a strip of the result, [strip_rows, strip_columns] at (row, column), that many threads share. load(r, c4) gives the four
   // sums from column 4 c4 of the strip on (a vector).
-  template <class Load> void store_strip(Value row, Value column, std::uint32_t strip_rows, std::uint32_t strip_columns, Value thread, std::uint32_t threads, Load load) {
+  template <class Load> void store_strip(Value row, Value column, std::uint32_t strip_rows, std::uint32_t strip_columns, Value thread,
+      std::uint32_t threads, Load load) {
     const std::uint32_t quads = strip_columns / 4;
     if (code.vector_out) {
       k.loop(thread, strip_rows * quads, threads, [&](Value i) {
@@ -169,7 +171,8 @@ class ProductFrame {
     for (std::size_t i = 3; i < operands.size(); ++i) {
       const OperandCode& x = operands[i];
       if (!code.extra[i - 3].in_epilogue) continue;
-      values.push_back(code.extra[i - 3].along == Along::dense ? x.elements.load_vectors((x.base + m * x.row + n) >> 2u, 1)[0] : spirv::splat(x.elements.load(x.base + m * x.row), 4));
+      values.push_back(code.extra[i - 3].along == Along::dense ? x.elements.load_vectors((x.base + m * x.row + n) >> 2u, 1)[0] :
+          spirv::splat(x.elements.load(x.base + m * x.row), 4));
     }
     operands[2].elements.store_vectors((operands[2].base + m * operands[2].row + n) >> 2u, {epilogue_(values)});
   }
@@ -186,9 +189,11 @@ class ProductFrame {
 };
 
 // The scalars of one launch, as ProductFrame reads them.
-inline std::vector<std::uint32_t> product_scalars(const MatrixProduct& product, const ProductCode& code, std::size_t split_depth, std::size_t split_stride = 0) {
+inline std::vector<std::uint32_t> product_scalars(const MatrixProduct& product, const ProductCode& code, std::size_t split_depth,
+    std::size_t split_stride = 0) {
   const auto scalar = [](std::size_t value) { return static_cast<std::uint32_t>(value); };
-  std::vector<std::uint32_t> scalars{scalar(product.rows), scalar(product.columns), scalar(product.depth), scalar(split_depth), scalar(product.batches()), scalar(split_stride)};
+  std::vector<std::uint32_t> scalars{scalar(product.rows), scalar(product.columns), scalar(product.depth), scalar(split_depth), scalar(product.batches()),
+      scalar(split_stride)};
   // Axes that are not there have one element.
   for (std::size_t axis = 0; axis < code.batch_rank; ++axis) scalars.push_back(axis < product.batch_rank ? scalar(product.batch[axis]) : 1);
   for (const MatrixOperand& x : product.operands) {

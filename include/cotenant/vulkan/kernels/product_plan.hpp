@@ -41,7 +41,8 @@ inline constexpr std::size_t few_rows = 8;
 namespace detail {
 
 // How a side is read whose elements lie `step` apart along depth and `stride` apart across, in vectors of `vector` elements.
-inline Fetch fetch_of(const MatrixOperand& x, std::ptrdiff_t step, std::ptrdiff_t stride, std::size_t depth, std::size_t across, std::size_t vector, std::size_t batch_rank, bool is_left) {
+inline Fetch fetch_of(const MatrixOperand& x, std::ptrdiff_t step, std::ptrdiff_t stride, std::size_t depth, std::size_t across, std::size_t vector,
+    std::size_t batch_rank, bool is_left) {
   const std::size_t bytes = vector * size_of(x.type);
   if (step == 1 && (depth % vector == 0 || x.padded) && x.aligned(bytes, is_left, batch_rank)) return Fetch::vector_depth;
   if (stride == 1 && (across % vector == 0 || x.padded) && x.aligned(bytes, !is_left, batch_rank)) return Fetch::vector_across;
@@ -64,7 +65,8 @@ inline bool has_shape(const Capabilities& device, ComponentType a, ComponentType
 inline bool may_cooperate(const Capabilities& device, DType a, DType b, bool integers) {
   if (!device.cooperative_matrix || !device.vulkan_memory_model) return false;
   if (device.subgroup_size != 32 && !(device.subgroup_size_control && device.min_subgroup_size <= 32 && device.max_subgroup_size >= 32)) return false;
-  if (integers) return size_of(a) == 1 && size_of(b) == 1 && a != DType::i4x2 && b != DType::i4x2 && has_shape(device, ComponentType::sint8, ComponentType::sint32, 16, 16, 32);
+  if (integers) return size_of(a) == 1 && size_of(b) == 1 && a != DType::i4x2 && b != DType::i4x2 &&
+      has_shape(device, ComponentType::sint8, ComponentType::sint32, 16, 16, 32);
   if (a != b) return false;
   if (a == DType::f16) return has_shape(device, ComponentType::float16, ComponentType::float32, 16, 16, 16);
   return a == DType::bf16 && device.bfloat16_cooperative_matrix && has_shape(device, ComponentType::bfloat16, ComponentType::float32, 16, 16, 16);

@@ -21,7 +21,8 @@ struct SimtTile {
   std::uint32_t block() const { return depth * (rows() + columns()) / 4; }  // vectors of four
   std::uint32_t shared() const { return std::max((unrolled ? 2 : 1) * block(), threads_down * columns()); }
   std::string key() const {
-    return "simt " + std::to_string(rows()) + "x" + std::to_string(columns()) + "x" + std::to_string(depth) + (unrolled ? " unrolled" : " loop") + " " + std::to_string(threads());
+    return "simt " + std::to_string(rows()) + "x" + std::to_string(columns()) + "x" + std::to_string(depth) + (unrolled ? " unrolled" : " loop") + " " +
+        std::to_string(threads());
   }
 };
 
@@ -148,7 +149,8 @@ class SimtSide {
       const Value inside = position < side_.to;
       const auto keep = [&](std::uint32_t to, Value v) { registers_[to].set(guarded ? spirv::select(inside, v, spirv::constant_like(v, 0)) : v); };
       // What lies behind the end of a padded line is 0.
-      const Value at = !guarded ? position : side_.fetch == Fetch::vector_depth ? spirv::min(position, (side_.last - 1u) / 4u * 4u) : spirv::min(position, side_.last - 1u);
+      const Value at = !guarded ? position : side_.fetch == Fetch::vector_depth ? spirv::min(position, (side_.last - 1u) / 4u * 4u) :
+          spirv::min(position, side_.last - 1u);
       if (side_.fetch == Fetch::vector_depth) {
         for (std::uint32_t e = 0; e < 4; ++e)
           keep(item * 4 + e, frame_.load_numbers(*side_.operand, one_offset() ? offsets_[item] + at + increments_[e] : offsets_[item * 4 + e] + at));
@@ -202,10 +204,12 @@ inline spirv::Words emit_simt_product(const Target& target, const ProductCode& c
     if (!halves) for (std::uint32_t i = 0; i < need_b; ++i) registers_b.push_back(k.variable(four));
     const OperandCode &left_operand = frame.operands[0], &right_operand = frame.operands[1];
     detail::SimtSide a(frame, tile.threads(), tile.depth,
-                       {&left_operand, code.fetch_a, true, tile.rows(), frame.rows, frame.row0, left_operand.row, left_operand.column, frame.depth, frame.to, code.element_a, code.whole_a},
+                       {&left_operand, code.fetch_a, true, tile.rows(), frame.rows, frame.row0, left_operand.row, left_operand.column, frame.depth,
+                           frame.to, code.element_a, code.whole_a},
                        registers_a);
     detail::SimtSide b(frame, tile.threads(), tile.depth,
-                       {&right_operand, code.fetch_b, false, tile.columns(), frame.columns, frame.column0, right_operand.column, right_operand.row, frame.depth, frame.to, code.element_b, code.whole_b},
+                       {&right_operand, code.fetch_b, false, tile.columns(), frame.columns, frame.column0, right_operand.column, right_operand.row,
+                           frame.depth, frame.to, code.element_b, code.whole_b},
                        halves ? registers_a : registers_b);
     const std::uint32_t left = tile.depth * tile.rows() / 4, block = tile.block();
     std::vector<Variable> sums;
@@ -269,7 +273,8 @@ inline spirv::Words emit_simt_product(const Target& target, const ProductCode& c
         for (std::uint32_t h = 0; h < tile.groups_over; ++h)
           shared.store((ty * 4u + e) * quads + tx + h * tile.threads_over, sums[(g * 4 + e) * tile.groups_over + h].get());
       k.barrier();
-      frame.store_strip(frame.row0 + g * strip, frame.column0, strip, tile.columns(), thread, tile.threads(), [&](Value r, Value c4) { return shared.load(r * quads + c4); });
+      frame.store_strip(frame.row0 + g * strip, frame.column0, strip, tile.columns(), thread, tile.threads(),
+          [&](Value r, Value c4) { return shared.load(r * quads + c4); });
     }
   });
   return k.finish();

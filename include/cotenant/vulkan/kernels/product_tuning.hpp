@@ -28,8 +28,10 @@ inline std::vector<ProductPlan> product_candidates(const Capabilities& device, c
   plan.splits = 1;
   if (plan.kernel == ProductKernel::cooperative) {
     const std::uint32_t bytes = integers ? 2 : 1;  // as many bytes of depth, whatever the element
-    for (const CooperativeTile& tile : {CooperativeTile{128, 128, 32, 64, 64, 16, 16, 16, 32, false, 2}, {128, 128, 32, 64, 64, 16, 16, 16, 32, true, 2}, {128, 128, 64, 64, 64, 16, 16, 16, 32, true, 1},
-                                        {128, 256, 48, 64, 64, 16, 16, 16, 32, true, 1}, {64, 128, 64, 32, 32, 16, 16, 16, 32, true, 1}, {64, 64, 64, 32, 32, 16, 16, 16, 32, true, 1}}) {
+    for (const CooperativeTile& tile : {CooperativeTile{128, 128, 32, 64, 64, 16, 16, 16, 32, false, 2}, {128, 128, 32, 64, 64, 16, 16, 16, 32, true, 2},
+        {128, 128, 64, 64, 64, 16, 16, 16, 32, true, 1},
+                                        {128, 256, 48, 64, 64, 16, 16, 16, 32, true, 1}, {64, 128, 64, 32, 32, 16, 16, 16, 32, true, 1},
+                                            {64, 64, 64, 32, 32, 16, 16, 16, 32, true, 1}}) {
       plan.cooperative = tile;
       plan.cooperative.depth *= bytes, plan.cooperative.k *= bytes;
       std::size_t words = 0;
@@ -39,7 +41,8 @@ inline std::vector<ProductPlan> product_candidates(const Capabilities& device, c
       if (words * tile.stages * 16 <= device.shared_memory_bytes && plan.cooperative.threads() <= device.max_workgroup_invocations) add(plan);
     }
   } else {
-    for (const SimtTile& tile : {SimtTile{}, {8, 16, 2, 2, 16, true}, {8, 8, 2, 2, 16, true}, {16, 16, 2, 1, 16, true}, {16, 16, 1, 2, 32, true}, {8, 8, 1, 1, 16, false}}) {
+    for (const SimtTile& tile : {SimtTile{}, {8, 16, 2, 2, 16, true}, {8, 8, 2, 2, 16, true}, {16, 16, 2, 1, 16, true}, {16, 16, 1, 2, 32, true},
+        {8, 8, 1, 1, 16, false}}) {
       plan.simt = tile;
       if (tile.shared() * 16 <= device.shared_memory_bytes && tile.threads() <= device.max_workgroup_invocations) add(plan);
     }
@@ -87,7 +90,8 @@ class ProductTuning {
       return std::to_string(bits);
     };
     const auto layout = [](const MatrixOperand& x) { return x.column == 1 ? "r" : x.row == 1 ? "c" : "s"; };
-    return std::string(integers ? "i32 " : "") + std::string(to_string(product.a().type)) + layout(product.a()) + " " + std::string(to_string(product.b().type)) + layout(product.b()) + " " +
+    return std::string(integers ? "i32 " : "") + std::string(to_string(product.a().type)) + layout(product.a()) + " " +
+        std::string(to_string(product.b().type)) + layout(product.b()) + " " +
            power(product.rows * product.batches()) + " " + power(product.columns) + " " + power(product.depth);
   }
   // The plan that was measured to be the fastest for such products, if any was.

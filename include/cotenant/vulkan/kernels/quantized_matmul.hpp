@@ -25,7 +25,8 @@ struct QuantizedSideCode {
   bool pairs_along_depth = false;   // of i4x2
 
   std::string key() const {
-    return std::string(to_string(type)) + (scale >= 0 ? "s" : "") + (zero_point >= 0 ? "z" : "") + (blocks ? "b" : "") + (type == DType::i4x2 ? (pairs_along_depth ? "k" : "n") : "");
+    return std::string(to_string(type)) + (scale >= 0 ? "s" : "") + (zero_point >= 0 ? "z" : "") + (blocks ? "b" : "") +
+        (type == DType::i4x2 ? (pairs_along_depth ? "k" : "n") : "");
   }
   bool plain() const { return scale < 0 && zero_point < 0 && type != DType::i4x2; }
 };
@@ -38,7 +39,8 @@ inline Value quantized_element(ProductFrame& frame, const QuantizedSideCode& sid
   if (side.type == DType::i4x2) {
     // Two values per byte, the lower half first: sign-extended from its place.
     const Value pair = side.pairs_along_depth ? depth : across;
-    const Value byte = x.elements.load(x.base + (side.pairs_along_depth ? across : across >> 1u) * stride + (side.pairs_along_depth ? depth >> 1u : depth) * step);
+    const Value byte = x.elements.load(x.base + (side.pairs_along_depth ? across : across >> 1u) * stride +
+        (side.pairs_along_depth ? depth >> 1u : depth) * step);
     value = (byte << spirv::bitcast(frame.k.i32(), 28u - (pair & 1u) * 4u)) >> 28;
   } else {
     value = x.elements.load(x.base + across * stride + depth * step);
@@ -102,22 +104,27 @@ void quantized_matmul(Device& device, Stream& stream, const QuantizedMatmulArgum
     if (zero.block != nullptr) blocks = std::max(blocks, zero.shape()[zero.shape().rank() - back]);
     return std::max<std::size_t>(depth / blocks, 1);
   };
-  if (left.blocks) left.block_scalar = static_cast<int>(code.scalars.size()), code.scalars.push_back(static_cast<std::uint32_t>(block_length(x.a_scale, x.a_zero_point, 1)));
-  if (right.blocks) right.block_scalar = static_cast<int>(code.scalars.size()), code.scalars.push_back(static_cast<std::uint32_t>(block_length(x.b_scale, x.b_zero_point, 2)));
+  if (left.blocks) left.block_scalar = static_cast<int>(code.scalars.size()), code.scalars.push_back(static_cast<std::uint32_t>(block_length(x.a_scale,
+      x.a_zero_point, 1)));
+  if (right.blocks) right.block_scalar = static_cast<int>(code.scalars.size()), code.scalars.push_back(static_cast<std::uint32_t>(block_length(x.b_scale,
+      x.b_zero_point, 2)));
   const std::size_t block_scalars = code.scalars.size();
   append_literals<float>(x.epilogue, code.scalars);
   const std::size_t parameters = product.operands.size() - 3;
 
   constexpr bool bytes = sizeof(A) == 1 && sizeof(B) == 1 && !FloatElement<A> && !std::is_same_v<B, i4x2>;
   code.integers = bytes && !left.blocks && !right.blocks;
-  const bool cooperate = code.integers && product.rows > few_rows && product.columns > few_rows && may_cooperate(device.capabilities(), dtype_of<A>, dtype_of<B>, true);
+  const bool cooperate = code.integers && product.rows > few_rows && product.columns > few_rows &&
+      may_cooperate(device.capabilities(), dtype_of<A>, dtype_of<B>, true);
   BlockRef row_sums, column_sums;
   std::size_t sum_operands = 0;
   if (cooperate) {
     // Raw bytes go into the matrices. With a' = a - z and b' = b - y: sum a' b' = sum a b - y sum a - z sum b + K z y.
     const bool shifts_left = left.zero_point >= 0 || left.type == DType::u8, shifts_right = right.zero_point >= 0 || right.type == DType::u8;
-    if (shifts_right) row_sums = line_sums(device, stream, product, true), product.operands.push_back(line_sum_operand(product, row_sums, true)), ++sum_operands;
-    if (shifts_left) column_sums = line_sums(device, stream, product, false), product.operands.push_back(line_sum_operand(product, column_sums, false)), ++sum_operands;
+    if (shifts_right) row_sums = line_sums(device, stream, product, true), product.operands.push_back(line_sum_operand(product, row_sums, true)),
+        ++sum_operands;
+    if (shifts_left) column_sums = line_sums(device, stream, product, false), product.operands.push_back(line_sum_operand(product, column_sums, false)),
+        ++sum_operands;
     code.scalars.push_back(static_cast<std::uint32_t>(depth));
   }
   for (const MatrixOperand& operand : own) product.operands.push_back(operand);
