@@ -39,9 +39,11 @@ TEST_CASE("the plan follows the device and the extents, the same every time") {
 }
 
 TEST_CASE("every plan's tile fits the device's shared memory") {
-  const Capabilities gpu = test::paper_device();
-  for (const DType type : {DType::f16, DType::i8})
+  Capabilities gpu = test::paper_device();
+  for (const std::size_t shared : {std::size_t{49152}, std::size_t{32768}})
+    for (const DType type : {DType::f16, DType::i8})
     for (const std::size_t n : {64u, 512u, 1024u, 2048u, 4096u}) {
+      gpu.shared_memory_bytes = shared;
       const ProductPlan plan = default_plan(gpu, product_of(n, n, n, type), type == DType::i8, false);
       const CooperativeTile& tile = plan.cooperative;
       for (const Fetch a : test::every_fetch)

@@ -99,6 +99,8 @@ inline ProductPlan default_plan(const Capabilities& device, const MatrixProduct&
     if (tiles_of(128, 128) < at_once) tile = {64, 128, integers ? 128u : 64u, 32, 32, 16, 16, integers ? 32u : 16u, 32, true, 1};
     else if (integers) tile = {128, 128, 128, 64, 64, 16, 16, 32, 32, true, 1};
     else tile = {128, 128, 32, 64, 64, 16, 16, 16, 32, false, 2};
+    // 38 KiB of shared memory at most; a device with less has a smaller tile, which takes 18.
+    if (device.shared_memory_bytes < 40960) tile = {64, 64, integers ? 128u : 64u, 32, 32, 16, 16, integers ? 32u : 16u, 32, true, 1};
   } else {
     plan.kernel = ProductKernel::simt;
     SimtTile& tile = plan.simt;
