@@ -60,8 +60,11 @@ template <Element T> class Mirror {
       newer_ = Side::neither;
       ++copies_;
     } else if (newer_ == Side::device && direction != SyncDirection::to_device) {
-      copy_into(host_, device_);
-      host_.block()->wait();
+      // Beside the old ones, which stay where the device fails in between.
+      SharedTensor<T> fresh = empty<T>(host_.shape());
+      copy_into(fresh, device_);
+      fresh.block()->wait();
+      host_ = std::move(fresh);
       newer_ = Side::neither;
       ++copies_;
     }
