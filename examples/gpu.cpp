@@ -33,6 +33,26 @@ template <class Model> std::pair<ct::SharedTensor<float>, double> run(const Mode
   std::sort(times.begin(), times.end());
   return {embeddings, times[times.size() / 2]};
 }
+
+// The page of the README: the same lines as on the CPU, on another storage. The largest difference from the CPU's result.
+float page() {
+  const auto weights = ct::from<float>({1, 2, 3, 4, 5, 6}, {3, 2}), x = ct::from<float>({-1, 0, 1}, {1, 3}), bias = ct::from<float>({0.5f, -0.5f}, {2});
+  const auto epilogue = [](auto acc, auto b) { return gelu(acc + b); };
+
+  ct::Vulkan gpu;                                                        // the best device
+  auto w = weights.copy_to(gpu);                                         // SharedTensor<float, Vulkan>
+  auto y = ct::matmul(x.copy_to(gpu), w, epilogue, bias.copy_to(gpu));   // queued
+  auto host = ct::softmax(y, -1).copy_to<ct::Heap>();                    // only reading waits
+  auto t5 = gpu.stream("t5-base");                                       // the same memory, work of its own: a tenant
+  auto z = ct::map([](auto a) { return 2.f * a; }, w.copy_to(t5));       // beside the other's, until they touch one tensor
+
+  const auto expected = ct::softmax(ct::matmul(x, weights, epilogue, bias), -1);
+  const auto twice = z.copy_to<ct::Heap>();
+  float largest = 0;
+  for (std::size_t i = 0; i < host.size(); ++i) largest = std::max(largest, std::abs(host.view().data()[i] - expected.view().data()[i]));
+  for (std::size_t i = 0; i < twice.size(); ++i) largest = std::max(largest, std::abs(twice.view().data()[i] - 2 * weights.view().data()[i]));
+  return largest;
+}
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -55,7 +75,7 @@ int main(int count, char** arguments) {
                 ct::format_bytes(memory.peak).c_str(), kernels.kernels, kernels.emit_seconds * 1e3, kernels.compile_seconds * 1e3);
     std::printf("     the largest difference of the %zu x %zu numbers is %.2g\n", on_cpu.shape(0), on_cpu.shape(1), static_cast<double>(largest));
     // Embeddings have length 1: float sums in another order differ in the last bits.
-    return largest < 1e-5f ? 0 : 1;
+    return largest < 1e-5f && page() < 1e-5f ? 0 : 1;
   } catch (const ct::Unsupported& error) {
     std::printf("GPU  left out: %s\n", error.what());
     return 0;
