@@ -1,4 +1,4 @@
-// precision: bf16 and int8 encoders stay close to what transformers computed in float, and share what they made of the weights.
+// precision: bf16, f16 and int8 encoders stay close to what transformers computed in float, and share what they made of the weights.
 #include "cotenant/models/precision.hpp"
 
 #include <doctest/doctest.h>
@@ -37,7 +37,7 @@ template <Storage A, Storage B> double smallest_cosine(const SharedTensor<float,
 template <class P> using EncoderAt = Encoder<float, Mapped, P>;
 }  // namespace
 
-TEST_CASE_TEMPLATE("precision: hidden states and embeddings stay close to those of transformers", P, precision::BFloat16, precision::Int8) {
+TEST_CASE_TEMPLATE("precision: hidden states and embeddings stay close to those of transformers", P, precision::BFloat16, precision::Float16, precision::Int8) {
   const double enough = std::same_as<P, precision::Int8> ? 0.99 : 0.999;
   for (const char* name : {"bert", "distilbert", "roberta", "bert-odd"}) {
     CAPTURE(name);
