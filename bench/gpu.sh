@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures the Vulkan backend beside PyTorch (cuBLAS, cuDNN) on the GPU of this machine, topic by topic, and prints one table.
 #   bench/gpu.sh [--programs DIR] [TOPIC...]
-# TOPIC: products rows element_wise. --programs takes programs built elsewhere; else they are built with CMake into build/release.
+# TOPIC: execution bert products rows element_wise. --programs takes programs built elsewhere; else they are built first.
 # Needs libvulkan and the GPU's driver; where python3 has no PyTorch with CUDA, the peers' columns stay empty.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -14,7 +14,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-[ ${#topics[@]} -gt 0 ] || topics=(products rows element_wise)
+[ ${#topics[@]} -gt 0 ] || topics=(execution bert products rows element_wise)
 
 results=${COTENANT_BENCH_RESULTS:-$root/build/bench/gpu}
 mkdir -p "$results"
@@ -23,7 +23,9 @@ if [ -z "$programs" ]; then
   mkdir -p "$programs"
   for topic in "${topics[@]}"; do
     echo "build $topic"
-    ${CXX:-g++} -std=c++20 -O2 -I"$root/include" -I"$root" "$root/bench/gpu/$topic.cpp" -o "$programs/$topic" -lvulkan -lpthread
+    cpu=()  # bert checks its results against the CPU's
+    [ "$topic" != bert ] || cpu=(-march=native -DCOTENANT_STATIC_DISPATCH -ltbb)
+    ${CXX:-g++} -std=c++20 -O2 -I"$root/include" -I"$root" "$root/bench/gpu/$topic.cpp" -o "$programs/$topic" -lvulkan -lpthread "${cpu[@]}"
   done
 fi
 peers=false
