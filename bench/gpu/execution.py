@@ -48,8 +48,8 @@ def device_seconds(call, calls, warm=0.5):
 
 def graph_of(work):
     """The kernels of work(), recorded once."""
-    side = torch.cuda.Stream()
-    with torch.cuda.stream(side):
+    torch.cuda.synchronize()
+    with torch.cuda.stream(torch.cuda.Stream()):
         work()
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()
