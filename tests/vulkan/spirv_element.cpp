@@ -6,7 +6,7 @@
 
 #include "cotenant/core/convert.hpp"
 #include "emitted.hpp"
-#include "error_text.hpp"
+#include "../error_text.hpp"
 #include "test_device.hpp"
 
 using namespace cotenant;

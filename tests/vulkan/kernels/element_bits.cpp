@@ -1,7 +1,7 @@
 #include "cotenant/vulkan/kernels/element_bits.hpp"
 
 #include "../emitted.hpp"
-#include "error_text.hpp"
+#include "../../error_text.hpp"
 
 using namespace cotenant;
 using namespace cotenant::vulkan;
