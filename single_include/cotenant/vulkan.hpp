@@ -4548,7 +4548,7 @@ class Hazards {
 
 namespace cotenant::vulkan {
 
-// What an op drops may be the next op's at once: both are on this stream, and the second waits for the first where they touch the
+// What an op drops may be the next but one's at once, or the next's if it is large: both are on this stream, and the second waits for the first where they touch the
 // same bytes. (Tensors cannot be reused so: another stream, or the host, may be reading them.)
 class Scratch {
  public:
@@ -4562,13 +4562,13 @@ class Scratch {
     const std::size_t size = MemoryPool::padded(bytes);
     {
       const std::lock_guard lock(mutex_);
-      auto best = idle_.end();
       // Twice as much would be a waste of the larger one.
-      for (auto one = idle_.begin(); one != idle_.end(); ++one)
-        if (one->memory.bytes >= size && one->memory.bytes <= 2 * size && (best == idle_.end() || one->memory.bytes < best->memory.bytes)) best = one;
-      if (best != idle_.end()) {
-        const Allocation memory = best->memory;
-        idle_.erase(best);
+      const auto fits = [&](const Idle& one) { return one.memory.bytes >= size && one.memory.bytes <= 2 * size; };
+      const auto oldest = std::find_if(idle_.begin(), idle_.end(), fits);
+      // Two take turns: what an op puts aside need not wait until the op before has read its own. One alone serves what is too large to have twice.
+      if (oldest != idle_.end() && (size > largest_of_two || std::find_if(oldest + 1, idle_.end(), fits) != idle_.end())) {
+        const Allocation memory = oldest->memory;
+        idle_.erase(oldest);
         return memory;
       }
     }
@@ -4594,9 +4594,13 @@ class Scratch {
     Allocation memory;
     std::uint64_t value;
   };
+  // Ops whose second kernel is short (partial sums of a few rows) put aside less than this; packed operands are larger, and computing
+  // with them takes so long that a wait is not seen.
+  static constexpr std::size_t largest_of_two = std::size_t{4} << 20;
+
   MemoryPool& memory_;
   std::mutex mutex_;
-  std::vector<Idle> idle_;
+  std::vector<Idle> idle_;  // the longest idle first
 };
 
 }  // namespace cotenant::vulkan
