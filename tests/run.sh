@@ -77,7 +77,7 @@ build_and_test() {
   local label=$1 build=$root/build/$2 name compiler=${CXX:-c++}
   shift 2
   case "$*" in *CMAKE_CXX_COMPILER=clang++*) compiler=clang++ ;; esac
-  step "$label: configure" cmake -S "$root" -B "$build" -G Ninja -DCOTENANT_BUILD_TESTS=ON -DCOTENANT_WERROR="$(werror "${CXX:-c++}")" \
+  step "$label: configure" cmake -S "$root" -B "$build" -G Ninja -DCOTENANT_BUILD_TESTS=ON -DCOTENANT_UNITY_TESTS=ON -DCOTENANT_WERROR="$(werror "${CXX:-c++}")" \
     -DCMAKE_CXX_FLAGS="$(roomy "$compiler")" "$@" &&
     step "$label: build" cmake --build "$build" -j "$jobs" || { fail "$label: build"; return; }
   for name in $(ctest --test-dir "$build" -N | sed -nE 's/^ *Test +#[0-9]+: //p'); do doctest "$label: $name" "$build/tests/test_$name"; done

@@ -8,12 +8,12 @@
 #include <limits>
 #include <type_traits>
 
+#include "special_numbers.hpp"
+
 using namespace cotenant;
+using test::infinity, test::not_a_number;
 
 namespace {
-
-constexpr float infinity = std::numeric_limits<float>::infinity();
-constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
 
 template <class To, class From> void check_float_to_integer() {
   using Limits = std::numeric_limits<To>;
@@ -48,10 +48,10 @@ template <class To> void check_half_to_integer() {
   CHECK(convert<To>(f16(2.75f)) == 2);
   CHECK(convert<To>(bf16(2.75f)) == 2);
   CHECK(convert<To>(f16(-0.5f)) == 0);
-  CHECK(convert<To>(f16(infinity)) == std::numeric_limits<To>::max());
-  CHECK(convert<To>(bf16(-infinity)) == std::numeric_limits<To>::min());
-  CHECK(convert<To>(f16(not_a_number)) == 0);
-  CHECK(convert<To>(bf16(not_a_number)) == 0);
+  CHECK(convert<To>(f16(infinity<float>)) == std::numeric_limits<To>::max());
+  CHECK(convert<To>(bf16(-infinity<float>)) == std::numeric_limits<To>::min());
+  CHECK(convert<To>(f16(not_a_number<float>)) == 0);
+  CHECK(convert<To>(bf16(not_a_number<float>)) == 0);
   CHECK(convert<To>(bf16(1e38f)) == std::numeric_limits<To>::max());
 }
 
@@ -100,7 +100,7 @@ TEST_CASE("integer to a narrower integer keeps the low bits") {
 TEST_CASE("to bool is whether it differs from 0") {
   CHECK(convert<bool>(0.5f));
   CHECK(convert<bool>(-0.25));
-  CHECK(convert<bool>(not_a_number));
+  CHECK(convert<bool>(not_a_number<float>));
   CHECK(convert<bool>(std::numeric_limits<float>::denorm_min()));
   CHECK_FALSE(convert<bool>(0.0f));
   CHECK_FALSE(convert<bool>(-0.0f));
@@ -129,26 +129,26 @@ TEST_CASE("to f16 and bf16 rounds to nearest, ties to even") {
   CHECK(static_cast<float>(convert<f16>(std::int32_t{2049})) == 2048.0f);
   CHECK(static_cast<float>(convert<f16>(std::int64_t{-2051})) == -2052.0f);
   CHECK(static_cast<float>(convert<f16>(65519.0f)) == 65504.0f);
-  CHECK(static_cast<float>(convert<f16>(65520.0f)) == infinity);
-  CHECK(static_cast<float>(convert<f16>(std::int32_t{-65536})) == -infinity);
-  CHECK(static_cast<float>(convert<f16>(INT64_MAX)) == infinity);
+  CHECK(static_cast<float>(convert<f16>(65520.0f)) == infinity<float>);
+  CHECK(static_cast<float>(convert<f16>(std::int32_t{-65536})) == -infinity<float>);
+  CHECK(static_cast<float>(convert<f16>(INT64_MAX)) == infinity<float>);
 
   CHECK(static_cast<float>(convert<bf16>(257.0f)) == 256.0f);
   CHECK(static_cast<float>(convert<bf16>(259.0f)) == 260.0f);
   CHECK(static_cast<float>(convert<bf16>(std::nextafter(257.0f, 300.0f))) == 258.0f);
   CHECK(static_cast<float>(convert<bf16>(std::int32_t{-257})) == -256.0f);
-  CHECK(static_cast<float>(convert<bf16>(std::numeric_limits<float>::max())) == infinity);
+  CHECK(static_cast<float>(convert<bf16>(std::numeric_limits<float>::max())) == infinity<float>);
   CHECK(static_cast<float>(convert<bf16>(std::uint8_t{255})) == 255.0f);  // exact
 
-  CHECK(std::isnan(static_cast<float>(convert<f16>(not_a_number))));
-  CHECK(std::isnan(static_cast<float>(convert<bf16>(not_a_number))));
+  CHECK(std::isnan(static_cast<float>(convert<f16>(not_a_number<float>))));
+  CHECK(std::isnan(static_cast<float>(convert<bf16>(not_a_number<float>))));
 }
 
 TEST_CASE("between the two half types and float") {
   CHECK(convert<float>(f16(0.5f)) == 0.5f);
   CHECK(convert<float>(bf16(-3.0f)) == -3.0f);
   CHECK(convert<double>(f16(65504.0f)) == 65504.0);
-  CHECK(static_cast<float>(convert<f16>(bf16(1e30f))) == infinity);
+  CHECK(static_cast<float>(convert<f16>(bf16(1e30f))) == infinity<float>);
   CHECK(static_cast<float>(convert<bf16>(f16(257.0f))) == 256.0f);
   CHECK(convert<f16>(bf16(-0.0f)).bits == 0x8000);
   // The same type is the same bits, a signalling NaN included.

@@ -9,6 +9,9 @@
 #include <tuple>
 #include <utility>
 
+#include "arguments.hpp"
+#include "special_numbers.hpp"
+
 namespace {
 
 namespace expr = cotenant::expr;
@@ -16,11 +19,8 @@ namespace op = cotenant::expr::op;
 using expr::apply;
 using expr::evaluate;
 
-constexpr expr::Argument<0> x;
-constexpr expr::Argument<1> y;
-
-template <class C> constexpr C infinity = std::numeric_limits<C>::infinity();
-template <class C> constexpr C not_a_number = std::numeric_limits<C>::quiet_NaN();
+using cotenant::test::infinity, cotenant::test::not_a_number;
+using cotenant::test::x, cotenant::test::y;
 
 // A number that counts how often it is read.
 struct Counted {

@@ -8,6 +8,8 @@
 #include <string>
 #include <type_traits>
 
+#include "arguments.hpp"
+
 namespace {
 
 namespace expr = cotenant::expr;
@@ -23,9 +25,7 @@ template <class A, class B> concept Comparable = requires(A a, B b) { a < b; };
 template <class A, class B> concept HasMinimum = requires(A a, B b) { min(a, b); };
 template <class C, class T, class F> concept Selectable = requires(C c, T t, F f) { select(c, t, f); };
 
-constexpr Argument<0> x;
-constexpr Argument<1> y;
-constexpr Argument<2> z;
+using cotenant::test::x, cotenant::test::y, cotenant::test::z;
 
 // The name of the outermost operation.
 template <class Op, class X> std::string name_of(Unary<Op, X>) { return Op::name; }

@@ -17,7 +17,7 @@ using ct::Strides;
 
 namespace {
 
-constexpr std::ptrdiff_t most = std::numeric_limits<std::ptrdiff_t>::max();
+constexpr std::ptrdiff_t most_steps = std::numeric_limits<std::ptrdiff_t>::max();
 
 // The offset of every element in row-major order, by counting through the indices.
 std::vector<std::ptrdiff_t> offsets(const Layout& layout) {
@@ -143,11 +143,11 @@ TEST_CASE("the range that a layout touches") {
 
 TEST_CASE("a layout beyond any address is refused, not wrapped around") {
   const auto range = [](const Layout& layout) { return ct::element_range(layout); };
-  CHECK_THROWS_AS(range({{3}, {most}, 0}), ct::ShapeError);
-  CHECK_THROWS_AS(range({{2}, {most}, 1}), ct::ShapeError);
-  CHECK_THROWS_AS(range({{2}, {most}, 0}), ct::ShapeError);  // one past the last does not fit
+  CHECK_THROWS_AS(range({{3}, {most_steps}, 0}), ct::ShapeError);
+  CHECK_THROWS_AS(range({{2}, {most_steps}, 1}), ct::ShapeError);
+  CHECK_THROWS_AS(range({{2}, {most_steps}, 0}), ct::ShapeError);  // one past the last does not fit
   CHECK_THROWS_AS(range({{2}, {std::numeric_limits<std::ptrdiff_t>::min()}, -1}), ct::ShapeError);
-  CHECK_THROWS_AS(range({{2, 2}, {most, most}, 0}), ct::ShapeError);
+  CHECK_THROWS_AS(range({{2, 2}, {most_steps, most_steps}, 0}), ct::ShapeError);
   CHECK_THROWS_AS(range({{std::numeric_limits<std::size_t>::max()}, {1}, 0}), ct::ShapeError);
   CHECK_THROWS_AS(range({{2}, {1, 1}, 0}), ct::ShapeError);
   CHECK_THROWS_AS(ct::check_bounds({{2}, {1}, -1}, 10), ct::ShapeError);
@@ -180,13 +180,13 @@ TEST_CASE("slices along one axis") {
 
 TEST_CASE("slices with extreme bounds and steps") {
   const Layout layout = ct::contiguous_layout({5});
-  CHECK(ct::slice(layout, 0, 0, 5, most).shape == Shape{1});
+  CHECK(ct::slice(layout, 0, 0, 5, most_steps).shape == Shape{1});
   CHECK(offsets(ct::slice(layout, 0, 4, -1, std::numeric_limits<std::ptrdiff_t>::min())) == std::vector<std::ptrdiff_t>{4});
   CHECK(offsets(ct::slice(layout, -1, 4, -1, -2)) == std::vector<std::ptrdiff_t>{4, 2, 0});
   CHECK(ct::slice(layout, 0, 5, 5).shape == Shape{0});
   CHECK_THROWS_AS(ct::slice(layout, 0, 0, 6), ct::ShapeError);
   CHECK_THROWS_AS(ct::slice(layout, 0, 0, 5, 0), ct::ShapeError);
-  CHECK_THROWS_AS(ct::slice(layout, 0, std::numeric_limits<std::ptrdiff_t>::min(), most, 1), ct::ShapeError);
+  CHECK_THROWS_AS(ct::slice(layout, 0, std::numeric_limits<std::ptrdiff_t>::min(), most_steps, 1), ct::ShapeError);
   CHECK_THROWS_AS(ct::slice(layout, 1, 0, 1), ct::ShapeError);
   CHECK_THROWS_AS(ct::slice(ct::contiguous_layout({}), 0, 0, 0), ct::ShapeError);
 }

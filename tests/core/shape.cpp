@@ -13,7 +13,7 @@ using ct::Shape;
 using ct::Strides;
 
 namespace {
-constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
+constexpr std::size_t most_elements = std::numeric_limits<std::size_t>::max();
 }
 
 TEST_CASE("dimensions hold up to eight values") {
@@ -29,7 +29,7 @@ TEST_CASE("dimensions hold up to eight values") {
   CHECK_THROWS_AS((Shape{1, 2, 3, 4, 5, 6, 7, 8, 9}), ct::ShapeError);
   CHECK(Shape::filled(3, 7) == Shape{7, 7, 7});
   CHECK_THROWS_AS(Shape::filled(9, 1), ct::ShapeError);
-  CHECK_THROWS_AS(Shape::filled(most, 1), ct::ShapeError);
+  CHECK_THROWS_AS(Shape::filled(most_elements, 1), ct::ShapeError);
   static_assert(std::is_trivially_copyable_v<Shape>);
 }
 
@@ -67,22 +67,22 @@ TEST_CASE("text") {
 }
 
 TEST_CASE("products and sums are checked") {
-  CHECK(ct::checked_multiply(most, 1, "x") == most);
-  CHECK(ct::checked_multiply(most, 0, "x") == 0);
-  CHECK(ct::checked_multiply(0, most, "x") == 0);
-  CHECK(ct::checked_multiply(most / 2, 2, "x") == most - 1);
-  CHECK_THROWS_WITH_AS(ct::checked_multiply(most / 2 + 1, 2, "the number of bytes"), doctest::Contains("the number of bytes overflows"), ct::ShapeError);
-  CHECK(ct::checked_add(most, 0, "x") == most);
-  CHECK_THROWS_AS(ct::checked_add(most, 1, "x"), ct::ShapeError);
+  CHECK(ct::checked_multiply(most_elements, 1, "x") == most_elements);
+  CHECK(ct::checked_multiply(most_elements, 0, "x") == 0);
+  CHECK(ct::checked_multiply(0, most_elements, "x") == 0);
+  CHECK(ct::checked_multiply(most_elements / 2, 2, "x") == most_elements - 1);
+  CHECK_THROWS_WITH_AS(ct::checked_multiply(most_elements / 2 + 1, 2, "the number of bytes"), doctest::Contains("the number of bytes overflows"), ct::ShapeError);
+  CHECK(ct::checked_add(most_elements, 0, "x") == most_elements);
+  CHECK_THROWS_AS(ct::checked_add(most_elements, 1, "x"), ct::ShapeError);
 }
 
 TEST_CASE("element counts") {
   CHECK(ct::element_count(Shape{}) == 1);
   CHECK(ct::element_count(Shape{2, 3, 4}) == 24);
   CHECK(ct::element_count(Shape{5, 0}) == 0);
-  CHECK(ct::element_count(Shape{most, most, 0}) == 0);  // no element, however large the others are
-  CHECK(ct::element_count(Shape{most}) == most);
-  CHECK_THROWS_AS(ct::element_count(Shape{most, 2}), ct::ShapeError);
+  CHECK(ct::element_count(Shape{most_elements, most_elements, 0}) == 0);  // no element, however large the others are
+  CHECK(ct::element_count(Shape{most_elements}) == most_elements);
+  CHECK_THROWS_AS(ct::element_count(Shape{most_elements, 2}), ct::ShapeError);
   CHECK_THROWS_AS(ct::element_count(Shape{std::size_t{1} << 32, std::size_t{1} << 32}), ct::ShapeError);
 }
 

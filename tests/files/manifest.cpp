@@ -4,10 +4,13 @@
 
 #include <string>
 
+#include "../error_text.hpp"
+
 using namespace cotenant;
+using test::has;
 
 namespace {
-std::string refusal(const std::string& content) {
+std::string refused_manifest(const std::string& content) {
   try {
     Manifest::parse_content(content, "m.json");
   } catch (const Error& error) {
@@ -16,25 +19,24 @@ std::string refusal(const std::string& content) {
   }
   return "accepted";
 }
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
-const std::string file = "tensors-1-2.safetensors";
+const std::string data_file = "tensors-1-2.safetensors";
 // A manifest with one file of 1000 bytes and one tensor that lies in it.
-std::string with(const std::string& fields) {
-  return R"({"generation":1,"files":{")" + file + R"(":1000},"tensors":{"t":{)" + fields + "}}}";
+std::string manifest_with(const std::string& fields) {
+  return R"({"generation":1,"files":{")" + data_file + R"(":1000},"tensors":{"t":{)" + fields + "}}}";
 }
-std::string tensor(const std::string& dtype, const std::string& shape, const std::string& position, const std::string& sums = R"(["0123456789abcdef"])") {
-  return with(R"("dtype":")" + dtype + R"(","shape":)" + shape + R"(,"file":")" + file + R"(","position":)" + position + R"(,"xxh64":)" + sums);
+std::string manifest_of_tensor(const std::string& dtype, const std::string& shape, const std::string& position, const std::string& sums = R"(["0123456789abcdef"])") {
+  return manifest_with(R"("dtype":")" + dtype + R"(","shape":)" + shape + R"(,"file":")" + data_file + R"(","position":)" + position + R"(,"xxh64":)" + sums);
 }
 }  // namespace
 
 TEST_CASE("manifest: text and back") {
   Manifest manifest;
   manifest.generation = 41;
-  manifest.files = {{file, 5'000'000}, {"tensors-3-4.safetensors", 77}};
-  manifest.tensors["a \"b\" ü"] = {DType::bf16, {3, 0, 5}, 0, file, 64, 0, StoredEncoding::raw, {}};
-  manifest.tensors["large"] = {DType::f32, {1100, 1000}, 4'400'000, file, 128, 4'400'000, StoredEncoding::raw, {1, 0xFEDCBA9876543210u}};
+  manifest.files = {{data_file, 5'000'000}, {"tensors-3-4.safetensors", 77}};
+  manifest.tensors["a \"b\" ü"] = {DType::bf16, {3, 0, 5}, 0, data_file, 64, 0, StoredEncoding::raw, {}};
+  manifest.tensors["large"] = {DType::f32, {1100, 1000}, 4'400'000, data_file, 128, 4'400'000, StoredEncoding::raw, {1, 0xFEDCBA9876543210u}};
   manifest.tensors["packed"] = {DType::i4x2, {2}, 2, "tensors-3-4.safetensors", 65, 11, StoredEncoding::zstd, {7}};
-  manifest.tensors["scalar"] = {DType::f32, {}, 4, file, 4, 4, StoredEncoding::raw, {8}};
+  manifest.tensors["scalar"] = {DType::f32, {}, 4, data_file, 4, 4, StoredEncoding::raw, {8}};
   const std::string text = manifest.text();
   const Manifest read = Manifest::parse(text, "m.json");
   CHECK(read.text() == text);
@@ -53,8 +55,8 @@ TEST_CASE("manifest: text and back") {
 
 TEST_CASE("manifest: every byte that changes is noticed") {
   Manifest manifest;
-  manifest.files = {{file, 1000}};
-  manifest.tensors["t"] = {DType::f32, {2}, 8, file, 64, 8, StoredEncoding::raw, {1}};
+  manifest.files = {{data_file, 1000}};
+  manifest.tensors["t"] = {DType::f32, {2}, 8, data_file, 64, 8, StoredEncoding::raw, {1}};
   const std::string text = manifest.text();
   for (std::size_t at = 0; at < text.size(); ++at) {
     std::string bad = text;
@@ -67,28 +69,28 @@ TEST_CASE("manifest: every byte that changes is noticed") {
 }
 
 TEST_CASE("manifest: contents that contradict themselves") {
-  CHECK(refusal(tensor("f32", "[2]", "8")) == "accepted");
-  CHECK(has(refusal("[]"), "bad_file"));
-  CHECK(has(refusal("{}"), "generation"));
-  CHECK(has(refusal(R"({"generation":-1,"files":{},"tensors":{}})"), "generation"));
-  CHECK(has(refusal(R"({"generation":1,"files":{"tensors-1-2.safetensors":-1},"tensors":{}})"), "must lie between"));
+  CHECK(refused_manifest(manifest_of_tensor("f32", "[2]", "8")) == "accepted");
+  CHECK(has(refused_manifest("[]"), "bad_file"));
+  CHECK(has(refused_manifest("{}"), "generation"));
+  CHECK(has(refused_manifest(R"({"generation":-1,"files":{},"tensors":{}})"), "generation"));
+  CHECK(has(refused_manifest(R"({"generation":1,"files":{"tensors-1-2.safetensors":-1},"tensors":{}})"), "must lie between"));
   for (const char* name : {"x", "../tensors-1.safetensors", "tensors-/etc/passwd.safetensors", "tensors-\\\\x.safetensors", "tensors-.safetensors"})
-    CHECK(has(refusal(std::string(R"({"generation":1,"files":{")") + name + R"(":1},"tensors":{}})"), "which no store makes"));
-  CHECK(has(refusal(R"({"generation":1,"files":{"tensors-a\u0000.safetensors":1},"tensors":{}})"), "bad_file"));
-  CHECK(has(refusal(with("")), "tensors.t: dtype is missing"));
-  CHECK(has(refusal(tensor("f64", "[2]", "8")), "no element type"));
-  CHECK(has(refusal(tensor("f32", "2", "8")), "shape is an integer"));
-  CHECK(has(refusal(tensor("f32", "[1,1,1,1,1,1,1,1,1]", "8")), "more than 8"));
-  CHECK(has(refusal(tensor("f32", "[4611686018427387904]", "8")), "overflows"));
-  CHECK(has(refusal(tensor("f32", "[0,4611686018427387904,8]", "8", "[]")), "accepted"));
-  CHECK(has(refusal(tensor("f32", "[4611686018427387904,8,0]", "8", "[]")), "overflows"));
-  CHECK(has(refusal(tensor("f32", "[-2]", "8")), "must lie between"));
-  CHECK(has(refusal(tensor("f32", "[2]", "6")), "no multiple"));
-  CHECK(has(refusal(tensor("f32", "[2]", "996")), "beyond its file"));
-  CHECK(has(refusal(tensor("f32", "[2]", "9223372036854775804")), "beyond its file"));
-  CHECK(has(refusal(tensor("f32", "[2]", "8", "[]")), "0 checksums"));
-  CHECK(has(refusal(tensor("f32", "[2]", "8", R"(["0123456789abcdeF"])")), "hexadecimal"));
-  CHECK(has(refusal(tensor("f32", "[2]", "8", R"(["0123"])")), "hexadecimal"));
-  CHECK(has(refusal(tensor("f32", "[2]", "8", "[5]")), "an integer"));
-  CHECK(has(refusal(with(R"("dtype":"f32","shape":[2],"file":"tensors-9-9.safetensors","position":8,"xxh64":["0123456789abcdef"])")), "not among the files"));
+    CHECK(has(refused_manifest(std::string(R"({"generation":1,"files":{")") + name + R"(":1},"tensors":{}})"), "which no store makes"));
+  CHECK(has(refused_manifest(R"({"generation":1,"files":{"tensors-a\u0000.safetensors":1},"tensors":{}})"), "bad_file"));
+  CHECK(has(refused_manifest(manifest_with("")), "tensors.t: dtype is missing"));
+  CHECK(has(refused_manifest(manifest_of_tensor("f64", "[2]", "8")), "no element type"));
+  CHECK(has(refused_manifest(manifest_of_tensor("f32", "2", "8")), "shape is an integer"));
+  CHECK(has(refused_manifest(manifest_of_tensor("f32", "[1,1,1,1,1,1,1,1,1]", "8")), "more than 8"));
+  CHECK(has(refused_manifest(manifest_of_tensor("f32", "[4611686018427387904]", "8")), "overflows"));
+  CHECK(has(refused_manifest(manifest_of_tensor("f32", "[0,4611686018427387904,8]", "8", "[]")), "accepted"));
+  CHECK(has(refused_manifest(manifest_of_tensor("f32", "[4611686018427387904,8,0]", "8", "[]")), "overflows"));
+  CHECK(has(refused_manifest(manifest_of_tensor("f32", "[-2]", "8")), "must lie between"));
+  CHECK(has(refused_manifest(manifest_of_tensor("f32", "[2]", "6")), "no multiple"));
+  CHECK(has(refused_manifest(manifest_of_tensor("f32", "[2]", "996")), "beyond its file"));
+  CHECK(has(refused_manifest(manifest_of_tensor("f32", "[2]", "9223372036854775804")), "beyond its file"));
+  CHECK(has(refused_manifest(manifest_of_tensor("f32", "[2]", "8", "[]")), "0 checksums"));
+  CHECK(has(refused_manifest(manifest_of_tensor("f32", "[2]", "8", R"(["0123456789abcdeF"])")), "hexadecimal"));
+  CHECK(has(refused_manifest(manifest_of_tensor("f32", "[2]", "8", R"(["0123"])")), "hexadecimal"));
+  CHECK(has(refused_manifest(manifest_of_tensor("f32", "[2]", "8", "[5]")), "an integer"));
+  CHECK(has(refused_manifest(manifest_with(R"("dtype":"f32","shape":[2],"file":"tensors-9-9.safetensors","position":8,"xxh64":["0123456789abcdef"])")), "not among the files"));
 }

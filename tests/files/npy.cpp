@@ -7,27 +7,22 @@
 #include <string>
 
 #include "../error_text.hpp"
+#include "ramp.hpp"
 #include "temporary_folder.hpp"
 
 using namespace cotenant;
-using test::has, test::message;
+using test::has, test::message, test::ramp;
 
 namespace {
-const std::string folder = COTENANT_TEST_DATA "/npy/";
+const std::string npy_files = COTENANT_TEST_DATA "/npy/";
 
 // Element i in row-major order is first + i.
-template <class T> void check_ramp(const NpyFile& file, const Shape& shape, int first) {
+template <class T> void check_npy_ramp(const NpyFile& file, const Shape& shape, int first) {
   const auto tensor = file.tensor<T>();
   CHECK(tensor.shape() == shape);
   CHECK_FALSE(file.copied());
   const auto span = tensor.view().span();
   for (std::size_t i = 0; i < span.size(); ++i) CHECK(static_cast<float>(span[i]) == static_cast<float>(static_cast<int>(i) + first));
-}
-template <class T> SharedTensor<T> ramp(const Shape& shape, int first = -3) {
-  auto tensor = empty<T>(shape);
-  auto span = tensor.mutable_view().span();
-  for (std::size_t i = 0; i < span.size(); ++i) span[i] = static_cast<T>(static_cast<float>(static_cast<int>(i) + first));
-  return tensor;
 }
 std::string bytes_of(const std::string& dictionary, const std::string& data) {
   std::string bytes = "\x93NUMPY";
@@ -40,45 +35,45 @@ std::string bytes_of(const std::string& dictionary, const std::string& data) {
 }  // namespace
 
 TEST_CASE("npy: files made by NumPy") {
-  check_ramp<float>(NpyFile::open(folder + "f4.npy"), {3, 4}, -3);
-  check_ramp<float>(NpyFile::open(folder + "version2.npy"), {3, 4}, -3);
-  check_ramp<float>(NpyFile::open(folder + "version3.npy"), {3, 4}, -3);
-  check_ramp<f16>(NpyFile::open(folder + "f2.npy"), {2, 1, 3}, -3);
-  check_ramp<bf16>(NpyFile::open(folder + "v2.npy"), {5}, -3);
-  check_ramp<std::int8_t>(NpyFile::open(folder + "i1.npy"), {7}, -3);
-  check_ramp<std::uint8_t>(NpyFile::open(folder + "u1.npy"), {3}, 0);
-  check_ramp<std::int32_t>(NpyFile::open(folder + "i4.npy"), {2, 2}, -3);
-  check_ramp<std::int64_t>(NpyFile::open(folder + "i8.npy"), {2}, -3);
-  const auto flags = NpyFile::open(folder + "b1.npy").tensor<bool>();
+  check_npy_ramp<float>(NpyFile::open(npy_files + "f4.npy"), {3, 4}, -3);
+  check_npy_ramp<float>(NpyFile::open(npy_files + "version2.npy"), {3, 4}, -3);
+  check_npy_ramp<float>(NpyFile::open(npy_files + "version3.npy"), {3, 4}, -3);
+  check_npy_ramp<f16>(NpyFile::open(npy_files + "f2.npy"), {2, 1, 3}, -3);
+  check_npy_ramp<bf16>(NpyFile::open(npy_files + "v2.npy"), {5}, -3);
+  check_npy_ramp<std::int8_t>(NpyFile::open(npy_files + "i1.npy"), {7}, -3);
+  check_npy_ramp<std::uint8_t>(NpyFile::open(npy_files + "u1.npy"), {3}, 0);
+  check_npy_ramp<std::int32_t>(NpyFile::open(npy_files + "i4.npy"), {2, 2}, -3);
+  check_npy_ramp<std::int64_t>(NpyFile::open(npy_files + "i8.npy"), {2}, -3);
+  const auto flags = NpyFile::open(npy_files + "b1.npy").tensor<bool>();
   for (std::size_t i = 0; i < 9; ++i) CHECK(flags.view()(i / 3, i % 3) == (i % 2 == 1));
-  CHECK(NpyFile::open(folder + "scalar.npy").tensor<float>().view()() == 2.5f);
-  CHECK(NpyFile::open(folder + "empty.npy").tensor<float>().shape() == Shape{0, 4});
+  CHECK(NpyFile::open(npy_files + "scalar.npy").tensor<float>().view()() == 2.5f);
+  CHECK(NpyFile::open(npy_files + "empty.npy").tensor<float>().shape() == Shape{0, 4});
 }
 
 TEST_CASE("npy: Fortran order is strides, not a copy, and the view outlives the file object") {
-  SharedTensor<float, Mapped> tensor = NpyFile::open(folder + "f4_fortran.npy").tensor<float>();
+  SharedTensor<float, Mapped> tensor = NpyFile::open(npy_files + "f4_fortran.npy").tensor<float>();
   CHECK(tensor.shape() == Shape{2, 3, 4});
   CHECK(tensor.strides() == Strides{1, 2, 6});
   for (std::size_t i = 0; i < 2; ++i)
     for (std::size_t j = 0; j < 3; ++j)
       for (std::size_t k = 0; k < 4; ++k) CHECK(tensor.view()(i, j, k) == static_cast<float>(12 * i + 4 * j + k) - 3);
-  CHECK(tensor.block()->bytes() == std::filesystem::file_size(folder + "f4_fortran.npy"));
+  CHECK(tensor.block()->bytes() == std::filesystem::file_size(npy_files + "f4_fortran.npy"));
   CHECK(tensor.use_count() == 1);
 }
 
 TEST_CASE("npy: what cotenant has no tensor for") {
   for (const char* name : {"f4_big", "f8", "u2", "c8"}) {
-    const auto file = NpyFile::open(folder + name + ".npy");
+    const auto file = NpyFile::open(npy_files + name + ".npy");
     CHECK(file.shape() == Shape{3});
     CHECK(has(message([&] { file.tensor<float>(); }), "unsupported"));
     CHECK(has(message([&] { file.tensor<float>(); }), file.header().descr));
   }
-  CHECK(has(message([&] { NpyFile::open(folder + "records.npy"); }), "unsupported"));
-  CHECK(has(message([&] { NpyFile::open(folder + "rank9.npy"); }), "unsupported"));
-  CHECK(has(message([&] { NpyFile::open(folder + "f4.npy").tensor<f16>(); }), "ask for f32"));
-  CHECK(has(message([&] { NpyFile::open(folder + "v2.npy").tensor<f16>(); }), "ask for bf16"));
-  CHECK_THROWS_AS(NpyFile::open(folder + "absent.npy"), NotFound);
-  CHECK_THROWS_AS(NpyFile::open(folder), IoError);
+  CHECK(has(message([&] { NpyFile::open(npy_files + "records.npy"); }), "unsupported"));
+  CHECK(has(message([&] { NpyFile::open(npy_files + "rank9.npy"); }), "unsupported"));
+  CHECK(has(message([&] { NpyFile::open(npy_files + "f4.npy").tensor<f16>(); }), "ask for f32"));
+  CHECK(has(message([&] { NpyFile::open(npy_files + "v2.npy").tensor<f16>(); }), "ask for bf16"));
+  CHECK_THROWS_AS(NpyFile::open(npy_files + "absent.npy"), NotFound);
+  CHECK_THROWS_AS(NpyFile::open(npy_files), IoError);
 }
 
 TEST_CASE("npy: lengths, overflows, alignment, bools") {
@@ -115,27 +110,27 @@ TEST_CASE("npy: what is written is read back, in the order it lies in") {
     if (const char* keep = std::getenv("COTENANT_KEEP_FILES")) std::filesystem::copy(path, std::filesystem::path(keep) / path.filename(), std::filesystem::copy_options::overwrite_existing);
     return NpyFile::open(path);
   };
-  check_ramp<float>(back("f4", ramp<float>({3, 4})), {3, 4}, -3);
-  check_ramp<f16>(back("f2", ramp<f16>({2, 1, 3})), {2, 1, 3}, -3);
-  check_ramp<bf16>(back("v2", ramp<bf16>({5})), {5}, -3);
-  check_ramp<std::int8_t>(back("i1", ramp<std::int8_t>({7})), {7}, -3);
-  check_ramp<std::uint8_t>(back("u1", ramp<std::uint8_t>({3}, 0)), {3}, 0);
-  check_ramp<std::int32_t>(back("i4", ramp<std::int32_t>({2, 2})), {2, 2}, -3);
-  check_ramp<std::int64_t>(back("i8", ramp<std::int64_t>({2})), {2}, -3);
+  check_npy_ramp<float>(back("f4", ramp<float>({3, 4}, -3)), {3, 4}, -3);
+  check_npy_ramp<f16>(back("f2", ramp<f16>({2, 1, 3}, -3)), {2, 1, 3}, -3);
+  check_npy_ramp<bf16>(back("v2", ramp<bf16>({5}, -3)), {5}, -3);
+  check_npy_ramp<std::int8_t>(back("i1", ramp<std::int8_t>({7}, -3)), {7}, -3);
+  check_npy_ramp<std::uint8_t>(back("u1", ramp<std::uint8_t>({3}, 0)), {3}, 0);
+  check_npy_ramp<std::int32_t>(back("i4", ramp<std::int32_t>({2, 2}, -3)), {2, 2}, -3);
+  check_npy_ramp<std::int64_t>(back("i8", ramp<std::int64_t>({2}, -3)), {2}, -3);
   auto flags = empty<bool>({3, 3});
   for (std::size_t i = 0; i < 9; ++i) flags.mutable_view().span()[i] = i % 2 == 1;
   CHECK(back("b1", flags).tensor<bool>().view()(2, 1));
   CHECK(back("scalar", from({2.5f}, {})).tensor<float>().view()() == 2.5f);
   CHECK(back("empty", empty<float>({0, 4})).shape() == Shape{0, 4});
   // The mapped file itself, columns first, is written as it lies.
-  const auto fortran = NpyFile::open(folder + "f4_fortran.npy").tensor<float>();
+  const auto fortran = NpyFile::open(npy_files + "f4_fortran.npy").tensor<float>();
   const auto again = back("f4_fortran", fortran);
   CHECK(again.header().fortran_order);
   CHECK(again.tensor<float>().view()(1, 2, 3) == 20.0f);
-  write_npy(temporary / "strided.npy", ramp<float>({4, 6}).slice(1, 5, -1, -2));
+  write_npy(temporary / "strided.npy", ramp<float>({4, 6}, -3).slice(1, 5, -1, -2));
   const auto strided = NpyFile::open(temporary / "strided.npy");
   CHECK_FALSE(strided.header().fortran_order);
   CHECK(strided.tensor<float>().view()(1, 0) == 8.0f);
   CHECK_THROWS_AS(write_npy(temporary / "none.npy", SharedTensor<float>{}), InvalidArgument);
-  CHECK_THROWS_AS(write_npy(temporary / "absent/none.npy", ramp<float>({1})), IoError);
+  CHECK_THROWS_AS(write_npy(temporary / "absent/none.npy", ramp<float>({1}, -3)), IoError);
 }

@@ -4,17 +4,20 @@
 
 #include <string>
 
+#include "../error_text.hpp"
+
 using namespace cotenant;
+using test::has;
 
 namespace {
-std::string with(const std::string& dictionary, int version = 1) {
+std::string header_with(const std::string& dictionary, int version = 1) {
   std::string bytes(NpyHeader::magic);
   bytes += static_cast<char>(version);
   bytes += '\0';
   for (int i = 0; i < (version == 1 ? 2 : 4); ++i) bytes += static_cast<char>(static_cast<unsigned char>(dictionary.size() >> (8 * i)));
   return bytes + dictionary;
 }
-std::string refusal(const std::string& bytes) {
+std::string refused_header(const std::string& bytes) {
   try {
     NpyHeader::parse(bytes, "x.npy");
   } catch (const Error& error) {
@@ -23,21 +26,20 @@ std::string refusal(const std::string& bytes) {
   }
   return "accepted";
 }
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 }  // namespace
 
 TEST_CASE("npy_header: every way to write the dictionary") {
   for (const char* text : {"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }   \n", "{\"shape\":(3,4),\"descr\":\"<f4\",\"fortran_order\":False}",
                            "{'fortran_order':False,'shape':(3L,4L,),'descr':'f4'}", " { 'descr' : '=f4' , 'fortran_order' : False , 'shape' : ( 3 , 4 ) } "})
     for (int version : {1, 2, 3}) {
-      const NpyHeader header = NpyHeader::parse(with(text, version) + "data", "x.npy");
+      const NpyHeader header = NpyHeader::parse(header_with(text, version) + "data", "x.npy");
       CHECK(header.dtype == DType::f32);
       CHECK_FALSE(header.fortran_order);
       CHECK(header.shape == Shape{3, 4});
-      CHECK(header.data_offset == with(text, version).size());
+      CHECK(header.data_offset == header_with(text, version).size());
     }
-  CHECK(NpyHeader::parse(with("{'descr':'|b1','fortran_order':True,'shape':()}"), "x.npy").shape.rank() == 0);
-  CHECK(NpyHeader::parse(with("{'descr':'|b1','fortran_order':True,'shape':(5,)}"), "x.npy").fortran_order);
+  CHECK(NpyHeader::parse(header_with("{'descr':'|b1','fortran_order':True,'shape':()}"), "x.npy").shape.rank() == 0);
+  CHECK(NpyHeader::parse(header_with("{'descr':'|b1','fortran_order':True,'shape':(5,)}"), "x.npy").fortran_order);
 }
 
 TEST_CASE("npy_header: element types") {
@@ -68,13 +70,13 @@ TEST_CASE("npy_header: text and back, elements aligned") {
 }
 
 TEST_CASE("npy_header: what is no header") {
-  CHECK(has(refusal(""), "not an npy file"));
-  CHECK(has(refusal("\x93NUMPX"), "not an npy file"));
-  CHECK(has(refusal("\x93NUMPY\1"), "before its version"));
-  CHECK(has(refusal(with("{}", 4)), "unsupported"));
-  CHECK(has(refusal(with("{}").substr(0, 9)), "before its header"));
-  CHECK(has(refusal(with("{}").substr(0, 11)), "truncated"));
-  const auto dictionary = [&](const std::string& text) { return refusal(with(text)); };
+  CHECK(has(refused_header(""), "not an npy file"));
+  CHECK(has(refused_header("\x93NUMPX"), "not an npy file"));
+  CHECK(has(refused_header("\x93NUMPY\1"), "before its version"));
+  CHECK(has(refused_header(header_with("{}", 4)), "unsupported"));
+  CHECK(has(refused_header(header_with("{}").substr(0, 9)), "before its header"));
+  CHECK(has(refused_header(header_with("{}").substr(0, 11)), "truncated"));
+  const auto dictionary = [&](const std::string& text) { return refused_header(header_with(text)); };
   CHECK(has(dictionary(""), "no '{'"));
   CHECK(has(dictionary("{"), "no string for a key"));
   CHECK(has(dictionary("{}"), "no descr"));

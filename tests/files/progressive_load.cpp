@@ -12,12 +12,12 @@
 using namespace cotenant;
 
 namespace {
-constexpr std::size_t columns = 1000, rows = 2500, chunk = ChunkedChecksum::chunk_bytes;  // 10 MB: two chunks and a part
+constexpr std::size_t tensor_columns = 1000, tensor_rows = 2500, chunk = ChunkedChecksum::chunk_bytes;  // 10 MB: two chunks and a part
 void save(TensorStore& store) {
-  auto tensor = empty<float>({rows, columns});
+  auto tensor = empty<float>({tensor_rows, tensor_columns});
   const auto view = tensor.mutable_view();
-  for (std::size_t i = 0; i < rows; ++i)
-    for (std::size_t k = 0; k < columns; ++k) view(i, k) = static_cast<float>(i);
+  for (std::size_t i = 0; i < tensor_rows; ++i)
+    for (std::size_t k = 0; k < tensor_columns; ++k) view(i, k) = static_cast<float>(i);
   store.save("large", tensor);
 }
 bool right(const SharedTensor<float, Mapped>& tensor) {
@@ -33,10 +33,10 @@ TEST_CASE("progressive_load: the first rows are usable before the last are read"
   TensorStore store(folder.path());
   save(store);
   auto load = store.load_progressively<float>("large");
-  CHECK(load.shape() == Shape{rows, columns});
-  CHECK(load.total_bytes() == 4 * rows * columns);
+  CHECK(load.shape() == Shape{tensor_rows, tensor_columns});
+  CHECK(load.total_bytes() == 4 * tensor_rows * tensor_columns);
   CHECK(load.done_bytes() == 0);
-  CHECK(load.rows().shape() == Shape{0, columns});
+  CHECK(load.rows().shape() == Shape{0, tensor_columns});
   CHECK(load.advance());
   CHECK(load.ready_rows() == chunk / 4000);
   CHECK(right(load.rows()));
@@ -47,8 +47,8 @@ TEST_CASE("progressive_load: the first rows are usable before the last are read"
     return true;
   });
   REQUIRE(tensor);
-  CHECK(seen == std::vector<std::size_t>{2 * chunk, 4 * rows * columns});
-  CHECK(tensor->shape() == Shape{rows, columns});
+  CHECK(seen == std::vector<std::size_t>{2 * chunk, 4 * tensor_rows * tensor_columns});
+  CHECK(tensor->shape() == Shape{tensor_rows, tensor_columns});
   CHECK(right(*tensor));
   CHECK_FALSE(load.advance());
   CHECK(tensor->block() == load.rows().block());  // no copy
@@ -80,7 +80,7 @@ TEST_CASE("progressive_load: one thread reads on while another uses what is ther
   std::thread reader([&] { load.finish(); });
   while (load.done_bytes() != load.total_bytes()) CHECK(right(load.rows()));
   reader.join();
-  CHECK(load.ready_rows() == rows);
+  CHECK(load.ready_rows() == tensor_rows);
 }
 
 TEST_CASE("progressive_load: damage stops it, and the rows before stay good") {

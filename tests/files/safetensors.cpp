@@ -5,15 +5,17 @@
 #include <string>
 #include <vector>
 
+#include "../error_text.hpp"
 #include "temporary_folder.hpp"
 
 using namespace cotenant;
+using test::has;
 
 namespace {
-const std::string folder = COTENANT_TEST_DATA "/safetensors/";
+const std::string safetensors_files = COTENANT_TEST_DATA "/safetensors/";
 
 // Opens a file with this header and data and returns the error's sentence.
-template <class E = BadFile> std::string refusal(const std::string& header, const std::string& data = "", std::size_t claimed = std::size_t(-1)) {
+template <class E = BadFile> std::string refused_safetensors(const std::string& header, const std::string& data = "", std::size_t claimed = std::size_t(-1)) {
   const TemporaryFolder temporary;
   const auto path = temporary.write("hostile.safetensors", safetensors_bytes(header, data, claimed));
   try {
@@ -24,11 +26,10 @@ template <class E = BadFile> std::string refusal(const std::string& header, cons
   }
   return "accepted";
 }
-bool has(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
 std::string entry(const std::string& name, const std::string& type, const std::string& shape, const std::string& offsets) {
   return "\"" + name + "\":{\"dtype\":\"" + type + "\",\"shape\":" + shape + ",\"data_offsets\":" + offsets + "}";
 }
-template <class T> void check_ramp(const SafetensorsFile& file, const char* name, const Shape& shape, int first) {
+template <class T> void check_safetensors_ramp(const SafetensorsFile& file, const char* name, const Shape& shape, int first) {
   const auto tensor = file.tensor<T>(name);
   CHECK(tensor.shape() == shape);
   const auto span = tensor.view().span();
@@ -37,15 +38,15 @@ template <class T> void check_ramp(const SafetensorsFile& file, const char* name
 }  // namespace
 
 TEST_CASE("safetensors: a file made by the Python package, every type") {
-  const auto file = SafetensorsFile::open(folder + "types.safetensors");
-  check_ramp<float>(file, "f32", {3, 4}, -3);
-  check_ramp<f16>(file, "f16", {2, 1, 3}, -3);
-  check_ramp<bf16>(file, "bf16", {5}, -3);
-  check_ramp<std::int8_t>(file, "i8", {7}, -3);
-  check_ramp<std::uint8_t>(file, "u8", {3}, 0);
-  check_ramp<std::int32_t>(file, "i32", {2, 2}, -3);
-  check_ramp<std::int64_t>(file, "i64", {2}, -3);
-  check_ramp<float>(file, "name with \"quotes\", \\ and ünïcödé 😀", {1}, -3);
+  const auto file = SafetensorsFile::open(safetensors_files + "types.safetensors");
+  check_safetensors_ramp<float>(file, "f32", {3, 4}, -3);
+  check_safetensors_ramp<f16>(file, "f16", {2, 1, 3}, -3);
+  check_safetensors_ramp<bf16>(file, "bf16", {5}, -3);
+  check_safetensors_ramp<std::int8_t>(file, "i8", {7}, -3);
+  check_safetensors_ramp<std::uint8_t>(file, "u8", {3}, 0);
+  check_safetensors_ramp<std::int32_t>(file, "i32", {2, 2}, -3);
+  check_safetensors_ramp<std::int64_t>(file, "i64", {2}, -3);
+  check_safetensors_ramp<float>(file, "name with \"quotes\", \\ and ünïcödé 😀", {1}, -3);
   const auto flags = file.tensor<bool>("bool");
   for (std::size_t i = 0; i < 9; ++i) CHECK(flags.view()(i / 3, i % 3) == (i % 2 == 1));
   const auto scalar = file.tensor<float>("scalar");
@@ -63,10 +64,10 @@ TEST_CASE("safetensors: a file made by the Python package, every type") {
 TEST_CASE("safetensors: tensors are views of one mapping that outlive the file object") {
   SharedTensor<float, Mapped> tensor;
   {
-    const auto file = SafetensorsFile::open(folder + "types.safetensors");
+    const auto file = SafetensorsFile::open(safetensors_files + "types.safetensors");
     tensor = file.tensor<float>("f32");
     CHECK(tensor.block() == file.tensor<std::int8_t>("i8").block());
-    CHECK(tensor.block()->bytes() == std::filesystem::file_size(folder + "types.safetensors"));
+    CHECK(tensor.block()->bytes() == std::filesystem::file_size(safetensors_files + "types.safetensors"));
   }
   CHECK(tensor.use_count() == 1);
   CHECK(tensor.view()(2, 3) == 8.0f);
@@ -74,7 +75,7 @@ TEST_CASE("safetensors: tensors are views of one mapping that outlive the file o
 }
 
 TEST_CASE("safetensors: asking for what is not there") {
-  const auto file = SafetensorsFile::open(folder + "types.safetensors");
+  const auto file = SafetensorsFile::open(safetensors_files + "types.safetensors");
   const auto message = [&](auto ask) -> std::string {
     try {
       ask();
@@ -92,15 +93,15 @@ TEST_CASE("safetensors: asking for what is not there") {
   CHECK(file.info("f64").type == "F64");
   CHECK_FALSE(file.info("f64").dtype.has_value());
   CHECK(file.info("u16").shape == Shape{5});
-  CHECK_THROWS_AS(SafetensorsFile::open(folder + "absent.safetensors"), NotFound);
-  CHECK_THROWS_AS(SafetensorsFile::open(folder), IoError);
+  CHECK_THROWS_AS(SafetensorsFile::open(safetensors_files + "absent.safetensors"), NotFound);
+  CHECK_THROWS_AS(SafetensorsFile::open(safetensors_files), IoError);
 }
 
 TEST_CASE("safetensors: an unaligned data section is copied once and aligned") {
-  const auto file = SafetensorsFile::open(folder + "unaligned.safetensors");
+  const auto file = SafetensorsFile::open(safetensors_files + "unaligned.safetensors");
   CHECK(file.copied());
-  check_ramp<float>(file, "a", {2, 3}, 0);
-  check_ramp<std::int64_t>(file, "b", {3}, 7);
+  check_safetensors_ramp<float>(file, "a", {2, 3}, 0);
+  check_safetensors_ramp<std::int64_t>(file, "b", {3}, 7);
   CHECK(file.tensor<float>("a").block() == file.tensor<std::int64_t>("b").block());
   CHECK(reinterpret_cast<std::uintptr_t>(file.tensor<std::int64_t>("b").view().data()) % 8 == 0);
   CHECK(std::string(file.tensor<float>("a").block()->storage_name()) == "mapped");
@@ -132,16 +133,16 @@ TEST_CASE("safetensors: only zero-size tensors, no tensor, padding, unknown type
 TEST_CASE("safetensors: lying lengths") {
   const TemporaryFolder temporary;
   for (const char* text : {"", "1", "1234567"}) CHECK_THROWS_AS(SafetensorsFile::open(temporary.write("short", text)), BadFile);
-  CHECK(has(refusal("{}", "", 3), "truncated"));
-  CHECK(has(refusal("{}", "", 99'999'999), "truncated"));
-  CHECK(has(refusal("{}", "", 100'000'001), "100000000"));
-  CHECK(has(refusal("{}", "", ~std::size_t{0} - 1), "more than"));
-  CHECK(has(refusal("{}", "", ~std::size_t{0} - 7), "more than"));
-  CHECK(has(refusal("", ""), "begin with '{'"));
-  CHECK(has(refusal(" {}", ""), "begin with '{'"));
-  CHECK(has(refusal("[]", ""), "begin with '{'"));
-  CHECK(has(refusal("{", ""), "header"));
-  CHECK(has(refusal("{}x", ""), "header"));
+  CHECK(has(refused_safetensors("{}", "", 3), "truncated"));
+  CHECK(has(refused_safetensors("{}", "", 99'999'999), "truncated"));
+  CHECK(has(refused_safetensors("{}", "", 100'000'001), "100000000"));
+  CHECK(has(refused_safetensors("{}", "", ~std::size_t{0} - 1), "more than"));
+  CHECK(has(refused_safetensors("{}", "", ~std::size_t{0} - 7), "more than"));
+  CHECK(has(refused_safetensors("", ""), "begin with '{'"));
+  CHECK(has(refused_safetensors(" {}", ""), "begin with '{'"));
+  CHECK(has(refused_safetensors("[]", ""), "begin with '{'"));
+  CHECK(has(refused_safetensors("{", ""), "header"));
+  CHECK(has(refused_safetensors("{}x", ""), "header"));
 }
 
 TEST_CASE("safetensors: every truncation of a good file is refused") {
@@ -178,47 +179,47 @@ TEST_CASE("safetensors: no flipped byte crashes") {
 
 TEST_CASE("safetensors: ranges that overlap, leave holes, run backwards or beyond the end") {
   const std::string data(16, 'x');
-  CHECK(has(refusal("{" + entry("a", "F32", "[2]", "[0,8]") + "," + entry("b", "F32", "[3]", "[4,16]") + "}", data), "'b' begins at byte 4 inside"));
-  CHECK(has(refusal("{" + entry("a", "F32", "[2]", "[0,8]") + "," + entry("b", "F32", "[2]", "[0,8]") + "}", data), "inside"));
-  CHECK(has(refusal("{" + entry("a", "F32", "[1]", "[0,4]") + "," + entry("b", "F32", "[2]", "[8,16]") + "}", data), "'b' begins at byte 8, which leaves a hole"));
-  CHECK(has(refusal("{" + entry("a", "F32", "[2]", "[8,16]") + "}", data), "hole"));
-  CHECK(has(refusal("{" + entry("a", "F32", "[2]", "[0,8]") + "}", data), "cover 8 bytes"));
-  CHECK(has(refusal("{}", data), "cover 0 bytes"));
-  CHECK(has(refusal("{" + entry("a", "F32", "[2]", "[8,0]") + "}", data), "'a' ends (0) before it begins (8)"));
-  CHECK(has(refusal("{" + entry("a", "F32", "[8]", "[0,32]") + "}", data), "'a' ends at byte 32"));
-  CHECK(has(refusal("{" + entry("a", "U8", "[9223372036854775807]", "[0,9223372036854775807]") + "}", data), "'a'"));
+  CHECK(has(refused_safetensors("{" + entry("a", "F32", "[2]", "[0,8]") + "," + entry("b", "F32", "[3]", "[4,16]") + "}", data), "'b' begins at byte 4 inside"));
+  CHECK(has(refused_safetensors("{" + entry("a", "F32", "[2]", "[0,8]") + "," + entry("b", "F32", "[2]", "[0,8]") + "}", data), "inside"));
+  CHECK(has(refused_safetensors("{" + entry("a", "F32", "[1]", "[0,4]") + "," + entry("b", "F32", "[2]", "[8,16]") + "}", data), "'b' begins at byte 8, which leaves a hole"));
+  CHECK(has(refused_safetensors("{" + entry("a", "F32", "[2]", "[8,16]") + "}", data), "hole"));
+  CHECK(has(refused_safetensors("{" + entry("a", "F32", "[2]", "[0,8]") + "}", data), "cover 8 bytes"));
+  CHECK(has(refused_safetensors("{}", data), "cover 0 bytes"));
+  CHECK(has(refused_safetensors("{" + entry("a", "F32", "[2]", "[8,0]") + "}", data), "'a' ends (0) before it begins (8)"));
+  CHECK(has(refused_safetensors("{" + entry("a", "F32", "[8]", "[0,32]") + "}", data), "'a' ends at byte 32"));
+  CHECK(has(refused_safetensors("{" + entry("a", "U8", "[9223372036854775807]", "[0,9223372036854775807]") + "}", data), "'a'"));
 }
 
 TEST_CASE("safetensors: shapes that lie or overflow") {
   const std::string data(16, 'x');
-  CHECK(has(refusal("{" + entry("a", "F32", "[5]", "[0,16]") + "}", data), "needs 20 bytes, but its offsets hold 16"));
-  CHECK(has(refusal("{" + entry("a", "F64", "[5]", "[0,16]") + "}", data), "needs 40 bytes"));
-  CHECK(has(refusal("{" + entry("a", "F4", "[3]", "[0,16]") + "}", data), "whole bytes"));
-  CHECK(has(refusal("{" + entry("a", "F32", "[4294967296,4294967296]", "[0,16]") + "}", data), "overflows"));
-  CHECK(has(refusal("{" + entry("a", "F32", "[4611686018427387904,4]", "[0,16]") + "}", data), "overflows"));
-  CHECK(has(refusal("{" + entry("a", "F32", "[4294967296,4294967296,0]", "[0,0]") + "}", ""), "overflows"));
-  CHECK(has(refusal("{" + entry("a", "F32", "[-1]", "[0,16]") + "}", data), "dimension"));
-  CHECK(has(refusal("{" + entry("a", "F32", "[4.0]", "[0,16]") + "}", data), "dimension"));
-  CHECK(has(refusal("{" + entry("a", "F32", "[18446744073709551620]", "[0,16]") + "}", data), "dimension"));
-  CHECK(has(refusal("{" + entry("a", "F32", "[\"4\"]", "[0,16]") + "}", data), "dimension"));
-  CHECK(has(refusal("{" + entry("a", "F32", "[4]", "[0,\"16\"]") + "}", data), "offset"));
-  CHECK(has(refusal<Unsupported>("{" + entry("deep", "F32", "[1,1,1,1,1,1,1,1,4]", "[0,16]") + "}", data), "'deep'"));
+  CHECK(has(refused_safetensors("{" + entry("a", "F32", "[5]", "[0,16]") + "}", data), "needs 20 bytes, but its offsets hold 16"));
+  CHECK(has(refused_safetensors("{" + entry("a", "F64", "[5]", "[0,16]") + "}", data), "needs 40 bytes"));
+  CHECK(has(refused_safetensors("{" + entry("a", "F4", "[3]", "[0,16]") + "}", data), "whole bytes"));
+  CHECK(has(refused_safetensors("{" + entry("a", "F32", "[4294967296,4294967296]", "[0,16]") + "}", data), "overflows"));
+  CHECK(has(refused_safetensors("{" + entry("a", "F32", "[4611686018427387904,4]", "[0,16]") + "}", data), "overflows"));
+  CHECK(has(refused_safetensors("{" + entry("a", "F32", "[4294967296,4294967296,0]", "[0,0]") + "}", ""), "overflows"));
+  CHECK(has(refused_safetensors("{" + entry("a", "F32", "[-1]", "[0,16]") + "}", data), "dimension"));
+  CHECK(has(refused_safetensors("{" + entry("a", "F32", "[4.0]", "[0,16]") + "}", data), "dimension"));
+  CHECK(has(refused_safetensors("{" + entry("a", "F32", "[18446744073709551620]", "[0,16]") + "}", data), "dimension"));
+  CHECK(has(refused_safetensors("{" + entry("a", "F32", "[\"4\"]", "[0,16]") + "}", data), "dimension"));
+  CHECK(has(refused_safetensors("{" + entry("a", "F32", "[4]", "[0,\"16\"]") + "}", data), "offset"));
+  CHECK(has(refused_safetensors<Unsupported>("{" + entry("deep", "F32", "[1,1,1,1,1,1,1,1,4]", "[0,16]") + "}", data), "'deep'"));
 }
 
 TEST_CASE("safetensors: headers that are not what the format says") {
   const std::string data(4, 'x');
-  CHECK(has(refusal("{" + entry("a", "F32", "[1]", "[0,4]") + "," + entry("a", "F32", "[1]", "[0,4]") + "}", data), "\"a\" twice"));
-  CHECK(has(refusal("{\"a\":5}", data), "'a' is described by an integer"));
-  CHECK(has(refusal("{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", data), "no data_offsets"));
-  CHECK(has(refusal("{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", data), "no shape"));
-  CHECK(has(refusal("{\"a\":{\"shape\":[1],\"data_offsets\":[0,4]}}", data), "no dtype"));
-  CHECK(has(refusal("{\"a\":{\"dtype\":7,\"shape\":[1],\"data_offsets\":[0,4]}}", data), "no dtype"));
-  CHECK(has(refusal("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,2,4]}}", data), "two numbers"));
-  CHECK(has(refusal("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"x\":1}}", data), "unknown field 'x'"));
-  CHECK(has(refusal("{\"__metadata__\":5}", ""), "__metadata__"));
-  CHECK(has(refusal("{\"__metadata__\":{\"a\":5}}", ""), "__metadata__"));
-  CHECK(has(refusal("{\"\xFF\":5}", ""), "UTF-8"));
-  CHECK(has(refusal("{\"a\":" + std::string(100000, '['), ""), "deeper"));
+  CHECK(has(refused_safetensors("{" + entry("a", "F32", "[1]", "[0,4]") + "," + entry("a", "F32", "[1]", "[0,4]") + "}", data), "\"a\" twice"));
+  CHECK(has(refused_safetensors("{\"a\":5}", data), "'a' is described by an integer"));
+  CHECK(has(refused_safetensors("{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", data), "no data_offsets"));
+  CHECK(has(refused_safetensors("{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", data), "no shape"));
+  CHECK(has(refused_safetensors("{\"a\":{\"shape\":[1],\"data_offsets\":[0,4]}}", data), "no dtype"));
+  CHECK(has(refused_safetensors("{\"a\":{\"dtype\":7,\"shape\":[1],\"data_offsets\":[0,4]}}", data), "no dtype"));
+  CHECK(has(refused_safetensors("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,2,4]}}", data), "two numbers"));
+  CHECK(has(refused_safetensors("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"x\":1}}", data), "unknown field 'x'"));
+  CHECK(has(refused_safetensors("{\"__metadata__\":5}", ""), "__metadata__"));
+  CHECK(has(refused_safetensors("{\"__metadata__\":{\"a\":5}}", ""), "__metadata__"));
+  CHECK(has(refused_safetensors("{\"\xFF\":5}", ""), "UTF-8"));
+  CHECK(has(refused_safetensors("{\"a\":" + std::string(100000, '['), ""), "deeper"));
 }
 
 TEST_CASE("safetensors: a bool that is neither 0 nor 1 is refused when it is asked for") {

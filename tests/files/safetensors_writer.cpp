@@ -5,26 +5,16 @@
 #include <cstdlib>
 #include <string>
 
+#include "ramp.hpp"
 #include "temporary_folder.hpp"
 
 using namespace cotenant;
-
-namespace {
-// The tensors of tests/data/make_safetensors.py, of which the Python package checks the values with --read.
-template <class T> SharedTensor<T> ramp(const Shape& shape, int first) {
-  auto tensor = empty<T>(shape);
-  auto span = tensor.mutable_view().span();
-  for (std::size_t i = 0; i < span.size(); ++i) {
-    if constexpr (FloatElement<T>) span[i] = T(static_cast<float>(static_cast<int>(i) + first));
-    else span[i] = static_cast<T>(static_cast<int>(i) + first);
-  }
-  return tensor;
-}
-}  // namespace
+using test::ramp;
 
 TEST_CASE("safetensors_writer: what is written is read back, aligned and without a copy") {
   const TemporaryFolder temporary;
   SafetensorsWriter writer;
+  // The tensors of tests/data/make_safetensors.py, of which the Python package checks the values with --read.
   writer.add("i8", ramp<std::int8_t>({7}, -3));
   writer.add("f32", ramp<float>({3, 4}, -3));
   writer.add("f16", ramp<f16>({2, 1, 3}, -3));

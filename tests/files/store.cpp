@@ -17,17 +17,13 @@
 
 #include "cotenant/files/safetensors.hpp"
 #include "../error_text.hpp"
+#include "ramp.hpp"
 #include "temporary_folder.hpp"
 
 using namespace cotenant;
-using test::has, test::message;
+using test::has, test::message, test::ramp;
 
 namespace {
-SharedTensor<float> ramp(const Shape& shape, float first = 0) {
-  auto tensor = empty<float>(shape);
-  for (float& value : tensor.mutable_view().span()) value = first++;
-  return tensor;
-}
 template <class T, class S, class R> bool same(const SharedTensor<T, S>& a, const SharedTensor<T, R>& b) {
   return a.shape() == b.shape() && (a.bytes() == 0 || std::memcmp(a.view().span().data(), b.view().span().data(), a.bytes()) == 0);
 }

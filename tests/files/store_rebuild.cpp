@@ -7,17 +7,13 @@
 
 #include "../error_text.hpp"
 #include "cotenant/files/store.hpp"
+#include "ramp.hpp"
 #include "temporary_folder.hpp"
 
 using namespace cotenant;
-using test::has, test::message;
+using test::has, test::message, test::ramp;
 
 namespace {
-SharedTensor<float> ramp(std::size_t count, float from = 0) {
-  auto tensor = empty<float>({count});
-  for (std::size_t i = 0; i < count; ++i) tensor.mutable_view().span()[i] = from + static_cast<float>(i);
-  return tensor;
-}
 void flip(const TemporaryFolder& folder, const std::string& file, std::size_t at) {
   std::string bytes = folder.read(file);
   bytes[at] = static_cast<char>(bytes[at] ^ 1);
@@ -26,16 +22,16 @@ void flip(const TemporaryFolder& folder, const std::string& file, std::size_t at
 // A store with several commits, replaced, removed and special tensors in it.
 void fill(const TemporaryFolder& folder) {
   TensorStore store(folder.path());
-  store.put("a", ramp(100));
-  store.put("large", ramp(1'500'000));  // two chunks
-  store.put("old", ramp(10, 1));
+  store.put("a", ramp({100}));
+  store.put("large", ramp({1'500'000}));  // two chunks
+  store.put("old", ramp({10}, 1));
   store.synchronize();
   store.put("pairs", full(Shape{2, 3}, i4x2(-8, 7)));
   store.put("flags", full(Shape{3}, true));
   store.put("none", empty<float>({0, 4}));
   store.synchronize();
-  store.save("old", ramp(10, 2));
-  store.save("\"quoted\" ü", ramp(1));
+  store.save("old", ramp({10}, 2));
+  store.save("\"quoted\" ü", ramp({1}));
 }
 }  // namespace
 
@@ -56,7 +52,7 @@ TEST_CASE("store_rebuild: a lost manifest is an error, costs nothing, and is mad
   SUBCASE("empty") { std::filesystem::resize_file(folder / "manifest.json", 0); }
   TensorStore store(folder.path());
   CHECK(has(message([&] { store.names(); }), "rebuild()"));
-  CHECK(has(message([&] { store.save("b", ramp(4)); }), "bad_file"));
+  CHECK(has(message([&] { store.save("b", ramp({4})); }), "bad_file"));
   CHECK(has(message([&] { store.sweep(); }), "bad_file"));  // and sweeps nothing away
   // Also by one who has read it while it was good.
   const RebuildResult result = knew_it ? before.rebuild() : store.rebuild();
@@ -71,7 +67,7 @@ TEST_CASE("store_rebuild: a lost manifest is an error, costs nothing, and is mad
   CHECK(store.damaged().empty());
   CHECK(store.load<float>("old").view()(0) == 2.0f);
   CHECK(store.load<i4x2>("pairs").view()(1, 2) == i4x2(-8, 7));
-  store.save("b", ramp(4));
+  store.save("b", ramp({4}));
   CHECK(before.load<float>("b").view()(3) == 3.0f);
 }
 
@@ -96,7 +92,7 @@ TEST_CASE("store_rebuild: damaged tensors and files cost themselves, and an olde
   REQUIRE(result.damaged_files.size() == 2);
   CHECK(result.damaged_files.count(pairs.file) == 1);
   // They stay, for whoever wants to look at them, also beside the next writer.
-  store.save("b", ramp(1));
+  store.save("b", ramp({1}));
   CHECK(std::filesystem::exists(folder / (pairs.file + ".damaged")));
   CHECK_FALSE(std::filesystem::exists(folder / pairs.file));
 }
@@ -104,7 +100,7 @@ TEST_CASE("store_rebuild: damaged tensors and files cost themselves, and an olde
 TEST_CASE("store_rebuild: files of an earlier format are told apart, not trusted") {
   const TemporaryFolder folder;
   SafetensorsWriter writer;
-  writer.add("x", ramp(3));
+  writer.add("x", ramp({3}));
   writer.write(folder / "tensors-1-1.safetensors");
   const RebuildResult result = TensorStore(folder.path()).rebuild();
   CHECK(result.rebuilt);

@@ -13,15 +13,15 @@ using namespace cotenant;
 using test::has, test::message;
 
 namespace {
-SharedTensor<float> page(float value) { return full(Shape{2048}, value); }  // 8 KiB
-std::size_t data_files(const TemporaryFolder& folder) { return detail::StoreFolder(folder.path()).data_files().size(); }
+SharedTensor<float> two_pages(float value) { return full(Shape{2048}, value); }  // 8 KiB
+std::size_t data_file_count(const TemporaryFolder& folder) { return detail::StoreFolder(folder.path()).data_files().size(); }
 }  // namespace
 
 TEST_CASE("store_rewrite: a file of which most is dead is written anew, and nothing else changes") {
   const TemporaryFolder folder;
   auto now = std::chrono::system_clock::now();
   TensorStore store(folder.path(), {.clock = [&] { return now; }}), reader(folder.path());
-  for (int i = 0; i < 4; ++i) store.put("t" + std::to_string(i), page(static_cast<float>(i)));
+  for (int i = 0; i < 4; ++i) store.put("t" + std::to_string(i), two_pages(static_cast<float>(i)));
   store.put("pairs", full(Shape{5}, i4x2(3, -4)));
   store.put("flags", full(Shape{2}, true));
   store.synchronize();
@@ -31,14 +31,14 @@ TEST_CASE("store_rewrite: a file of which most is dead is written anew, and noth
   CHECK(store.compact().files == 0);  // nothing is dead
   store.remove("t1");
   CHECK(store.compact(0.5).files == 0);  // less than half is
-  store.save("t2", page(22));
+  store.save("t2", two_pages(22));
   const std::size_t before = store.bytes();
   const CompactResult result = store.compact(0.4);
   CHECK(result.files == 1);
   CHECK(result.freed_bytes > 16000);
   CHECK(store.bytes() == before - result.freed_bytes);
   CHECK(store.compact(0).files == 0);
-  CHECK(data_files(folder) == 2);
+  CHECK(data_file_count(folder) == 2);
   CHECK(reader.load<float>("t0").view()(7) == 0.0f);
   CHECK(reader.load<float>("t2").view()(7) == 22.0f);
   CHECK(reader.load<float>("t3").view()(2047) == 3.0f);
@@ -56,7 +56,7 @@ TEST_CASE("store_rewrite: a file of which most is dead is written anew, and noth
 TEST_CASE("store_rewrite: a damaged tensor is not copied, so that it never looks sound") {
   const TemporaryFolder folder;
   TensorStore store(folder.path());
-  for (const char* name : {"good", "bad", "gone"}) store.put(name, page(1));
+  for (const char* name : {"good", "bad", "gone"}) store.put(name, two_pages(1));
   store.synchronize();
   const StoredTensor bad = store.info("bad");
   std::string bytes = folder.read(bad.file);
@@ -73,11 +73,11 @@ TEST_CASE("store_rewrite: a damaged tensor is not copied, so that it never looks
 TEST_CASE("store_rewrite: a commit that would not fit moves what is dead out of its way first") {
   const TemporaryFolder folder;
   TensorStore store(folder.path(), {.max_bytes = 40'000});
-  for (int i = 0; i < 4; ++i) store.put("t" + std::to_string(i), page(static_cast<float>(i)));  // 32 KiB and a header
+  for (int i = 0; i < 4; ++i) store.put("t" + std::to_string(i), two_pages(static_cast<float>(i)));  // 32 KiB and a header
   store.synchronize();
   store.remove(std::vector<std::string>{"t0", "t1"});
   CHECK(store.bytes() > 32'000);
-  store.save("t4", page(4));
+  store.save("t4", two_pages(4));
   CHECK(store.bytes() < 26'000);
   CHECK(store.names() == std::vector<std::string>{"t2", "t3", "t4"});
   CHECK(store.load<float>("t3").view()(0) == 3.0f);

@@ -8,17 +8,11 @@
 #include <string>
 
 #include "cotenant/share/manager.hpp"
+#include "ramp.hpp"
 #include "temporary_folder.hpp"
 
 using namespace cotenant;
-
-namespace {
-SharedTensor<float> ramp(std::size_t count, float first) {
-  auto tensor = empty<float>({count});
-  for (float& value : tensor.mutable_view().span()) value = first++;
-  return tensor;
-}
-}  // namespace
+using test::ramp;
 
 TEST_CASE("store_spill: tensors larger than the budget together, each the same when it is leased again") {
   const TemporaryFolder folder;
@@ -26,7 +20,7 @@ TEST_CASE("store_spill: tensors larger than the budget together, each the same w
   {
     TensorSharingManager manager{{.max_memory = 100'000, .spill = spill}};
     for (int i = 0; i < 10; ++i) {
-      manager.register_tensor("t" + std::to_string(i), ramp(10'000, static_cast<float>(i)));
+      manager.register_tensor("t" + std::to_string(i), ramp({10'000}, i));
       CHECK(manager.stats().true_bytes <= 100'000);
     }
     CHECK(spill->store().names().size() >= 8);
@@ -48,7 +42,7 @@ TEST_CASE("store_spill: a disk that is full keeps the tensor in memory, damage i
   options.max_bytes = 60'000;
   options.when_full = WhenFull::sweep_oldest;  // must not be obeyed
   StoreSpill spill(folder.path(), options);
-  const auto a = ramp(10'000, 0), b = ramp(10'000, 1);
+  const auto a = ramp({10'000}, 0), b = ramp({10'000}, 1);
   spill.save("key-1", a.view().data(), a.bytes(), {"a", DType::f32, {10'000}});
   CHECK_THROWS_AS(spill.save("key-2", b.view().data(), b.bytes(), {"b", DType::f32, {10'000}}), BudgetExceeded);
   CHECK(spill.store().load<float>("key-1").view()(9'999) == 9'999.0f);

@@ -28,13 +28,13 @@ ct::Descriptor memory(const std::string& content, int with_seals = seals) {
   REQUIRE(::fcntl(descriptor.number(), F_ADD_SEALS, with_seals) == 0);
   return descriptor;
 }
-std::string arena_with(const std::string& manifest) {
+std::string arena_of_ones_with(const std::string& manifest) {
   std::string arena(128, '\1');
   write_arena_header(reinterpret_cast<unsigned char*>(arena.data()), {arena.size(), manifest.size()});
   return arena + manifest;
 }
 std::string good_arena(const std::string& files = "") {
-  return arena_with("{\"files\":[" + files +
+  return arena_of_ones_with("{\"files\":[" + files +
                     "],\"metadata\":{},\"tensors\":[{\"name\":\"t\",\"dtype\":\"u8\",\"shape\":[64],\"strides\":[1],\"part\":0,\"offset\":64,\"bytes\":64}]}");
 }
 template <class... D> ct::AttachedTensors open(ct::ArenaOpener opener, D... descriptors) {
@@ -99,8 +99,8 @@ TEST_CASE("arenas whose content is garbage are refused, and nothing stays mapped
   CHECK_THROWS_AS(open({}, memory("")), ct::BadFile);
   CHECK_THROWS_AS(open({}, memory(std::string(63, '\0'))), ct::BadFile);
   CHECK_THROWS_AS(open({}, memory(std::string(4096, '\xff'))), ct::BadFile);
-  CHECK_THROWS_AS(open({}, memory(arena_with("no JSON"))), ct::BadFile);
-  CHECK_THROWS_AS(open({}, memory(arena_with("{\"files\":[],\"metadata\":{},\"tensors\":[{\"name\":\"t\",\"dtype\":\"u8\",\"shape\":[65],\"strides\":[1],"
+  CHECK_THROWS_AS(open({}, memory(arena_of_ones_with("no JSON"))), ct::BadFile);
+  CHECK_THROWS_AS(open({}, memory(arena_of_ones_with("{\"files\":[],\"metadata\":{},\"tensors\":[{\"name\":\"t\",\"dtype\":\"u8\",\"shape\":[65],\"strides\":[1],"
                                              "\"part\":0,\"offset\":64,\"bytes\":65}]}"))),
                   ct::ShapeError);  // reaches into the manifest
   CHECK(open_descriptors() == before);
@@ -122,7 +122,7 @@ TEST_CASE("files that are not what the manifest says are refused") {
 
 TEST_CASE("a bool that is neither 0 nor 1 is refused, a repeated one looked at once") {
   const auto bools = [&](const std::string& shape, const std::string& strides, const std::string& offset, const std::string& bytes) {
-    return arena_with("{\"files\":[],\"metadata\":{},\"tensors\":[{\"name\":\"b\",\"dtype\":\"bool\",\"shape\":[" + shape +
+    return arena_of_ones_with("{\"files\":[],\"metadata\":{},\"tensors\":[{\"name\":\"b\",\"dtype\":\"bool\",\"shape\":[" + shape +
                       "],\"strides\":[" + strides + "],\"part\":0,\"offset\":" + offset + ",\"bytes\":" + bytes + "}]}");
   };
   CHECK(open({}, memory(bools("64", "1", "64", "64"))).tensor<bool>("b").view()(5));

@@ -12,7 +12,7 @@ namespace {
 std::size_t files_in(const TemporaryFolder& folder) {
   return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder.path()), std::filesystem::directory_iterator()));
 }
-Deadline soon() { return std::chrono::steady_clock::now() + std::chrono::milliseconds(500); }
+Deadline in_half_a_second() { return std::chrono::steady_clock::now() + std::chrono::milliseconds(500); }
 }  // namespace
 
 TEST_CASE("a socket is this user's alone, and goes with its owner") {
@@ -24,9 +24,9 @@ TEST_CASE("a socket is this user's alone, and goes with its owner") {
     REQUIRE(::lstat(path.c_str(), &status) == 0);
     CHECK(S_ISSOCK(status.st_mode));
     CHECK((status.st_mode & 0777) == 0600);
-    CHECK(connect_to(path, soon(), false));
+    CHECK(connect_to(path, in_half_a_second(), false));
     CHECK_THROWS_WITH_AS(ListeningSocket(path, false), doctest::Contains("another process"), ct::AlreadyRegistered);
-    CHECK(connect_to(path, soon(), false));  // the failed one took nothing away
+    CHECK(connect_to(path, in_half_a_second(), false));  // the failed one took nothing away
   }
   CHECK(files_in(folder) == 0);
   const ListeningSocket open(path, true);
@@ -48,10 +48,10 @@ TEST_CASE("what a killed process left is replaced") {
   CHECK_THROWS_AS(ListeningSocket(path, false), ct::AlreadyRegistered);
   CHECK(child.kill() == -SIGKILL);
   CHECK(files_in(folder) == 2);
-  CHECK_THROWS_AS(static_cast<void>(connect_to(path, soon(), false)), ct::NotFound);
+  CHECK_THROWS_AS(static_cast<void>(connect_to(path, in_half_a_second(), false)), ct::NotFound);
   {
     const ListeningSocket socket(path, false);
-    CHECK(connect_to(path, soon(), false));
+    CHECK(connect_to(path, in_half_a_second(), false));
   }
   CHECK(files_in(folder) == 0);
 }
@@ -66,7 +66,7 @@ TEST_CASE("a file, and another program's socket, stay") {
   REQUIRE(::bind(other.number(), reinterpret_cast<const ::sockaddr*>(&address), sizeof address) == 0);
   REQUIRE(::listen(other.number(), 1) == 0);
   CHECK_THROWS_WITH_AS(ListeningSocket(folder / "other", false), doctest::Contains("living"), ct::AlreadyRegistered);
-  CHECK(connect_to(folder / "other", soon(), false));
+  CHECK(connect_to(folder / "other", in_half_a_second(), false));
   CHECK(files_in(folder) == 2);
   CHECK_THROWS_AS(ListeningSocket(folder / "missing" / "socket", false), ct::IoError);
   CHECK_THROWS_AS(ListeningSocket(folder / std::string(120, 'x'), false), ct::InvalidArgument);

@@ -22,13 +22,13 @@ using namespace share_tests;
 using namespace cotenant::literals;
 
 namespace {
-constexpr std::size_t count = 64_KiB / sizeof(float);
+constexpr std::size_t elements_of_64_kib = 64_KiB / sizeof(float);
 }
 
 TEST_CASE("equal tensors become one block with several names") {
   ct::TensorSharingManager manager{{.record_events = true}};
-  const auto a = manager.register_tensor("a", ramp(count));
-  auto mine = ramp(count);
+  const auto a = manager.register_tensor("a", ramp(elements_of_64_kib));
+  auto mine = ramp(elements_of_64_kib);
   const auto b = manager.register_tensor("b", mine, {.producer = "m"});
   CHECK(a.block() == b.block());
   CHECK_NOTHROW(mine.mutable_view());  // it was not taken
@@ -45,7 +45,7 @@ TEST_CASE("equal tensors become one block with several names") {
     }
     CHECK(manager.get<float>("a", "m")->view()(0) == 0.0f);
     CHECK(manager.get<float>("b", "m")->view()(0) == -1.0f);
-    const auto c = manager.register_tensor("c", ramp(count));
+    const auto c = manager.register_tensor("c", ramp(elements_of_64_kib));
     CHECK(c.block() == a.block());
   }
   SUBCASE("forgetting one keeps the other") {
@@ -57,29 +57,29 @@ TEST_CASE("equal tensors become one block with several names") {
 
 TEST_CASE("what differs in one byte, in shape, in type or in storage is not the same") {
   ct::TensorSharingManager manager;
-  manager.register_tensor("a", ramp(count));
-  auto other = ramp(count);
-  other.mutable_view()(count / 3) += 1;
+  manager.register_tensor("a", ramp(elements_of_64_kib));
+  auto other = ramp(elements_of_64_kib);
+  other.mutable_view()(elements_of_64_kib / 3) += 1;
   manager.register_tensor("b", other);
-  manager.register_tensor("c", ramp(count).reshape({2, count / 2}));
-  manager.register_tensor("d", ramp(count).reshape({count / 2, 2}).transpose());
+  manager.register_tensor("c", ramp(elements_of_64_kib).reshape({2, elements_of_64_kib / 2}));
+  manager.register_tensor("d", ramp(elements_of_64_kib).reshape({elements_of_64_kib / 2, 2}).transpose());
   manager.register_tensor("small", ramp());
   manager.register_tensor("small too", ramp());
-  std::vector<float> memory(count);
-  for (std::size_t i = 0; i < count; ++i) memory[i] = static_cast<float>(i);
-  manager.register_tensor("e", ct::borrow(std::span<float>(memory), {count}));
+  std::vector<float> memory(elements_of_64_kib);
+  for (std::size_t i = 0; i < elements_of_64_kib; ++i) memory[i] = static_cast<float>(i);
+  manager.register_tensor("e", ct::borrow(std::span<float>(memory), {elements_of_64_kib}));
   CHECK(manager.stats().deduplicated == 0);
   ct::TensorSharingManager off{{.deduplicate = false}};
-  off.register_tensor("a", ramp(count));
-  off.register_tensor("b", ramp(count));
+  off.register_tensor("a", ramp(elements_of_64_kib));
+  off.register_tensor("b", ramp(elements_of_64_kib));
   CHECK(off.stats().true_bytes == 128_KiB);
 }
 
 TEST_CASE("a tensor that needs no room of its own is admitted to a full budget") {
   ct::TensorSharingManager manager{{.max_memory = 64_KiB}};
-  manager.register_tensor("a", ramp(count), {.producer = "m"});
-  CHECK_NOTHROW(manager.register_tensor("b", ramp(count), {.producer = "m"}));
-  CHECK_THROWS_AS(manager.register_tensor("c", ct::zeros<float>({count}), {.producer = "m"}), ct::BudgetExceeded);
+  manager.register_tensor("a", ramp(elements_of_64_kib), {.producer = "m"});
+  CHECK_NOTHROW(manager.register_tensor("b", ramp(elements_of_64_kib), {.producer = "m"}));
+  CHECK_THROWS_AS(manager.register_tensor("c", ct::zeros<float>({elements_of_64_kib}), {.producer = "m"}), ct::BudgetExceeded);
 }
 
 TEST_CASE("duplicates that were not joined are found by comparing") {

@@ -19,8 +19,6 @@ using namespace share_tests;
 
 namespace {
 
-constexpr std::size_t page = 4096;
-
 struct Forms {
   FakeClock clock;
   ct::TensorSharingManager manager{{.clock = clock, .record_timeline = true, .record_events = true}};
@@ -228,18 +226,18 @@ TEST_CASE_FIXTURE(Forms, "a tensor whose form is leased is not freed") {
 TEST_CASE("forms and the budget") {
   FakeClock clock;
   const auto spill = std::make_shared<MemorySpill>();
-  ct::TensorSharingManager manager{{.max_memory = 4 * page, .clock = clock, .spill = spill}};
-  const auto filled = [](float value, std::size_t pages) { return ct::full<float>({pages * page / 4}, value); };
+  ct::TensorSharingManager manager{{.max_memory = 4 * page_bytes, .clock = clock, .spill = spill}};
+  const auto filled = [](float value, std::size_t pages) { return ct::full<float>({pages * page_bytes / 4}, value); };
   manager.register_tensor("x", filled(3, 2));
   SUBCASE("their room is made like any other's") {
     manager.register_tensor("y", filled(4, 2));
     clock.advance(1s);
     CHECK(manager.get<ct::bf16>("x", "m")->view()(2047) == ct::bf16(3.0f));  // y had to go
-    CHECK(manager.stats().peak_bytes <= 4 * page);
+    CHECK(manager.stats().peak_bytes <= 4 * page_bytes);
     CHECK_FALSE(manager.tensor_memory_usage().at("y").resident);
     clock.advance(1s);
     const auto y = manager.get<float>("y", "m");  // the form went: it is made again most easily
-    CHECK(manager.stats().true_bytes == 4 * page);
+    CHECK(manager.stats().true_bytes == 4 * page_bytes);
     CHECK(manager.stats().total_tensors == 2);
   }
   SUBCASE("the source may be away while its form is in use") {
@@ -258,14 +256,14 @@ TEST_CASE("forms and the budget") {
     const std::string message = message_of<ct::BudgetExceeded>([&] { static_cast<void>(manager.get<ct::bf16>("x", "m")); });
     CHECK(contains(message, "'x (f32 → bf16)' (4.0 KiB)"));
     CHECK(contains(message, "'y' 8.0 KiB (leased by n)"));
-    CHECK(manager.stats().true_bytes == 4 * page);
+    CHECK(manager.stats().true_bytes == 4 * page_bytes);
   }
   SUBCASE("a form that got a name of its own stays, and comes back") {
     const auto q = manager.get<std::int8_t>("x", "m").quantized();
     const std::size_t before = manager.stats().true_bytes;
     manager.register_tensor("packed", q);
     manager.register_tensor("half", *manager.get<ct::bf16>("x", "m"));
-    CHECK(manager.stats().true_bytes == before + page);  // q has no second copy
+    CHECK(manager.stats().true_bytes == before + page_bytes);  // q has no second copy
     CHECK(manager.get<std::int8_t>("packed", "m")->block() == q.values.block());
   }
   SUBCASE("such a form may be sent away") {
@@ -289,7 +287,7 @@ TEST_CASE("forms and the budget") {
     const auto x = manager.get<float>("x", "m");
     manager.register_tensor("y", filled(4, 2), {.producer = "n"});
     CHECK(spill->saves == 0);
-    CHECK(manager.stats().true_bytes == 4 * page);
+    CHECK(manager.stats().true_bytes == 4 * page_bytes);
     CHECK(manager.stats().total_tensors == 2);
   }
   CHECK(spill->wrong == 0);

@@ -8,12 +8,10 @@
 
 #include "cotenant/share/manager.hpp"
 #include "memory_spill.hpp"
+#include "support.hpp"
 
 namespace ct = cotenant;
-
-namespace {
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-}  // namespace
+using share_tests::contains;
 
 TEST_CASE("an empty manager has a report") {
   const std::string text = ct::TensorSharingManager().report();

@@ -8,14 +8,15 @@
 #include <string_view>
 #include <vector>
 
+#include "support.hpp"
+
 namespace ct = cotenant;
 using namespace std::chrono_literals;
+using share_tests::contains;
 
 namespace {
 
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
-
-std::size_t count(std::string_view text, std::string_view part) {
+std::size_t occurrences(std::string_view text, std::string_view part) {
   std::size_t found = 0;
   for (std::size_t at = text.find(part); at != text.npos; at = text.find(part, at + part.size())) ++found;
   return found;
@@ -31,7 +32,7 @@ bool well_formed(std::string_view page) {
     at = end;
     const std::string name(tag.substr(tag.starts_with('/') ? 1 : 0, tag.find_first_of(" /", 1) - (tag.starts_with('/') ? 1 : 0)));
     if (tag.starts_with('!') || name == "meta" || tag.ends_with('/')) continue;
-    if (count(tag, "\"") % 2 != 0) return false;
+    if (occurrences(tag, "\"") % 2 != 0) return false;
     if (!tag.starts_with('/')) {
       open.push_back(name);
     } else {
@@ -72,7 +73,7 @@ TEST_CASE("the page shows holders, memory over time and savings") {
   CHECK(contains(page, "<title>bert</title></path>"));  // released by now, but it was there
   CHECK(contains(page, "4 s"));
   CHECK(contains(page, "1.5 KiB saved"));
-  CHECK(count(page, "<svg ") == 4);
+  CHECK(occurrences(page, "<svg ") == 4);
 }
 
 TEST_CASE("nothing in the page comes from elsewhere or runs") {
@@ -101,7 +102,7 @@ TEST_CASE("many tensors with the same holders are one row, and many rows are cut
   std::string page = ct::report_html(manager);
   CHECK(contains(page, "50 tensors"));
   CHECK(contains(page, "weight100 … weight149"));
-  CHECK(count(page, " holds 50 tensors") == 1);
+  CHECK(occurrences(page, " holds 50 tensors") == 1);
   for (int i = 0; i < 70; ++i) manager.register_tensor("t" + std::to_string(i), ct::zeros<float>({16}), {.producer = "model" + std::to_string(i)});
   page = ct::report_html(manager);
   CHECK(well_formed(page));

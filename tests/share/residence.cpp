@@ -24,13 +24,12 @@ using namespace share_tests;
 
 namespace {
 
-constexpr std::size_t page = 4096;
-ct::SharedTensor<float> filled(float value, std::size_t pages = 1) { return ct::full<float>({pages * page / sizeof(float)}, value); }
+ct::SharedTensor<float> filled(float value, std::size_t pages = 1) { return ct::full<float>({pages * page_bytes / sizeof(float)}, value); }
 
 struct Spilling {
   FakeClock clock;
   std::shared_ptr<MemorySpill> spill = std::make_shared<MemorySpill>();
-  ct::TensorSharingManager manager{{.max_memory = 4 * page, .clock = clock, .spill = spill, .record_events = true}};
+  ct::TensorSharingManager manager{{.max_memory = 4 * page_bytes, .clock = clock, .spill = spill, .record_events = true}};
   bool resident(const char* name) const { return manager.tensor_memory_usage().at(name).resident; }
 };
 
@@ -40,12 +39,12 @@ TEST_CASE_FIXTURE(Spilling, "what nobody leases is spilled for room and comes ba
   for (int i = 0; i < 8; ++i) {
     manager.register_tensor("t" + std::to_string(i), filled(static_cast<float>(i)));
     clock.advance(1s);
-    CHECK(manager.stats().true_bytes <= 4 * page);
+    CHECK(manager.stats().true_bytes <= 4 * page_bytes);
   }
   auto stats = manager.stats();
   CHECK(stats.total_tensors == 8);
-  CHECK(stats.true_bytes == 4 * page);
-  CHECK(stats.away_bytes == 4 * page);
+  CHECK(stats.true_bytes == 4 * page_bytes);
+  CHECK(stats.away_bytes == 4 * page_bytes);
   CHECK(stats.evictions == 4);
   CHECK_FALSE(resident("t0"));
   CHECK(resident("t7"));
@@ -54,13 +53,13 @@ TEST_CASE_FIXTURE(Spilling, "what nobody leases is spilled for room and comes ba
     for (int i = 0; i < 8; ++i) {
       const auto lease = manager.get<float>("t" + std::to_string(i), "m");
       for (std::size_t at : {0u, 511u, 1023u}) REQUIRE(lease->view()(at) == static_cast<float>(i));
-      CHECK(manager.stats().true_bytes <= 4 * page);
+      CHECK(manager.stats().true_bytes <= 4 * page_bytes);
       clock.advance(1s);
     }
   CHECK(spill->wrong == 0);
   CHECK(spill->saves == 8);  // each was written once: its bytes cannot have changed since
   CHECK(spill->loads == manager.stats().reloads);
-  CHECK(manager.stats().peak_bytes == 4 * page);
+  CHECK(manager.stats().peak_bytes == 4 * page_bytes);
   const auto counts = manager.event_counts();
   CHECK(counts[ct::EventKind::spill] == 8);
   CHECK(counts[ct::EventKind::reload] == manager.stats().reloads);
@@ -74,7 +73,7 @@ TEST_CASE_FIXTURE(Spilling, "names, grants, pins, views and counts survive a sta
   clock.advance(60s);
   const auto result = manager.optimize_memory();
   CHECK(result.evicted_names == std::vector<std::string>{"half", "x"});
-  CHECK(result.freed_bytes == page);
+  CHECK(result.freed_bytes == page_bytes);
   CHECK(result.current_bytes == 0);
   CHECK(result.remaining_tensors == 1);  // the view's name is made again at no cost
   CHECK(manager.contains("x"));
@@ -135,7 +134,7 @@ TEST_CASE_FIXTURE(Spilling, "a full disk loses nothing") {
     spill->broken = false;
     CHECK(manager.get<float>("t" + std::to_string(i), "m")->view()(7) == static_cast<float>(i));
   }
-  CHECK(manager.stats().true_bytes <= 4 * page);
+  CHECK(manager.stats().true_bytes <= 4 * page_bytes);
   CHECK(spill->wrong == 0);
 }
 
@@ -155,14 +154,14 @@ TEST_CASE_FIXTURE(Spilling, "priority and age choose the victim") {
 }
 
 TEST_CASE("a budget for one kind of storage") {
-  ct::TensorSharingManager manager{{.max_memory = 100 * page, .max_memory_of = {{"heap", 2 * page}}}};
+  ct::TensorSharingManager manager{{.max_memory = 100 * page_bytes, .max_memory_of = {{"heap", 2 * page_bytes}}}};
   manager.register_tensor("a", filled(1), {.producer = "m"});
   manager.register_tensor("b", filled(2), {.producer = "m"});
   const std::string message = message_of<ct::BudgetExceeded>([&] { manager.register_tensor("c", filled(3)); });
   CHECK(contains(message, "storage 'heap' has taken 8.0 KiB of its 8.0 KiB"));
   std::vector<float> memory(1024);
   manager.register_tensor("c", ct::borrow(std::span<float>(memory), {1024}));
-  CHECK(manager.stats().storage_bytes == std::map<std::string, std::size_t>{{"borrowed", page}, {"heap", 2 * page}});
+  CHECK(manager.stats().storage_bytes == std::map<std::string, std::size_t>{{"borrowed", page_bytes}, {"heap", 2 * page_bytes}});
 }
 
 namespace {
@@ -170,25 +169,25 @@ struct Doubled;
 }
 
 TEST_CASE("artefacts count against the budget and go first where nobody uses them") {
-  ct::TensorSharingManager manager{{.max_memory = 4 * page}};
+  ct::TensorSharingManager manager{{.max_memory = 4 * page_bytes}};
   manager.register_tensor("w", filled(1), {.producer = "m"});
   const auto lease = manager.get<float>("w", "m");
   const auto make = [] { return filled(2, 2); };
   SUBCASE("in use") {
     const auto twice = ct::derive<Doubled>(*lease, make);
-    CHECK(manager.stats().derived_bytes == 2 * page);
+    CHECK(manager.stats().derived_bytes == 2 * page_bytes);
     manager.register_tensor("x", filled(3), {.producer = "m"});
     CHECK(contains(message_of<ct::BudgetExceeded>([&] { manager.register_tensor("y", filled(4)); }), "8.0 KiB more are artefacts in use"));
-    CHECK(manager.stats().derived_bytes == 2 * page);
+    CHECK(manager.stats().derived_bytes == 2 * page_bytes);
   }
   SUBCASE("not in use") {
     static_cast<void>(ct::derive<Doubled>(*lease, make));
     manager.register_tensor("x", filled(3), {.producer = "m"});
-    CHECK(manager.stats().derived_bytes == 2 * page);
+    CHECK(manager.stats().derived_bytes == 2 * page_bytes);
     manager.register_tensor("y", filled(4), {.producer = "m"});
     CHECK(manager.stats().derived_bytes == 0);
     CHECK(ct::derive<Doubled>(*lease, make).view()(0) == 2.0f);  // made again
-    CHECK(manager.optimize_memory(ct::MemoryMode::memory).freed_derived_bytes == 2 * page);
+    CHECK(manager.optimize_memory(ct::MemoryMode::memory).freed_derived_bytes == 2 * page_bytes);
   }
 }
 
@@ -213,7 +212,7 @@ namespace {
 std::size_t resident_bytes() {
   std::size_t size = 0, resident = 0;
   std::ifstream("/proc/self/statm") >> size >> resident;
-  return resident * page;
+  return resident * page_bytes;
 }
 }  // namespace
 
@@ -224,7 +223,7 @@ TEST_CASE("a clean file's pages leave the process and come back from the file") 
     const std::vector<float> values(bytes / sizeof(float), 7.0f);
     std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(bytes));
   }
-  ct::TensorSharingManager manager{{.max_memory = bytes + page}};
+  ct::TensorSharingManager manager{{.max_memory = bytes + page_bytes}};
   manager.register_tensor("weights", ct::SharedTensor<float, ct::Mapped>(ct::BlockRef::adopt(ct::Mapped{}, ct::Mapped::map(path)), ct::contiguous_layout({bytes / sizeof(float)})));
   std::filesystem::remove(path);  // the mapping keeps it
   const auto sum = [&] {
@@ -241,7 +240,7 @@ TEST_CASE("a clean file's pages leave the process and come back from the file") 
     CHECK(before - after > bytes * 9 / 10);
   }
   CHECK(manager.contains("weights"));
-  CHECK(manager.stats().true_bytes == 2 * page);
+  CHECK(manager.stats().true_bytes == 2 * page_bytes);
   CHECK_THROWS_AS(static_cast<void>(manager.get<float, ct::Mapped>("weights", "m")), ct::BudgetExceeded);
   manager.release("other", "m");
   CHECK(sum() == 7.0 * bytes / sizeof(float));
@@ -251,7 +250,7 @@ TEST_CASE("a clean file's pages leave the process and come back from the file") 
 
 TEST_CASE("many threads through a budget of half of what they use: exact, and within it") {
   const auto spill = std::make_shared<MemorySpill>();
-  constexpr std::size_t tensors = 16, budget = 8 * page;
+  constexpr std::size_t tensors = 16, budget = 8 * page_bytes;
   ct::TensorSharingManager manager{{.max_memory = budget, .spill = spill}};
   for (std::size_t i = 0; i < tensors; ++i) manager.register_tensor("t" + std::to_string(i), filled(static_cast<float>(i)));
   std::atomic<std::size_t> wrong{0}, refused{0};
@@ -303,6 +302,6 @@ TEST_CASE("a budget of 60 % of the working set gives the same results, within it
     return result;
   };
   const auto spill = std::make_shared<MemorySpill>();
-  CHECK(run(tensors * pages * page * 6 / 10, spill) == run(ct::ManagerOptions::unlimited, nullptr));
+  CHECK(run(tensors * pages * page_bytes * 6 / 10, spill) == run(ct::ManagerOptions::unlimited, nullptr));
   CHECK(spill->wrong == 0);
 }

@@ -36,6 +36,9 @@ template <class E, class F> std::string message_of(F&& f) {
 
 inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
+// The unit in which these tests count memory: a block of so many bytes lies in it without padding.
+constexpr std::size_t page_bytes = 4096;
+
 // 0, 1, 2, …: a block of 64 bytes unless told otherwise.
 inline cotenant::SharedTensor<float> ramp(std::size_t count = 16) {
   auto tensor = cotenant::empty<float>({count});

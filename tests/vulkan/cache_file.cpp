@@ -5,13 +5,12 @@
 #include <filesystem>
 #include <fstream>
 
+#include "cache_folder.hpp"
+
 namespace vk = cotenant::vulkan;
+using cotenant::test::CacheFolder;
 
 namespace {
-struct Folder {
-  std::string path = (std::filesystem::temp_directory_path() / ("cotenant-cache-" + std::to_string(std::chrono::steady_clock::now().time_since_epoch().count()))).string();
-  ~Folder() { std::filesystem::remove_all(path); }
-};
 void overwrite(const std::string& path, std::size_t at, char value) {
   std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
   file.seekp(static_cast<std::streamoff>(at));
@@ -20,7 +19,7 @@ void overwrite(const std::string& path, std::size_t at, char value) {
 }  // namespace
 
 TEST_CASE("a cache comes back as it was written, and leaves nothing else in its folder") {
-  const Folder folder;
+  const CacheFolder folder;
   const std::string path = folder.path + "/deeper/cache.bin";
   CHECK(vk::cache_file::read(path).empty());
   std::vector<unsigned char> content(1001);
@@ -36,7 +35,7 @@ TEST_CASE("a cache comes back as it was written, and leaves nothing else in its 
 }
 
 TEST_CASE("a damaged cache is no cache: any byte changed, cut off, or something behind it") {
-  const Folder folder;
+  const CacheFolder folder;
   const std::string path = folder.path + "/cache.bin";
   const std::vector<unsigned char> content(64, 42);
   for (std::size_t at = 0; at < 64 + 24; ++at) {
@@ -55,7 +54,7 @@ TEST_CASE("a damaged cache is no cache: any byte changed, cut off, or something 
 }
 
 TEST_CASE("a folder that cannot be written to costs the cache and nothing else") {
-  const Folder folder;
+  const CacheFolder folder;
   std::ofstream(folder.path) << "a file where the folder should be";
   CHECK_FALSE(vk::cache_file::write(folder.path + "/cache.bin", {1, 2, 3}));
 }

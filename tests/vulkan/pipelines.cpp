@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "../error_text.hpp"
+#include "cache_folder.hpp"
 #include "test_device.hpp"
 
 namespace vk = cotenant::vulkan;
@@ -14,10 +15,6 @@ using namespace cotenant::test;
 using cotenant::Vulkan;
 
 namespace {
-struct Folder {
-  std::string path = (std::filesystem::temp_directory_path() / ("cotenant-kernels-" + std::to_string(std::chrono::steady_clock::now().time_since_epoch().count()))).string();
-  ~Folder() { std::filesystem::remove_all(path); }
-};
 float three(const Vulkan& gpu) {
   const auto x = to_device(gpu, {1}), y = cotenant::empty<float>({1}, gpu);
   twice_plus_one(gpu, x, y);
@@ -51,7 +48,7 @@ TEST_CASE("a kernel that cannot be made is an error for each who asks, and the n
 }
 
 TEST_CASE("kernels are kept on the disk; a damaged file is ignored") {
-  const Folder folder;
+  const CacheFolder folder;
   auto options = checked_options();
   options.cache_folder = folder.path;
   const auto run = [&] {

@@ -5,7 +5,7 @@
 #include <initializer_list>
 
 namespace {
-const bool kept = [] {
+const bool keeps_libraries = [] {
   for (const char* library : {"libvulkan_lvp.so", "libVkLayer_khronos_validation.so"}) dlopen(library, RTLD_NOW | RTLD_NODELETE);
   return true;
 }();

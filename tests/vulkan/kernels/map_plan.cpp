@@ -8,13 +8,13 @@ using namespace cotenant;
 using namespace cotenant::vulkan;
 
 namespace {
-const char* const memory = reinterpret_cast<const char*>(std::uintptr_t{1} << 40);
+const char* const first_address = reinterpret_cast<const char*>(std::uintptr_t{1} << 40);
 
 MapPlan plan(const Shape& shape, const std::vector<Strides>& strides, std::vector<std::uint32_t> bytes = {}, std::ptrdiff_t first = 0) {
   bytes.resize(strides.size(), 4);
   std::vector<MapOperand> operands;
   for (std::size_t i = 0; i < strides.size(); ++i)
-    operands.push_back({nullptr, memory + (static_cast<std::ptrdiff_t>(i) << 30) + first * static_cast<std::ptrdiff_t>(bytes[i]), &strides[i], bytes[i]});
+    operands.push_back({nullptr, first_address + (static_cast<std::ptrdiff_t>(i) << 30) + first * static_cast<std::ptrdiff_t>(bytes[i]), &strides[i], bytes[i]});
   return plan_map(shape, operands);
 }
 }  // namespace
@@ -44,7 +44,7 @@ TEST_CASE("plan_map: dense operands are one stretch, whatever their axes") {
   CHECK(plan({8, 100}, {{1, 8}, {1, 8}}).code.form == MapCode::Form::flat);
   const MapPlan backwards = plan({8, 100}, {{-100, -1}, {-100, -1}}, {}, 799);
   CHECK(backwards.code.form == MapCode::Form::flat);
-  CHECK(backwards.buffers[0].address == memory);
+  CHECK(backwards.buffers[0].address == first_address);
   // One element for all.
   const MapPlan scalar = plan({8, 100}, {{100, 1}, {0, 0}});
   CHECK(scalar.code.form == MapCode::Form::flat);
@@ -83,6 +83,6 @@ TEST_CASE("plan_map: indices of 64 bits where 32 do not reach") {
 
 TEST_CASE("plan_map: only what the strides reach is named") {
   const MapPlan stepped = plan({3, 4}, {{4, 1}, {-10, 2}}, {}, 20);
-  CHECK(stepped.buffers[1].address == memory + (1 << 30));
+  CHECK(stepped.buffers[1].address == first_address + (1 << 30));
   CHECK(stepped.buffers[1].bytes == (2 * 10 + 3 * 2 + 1) * 4);
 }
