@@ -50,9 +50,9 @@ TEST_CASE("another version is named, whatever else its message holds") {
 }
 
 TEST_CASE("a peer's text is short, and can be printed") {
-  CHECK(printable("a\x1b[31m\n\xff") == "a\xEF\xBF\xBD[31m\xEF\xBF\xBD\xEF\xBF\xBD");
-  CHECK(printable(std::string(5000, 'x')).size() == max_message_text);
-  CHECK(printable(std::string(max_message_text - 1, 'x') + "é").size() == max_message_text - 1);
+  CHECK(peer_text("a\x1b[31m\n\xff") == "a\xEF\xBF\xBD[31m\xEF\xBF\xBD\xEF\xBF\xBD");
+  CHECK(peer_text(std::string(5000, 'x')).size() == max_message_text);
+  CHECK(peer_text(std::string(max_message_text - 1, 'x') + "é").size() == max_message_text - 1);
   CHECK(write_hello({1, std::string(5000, 'x')}).size() <= max_message_bytes);
   CHECK(read_hello(write_hello({1, std::string(5000, '\n')}))->model.size() <= max_message_text);
 }

@@ -4,7 +4,10 @@
 
 #include <string>
 
+#include "../error_text.hpp"
+
 using namespace cotenant;
+using test::has;
 
 namespace {
 EncoderConfig parse(const std::string& text) {
@@ -21,14 +24,8 @@ std::string bert(const std::string& more) {
   return more.empty() ? text.substr(0, text.size() - 1) + "}" : text + more + "}";
 }
 std::string message(const std::string& text) {
-  try {
-    parse(text);
-  } catch (const Error& error) {
-    return std::string(to_string(error.code())) + ": " + error.what();
-  }
-  return "no error";
+  return test::message([&] { parse(text); });
 }
-bool has(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
 }  // namespace
 
 TEST_CASE("config: the three families") {

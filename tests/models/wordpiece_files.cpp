@@ -4,9 +4,11 @@
 
 #include <string>
 
+#include "../error_text.hpp"
 #include "../files/temporary_folder.hpp"
 
 using namespace cotenant;
+using test::has;
 
 namespace {
 const std::string vocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nA\n##b\n\xC3\xA9\n";
@@ -16,14 +18,8 @@ std::string tokenizer_json(const std::string& normalizer, const std::string& mor
          "vocab":{"[PAD]":0,"[UNK]":1,"[CLS]":2,"[SEP]":3,"[MASK]":4,"a":5,"A":6,"##b":7,"é":8}}})";
 }
 std::string message(const TemporaryFolder& folder) {
-  try {
-    WordPiece::open(folder.path());
-  } catch (const Error& error) {
-    return std::string(to_string(error.code())) + ": " + error.what();
-  }
-  return "no error";
+  return test::message([&] { WordPiece::open(folder.path()); });
 }
-bool has(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
 }  // namespace
 
 TEST_CASE("wordpiece_files: vocab.txt, with and without Windows line ends, and a configuration") {

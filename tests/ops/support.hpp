@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "../error_text.hpp"
+
 namespace cotenant::test {
 
 template <class T> SharedTensor<T, ReferenceHeap> tensor(std::initializer_list<T> values, const Shape& shape) {
@@ -32,18 +34,6 @@ template <class T, class S> std::vector<double> list(const SharedTensor<T, S>& t
   return values;
 }
 using Values = std::vector<double>;
-
-// The message of the error of type E that f throws; fails the test where it throws nothing or something else.
-template <class E, class F> std::string message_of(F f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  }
-  FAIL("no error was thrown");
-  return {};
-}
-inline bool has(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
 
 }  // namespace cotenant::test
 

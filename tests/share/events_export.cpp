@@ -36,9 +36,9 @@ TEST_CASE("metrics") {
   for (const char* line : {"\ncotenant_memory_bytes 64\n", "\ncotenant_memory_limit_bytes 1000\n", "\ncotenant_hits_total 1\n", "\n# TYPE cotenant_hits_total counter\n",
                            "\ncotenant_storage_bytes{storage=\"heap\"} 64\n", "\ncotenant_model_bytes{model=\"t5\",held=\"shared\"} 64\n",
                            "\ncotenant_model_leases{model=\"a\\\\b\\\"c\\nd\"} 1\n", "\ncotenant_events_total{kind=\"lease\"} 2\n"})
-    CHECK_MESSAGE(contains(text, line), line);
+    CHECK_MESSAGE(has(text, line), line);
   CHECK(text.back() == '\n');
   const std::string nothing = ct::prometheus(ct::TensorSharingManager().stats());
-  CHECK_FALSE(contains(nothing, "limit"));
-  CHECK_FALSE(contains(nothing, "events_total"));
+  CHECK_FALSE(has(nothing, "limit"));
+  CHECK_FALSE(has(nothing, "events_total"));
 }

@@ -9,7 +9,7 @@ using ct::Fit;
 using ct::detail::FormPlan;
 using ct::detail::FormSource;
 using ct::detail::plan_form;
-using share_tests::contains;
+using share_tests::has;
 
 namespace {
 FormPlan plan(DType dtype, const ct::Shape& shape, const ct::TensorForm& form, DType asked) {
@@ -58,25 +58,25 @@ TEST_CASE("quantised forms count their parameters; each set of ranges is another
 
 TEST_CASE("what cannot be done, and why") {
   const auto why = [](DType dtype, const ct::Shape& shape, const ct::TensorForm& form, DType asked) { return plan(dtype, shape, form, asked).refusal; };
-  CHECK(contains(why(DType::i32, {2}, {}, DType::f32), "i32 elements do not become f32"));
-  CHECK(contains(why(DType::f32, {2}, {}, DType::boolean), "do not become bool"));
-  CHECK(contains(why(DType::i8, {2}, {}, DType::f32), "registered with their scale"));
+  CHECK(has(why(DType::i32, {2}, {}, DType::f32), "i32 elements do not become f32"));
+  CHECK(has(why(DType::f32, {2}, {}, DType::boolean), "do not become bool"));
+  CHECK(has(why(DType::i8, {2}, {}, DType::f32), "registered with their scale"));
   CHECK(plan(DType::i8, {2}, {}, DType::f32).wrong_type);
-  CHECK(contains(why(DType::f32, {2, 8}, {.width = 3}, DType::f32), "allow it to be sliced"));
-  CHECK(contains(why(DType::f32, {2, 8}, {.width = 9, .fit = Fit::slice}, DType::f32), "allow it to be padded"));
+  CHECK(has(why(DType::f32, {2, 8}, {.width = 3}, DType::f32), "allow it to be sliced"));
+  CHECK(has(why(DType::f32, {2, 8}, {.width = 9, .fit = Fit::slice}, DType::f32), "allow it to be padded"));
   CHECK_FALSE(plan(DType::f32, {2, 8}, {.width = 3}, DType::f32).wrong_type);
-  CHECK(contains(why(DType::f32, {}, {.width = 3}, DType::f32), "scalar"));
-  CHECK(contains(why(DType::f32, {2, 8}, {.axes = {0}}, DType::f32), "2 axes"));
-  CHECK(contains(why(DType::f32, {2, 8}, {.axes = {0, 2}}, DType::f32), "order 0, 2"));
-  CHECK(contains(why(DType::f32, {2, 3}, {}, DType::i4x2), "pairs"));
+  CHECK(has(why(DType::f32, {}, {.width = 3}, DType::f32), "scalar"));
+  CHECK(has(why(DType::f32, {2, 8}, {.axes = {0}}, DType::f32), "2 axes"));
+  CHECK(has(why(DType::f32, {2, 8}, {.axes = {0, 2}}, DType::f32), "order 0, 2"));
+  CHECK(has(why(DType::f32, {2, 3}, {}, DType::i4x2), "pairs"));
   const ct::Projection projection(8, 4, [](const auto&) { return ct::SharedTensor<float>(); });
   CHECK(plan(DType::f16, {2, 8}, {.projection = projection}, DType::f16).shape == ct::Shape{2, 4});
-  CHECK(contains(why(DType::f32, {2, 7}, {.projection = projection}, DType::f32), "takes 8"));
-  CHECK(contains(why(DType::f32, {2, 8}, {.width = 5, .projection = projection}, DType::f32), "gives 4"));
-  CHECK(contains(why(DType::i64, {2, 8}, {.projection = projection}, DType::i64), "numbers"));
+  CHECK(has(why(DType::f32, {2, 7}, {.projection = projection}, DType::f32), "takes 8"));
+  CHECK(has(why(DType::f32, {2, 8}, {.width = 5, .projection = projection}, DType::f32), "gives 4"));
+  CHECK(has(why(DType::i64, {2, 8}, {.projection = projection}, DType::i64), "numbers"));
   const ct::detail::QuantizedParameters parameters{ct::contiguous_layout({1, 1}), std::nullopt};
   const ct::TensorForm narrow{.width = 2, .fit = Fit::slice};
   const FormSource quantised{DType::i8, ct::contiguous_layout({2, 8}), &parameters};
-  CHECK(contains(plan_form(quantised, &narrow, DType::i8).refusal, "take it as a float type"));
+  CHECK(has(plan_form(quantised, &narrow, DType::i8).refusal, "take it as a float type"));
   CHECK(plan_form(quantised, &narrow, DType::f32).how == "8 → 2 wide by slice, i8 → f32");
 }

@@ -84,5 +84,5 @@ TEST_CASE("recommendations") {
   CHECK(advice.opportunities[0].models == std::vector<std::string>{"flan-t5", "gpt2-medium"});
   CHECK(advice.potential_savings == 8192);
   CHECK(advice.advice.size() == 2);
-  CHECK(contains(advice.advice[0], "8.0 KiB"));
+  CHECK(has(advice.advice[0], "8.0 KiB"));
 }

@@ -4,7 +4,7 @@
 #include "support.hpp"
 
 namespace ct = cotenant;
-using share_tests::contains;
+using share_tests::has;
 using share_tests::message_of;
 
 TEST_CASE("options name ranges: tensor, channel, row, block") {
@@ -13,8 +13,8 @@ TEST_CASE("options name ranges: tensor, channel, row, block") {
   CHECK(ct::detail::range_shape({2, 3, 8}, ct::per_row) == ct::Shape{2, 3, 1});
   CHECK(ct::detail::range_shape({2, 3, 8}, ct::per_block(4)) == ct::Shape{2, 3, 2});
   CHECK(ct::detail::range_shape({4, 3}, {.axis = 0, .block_size = 2}) == ct::Shape{2, 3});
-  CHECK(contains(message_of<ct::ShapeError>([] { ct::detail::range_shape({2, 6}, ct::per_block(4)); }), "blocks of 4"));
-  CHECK(contains(message_of<ct::ShapeError>([] { ct::detail::range_shape({2, 6}, {.axis = std::nullopt, .block_size = 4}); }), "name it"));
+  CHECK(has(message_of<ct::ShapeError>([] { ct::detail::range_shape({2, 6}, ct::per_block(4)); }), "blocks of 4"));
+  CHECK(has(message_of<ct::ShapeError>([] { ct::detail::range_shape({2, 6}, {.axis = std::nullopt, .block_size = 4}); }), "name it"));
 }
 
 TEST_CASE("transpose() turns values and parameters, and freeze() ends their writing") {

@@ -11,13 +11,13 @@
 #include "support.hpp"
 
 namespace ct = cotenant;
-using share_tests::contains;
+using share_tests::has;
 
 TEST_CASE("an empty manager has a report") {
   const std::string text = ct::TensorSharingManager().report();
-  CHECK(contains(text, "0 tensors, 0 models"));
-  CHECK(contains(text, "saved     0 B\n"));
-  CHECK_FALSE(contains(text, "held by"));
+  CHECK(has(text, "0 tensors, 0 models"));
+  CHECK(has(text, "saved     0 B\n"));
+  CHECK_FALSE(has(text, "held by"));
 }
 
 TEST_CASE("the report says who holds what and what it saved") {
@@ -31,15 +31,15 @@ TEST_CASE("the report says who holds what and what it saved") {
   manager.register_tensor("weights", ct::zeros<float>({16}), {.pinned = true});
   static_cast<void>(manager.try_get<float>("nothing", "m"));
   const std::string text = manager.report();
-  CHECK(contains(text, "5 tensors, 4 models"));
-  CHECK(contains(text, "memory    3.2 KiB of 1.0 MiB (peak 3.2 KiB)"));
-  CHECK(contains(text, "saved     4.5 KiB (58.5 %)"));
-  CHECK(contains(text, "2 hits, 1 miss (66.7 % hits)"));
-  CHECK(contains(text, "bert-base-uncased, t5-base ×2"));
-  CHECK(contains(text, "nobody yet: granted"));
-  CHECK(contains(text, "nobody: can be freed"));
-  CHECK(contains(text, "pinned\n"));
-  CHECK(contains(text, "[1, 768]"));
+  CHECK(has(text, "5 tensors, 4 models"));
+  CHECK(has(text, "memory    3.2 KiB of 1.0 MiB (peak 3.2 KiB)"));
+  CHECK(has(text, "saved     4.5 KiB (58.5 %)"));
+  CHECK(has(text, "2 hits, 1 miss (66.7 % hits)"));
+  CHECK(has(text, "bert-base-uncased, t5-base ×2"));
+  CHECK(has(text, "nobody yet: granted"));
+  CHECK(has(text, "nobody: can be freed"));
+  CHECK(has(text, "pinned\n"));
+  CHECK(has(text, "[1, 768]"));
 }
 
 TEST_CASE("the report says what is away and what was joined") {
@@ -48,10 +48,10 @@ TEST_CASE("the report says what is away and what was joined") {
   manager.register_tensor("again", ct::full<float>({1 << 14}, 2.0f));
   const auto write = manager.write<float>("t1", "w");
   const std::string text = manager.report();
-  CHECK(contains(text, "away      64.0 KiB evicted, back with the next lease (1 eviction, 0 reloads)"));
-  CHECK(contains(text, "joined    64.0 KiB of 1 tensor that equalled others"));
-  CHECK(contains(text, "evicted\n"));
-  CHECK(contains(text, "written by w"));
+  CHECK(has(text, "away      64.0 KiB evicted, back with the next lease (1 eviction, 0 reloads)"));
+  CHECK(has(text, "joined    64.0 KiB of 1 tensor that equalled others"));
+  CHECK(has(text, "evicted\n"));
+  CHECK(has(text, "written by w"));
 }
 
 TEST_CASE("columns align, also for names that are not ASCII, and a name cannot steer the terminal") {

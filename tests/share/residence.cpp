@@ -111,7 +111,7 @@ TEST_CASE_FIXTURE(Spilling, "leases, pins, handles and writers keep a tensor in 
   CHECK_FALSE(resident("granted"));
   for (const char* name : {"leased", "pinned", "handle", "new"}) CHECK(resident(name));
   const std::string message = message_of<ct::BudgetExceeded>([&] { static_cast<void>(manager.get<float>("granted", "later")); });
-  for (const char* part : {"'granted'", "leased by a", "pinned", "outside the manager", "16.0 KiB of 16.0 KiB"}) CHECK(contains(message, part));
+  for (const char* part : {"'granted'", "leased by a", "pinned", "outside the manager", "16.0 KiB of 16.0 KiB"}) CHECK(has(message, part));
   CHECK(manager.stats().total_tensors == 5);
   manager.release("leased", "a");
   CHECK(manager.get<float>("granted", "later")->view()(0) == 4.0f);
@@ -120,7 +120,7 @@ TEST_CASE_FIXTURE(Spilling, "leases, pins, handles and writers keep a tensor in 
 TEST_CASE_FIXTURE(Spilling, "a full disk loses nothing") {
   for (int i = 0; i < 4; ++i) manager.register_tensor("t" + std::to_string(i), filled(static_cast<float>(i)));
   spill->full = true;
-  CHECK(contains(message_of<ct::IoError>([&] { manager.register_tensor("new", filled(9)); }), "full"));
+  CHECK(has(message_of<ct::IoError>([&] { manager.register_tensor("new", filled(9)); }), "full"));
   CHECK_THROWS_AS(manager.optimize_memory(), ct::IoError);
   CHECK_FALSE(manager.contains("new"));
   for (int i = 0; i < 4; ++i) CHECK(manager.get<float>("t" + std::to_string(i), "m")->view()(7) == static_cast<float>(i));
@@ -158,7 +158,7 @@ TEST_CASE("a budget for one kind of storage") {
   manager.register_tensor("a", filled(1), {.producer = "m"});
   manager.register_tensor("b", filled(2), {.producer = "m"});
   const std::string message = message_of<ct::BudgetExceeded>([&] { manager.register_tensor("c", filled(3)); });
-  CHECK(contains(message, "storage 'heap' has taken 8.0 KiB of its 8.0 KiB"));
+  CHECK(has(message, "storage 'heap' has taken 8.0 KiB of its 8.0 KiB"));
   std::vector<float> memory(1024);
   manager.register_tensor("c", ct::borrow(std::span<float>(memory), {1024}));
   CHECK(manager.stats().storage_bytes == std::map<std::string, std::size_t>{{"borrowed", page_bytes}, {"heap", 2 * page_bytes}});
@@ -177,7 +177,7 @@ TEST_CASE("artefacts count against the budget and go first where nobody uses the
     const auto twice = ct::derive<Doubled>(*lease, make);
     CHECK(manager.stats().derived_bytes == 2 * page_bytes);
     manager.register_tensor("x", filled(3), {.producer = "m"});
-    CHECK(contains(message_of<ct::BudgetExceeded>([&] { manager.register_tensor("y", filled(4)); }), "8.0 KiB more are artefacts in use"));
+    CHECK(has(message_of<ct::BudgetExceeded>([&] { manager.register_tensor("y", filled(4)); }), "8.0 KiB more are artefacts in use"));
     CHECK(manager.stats().derived_bytes == 2 * page_bytes);
   }
   SUBCASE("not in use") {

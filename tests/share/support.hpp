@@ -5,14 +5,15 @@
 
 #include <chrono>
 #include <cstddef>
-#include <exception>
 #include <memory>
 #include <string>
 
+#include "../error_text.hpp"
 #include "cotenant/share/options.hpp"
 #include "cotenant/share/tensor.hpp"
 
 namespace share_tests {
+using cotenant::test::has, cotenant::test::message_of;
 
 // A clock that stands still until it is told.
 struct FakeClock {
@@ -20,21 +21,6 @@ struct FakeClock {
   cotenant::TimePoint operator()() const { return *time; }
   void advance(std::chrono::steady_clock::duration by) { *time += by; }
 };
-
-// Runs f and returns the message of the error of type E that it throws.
-template <class E, class F> std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  } catch (const std::exception& error) {
-    FAIL("another error was thrown: " << error.what());
-  }
-  FAIL("no error was thrown");
-  return {};
-}
-
-inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 // The unit in which these tests count memory: a block of so many bytes lies in it without padding.
 constexpr std::size_t page_bytes = 4096;

@@ -36,7 +36,7 @@ struct Welcome {
 };
 
 // Text of a peer that may be printed: at most max_message_text bytes of UTF-8, no control characters.
-inline std::string printable(std::string_view text) {
+inline std::string peer_text(std::string_view text) {
   std::string result;
   for (std::size_t at = 0; at < text.size();) {
     const DecodedCodePoint decoded = decode_utf8(text, at);
@@ -53,7 +53,7 @@ template <std::size_t Words> std::string write_message(const std::uint32_t (&wor
   std::string message(arena_magic);
   for (const std::uint32_t word : words)
     for (int byte = 0; byte < 4; ++byte) message.push_back(static_cast<char>(static_cast<unsigned char>(word >> (8 * byte))));
-  return message.append(printable(text));
+  return message.append(peer_text(text));
 }
 inline std::string write_hello(const Hello& hello) { return write_message({hello.version}, hello.model); }
 inline std::string write_welcome(const Welcome& welcome) {
@@ -75,7 +75,7 @@ inline std::optional<Hello> read_hello(std::string_view message) {
   std::uint32_t words[1];
   const auto text = read_message(message, words);
   if (!text) return std::nullopt;
-  return Hello{words[0], printable(*text)};
+  return Hello{words[0], peer_text(*text)};
 }
 
 // Errors: BadFile where it is no welcome; Unsupported for another version.
@@ -89,7 +89,7 @@ inline Welcome read_welcome(std::string_view message, const std::string& source)
   const auto text = read_message(message, words);
   if (!text || words[1] > 1 || words[2] > max_parts || (words[1] == 1 && words[2] != 0))
     raise<BadFile>(source + " answered with " + std::to_string(message.size()) + " bytes that are no welcome: no cotenant producer listens there");
-  return {words[0], words[1] == 0, words[2], printable(*text)};
+  return {words[0], words[1] == 0, words[2], peer_text(*text)};
 }
 
 }  // namespace cotenant::detail
