@@ -4,9 +4,9 @@
 #define COTENANT_TESTS_BACKEND_VULKAN_FIXTURE_HPP
 #include <cotenant/vulkan/backend.hpp>
 
-#include <cstdlib>
 #include <string>
 
+#include "../vulkan/test_device.hpp"
 #include "suite.hpp"
 
 namespace cotenant::test {
@@ -28,13 +28,8 @@ struct VulkanFixture {
  private:
   static const Vulkan& gpu(bool with_descriptors) {
     const auto open = [](bool by_descriptors) {
-      const char* const chosen = std::getenv("COTENANT_TEST_VULKAN");
-      const bool plain = chosen != nullptr && std::string(chosen) == "plain";
-      VulkanOptions options;
-      options.validation = !plain;
-      options.synchronization_validation = !plain && by_descriptors;
-      options.addressing = by_descriptors ? vulkan::Addressing::descriptors : vulkan::Addressing::pointers;
-      options.zero_copy = false;
+      VulkanOptions options = checked_options(by_descriptors);
+      options.cache_folder = {};  // hundreds of kernels: kept on the disk for the next run
       return Vulkan::open(options);
     };
     static const Vulkan devices[2] = {open(false), open(true)};

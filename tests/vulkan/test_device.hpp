@@ -17,7 +17,7 @@
 namespace cotenant::test {
 
 inline VulkanOptions checked_options(bool descriptors = false) {
-  // As in backend/vulkan_fixture.hpp: for machines without the layer.
+  // "plain": for machines without the layer.
   const char* const chosen = std::getenv("COTENANT_TEST_VULKAN");
   const bool plain = chosen != nullptr && std::string(chosen) == "plain";
   VulkanOptions options;
