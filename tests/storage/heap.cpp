@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <fstream>
 #include <limits>
 #include <set>
 #include <thread>
@@ -93,6 +94,32 @@ TEST_CASE("small blocks are not kept") {
   cache.deallocate(cache.allocate(100));
   CHECK(cache.idle_bytes() == 0);
 }
+
+#if defined(__linux__) && !COTENANT_ADDRESS_SANITIZER
+TEST_CASE("blocks that hold a huge page begin at one, and all of them goes back") {
+  const auto mapped_pages = [] {  // of this process: the first number of statm
+    std::ifstream file("/proc/self/statm");
+    std::size_t pages = 0;
+    file >> pages;
+    return pages;
+  };
+  HeapCache cache;
+  cache.set_limit(0);
+  constexpr std::size_t huge = std::size_t{2} << 20, padded = huge + (huge >> 3);
+  const std::size_t before = mapped_pages();
+  ct::Allocation blocks[16];
+  for (ct::Allocation& block : blocks) {
+    block = cache.allocate(huge + 1);
+    CHECK(block.bytes == padded);
+    CHECK(reinterpret_cast<std::uintptr_t>(block.data) % huge == 0);
+    std::memset(block.data, 1, block.bytes);
+  }
+  // The room that the beginnings were sought in is not kept: it would be nearly as much again.
+  CHECK(mapped_pages() - before < 16 * (padded + huge / 4) / HeapCache::page);
+  for (const ct::Allocation& block : blocks) cache.deallocate(block);
+  CHECK(mapped_pages() < before + 8 * padded / HeapCache::page);
+}
+#endif
 
 TEST_CASE("many threads") {
   HeapCache cache;

