@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures the Vulkan backend beside PyTorch (cuBLAS, cuDNN) on the GPU of this machine, topic by topic, and prints one table.
+# Measures the Vulkan backend beside PyTorch (cuBLAS, cuDNN) on the GPU of this machine, topic by topic: one table, and speed.svg beside it.
 #   bench/gpu.sh [--programs DIR] [TOPIC...]
 # TOPIC: execution bert products rows element_wise. --programs takes programs built elsewhere; else they are built first.
 # Needs libvulkan and the GPU's driver; where python3 has no PyTorch with CUDA, the peers' columns stay empty.
@@ -40,4 +40,4 @@ for topic in "${topics[@]}"; do
   python3 -B "$root/bench/gpu/$topic.py" >"$results/$topic-peer.jsonl"
   files+=("$results/$topic-peer.jsonl")
 done
-python3 -B "$root/bench/gpu/report.py" "${files[@]}"
+python3 -B "$root/bench/gpu/report.py" --chart "$results/speed.svg" "${files[@]}"

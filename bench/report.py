@@ -3,11 +3,11 @@
 
 report.py FOLDER ROWS...      reads the files ROWS, writes into FOLDER. Needs nothing but Python 3.
 """
-import html
 import json
-import math
 import pathlib
 import sys
+
+from chart import Bar, ratio_chart
 
 TITLES = {
     "matmul": "f32 product", "weights": "f32 product with a model's weights, packed once", "fused": "f32 product with bias and GELU", "threads": "f32 product, threads",
@@ -120,56 +120,19 @@ def print_table(machine, rows):
 
 
 def chart(machine, rows):
-    """Horizontal bars of the ratio to the best peer, on a logarithmic axis: right of the middle line we are faster."""
     drawn = [row for row in rows if row["ratio"] and row["section"] not in NOT_DRAWN]
-    step, left, width, right, top = 19, 270, 420, 230, 92
-    low, high = -2, 3  # a quarter to eight times; what is beyond ends at the edge, its figure stands beside it
-    def x(ratio):
-        return left + width * (min(max(math.log2(ratio), low), high) - low) / (high - low)
-    parts, y = [], top
-    for section in dict.fromkeys(row["section"] for row in drawn):
-        y += 12
-        parts.append(f'<text class="h" x="16" y="{y + 13}">{html.escape(TITLES.get(section, section))}</text>')
-        y += step + 3
-        chosen = [row for row in drawn if row["section"] == section]
-        for shape in dict.fromkeys(row["shape"] for row in chosen):
-            both = sorted((row for row in chosen if row["shape"] == shape), key=lambda row: row["threads"])
-            row = both[0]
-            good = row["ratio"] >= 1
-            a, b = sorted((x(1), x(row["ratio"])))
-            parts.append(f'<text class="l" x="{left - 10}" y="{y + 13}" text-anchor="end">{html.escape(shape)}</text>')
-            title = f"{shape}, {row['threads']} thread{'s' if row['threads'] > 1 else ''}: " + ", ".join(f"{name} {value(row, s)}" for name, s in row["seconds"].items()) + " " + row["unit"]
-            parts.append(f'<rect class="{"g" if good else "b"}" x="{a:.1f}" y="{y + 4}" width="{max(b - a, 1.5):.1f}" height="11" rx="2"><title>{html.escape(title)}</title></rect>')
-            if row.get("target_ratio"):
-                at = x(row["target_ratio"])
-                parts.append(f'<path class="t" d="M{at:.1f} {y + 1}v17"/>')
-            for other in both[1:]:
-                parts.append(f'<circle class="o" cx="{x(other["ratio"]):.1f}" cy="{y + 9.5}" r="3.5"><title>{other["threads"]} threads: {other["ratio"]:.2f} ×</title></circle>')
-            parts.append(f'<text class="v" x="{left + width + 12}" y="{y + 13}">{row["ratio"]:.2f} × {html.escape(row["best"])}</text>')
-            y += step
-    bottom = y + 6
-    grid = []
-    for power in range(low, high + 1):
-        at = x(2.0**power)
-        name = f"{2**power} ×" if power >= 0 else f"1/{2**-power}"
-        grid.append(f'<path class="{"one" if power == 0 else "grid"}" d="M{at:.1f} {top}V{bottom}"/><text class="a" x="{at:.1f}" y="{top - 6}" text-anchor="middle">{name}</text>')
-    style = """
-      text { font: 12px system-ui, sans-serif; fill: #57606a } .h { font-weight: 600; font-size: 13px; fill: #1f2328 } .title { font-weight: 600; font-size: 16px; fill: #1f2328 }
-      .v, .a { fill: #57606a; font-size: 11px } .g { fill: #2f8f5b } .b { fill: #c2553f } .grid { stroke: #8c959f; stroke-opacity: .25 } .one { stroke: #57606a; stroke-width: 1.5 }
-      .t { stroke: #b08800; stroke-width: 2 } .o { fill: none; stroke: #3b6fb5; stroke-width: 1.8 }
-      @media (prefers-color-scheme: dark) { text, .v, .a { fill: #9198a1 } .h, .title { fill: #e6edf3 } .one { stroke: #9198a1 } .g { fill: #3fb171 } .b { fill: #e0715a } .o { stroke: #6ea8fe } .t { stroke: #d4a72c } }"""
     threads = sorted({row["threads"] for row in drawn})
-    many = f', circle {threads[-1]} threads' if len(threads) > 1 else ""
-    return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + right} {bottom + 16}" width="{left + width + right}" height="{bottom + 16}">
-<style>{style}
-</style>
-<text class="title" x="16" y="26">cotenant's speed as a multiple of the fastest other library's</text>
-<text x="16" y="46">{html.escape(machine.get("cpu", ""))}</text>
-<text x="16" y="64">bar {threads[0] if threads else 1} thread{many}, yellow the target; logarithmic, right is faster</text>
-{chr(10).join(grid)}
-{chr(10).join(parts)}
-</svg>
-"""
+    sections = {}
+    for section in dict.fromkeys(row["section"] for row in drawn):
+        chosen = [row for row in drawn if row["section"] == section]
+        bars = sections.setdefault(TITLES.get(section, section), [])
+        for shape in dict.fromkeys(row["shape"] for row in chosen):
+            row, *others = sorted((row for row in chosen if row["shape"] == shape), key=lambda row: row["threads"])
+            title = f"{shape}, {row['threads']} thread{'s' if row['threads'] > 1 else ''}: " + ", ".join(f"{name} {value(row, s)}" for name, s in row["seconds"].items()) + " " + row["unit"]
+            bars.append(Bar(shape, row["ratio"], row["best"], title, row.get("target_ratio"), {f"{other['threads']} threads": other["ratio"] for other in others}))
+    many = f", circle {threads[-1]} threads" if len(threads) > 1 else ""
+    lines = [machine.get("cpu", ""), f"bar {threads[0] if threads else 1} thread{many}, yellow the target; logarithmic, right is faster"]
+    return ratio_chart("cotenant's speed as a multiple of the fastest other library's", lines, sections)
 
 
 def main():
