@@ -49,9 +49,11 @@ template <FloatElement W = float, Storage S = Mapped, class P = precision::Store
   // kernels make of them, such as packed panels, may then be kept with them.
   Encoder(EncoderConfig config, EncoderWeights<W, S> weights) : config_(std::move(config)), weights_(std::move(weights)) {
     weights_.freeze();
-    for (const EncoderLayer<W, S>& layer : weights_.layers)
-      products_.push_back({P::weight(layer.query.weight), P::weight(layer.key.weight), P::weight(layer.value.weight), P::weight(layer.attention_output.weight),
-                           P::weight(layer.intermediate.weight), P::weight(layer.output.weight)});
+    for (const EncoderLayer<W, S>& layer : weights_.layers) {
+      Products products{{}, P::weight(layer.attention_output.weight), P::weight(layer.intermediate.weight), P::weight(layer.output.weight)};
+      for (const WeightAndBias<W, S>& one : layer.projections()) products.projections.push_back({P::weight(one.weight), one.bias});
+      products_.push_back(std::move(products));
+    }
   }
 
   // Opens the encoder of a checkpoint directory. Where the checkpoint has a manager, `model` leases every weight until
@@ -85,8 +87,13 @@ template <FloatElement W = float, Storage S = Mapped, class P = precision::Store
  private:
   using Activations = SharedTensor<typename P::Activation, result_storage>;
   using Product = decltype(P::weight(std::declval<const SharedTensor<W, S>&>()));
+  struct Projection {
+    Product weight;
+    SharedTensor<W, S> bias;
+  };
   struct Products {
-    Product query, key, value, attention_output, intermediate, output;
+    std::vector<Projection> projections;  // to query, key and value, or to all three at once
+    Product attention_output, intermediate, output;
   };
 
   static Tensor as_floats(const Activations& states) {
@@ -173,10 +180,11 @@ EncoderOutput<typename S::result> Encoder<W, S, P>::forward(const TokenViews& to
   Activations x = embed(tokens);
   const auto keep = [&](const Activations& states) { if (request.hidden_states) output.hidden_states.push_back(as_floats(states)); };
   keep(x);
-  const Tensor blocked = place(attention_bias(tokens), {batch, 1, 1, length});
+  const std::vector<float> numbers = attention_bias(tokens);
+  const bool all_attend = std::count(numbers.begin(), numbers.end(), 0.0f) == static_cast<std::ptrdiff_t>(numbers.size());
+  const Tensor blocked = all_attend ? Tensor() : place(numbers, {batch, 1, 1, length});
   // One set of buffers for all layers. Heads are strided views of them: [batch, heads, length, head size].
-  Activations query = room({rows, hidden}), key = room({rows, hidden}), value = room({rows, hidden}), context = room({rows, hidden});
-  Activations inner = room({rows, config_.intermediate_size});
+  const Activations projections = room({3, rows, hidden}), context = room({rows, hidden}), inner = room({rows, config_.intermediate_size});
   const auto by_head = [&](const Activations& tensor) { return tensor.reshape({batch, length, heads, head}).transpose(1, 2); };
   const auto add_bias = [](auto sum, auto bias) { return sum + bias; };
   const auto add_residual = [](auto sum, auto bias, auto residual) { return sum + bias + residual; };
@@ -184,13 +192,20 @@ EncoderOutput<typename S::result> Encoder<W, S, P>::forward(const TokenViews& to
   for (std::size_t i = 0; i < config_.layers; ++i) {
     const EncoderLayer<W, S>& layer = weights_.layers[i];
     const Products& products = products_[i];
+    // Query, key and value: one matrix each, or parts of the columns of one.
+    const std::size_t count = products.projections.size(), columns = 3 / count * hidden;
+    const Activations projected = projections.reshape({count, rows, columns});
     {
       const auto input = P::input(x.reshape({rows, hidden}));
-      matmul_into(query, input, products.query, add_bias, layer.query.bias);
-      matmul_into(key, input, products.key, add_bias, layer.key.bias);
-      matmul_into(value, input, products.value, add_bias, layer.value.bias);
+      for (std::size_t p = 0; p < count; ++p)
+        matmul_into(projected.select(0, static_cast<std::ptrdiff_t>(p)), input, products.projections[p].weight, add_bias, products.projections[p].bias);
     }
-    attention_into(by_head(context), by_head(query), by_head(key), by_head(value), {}, blocked);
+    const auto part = [&](std::size_t p) {
+      const auto matrix = static_cast<std::ptrdiff_t>(p * hidden / columns), begin = static_cast<std::ptrdiff_t>(p * hidden % columns);
+      return by_head(projected.select(0, matrix).slice(1, begin, begin + static_cast<std::ptrdiff_t>(hidden)));
+    };
+    if (all_attend) attention_into(by_head(context), part(0), part(1), part(2));
+    else attention_into(by_head(context), part(0), part(1), part(2), {}, blocked);
     // As floats with hidden states asked for, x is one of them and must stay.
     Activations next = request.hidden_states ? room({batch, length, hidden}) : x;
     Activations flat = x.reshape({rows, hidden}), next_flat = next.reshape({rows, hidden});

@@ -33,10 +33,42 @@ template <class W, class S> struct WeightAndBias {
   SharedTensor<W, S> bias;
 };
 
+namespace detail {
+// The rows of three tensors of one shape as one tensor, where they lie one after another in one block; else an empty one.
+template <class W, class S> SharedTensor<W, S> as_one(const SharedTensor<W, S>& a, const SharedTensor<W, S>& b, const SharedTensor<W, S>& c) {
+  Layout next = a.layout(), all = next;
+  for (const SharedTensor<W, S>* const part : {&b, &c}) {
+    next.offset += static_cast<std::ptrdiff_t>(a.size());
+    if (part->block() != a.block() || !a.is_contiguous() || !(part->layout() == next)) return {};
+  }
+  all.shape[0] *= 3;
+  return a.with(all);
+}
+// Copies of the three that lie so.
+template <class W, class S, class D> std::array<SharedTensor<W, D>, 3> copied_as_one(const SharedTensor<W, S>& a, const SharedTensor<W, S>& b,
+                                                                                   const SharedTensor<W, S>& c, const D& destination) {
+  Shape shape = a.shape();
+  const auto rows = static_cast<std::ptrdiff_t>(shape[0]);
+  shape[0] *= 3;
+  const auto all = empty<W>(shape, a.block()->template storage<S>().result_storage());
+  const auto part = [&](const auto& tensor, std::ptrdiff_t i) { return tensor.slice(0, i * rows, (i + 1) * rows); };
+  copy_into(part(all, 0), a), copy_into(part(all, 1), b), copy_into(part(all, 2), c);
+  const auto copy = all.copy_to(destination);
+  return {part(copy, 0), part(copy, 1), part(copy, 2)};
+}
+}  // namespace detail
+
 template <class W, class S> struct EncoderLayer {
   WeightAndBias<W, S> query, key, value, attention_output, attention_norm;  // [hidden, hidden]; the norm [hidden]
   WeightAndBias<W, S> intermediate;                                         // [intermediate, hidden]
   WeightAndBias<W, S> output, output_norm;                                  // [hidden, intermediate]; the norm [hidden]
+
+  // What one product with x takes to give queries, keys and values: all three as one, [3 hidden, hidden], where they lie so.
+  std::vector<WeightAndBias<W, S>> projections() const {
+    const WeightAndBias<W, S> all{detail::as_one(query.weight, key.weight, value.weight), detail::as_one(query.bias, key.bias, value.bias)};
+    if (all.weight && all.bias) return {all};
+    return {query, key, value};
+  }
 };
 
 // Handles only: weights opened from a checkpoint are views of its mapped file.
@@ -61,14 +93,17 @@ template <FloatElement W, Storage S> struct EncoderWeights {
       for (const auto* pair : {&layer.query, &layer.key, &layer.value, &layer.attention_output, &layer.attention_norm, &layer.intermediate, &layer.output, &layer.output_norm})
         both(*pair);
   }
-  // The same weights in another storage, for a backend that cannot read this one.
+  // The same weights in another storage, for a backend that cannot read this one. A layer's queries, keys and values lie side by side there.
   template <AllocatingStorage D> EncoderWeights<W, D> copy_to(D destination) const {
     const auto both = [&](const WeightAndBias<W, S>& pair) { return WeightAndBias<W, D>{pair.weight.copy_to(destination), pair.bias.copy_to(destination)}; };
     EncoderWeights<W, D> copy{
         words.copy_to(destination), positions.copy_to(destination), token_types.copy_to(destination), both(embedding_norm), {}, both(pooler)};
-    for (const auto& layer : layers)
-      copy.layers.push_back({both(layer.query), both(layer.key), both(layer.value), both(layer.attention_output), both(layer.attention_norm),
-                             both(layer.intermediate), both(layer.output), both(layer.output_norm)});
+    for (const auto& layer : layers) {
+      const auto weights = detail::copied_as_one(layer.query.weight, layer.key.weight, layer.value.weight, destination);
+      const auto biases = detail::copied_as_one(layer.query.bias, layer.key.bias, layer.value.bias, destination);
+      copy.layers.push_back({{weights[0], biases[0]}, {weights[1], biases[1]}, {weights[2], biases[2]}, both(layer.attention_output),
+                             both(layer.attention_norm), both(layer.intermediate), both(layer.output), both(layer.output_norm)});
+    }
     return copy;
   }
 };
