@@ -137,8 +137,7 @@ template <class In, class Zero> void find_ranges(Device& device, Stream& stream,
   const std::size_t rows = outer.count(), length = inner.count();
   code.outer_rank = outer.rank, code.inner_rank = inner.rank;
   LaunchPlan plan("range");
-  plan.key += std::string(code.from_parts ? " from parts" : "") + (code.to_parts ? " to parts" : "") + (code.affine ? " affine" : "") +
-              std::to_string(static_cast<int>(code.steps));
+  plan.key.append(code.from_parts ? " from parts" : "", code.to_parts ? " to parts" : "", code.affine ? " affine" : "", static_cast<int>(code.steps));
   if (length != 0) plan.buffer(in, Access::read);
   else plan.unused_buffer(whole_scale, dtype_of<In>);
   if (code.from_parts) plan.buffers.back().bytes += sizeof(float);  // the last high
@@ -148,7 +147,7 @@ template <class In, class Zero> void find_ranges(Device& device, Stream& stream,
   plan.scalar(rows), plan.scalar(length), plan.scalar(part);
   plan.axes(outer);
   if (code.team.vector == 1) plan.axes(inner);
-  plan.key += " " + code.team.key();
+  plan.key.append(' ', code.team.key());
   plan.groups = team_groups(code.team, rows);
   plan.groups[2] = static_cast<std::uint32_t>(length == 0 ? 1 : (length + part - 1) / part);
   plan.subgroup_size = code.team.subgroup;
@@ -174,7 +173,7 @@ template <class In, class Q> bool dynamic_rows(Device& device, Stream& stream, c
   plan.scalar(rows), plan.scalar(length);
   plan.stride(inner, 0), plan.stride(inner, 1);
   plan.axes(outer);
-  plan.key += " " + team.key();
+  plan.key.append(' ', team.key());
   plan.groups = team_groups(team, rows);
   plan.subgroup_size = team.subgroup;
   device.launch(stream, plan.launch(), [&](const Target& target) { return emit_dynamic_rows(target, code); });

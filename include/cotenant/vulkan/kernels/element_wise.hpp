@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <string>
 
+#include "cotenant/vulkan/kernel_key.hpp"
 #include "cotenant/vulkan/kernels/plan.hpp"
 
 namespace cotenant::vulkan {
@@ -25,9 +25,9 @@ template <std::size_t N> struct ElementWise {
   std::array<Reading, N> reading{};
   bool four = false;  // results at a time
 
-  std::string key() const {
-    std::string text = " ";
-    for (const Reading r : reading) text += static_cast<char>('0' + static_cast<int>(r));
+  KernelKey key() const {
+    KernelKey text(' ');
+    for (const Reading r : reading) text.append(static_cast<int>(r));
     return text;
   }
 };
@@ -56,7 +56,7 @@ template <std::size_t N> ElementWise<N> plan_elements(LaunchPlan& plan, Axes<N> 
   const std::size_t count = axes.count();
   plan.scalar(count);
   plan.axes(axes);
-  plan.key += code.key();
+  plan.key.append(code.key());
   plan.groups = folded_groups((count + element_threads * element_chunks(four) - 1) / (element_threads * element_chunks(four)));
   return code;
 }

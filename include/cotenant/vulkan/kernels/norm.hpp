@@ -122,7 +122,7 @@ void norm(Device& device, Stream& stream, const NormArguments<In, Residual, Para
   const auto operand = [&]<class T>(std::size_t i, const char* name, const Operand<T>& x, Access access) {
     if (x.block == nullptr) return;
     code.elements[i] = dtype_of<std::remove_const_t<T>>;
-    plan.key += name;
+    plan.key.append(name);
     plan.buffer(x, access);
     plan.stride(inner, i);
   };
@@ -134,7 +134,7 @@ void norm(Device& device, Stream& stream, const NormArguments<In, Residual, Para
   operand(5, " out", a.out, Access::write);
   plan.scalar(rows), plan.scalar(length), plan.scalar(a.epsilon);
   plan.axes(outer);
-  plan.key += " " + team.key();
+  plan.key.append(' ', team.key());
   plan.groups = team_groups(team, rows);
   plan.subgroup_size = team.subgroup;
   device.launch(stream, plan.launch(), [&](const Target& target) { return emit_norm(target, code); });

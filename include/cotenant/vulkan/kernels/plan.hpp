@@ -4,11 +4,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "cotenant/ops/operand.hpp"
 #include "cotenant/vulkan/kernel.hpp"
+#include "cotenant/vulkan/kernel_key.hpp"
 #include "cotenant/vulkan/kernels/axes.hpp"
 #include "cotenant/vulkan/spirv_element.hpp"
 
@@ -16,9 +17,9 @@ namespace cotenant::vulkan {
 
 class LaunchPlan {
  public:
-  explicit LaunchPlan(std::string name) : key(std::move(name)) {}
+  explicit LaunchPlan(std::string_view name) : key(name) {}
 
-  std::string key;
+  KernelKey key;
   std::vector<BufferArgument> buffers;
   std::vector<std::uint32_t> scalars;
   std::array<std::uint32_t, 3> groups{1, 1, 1};
@@ -31,14 +32,14 @@ class LaunchPlan {
                              std::to_string(reach.elements) + ": compute it in parts, as slices of its first axis");
     buffers.push_back({operand.block, reach.address, reach.bytes, access});
     scalars.push_back(reach.first);
-    key += " " + std::string(to_string(dtype_of<std::remove_const_t<T>>));
+    key.append(' ', to_string(dtype_of<std::remove_const_t<T>>));
   }
   // Another operand's bytes in the place of a buffer without elements, which the kernel never reads.
   void unused_buffer(BufferArgument other, DType dtype) {
     other.access = Access::read_write;
     buffers.push_back(other);
     scalars.push_back(0);
-    key += " " + std::string(to_string(dtype));
+    key.append(' ', to_string(dtype));
   }
   void scalar(std::size_t value) { scalars.push_back(static_cast<std::uint32_t>(value)); }
   void scalar(float value) { scalars.push_back(__builtin_bit_cast(std::uint32_t, value)); }
@@ -49,7 +50,7 @@ class LaunchPlan {
     for (std::size_t axis = 1; axis < axes.rank; ++axis) scalar(axes.extent[axis]);
     for (std::size_t axis = 0; axis < axes.rank; ++axis)
       for (std::size_t i = 0; i < N; ++i) scalars.push_back(wrapped(axes.stride[i][axis]));
-    key += " axes" + std::to_string(axes.rank);
+    key.append(" axes", axes.rank);
   }
   Launch launch() const { return {key, buffers, scalars, groups, subgroup_size}; }
 };

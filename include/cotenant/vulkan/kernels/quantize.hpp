@@ -104,7 +104,7 @@ void quantization(Device& device, Stream& stream, const Operand<const In>& in, c
   LaunchPlan plan("quantization");
   QuantizeCode code;
   const auto operand = [&]<class T>(std::size_t i, const Operand<T>& x, Access access) {
-    plan.key += ",";
+    plan.key.append(',');
     if (x.block == nullptr) return;
     code.types[i] = dtype_of<std::remove_const_t<T>>;
     plan.buffer(x, access);

@@ -157,7 +157,7 @@ void reduce_once(Device& device, Stream& stream, Reduction kind, DType number, c
     start = static_cast<double>(kind == Reduction::maximum ? std::numeric_limits<In>::lowest() : std::numeric_limits<In>::max());
   const ReduceCode code{dtype_of<In>, dtype_of<Out>, number, kind, start, outer.rank, inner.rank, team};
   LaunchPlan plan("reduce");
-  plan.key += std::to_string(static_cast<int>(kind)) + " in " + std::string(to_string(number));
+  plan.key.append(static_cast<int>(kind), " in ", to_string(number));
   if (length != 0) plan.buffer(in, Access::read);
   else plan.unused_buffer(whole_out, dtype_of<In>);
   plan.buffer(out, Access::write);
@@ -165,7 +165,7 @@ void reduce_once(Device& device, Stream& stream, Reduction kind, DType number, c
   plan.scalar(rows), plan.scalar(length), plan.scalar(part), plan.scalar(divisor);
   plan.axes(outer);
   if (team.vector == 1) plan.axes(inner);
-  plan.key += " " + team.key();
+  plan.key.append(' ', team.key());
   plan.groups = team_groups(team, rows);
   plan.groups[2] = static_cast<std::uint32_t>(length == 0 ? 1 : (length + part - 1) / part);
   plan.subgroup_size = team.subgroup;

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
-#include <string>
 #include <vector>
 
 #include "cotenant/ops/softmax.hpp"
@@ -159,7 +158,7 @@ template <class In, class Out> void softmax(Device& device, Stream& stream, cons
   const auto launch = [&](SoftmaxStep step) {
     const SoftmaxCode code{dtype_of<In>, dtype_of<Out>, outer.rank, team, a.logarithm, step};
     LaunchPlan plan(a.logarithm ? "log_softmax" : "softmax");
-    plan.key += std::to_string(static_cast<int>(step));
+    plan.key.append(static_cast<int>(step));
     plan.buffer(a.in, Access::read);
     if (step != SoftmaxStep::maxima) plan.buffer(a.out, Access::write);
     else plan.scalar(std::size_t{0});
@@ -167,7 +166,7 @@ template <class In, class Out> void softmax(Device& device, Stream& stream, cons
     plan.scalar(rows), plan.scalar(length), plan.scalar(part), plan.scalar(parts);
     plan.stride(inner, 0), plan.stride(inner, 1);
     plan.axes(outer);
-    plan.key += " " + team.key();
+    plan.key.append(' ', team.key());
     plan.groups = team_groups(team, rows);
     plan.groups[2] = static_cast<std::uint32_t>(step == SoftmaxStep::whole ? 1 : parts);
     plan.subgroup_size = team.subgroup;

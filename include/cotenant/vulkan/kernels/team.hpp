@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 
 #include "cotenant/vulkan/kernel.hpp"
+#include "cotenant/vulkan/kernel_key.hpp"
 #include "cotenant/vulkan/kernels/axes.hpp"
 
 namespace cotenant::vulkan {
@@ -20,10 +20,7 @@ struct Team {
   std::uint32_t subgroup = 0;          // invocations per subgroup where the team is one or more of them; 0: no subgroup operations
 
   std::uint32_t threads() const { return lanes * rows; }
-  std::string key() const {
-    return "lanes" + std::to_string(lanes) + "x" + std::to_string(rows) + (across ? "across" : "") + " v" + std::to_string(vector) + " kept" +
-           std::to_string(kept) + " sub" + std::to_string(subgroup);
-  }
+  KernelKey key() const { return KernelKey("lanes", lanes, 'x', rows, across ? "across" : "", " v", vector, " kept", kept, " sub", subgroup); }
 };
 
 // `rows` rows of `length` elements of `element_bytes`, read in chunks of `vector`. `across` where neighbouring rows, not a row's

@@ -103,7 +103,7 @@ template <class T> void top_k(Device& device, Stream& stream, const TopKArgument
   plan.stride(inner, 0);
   plan.scalars.push_back(wrapped(values.strides[rank - 1])), plan.scalars.push_back(wrapped(indices.strides[rank - 1]));
   plan.axes(outer);
-  plan.key += " " + team.key();
+  plan.key.append(' ', team.key());
   plan.groups = team_groups(team, rows);
   plan.subgroup_size = team.subgroup;
   device.launch(stream, plan.launch(), [&](const Target& target) { return emit_top_k(target, code); });
