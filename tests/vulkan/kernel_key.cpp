@@ -13,6 +13,8 @@ TEST_CASE("a kernel's key is made of characters and whole numbers") {
   key.append(" shift ", -3, ' ').append(std::string("f16"));
   CHECK(std::string_view(key) == "product 128x64 shift -3 f16");
   CHECK(KernelKey().view().empty());
+  CHECK(key == KernelKey("product 128x64 shift -3 f16"));
+  CHECK(key != KernelKey("product"));
 }
 
 TEST_CASE("a kernel's key may be of any length, and a copy has it all") {

@@ -55,7 +55,7 @@ TEST_CASE("every kind of team adds up its rows") {
     const auto out = empty<float>({rows}, *gpu);
     const BufferArgument buffers[] = {{out.block().get(), out.unchecked_view().data(), rows * sizeof(float), Access::write}};
     const std::uint32_t scalars[] = {rows};
-    const std::string key = "test: team " + team.key();
+    const KernelKey key("test: team ", team.key());
     gpu->device().launch(*gpu->shared_stream(), {key, buffers, scalars, team_groups(team, rows), team.subgroup}, [&](const Target& target) {
       KernelBuilder k(target, {.workgroup = team.threads()});
       const Buffer y = k.buffer(k.f32());
