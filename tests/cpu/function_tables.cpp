@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 
 #include <doctest/doctest.h>
 
@@ -53,6 +55,16 @@ TEST_CASE("function tables: nothing is nothing, and beyond the end the functions
   // What gelu subtracts from x is below half a unit of the last place there.
   CHECK(table_value(cpu::gelu_table, cpu::gelu_table.end()) < 0x1p-24f);
   CHECK(table_value(cpu::gelu_tanh_table, cpu::gelu_tanh_table.end()) < 0x1p-24f);
+}
+
+TEST_CASE("function tables: powers of two by 32nds, of every exponent") {
+  for (std::int32_t n = -126 * 32; n < 128 * 32; ++n) {
+    const std::uint32_t bits = cpu::exp_table.bits[static_cast<std::uint32_t>(n) % 32] + (static_cast<std::uint32_t>(n) << 18);
+    float power = 0;
+    std::memcpy(&power, &bits, sizeof power);
+    REQUIRE(power == static_cast<float>(std::exp2(n / 32.0)));
+  }
+  CHECK(cpu::exp_table.bits[0] + (static_cast<std::uint32_t>(-127 * 32) << 18) == 0);  // where the smallest power would be subnormal it is 0
 }
 
 }  // namespace cotenant::test

@@ -2,6 +2,7 @@
 #ifndef COTENANT_CPU_FUNCTION_TABLES_HPP
 #define COTENANT_CPU_FUNCTION_TABLES_HPP
 #include <cstddef>
+#include <cstdint>
 
 namespace cotenant::cpu {
 
@@ -13,6 +14,15 @@ template <std::size_t Terms> struct FunctionTable {
   // The last interval's end, a little less.
   constexpr float end() const { return 31.49f * width; }
 };
+
+// 2^(k/32) in the bits of a float, less k << 18: n << 18 added to them makes 2^(n/32), as long as that is normal, for n = 32 a + k.
+inline constexpr struct {
+  alignas(64) std::uint32_t bits[32];
+} exp_table = {{
+    0x3F800000, 0x3F7ECD87, 0x3F7DAAC3, 0x3F7C980F, 0x3F7B95C2, 0x3F7AA43A, 0x3F79C3D3, 0x3F78F4F0, 0x3F7837F0, 0x3F778D3A, 0x3F76F532,
+    0x3F767043, 0x3F75FED7, 0x3F75A15B, 0x3F75583F, 0x3F7523F6, 0x3F7504F3, 0x3F74FBAF, 0x3F7508A4, 0x3F752C4D, 0x3F75672A, 0x3F75B9BE,
+    0x3F76248C, 0x3F76A81E, 0x3F7744FD, 0x3F77FBB8, 0x3F78CCDF, 0x3F79B907, 0x3F7AC0C7, 0x3F7BE4BA, 0x3F7D257D, 0x3F7E83B3,
+}};
 
 // tanh: 1 where it ends. In floats within 1.7 ULP; the width is one of which a few multiples have nearly a float for their tanh.
 inline constexpr FunctionTable<6> tanh_table = {0.2796747f, {

@@ -104,11 +104,25 @@ HWY_INLINE FloatVector at_least(FloatVector limit, FloatVector x) {
 #endif
 }
 
+#if COTENANT_X86_DOT
+// 2^(x * steps / 32), as vector_exp() does it; 0 where x * steps is -127 * 32, at least which it must be. A last bit of exp(x) is lost for x
+// beyond -10, where it hardly counts: the rest of `steps` is left out.
+HWY_INLINE FloatVector power_of_negative(FloatTag d, FloatVector x, FloatVector steps) {
+  const auto shifted = hn::MulAdd(x, steps, hn::Set(d, rounding_shift)), n = hn::Sub(shifted, hn::Set(d, rounding_shift));
+  const auto r = hn::MulSub(x, steps, n), power = power_of_steps(d, shifted);
+  // Relative error 5e-8.
+  return hn::MulAdd(hn::Mul(r, hn::MulAdd(r, hn::Set(d, 0.00023459615f), hn::Set(d, 0.021661166f))), power, power);
+}
+#endif
+
 // exp(x) for x <= 0, or NaN, which stays: what softmax takes of a score less the row's largest. Below -87.7 it is 0, not
 // subnormal: beside the largest term, which is 1, that does not count. exp(x) = 2^n exp(r) as in vector_exp(); adding
 // 1.5 * 2^23 + 127 rounds x / ln 2 to n, and leaves n + 127, the exponent of 2^n, in the sum's lowest bits.
 // The polynomials are split in halves (Estrin): with Horner's rule the chain of additions was what took the time.
 HWY_INLINE FloatVector exp_of_negative(FloatTag d, FloatVector x) {
+#if COTENANT_X86_DOT
+  return power_of_negative(d, at_least(hn::Set(d, -88.02969f), x), hn::Set(d, 46.16624f));
+#else
   const hn::RebindToUnsigned<FloatTag> bits;
   const auto one = hn::Set(d, 1.0f), magic = hn::Set(d, 0x1.8p23f + 127.0f);
   x = at_least(hn::Set(d, -88.1f), x);
@@ -118,6 +132,7 @@ HWY_INLINE FloatVector exp_of_negative(FloatTag d, FloatVector x) {
   const auto middle = hn::MulAdd(r, hn::Set(d, 0.00837149564f), hn::Set(d, 0.0416686684f));
   const auto tail = hn::MulAdd(hn::MulAdd(square, hn::Set(d, 0.00138088455f), middle), square, low);
   return hn::Mul(hn::MulAdd(tail, square, hn::Add(r, one)), hn::BitCast(d, hn::ShiftLeft<23>(hn::BitCast(bits, sum))));
+#endif
 }
 // 2^x for x <= 0, or NaN, which stays; the same way, 0 below -126.5. Relative error 2e-7: for softmax of scores that are
 // multiples of ln 2 already.

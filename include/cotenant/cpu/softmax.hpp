@@ -61,10 +61,10 @@ struct SoftmaxPlan {
 };
 
 namespace detail {
-// What goes from a maximum to its weights at once: a block of a long row, or several short rows. 8 KiB: with the weights and what is
-// fetched ahead half of an L1 cache. Twice that
-// was 15 % slower from memory.
-inline constexpr std::size_t softmax_block = 2048, most_rows_together = 16;
+// What goes from a maximum to its weights at once: a block of a long row, or several short rows. 16 KiB: with the weights and what is
+// fetched ahead an L1 cache of 48 KiB. 4096 x 1024 and 512 x 32000, Gelement/s: 5.1 and 3.6 with 1024 floats, 4.9 and 4.8 with 2048,
+// 6.2 and 5.4 with 4096, 5.9 and 4.8 with 8192.
+inline constexpr std::size_t softmax_block = 4096, most_rows_together = 16;
 inline constexpr float nothing = -std::numeric_limits<float>::infinity();
 
 // What is subtracted from a block before exp: where it holds -inf only, its weights are exp(-inf - 0) = 0.

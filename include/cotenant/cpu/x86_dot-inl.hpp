@@ -50,6 +50,14 @@ HWY_INLINE COTENANT_DOT_CODE FloatVector dot_bf16(FloatVector sum, FloatVector l
   using Pairs [[gnu::vector_size(64)]] = short;
   return FloatVector{_mm512_dpbf16_ps(sum.raw, (__m512bh)((Pairs)(left.raw)), (__m512bh)((Pairs)(right.raw)))};
 }
+// Each lane holds two bf16, the first in its lower half, rounded to the nearest.
+HWY_INLINE COTENANT_DOT_CODE FloatVector pair_of_bf16(FloatVector first, FloatVector second) {
+  // All of the first, then all of the second: `order` puts them side by side.
+  alignas(64) static constexpr std::uint16_t order[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                                          8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  const __m512bh apart = _mm512_cvtne2ps_pbh(second.raw, first.raw);
+  return FloatVector{_mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(~__mmask32{0}, _mm512_load_si512(order), (__m512i)apart))};
+}
 // Each lane of left holds four u8, of right four i8, of sum an i32: sum + the four products, exactly.
 HWY_INLINE COTENANT_DOT_CODE FloatVector dot_u8_i8(FloatVector sum, FloatVector left, FloatVector right) {
   return FloatVector{_mm512_castsi512_ps(_mm512_dpbusd_epi32(_mm512_castps_si512(sum.raw), _mm512_castps_si512(left.raw), _mm512_castps_si512(right.raw)))};
@@ -63,6 +71,9 @@ HWY_INLINE FloatVector lookup_lanes(FloatVector table, hn::Vec<hn::RebindToSigne
 // result[i] = table[index[i] % 32].
 HWY_INLINE FloatVector lookup_lanes(const float* table, hn::Vec<hn::RebindToSigned<FloatTag>> index) {
   return FloatVector{_mm512_permutex2var_ps(_mm512_load_ps(table), index.raw, _mm512_load_ps(table + 16))};
+}
+HWY_INLINE hn::Vec<hn::RebindToSigned<FloatTag>> lookup_lanes(const std::uint32_t* table, hn::Vec<hn::RebindToSigned<FloatTag>> index) {
+  return hn::Vec<hn::RebindToSigned<FloatTag>>{_mm512_permutex2var_epi32(_mm512_load_si512(table), index.raw, _mm512_load_si512(table + 16))};
 }
 #endif
 
