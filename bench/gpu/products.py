@@ -1,35 +1,13 @@
 """The rows of products.cpp in PyTorch (cuBLAS, with f32 products in f32) on the same GPU. JSON lines."""
-import json
-
 import torch
 
-torch.backends.cuda.matmul.allow_tf32 = False
+from peer import device_seconds, row
+
 types = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 
 
-def seconds(call):
-    call()
-    torch.cuda.synchronize()
-
-    def batch(calls):
-        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        begin.record()
-        for _ in range(calls):
-            call()
-        end.record()
-        torch.cuda.synchronize()
-        return begin.elapsed_time(end) / 1e3 / calls
-
-    calls = max(1, min(50, int(0.01 / batch(1))))
-    warm = 0
-    while warm < 0.15:
-        warm += batch(calls) * calls
-    return sorted(batch(calls) for _ in range(10))[5]
-
-
-def row(name, operations, size, call):
-    time = seconds(call)
-    print(json.dumps({"bench": name, "peer": "PyTorch " + torch.__version__, "seconds": time, "teraops_per_second": operations / time * 1e-12, "gigabytes_per_second": size / time * 1e-9}), flush=True)
+def measure(name, operations, size, call):
+    row(name, device_seconds(call), operations=operations, size=size)
 
 
 def matrix(rows, columns, dtype, transposed=False):
@@ -40,14 +18,14 @@ def matrix(rows, columns, dtype, transposed=False):
 def product(name, m, k, n, ta=False, tb=False, label="", after=lambda x: x):
     a, b = matrix(m, k, types[name], ta), matrix(k, n, types[name], tb)
     suffix = f" {'NT'[ta]}{'NT'[tb]}" if ta or tb else ""
-    row(f"matmul {name}{label} {m}x{k}x{n}{suffix}", 2 * m * k * n, a.element_size() * (m * k + k * n + m * n), lambda: after(torch.mm(a, b)))
+    measure(f"matmul {name}{label} {m}x{k}x{n}{suffix}", 2 * m * k * n, a.element_size() * (m * k + k * n + m * n), lambda: after(torch.mm(a, b)))
 
 
 for n in (1024, 2048, 4096, 8192):
     for name in types:
         product(name, n, n, n)
     a, b = (torch.randint(-127, 127, (n, n), device="cuda", dtype=torch.int8) for _ in range(2))
-    row(f"matmul i8 {n}x{n}x{n}", 2 * n**3, 6 * n * n, lambda: torch._int_mm(a, b.t()))
+    measure(f"matmul i8 {n}x{n}x{n}", 2 * n**3, 6 * n * n, lambda: torch._int_mm(a, b.t()))
 for ta, tb in ((False, True), (True, False), (True, True)):
     for name in ("f32", "f16"):
         product(name, 4096, 4096, 4096, ta, tb)
@@ -64,4 +42,4 @@ for rows in (1, 8):
 for batch, heads, length, width in ((32, 12, 128, 64), (1, 12, 512, 64), (4, 16, 2048, 64)):
     q, k, v = (torch.rand(batch, heads, length, width, device="cuda", dtype=torch.float16) for _ in range(3))
     count = batch * heads * length
-    row(f"attention f16 {batch}x{heads}x{length}x{width}", 4 * count * length * width, 8 * count * width, lambda: torch.nn.functional.scaled_dot_product_attention(q, k, v))
+    measure(f"attention f16 {batch}x{heads}x{length}x{width}", 4 * count * length * width, 8 * count * width, lambda: torch.nn.functional.scaled_dot_product_attention(q, k, v))
