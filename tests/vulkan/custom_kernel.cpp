@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "../error_text.hpp"
+#include "cotenant/share/manager.hpp"
 #include "axpy_spirv.hpp"
 #include "test_device.hpp"
 

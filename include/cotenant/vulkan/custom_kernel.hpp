@@ -3,6 +3,7 @@
 #define COTENANT_VULKAN_CUSTOM_KERNEL_HPP
 #include <algorithm>
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -14,11 +15,13 @@
 #include <utility>
 #include <vector>
 
-#include "cotenant/share/manager.hpp"
+#include "cotenant/share/options.hpp"
 #include "cotenant/vulkan/backend.hpp"
 #include "cotenant/vulkan/module_interface.hpp"
 
 namespace cotenant {
+
+class TensorSharingManager;
 
 // One tensor that a kernel reads or writes, as the user's code names it.
 struct KernelArgument {
@@ -81,8 +84,10 @@ class KernelResults {
     if (result.dtype != dtype_of<T>) raise<TypeError>("the output '" + std::string(name) + "' holds " + std::string(to_string(result.dtype)) + ", not " + std::string(to_string(dtype_of<T>)));
     return SharedTensor<T, Vulkan>(result.block, contiguous_layout(result.shape));
   }
-  // Registers every output under `prefix` + its name. Errors: those of register_tensor().
-  void register_with(TensorSharingManager& manager, const std::string& prefix = {}, const TensorOptions& options = {}) const {
+  // Registers every output under `prefix` + its name. Errors: those of register_tensor(). A template, so that only programs with a
+  // manager include its header: parsing that takes as long as parsing the whole of this backend.
+  template <std::same_as<TensorSharingManager> Manager>
+  void register_with(Manager& manager, const std::string& prefix = {}, const TensorOptions& options = {}) const {
     for (const auto& [name, result] : results_)
       with_element(result.dtype, [&, &output = name]<class T>(std::type_identity<T>) { static_cast<void>(manager.register_tensor(prefix + output, get<T>(output), options)); });
   }
