@@ -32,6 +32,48 @@ TEST_CASE("the host's bytes are taken when the copy is called") {
   CHECK(to_host(x) == std::vector<float>{1, 2});
 }
 
+TEST_CASE("large copies go both ways while a stream computes: they wait for none of its work, and it for them only where it reads what they bring") {
+  const Checked gpu;
+  const std::size_t count = vk::large_copy;  // of floats: four times what a copy of its own takes
+  std::vector<float> values(count);
+  std::iota(values.begin(), values.end(), 0.f);
+  const auto source = to_device(*gpu, values);
+  const auto x = to_device(*gpu, {1.f}), y = empty<float>({1}, *gpu);
+  vk::Stream &computing = *gpu->shared_stream(), &up = computing.copies(vk::Direction::to_device), &down = computing.copies(vk::Direction::to_host);
+  CHECK(&up != &down);
+  gpu->synchronize();
+
+  // Work that cannot begin until this test lets it. With queues of their own, copies pass what the device has been given; with a
+  // single queue, which takes everything in order, they pass what has been recorded.
+  const cotenant::Vulkan gate = gpu->stream("gate");
+  const bool own_queues = gpu->capabilities().transfer_queues > 0 || gpu->capabilities().queues > 3;
+  if (own_queues) computing.follow({gate.shared_stream(), 1});
+  for (int i = 0; i < 10; ++i) twice_plus_one(*gpu, i % 2 == 0 ? x : y, i % 2 == 0 ? y : x);
+  if (own_queues) computing.flush();
+  const std::uint64_t computed = computing.queued();
+
+  const std::size_t waits = up.waits() + down.waits();
+  const auto brought = to_device(*gpu, values);
+  CHECK(to_host(source) == values);
+  up.finish();
+  CHECK(up.waits() + down.waits() == waits);
+  CHECK_FALSE(computing.timeline().reached(computed));
+
+  const auto doubled = empty<float>({count}, *gpu);
+  twice_plus_one(*gpu, brought, doubled);
+  if (own_queues) {
+    VkSemaphoreSignalInfo open{};
+    open.sType = VK_STRUCTURE_TYPE_SEMAPHORE_SIGNAL_INFO;
+    open.semaphore = gate.shared_stream()->timeline().handle();
+    open.value = 1;
+    CHECK(vkSignalSemaphore(gpu->device().driver().handle(), &open) == VK_SUCCESS);
+  }
+  // This copy waits for the kernel, and is in order with everything before it.
+  CHECK(to_host(doubled)[count - 1] == 2.f * values[count - 1] + 1.f);
+  CHECK(down.waits() == 1);
+  CHECK(to_host(x)[0] == 2047.f);
+}
+
 TEST_CASE("two copies into one block of the host both arrive") {
   const Checked gpu;
   const auto x = to_device(*gpu, {1, 2}), y = to_device(*gpu, {3, 4});

@@ -84,6 +84,28 @@ TEST_CASE("streams wait for each other where they share a tensor") {
   CHECK(to_host(seen)[0] == 11.f);
 }
 
+TEST_CASE("what follows a point of another stream waits for it, and nothing else does"){
+  const Checked gpu;
+  const Vulkan other = gpu->stream("other");
+  const auto x = to_device(*gpu, {1.f}), y = empty<float>({1}, *gpu), z = to_device(other, {5.f}), w = empty<float>({1}, other);
+  vk::Stream &first = *gpu->shared_stream(), &second = *other.shared_stream();
+  gpu->synchronize();
+  twice_plus_one(*gpu, x, y);
+  const std::uint64_t point = first.queued();
+  first.flush();
+  const std::size_t before = second.waits();
+  twice_plus_one(other, z, w);
+  second.flush();
+  CHECK(second.waits() == before);
+  second.follow({gpu->shared_stream(), point});
+  twice_plus_one(other, w, z);
+  second.flush();
+  CHECK(second.waits() == before + 1);
+  second.finish();
+  CHECK(first.timeline().reached(point));
+  CHECK(to_host(z)[0] == 23.f);
+}
+
 TEST_CASE("many threads on one stream and on many") {
   const Checked gpu;
   std::vector<std::thread> threads;
@@ -97,28 +119,6 @@ TEST_CASE("many threads on one stream and on many") {
   CHECK(right == 30);
   gpu->synchronize();
   CHECK(gpu->gpu_memory_usage().in_use == 0);
-}
-
-TEST_CASE("parameters beyond the push constants lie in memory of the batch") {
-  for (bool descriptors : {false, true}) {
-    const Checked gpu(checked_options(descriptors));
-    const auto x = to_device(*gpu, {1, 2, 3, 4}), y = empty<float>({4}, *gpu);
-    std::vector<std::uint32_t> scalars(60);
-    for (std::uint32_t i = 0; i < 60; ++i) scalars[i] = i;
-    const std::array buffers{vk::whole(x.block(), vk::Access::read), vk::whole(y.block(), vk::Access::write)};
-    for (int round = 0; round < 300; ++round) {
-      scalars[59] = static_cast<std::uint32_t>(round);
-      gpu->device().launch(*gpu->shared_stream(), {"test: many scalars", buffers, scalars, {1, 1, 1}}, [](const vk::Target& target) {
-        vk::KernelBuilder k(target, {.workgroup = 4});
-        const auto in = k.buffer(k.f32()), out = k.buffer(k.f32());
-        auto sum = k.scalar();
-        for (int i = 1; i < 60; ++i) sum = sum + k.scalar();
-        out.store(k.local_index(), in.load(k.local_index()) + convert(k.f32(), sum));
-        return k.finish();
-      });
-    }
-    CHECK(to_host(y)[3] == 4.f + 1711.f + 299.f);
-  }
 }
 
 TEST_CASE("work that the driver has no memory to take stays, and goes at the next attempt") {

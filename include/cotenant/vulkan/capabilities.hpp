@@ -54,7 +54,7 @@ struct Capabilities {
   std::size_t max_allocation = 0, max_storage_buffer_range = 0, storage_buffer_alignment = 0, host_import_alignment = 0;
   std::uint32_t max_allocations = 0;
   std::uint32_t queues = 0;           // of the family that computes
-  bool transfer_queue = false;        // another family only copies
+  std::uint32_t transfer_queues = 0;  // of a family that only copies
   double timestamp_period = 0;        // nanoseconds per tick; 0: no timestamps
 
   std::uint32_t subgroup_size = 0, min_subgroup_size = 0, max_subgroup_size = 0;

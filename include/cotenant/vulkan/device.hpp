@@ -2,6 +2,7 @@
 #ifndef COTENANT_VULKAN_DEVICE_HPP
 #define COTENANT_VULKAN_DEVICE_HPP
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -40,6 +41,8 @@ class Device : public std::enable_shared_from_this<Device> {
 
   // The stream of that name: the one that exists, else a new one on the next queue. Errors: OutOfMemory.
   std::shared_ptr<Stream> stream(const std::string& name);
+  // The stream of large copies in one direction, on a queue that only copies where there is one. Errors: OutOfMemory.
+  std::shared_ptr<Stream> copies(Direction direction);
 
   // Queues one dispatch; emit(const Target&) gives the SPIR-V where launch.key is new to this device. The buffers' blocks are
   // kept until the kernel is done, and those that it writes say when that is. Errors: InvalidArgument (limits, another
@@ -66,6 +69,7 @@ class Device : public std::enable_shared_from_this<Device> {
     return options;
   }
   std::vector<std::shared_ptr<Stream>> streams();
+  void check(const Launch& launch) const;
 
   // Work that nobody waits for keeps its tensors, and they keep their device. At the end of the program it is waited for here.
   class Registry {
@@ -97,6 +101,7 @@ class Device : public std::enable_shared_from_this<Device> {
   Uses uses_;
   std::mutex mutex_;
   std::map<std::string, std::weak_ptr<Stream>> streams_;
+  std::array<std::weak_ptr<Stream>, 2> copies_;  // by direction
 };
 
 }  // namespace cotenant::vulkan

@@ -2,7 +2,10 @@
 #ifndef COTENANT_VULKAN_DRIVER_HPP
 #define COTENANT_VULKAN_DRIVER_HPP
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -18,8 +21,13 @@ namespace cotenant::vulkan {
 // Several streams may share one; the driver wants one caller at a time.
 struct Queue {
   VkQueue handle = VK_NULL_HANDLE;
+  std::uint32_t family = 0;
+  bool computes = true;  // else it only copies
   std::mutex mutex;
 };
+
+// Which way a copy goes.
+enum class Direction : std::uint8_t { to_device, to_host };
 
 class Driver {
  public:
@@ -32,27 +40,32 @@ class Driver {
     const Capabilities& found = query_.capabilities();
     if (query_.missing() != nullptr)
       raise<Unsupported>("the Vulkan device '" + found.name + "' has no " + query_.missing() + ", which this backend needs: update its driver or choose another device");
-    const int family = Instance::compute_family(physical_);
-    family_ = static_cast<std::uint32_t>(family);
-    const std::vector<float> priorities(found.queues, 1.0f);
-    VkDeviceQueueCreateInfo queues{};
-    queues.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
-    queues.queueFamilyIndex = family_;
-    queues.queueCount = found.queues;
-    queues.pQueuePriorities = priorities.data();
+    families_ = {static_cast<std::uint32_t>(Instance::compute_family(physical_))};
+    if (const int copying = Instance::transfer_family(physical_); copying >= 0) families_.push_back(static_cast<std::uint32_t>(copying));
+    const std::array<std::uint32_t, 2> counts{found.queues, found.transfer_queues};
+    const std::vector<float> priorities(std::max(found.queues, found.transfer_queues), 1.0f);
+    std::vector<VkDeviceQueueCreateInfo> queues(families_.size());
+    for (std::size_t i = 0; i < queues.size(); ++i) {
+      queues[i].sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
+      queues[i].queueFamilyIndex = families_[i];
+      queues[i].queueCount = counts[i];
+      queues[i].pQueuePriorities = priorities.data();
+    }
     VkDeviceCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
     info.pNext = query_.features();
-    info.queueCreateInfoCount = 1;
-    info.pQueueCreateInfos = &queues;
+    info.queueCreateInfoCount = static_cast<std::uint32_t>(queues.size());
+    info.pQueueCreateInfos = queues.data();
     info.enabledExtensionCount = static_cast<std::uint32_t>(query_.extensions().size());
     info.ppEnabledExtensionNames = query_.extensions().data();
     const VkResult result = call(Step::create_device, [&] { return vkCreateDevice(physical_, &info, nullptr, &handle_); });
     if (result < 0) raise_result(result, "opening the Vulkan device '" + found.name + "'");
-    for (std::uint32_t i = 0; i < found.queues; ++i) {
-      queues_.push_back(std::make_unique<Queue>());
-      vkGetDeviceQueue(handle_, family_, i, &queues_.back()->handle);
-    }
+    for (std::size_t i = 0; i < families_.size(); ++i)
+      for (std::uint32_t index = 0; index < counts[i]; ++index) {
+        auto& queue = *queues_[i].emplace_back(std::make_unique<Queue>());
+        queue.family = families_[i], queue.computes = i == 0;
+        vkGetDeviceQueue(handle_, families_[i], index, &queue.handle);
+      }
     vkGetPhysicalDeviceMemoryProperties(physical_, &memory_);
   }
   Driver(const Driver&) = delete;
@@ -66,9 +79,14 @@ class Driver {
   VkDevice handle() const noexcept { return handle_; }
   const Capabilities& capabilities() const noexcept { return query_.capabilities(); }
   const VkPhysicalDeviceMemoryProperties& memory() const noexcept { return memory_; }
-  std::uint32_t family() const noexcept { return family_; }
+  // The families of all queues.
+  const std::vector<std::uint32_t>& families() const noexcept { return families_; }
   // The queues are dealt out in turn.
-  Queue& next_queue() noexcept { return *queues_[next_queue_.fetch_add(1, std::memory_order_relaxed) % queues_.size()]; }
+  Queue& next_queue() noexcept { return *queues_[0][next_queue_.fetch_add(1, std::memory_order_relaxed) % queues_[0].size()]; }
+  // For large copies: one that only copies where there is one, of two one for each direction.
+  Queue& copy_queue(Direction direction) noexcept {
+    return queues_[1].empty() ? next_queue() : *queues_[1][static_cast<std::size_t>(direction) % queues_[1].size()];
+  }
 
   // Once lost, a device stays so: no more work reaches it.
   bool lost() const noexcept { return lost_.load(std::memory_order_acquire); }
@@ -105,8 +123,8 @@ class Driver {
   std::shared_ptr<Faults> faults_;
   Query query_;
   VkDevice handle_ = VK_NULL_HANDLE;
-  std::uint32_t family_ = 0;
-  std::vector<std::unique_ptr<Queue>> queues_;
+  std::vector<std::uint32_t> families_;
+  std::array<std::vector<std::unique_ptr<Queue>>, 2> queues_;  // that compute; that only copy
   std::atomic<std::size_t> next_queue_{0};
   std::atomic<bool> lost_{false};
   VkPhysicalDeviceMemoryProperties memory_{};

@@ -100,6 +100,13 @@ class Instance {
     }
     return found;
   }
+  // The family that only copies; -1: none.
+  static int transfer_family(VkPhysicalDevice device) {
+    constexpr VkQueueFlags also = VK_QUEUE_SPARSE_BINDING_BIT | VK_QUEUE_PROTECTED_BIT;
+    const auto all = families(device);
+    const auto found = std::find_if(all.begin(), all.end(), [](const VkQueueFamilyProperties& family) { return (family.queueFlags & ~also) == VK_QUEUE_TRANSFER_BIT; });
+    return found == all.end() ? -1 : static_cast<int>(found - all.begin());
+  }
 
   // The device that the options ask for. Errors: NotFound, which says what is there; Unsupported where there is none.
   VkPhysicalDevice choose(std::string wanted) const {

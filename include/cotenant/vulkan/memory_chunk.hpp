@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "cotenant/vulkan/driver.hpp"
 
@@ -80,6 +81,11 @@ class MemoryChunk {
     info.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
     info.pNext = next;
     info.size = bytes_;
+    // Queues that compute and queues that copy both use it, without handing it over to each other.
+    const std::vector<std::uint32_t>& families = driver_->families();
+    info.sharingMode = families.size() > 1 ? VK_SHARING_MODE_CONCURRENT : VK_SHARING_MODE_EXCLUSIVE;
+    info.queueFamilyIndexCount = static_cast<std::uint32_t>(families.size());
+    info.pQueueFamilyIndices = families.data();
     info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT;
     driver_->require(Step::create_buffer, [&] { return vkCreateBuffer(driver_->handle(), &info, nullptr, &buffer_); },
                      [&] { return "making a buffer of " + std::to_string(bytes_) + " bytes"; });

@@ -169,9 +169,8 @@ class Query {
       found_.queues = std::min<std::uint32_t>(family.queueCount, 8);  // more streams than that share
       found_.timestamp_period = family.timestampValidBits == 0 ? 0 : static_cast<double>(limits.timestampPeriod);
     }
-    found_.transfer_queue = std::any_of(families.begin(), families.end(), [](const VkQueueFamilyProperties& family) {
-      return (family.queueFlags & VK_QUEUE_TRANSFER_BIT) != 0 && (family.queueFlags & (VK_QUEUE_COMPUTE_BIT | VK_QUEUE_GRAPHICS_BIT)) == 0;
-    });
+    if (const int copying = Instance::transfer_family(device_); copying >= 0)
+      found_.transfer_queues = std::min<std::uint32_t>(families[static_cast<std::size_t>(copying)].queueCount, 2);  // one for each direction
     found_.subgroup_size = core11.subgroupSize;
     found_.min_subgroup_size = newest_ ? core13.minSubgroupSize : core11.subgroupSize;
     found_.max_subgroup_size = newest_ ? core13.maxSubgroupSize : core11.subgroupSize;

@@ -3,6 +3,7 @@
 #define COTENANT_VULKAN_STAGING_HPP
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -13,6 +14,7 @@
 
 #include "cotenant/core/layout.hpp"
 #include "cotenant/core/view.hpp"
+#include "cotenant/vulkan/copy_threads.hpp"
 #include "cotenant/vulkan/stream.hpp"
 
 namespace cotenant::vulkan {
@@ -62,19 +64,34 @@ template <class T> void unpack(const T* in, const View<T>& view, std::size_t fir
   });
 }
 
+// Smaller copies stay among the kernels: a hop to another queue and back costs about what 1 MiB takes on its way (20 µs at 50 GB/s).
+inline constexpr std::size_t large_copy = std::size_t{1} << 20;
+
+namespace detail {
+// Where a copy goes: large ones run beside the stream's kernels, and are ordered by the blocks that both touch. Scratch is ordered by its own stream alone.
+inline Stream& copying_stream(Stream& stream, Direction direction, const Block* block, std::size_t bytes) {
+  return bytes < large_copy || block == nullptr || is_scratch(*block) ? stream : stream.copies(direction);
+}
+}  // namespace detail
+
 // Queues a copy of the host's elements, row-major, to [address, …) of a block on the device. The host may change its
 // bytes when this returns. Errors: OutOfMemory, DeviceLost.
-template <class T> void upload(Stream& stream, const View<const T>& host, Block* block, const void* address) {
-  Device& device = stream.device();
+template <class T> void upload(Stream& asking, const View<const T>& host, Block* block, const void* address) {
+  Device& device = asking.device();
   const MemoryPool::Place place = device.memory().find(address);
   const std::size_t count = host.size(), piece = std::max<std::size_t>(staging_piece / sizeof(T), 1);
   if (place.mapped != nullptr && (block == nullptr || !is_scratch(*block))) {
     // Nothing on the device touches the block, as nothing touches fresh ones: the host writes where the tensor lies.
-    if (!device.uses().idle(block)) stream.retire();
+    if (!device.uses().idle(block)) asking.retire();
     if (device.uses().idle(block)) return pack(host, 0, count, static_cast<T*>(place.mapped));
   }
-  for (std::size_t first = 0; first < count; first += piece) {
-    const std::size_t part = std::min(piece, count - first), bytes = part * sizeof(T);
+  Stream& stream = detail::copying_stream(asking, Direction::to_device, block, count * sizeof(T));
+  const std::size_t pieces = (count + piece - 1) / piece, threads = copy_threads(pieces), ahead = 2 * threads;
+  const std::unique_ptr<std::atomic<std::uint64_t>[]> queued(new std::atomic<std::uint64_t>[pieces]());
+  for_each_piece(pieces, threads, [&](std::size_t i) {
+    // No more staging memory than each thread can fill while the device empties another.
+    if (i >= ahead) stream.wait(queued[i - ahead]);
+    const std::size_t first = i * piece, part = std::min(piece, count - first), bytes = part * sizeof(T);
     std::shared_ptr<MemoryChunk> chunk = device.staging().get(bytes);
     pack(host, first, part, static_cast<T*>(chunk->mapped()));
     const BufferArgument from{nullptr, reinterpret_cast<const void*>(chunk->address()), bytes, Access::read};
@@ -83,8 +100,9 @@ template <class T> void upload(Stream& stream, const View<const T>& host, Block*
     destination.offset += first * sizeof(T);
     const VkBuffer buffer = chunk->buffer();
     stream.copy(from, {buffer, 0, bytes, nullptr}, to, destination, std::move(chunk));
-    if (count > piece) stream.flush();
-  }
+    queued[i] = stream.queued();
+    if (&stream != &asking || pieces > 1) stream.flush();
+  });
 }
 
 namespace detail {
@@ -92,7 +110,7 @@ namespace detail {
 template <class T> class Download final : public Completion {
  public:
   struct Piece {
-    std::shared_ptr<MemoryChunk> chunk;
+    std::shared_ptr<MemoryChunk> chunk;  // null: moved
     std::shared_ptr<Completion> done;
     std::size_t first, count;
   };
@@ -100,13 +118,14 @@ template <class T> class Download final : public Completion {
   void add(Piece piece) { pieces_.push_back(std::move(piece)); }
   void wait() override {
     const std::lock_guard lock(mutex_);
-    // One that was moved is moved only once: the host may have written to its bytes since.
-    for (; next_ < pieces_.size(); ++next_) {
-      Piece& piece = pieces_[next_];
+    for_each_piece(pieces_.size(), copy_threads(pieces_.size()), [&](std::size_t i) {
+      Piece& piece = pieces_[i];
+      // One that was moved is moved only once: the host may have written to its bytes since.
+      if (!piece.chunk) return;
       piece.done->wait();
       unpack(static_cast<const T*>(piece.chunk->mapped()), host_, piece.first, piece.count);
       piece.chunk.reset();
-    }
+    });
   }
 
  private:
@@ -114,16 +133,16 @@ template <class T> class Download final : public Completion {
   std::shared_ptr<Stream> stream_;  // its device owns the chunks
   View<T> host_;
   std::vector<Piece> pieces_;
-  std::size_t next_ = 0;
 };
 }  // namespace detail
 
 // Queues a copy of row-major elements at [address, …) of a block on the device; what it gives moves them to the host when it is
 // waited for. Errors: OutOfMemory, DeviceLost.
-template <class T> std::shared_ptr<detail::Download<T>> begin_download(Stream& stream, Block* block, const void* address, const View<T>& host) {
-  Device& device = stream.device();
+template <class T> std::shared_ptr<detail::Download<T>> begin_download(Stream& asking, Block* block, const void* address, const View<T>& host) {
+  Device& device = asking.device();
   const MemoryPool::Place place = device.memory().find(address);
   const std::size_t count = host.size(), piece = std::max<std::size_t>(staging_piece / sizeof(T), 1);
+  Stream& stream = detail::copying_stream(asking, Direction::to_host, block, count * sizeof(T));
   auto download = std::make_shared<detail::Download<T>>(stream.shared_from_this(), host);
   for (std::size_t first = 0; first < count; first += piece) {
     const std::size_t part = std::min(piece, count - first), bytes = part * sizeof(T);
@@ -134,7 +153,7 @@ template <class T> std::shared_ptr<detail::Download<T>> begin_download(Stream& s
     source.offset += first * sizeof(T);
     stream.copy(from, source, to, {chunk->buffer(), 0, bytes, nullptr}, chunk, true);
     download->add({std::move(chunk), stream.completion(), first, part});
-    if (count > piece) stream.flush();
+    if (&stream != &asking || count > piece) stream.flush();
   }
   return download;
 }

@@ -13,8 +13,8 @@
 
 #include "cotenant/core/concepts.hpp"
 #include "cotenant/share/tensor.hpp"
+#include "cotenant/vulkan/device_streams.hpp"
 #include "cotenant/vulkan/staging.hpp"
-#include "cotenant/vulkan/stream.hpp"
 
 namespace cotenant {
 

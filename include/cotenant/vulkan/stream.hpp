@@ -4,24 +4,24 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <deque>
 #include <limits>
 #include <memory>
 #include <mutex>
 #include <span>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
+#include "cotenant/vulkan/arguments.hpp"
 #include "cotenant/vulkan/batch.hpp"
+#include "cotenant/vulkan/command_pool.hpp"
 #include "cotenant/vulkan/device.hpp"
 #include "cotenant/vulkan/hazards.hpp"
 #include "cotenant/vulkan/scratch.hpp"
+#include "cotenant/vulkan/timeline.hpp"
 
 namespace cotenant::vulkan {
 
@@ -31,31 +31,16 @@ bool is_scratch(const Block& block) noexcept;
 // Safe from any number of threads: what they queue is interleaved in the order in which they called.
 class Stream : public std::enable_shared_from_this<Stream> {
  public:
-  Stream(std::shared_ptr<Device> device, std::string name) : device_(std::move(device)), name_(std::move(name)), queue_(driver().next_queue()),
-        hazards_(device_->target().addressing == Addressing::descriptors ? device_->capabilities().storage_buffer_alignment : 1),
-        scratch_(device_->memory()) {
-    VkSemaphoreTypeCreateInfo type{};
-    type.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO;
-    type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
-    VkSemaphoreCreateInfo semaphore{};
-    semaphore.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO;
-    semaphore.pNext = &type;
-    driver().require(Step::create_stream, [&] { return vkCreateSemaphore(driver().handle(), &semaphore, nullptr, &timeline_); }, [] { return "making a timeline"; });
-    VkCommandPoolCreateInfo pool{};
-    pool.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
-    pool.flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT | VK_COMMAND_POOL_CREATE_TRANSIENT_BIT;
-    pool.queueFamilyIndex = driver().family();
-    const VkResult result = driver().call(Step::create_stream, [&] { return vkCreateCommandPool(driver().handle(), &pool, nullptr, &commands_); });
-    if (result < 0) vkDestroySemaphore(driver().handle(), timeline_, nullptr), raise_result(result, "making a stream");
-  }
+  // Errors: OutOfMemory, DeviceLost.
+  Stream(std::shared_ptr<Device> device, std::string name, Queue& queue)
+      : device_(std::move(device)), name_(std::move(name)), queue_(queue), timeline_(driver()), commands_(driver(), queue.family),
+        hazards_(device_->target().addressing == Addressing::descriptors ? device_->capabilities().storage_buffer_alignment : 1), scratch_(device_->memory()) {}
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
   ~Stream() {
     finish_quietly();
-    if (device_->driver().lost()) static_cast<void>(vkDeviceWaitIdle(driver().handle()));
+    if (driver().lost()) static_cast<void>(vkDeviceWaitIdle(driver().handle()));
     retire(true);
-    vkDestroyCommandPool(driver().handle(), commands_, nullptr);
-    vkDestroySemaphore(driver().handle(), timeline_, nullptr);
   }
 
   Device& device() const noexcept { return *device_; }
@@ -65,18 +50,24 @@ class Stream : public std::enable_shared_from_this<Stream> {
   Allocation take_scratch(std::size_t bytes) { return scratch_.take(bytes); }
   void give_scratch_back(Allocation memory) noexcept {
     const std::lock_guard lock(mutex_);
-    scratch_.give_back(memory, open_.commands != VK_NULL_HANDLE ? open_.value : submitted_value_);
+    scratch_.give_back(memory, last_value());
   }
   // What a backend keeps with its stream.
   std::shared_ptr<void>& attachment() noexcept { return attachment_; }
   std::once_flag& attachment_once() noexcept { return attachment_once_; }
+  // Where large copies of this stream's tensors go, so that they run beside kernels. Errors: OutOfMemory, DeviceLost.
+  Stream& copies(Direction direction) {
+    const std::lock_guard lock(mutex_);
+    std::shared_ptr<Stream>& stream = copies_[static_cast<std::size_t>(direction)];
+    if (!stream) stream = device_->copies(direction);
+    return *stream;
+  }
 
   // One dispatch. What is checked before: Device::launch.
   void dispatch(const Pipeline& pipeline, const Launch& launch) {
     record(launch.buffers, [&](Batch& batch) {
       vkCmdBindPipeline(batch.commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.handle);
-      if (device_->options().addressing == Addressing::pointers && !launch.foreign) push_addresses(batch, pipeline, launch);
-      else bind_descriptors(batch, pipeline, launch);
+      Arguments(*device_, batch, pipeline, launch).put();
       vkCmdDispatch(batch.commands, launch.groups[0], launch.groups[1], launch.groups[2]);
     });
   }
@@ -90,6 +81,13 @@ class Stream : public std::enable_shared_from_this<Stream> {
       batch.held.push_back(std::move(held));
       batch.host_reads = batch.host_reads || host_reads;
     });
+  }
+  // What is queued from now on starts after a point of another stream.
+  void follow(StreamPoint point) {
+    const std::lock_guard lock(mutex_);
+    if (open_.ended) submit();
+    begin();
+    open_.wait_for(std::move(point));
   }
 
   // What is done when everything queued up to now is done.
@@ -106,16 +104,12 @@ class Stream : public std::enable_shared_from_this<Stream> {
   // Returns when the timeline has reached `value`, and frees what the work kept. Errors: OutOfMemory, DeviceLost.
   void wait(std::uint64_t value) {
     flush(value);
-    const VkResult result = wait_for(value);
+    const VkResult result = timeline_.wait(value);
     retire();
     if (result < 0) raise_result(result, "waiting for '" + device_->capabilities().name + "'");
   }
   void finish() {
-    std::uint64_t value = 0;
-    {
-      const std::lock_guard lock(mutex_);
-      value = open_.commands != VK_NULL_HANDLE ? open_.value : submitted_value_;
-    }
+    const std::uint64_t value = queued();
     wait(value);
     scratch_.release(value);
   }
@@ -124,39 +118,50 @@ class Stream : public std::enable_shared_from_this<Stream> {
     std::exception_ptr failure;
     if (cotenant::detail::attempt(failure, [&] { finish(); })) return;
     if (driver().lost()) static_cast<void>(vkDeviceWaitIdle(driver().handle()));
-    else static_cast<void>(wait_for(submitted()));
+    else static_cast<void>(timeline_.wait(submitted()));
     retire(driver().lost());
     if (driver().lost()) scratch_.release(std::numeric_limits<std::uint64_t>::max());
   }
-  // Frees what finished work kept; with `everything` also what never ran.
+  // Frees what finished work kept, that of its copies included; with `everything` also what never ran.
   void retire(bool everything = false) noexcept {
     std::deque<Batch> done;  // its blocks are freed after the lock is given back
+    std::array<Stream*, 2> copies{};
     {
       const std::lock_guard lock(mutex_);
+      for (std::size_t i = 0; i < copies.size(); ++i) copies[i] = copies_[i].get();
       std::uint64_t reached = 0;
-      if (!everything && vkGetSemaphoreCounterValue(driver().handle(), timeline_, &reached) < 0) return;
+      if (!everything && timeline_.read(reached) < 0) return;
       while (!pending_.empty() && (everything || pending_.front().value <= reached)) {
         device_->uses().done(*this, pending_.front().value, pending_.front().blocks);
-        idle_.push_back(pending_.front().commands);
+        commands_.give_back(pending_.front().commands);
         done.push_back(std::move(pending_.front()));
         pending_.pop_front();
       }
       if (everything && open_.commands != VK_NULL_HANDLE) {
         device_->uses().done(*this, open_.value, open_.blocks);
-        // Recording may have been cut off in the middle: the buffer is not used again.
-        vkFreeCommandBuffers(driver().handle(), commands_, 1, &open_.commands);
+        commands_.drop(open_.commands);
         done.push_back(std::exchange(open_, {}));
       }
     }
+    for (Stream* const stream : copies)
+      if (stream != nullptr) stream->retire();
   }
-  VkSemaphore timeline() const noexcept { return timeline_; }
-  // Barriers that were recorded so far, and dispatches and copies.
+
+  const Timeline& timeline() const noexcept { return timeline_; }
+  // Where the timeline will be when everything queued up to now is done.
+  std::uint64_t queued() {
+    const std::lock_guard lock(mutex_);
+    return last_value();
+  }
+  // So far: barriers, dispatches and copies that were recorded, and points of other streams that work was told to wait for.
   std::size_t barriers() const noexcept { return barriers_.load(std::memory_order_relaxed); }
   std::size_t commands() const noexcept { return recorded_.load(std::memory_order_relaxed); }
+  std::size_t waits() const noexcept { return waits_.load(std::memory_order_relaxed); }
 
  private:
   friend class Timestamps;
   Driver& driver() const noexcept { return device_->driver(); }
+  std::uint64_t last_value() const noexcept { return open_.commands != VK_NULL_HANDLE ? open_.value : submitted_value_; }
   std::uint64_t submitted() {
     const std::lock_guard lock(mutex_);
     return submitted_value_;
@@ -186,7 +191,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
       recorded_.fetch_add(1, std::memory_order_relaxed);
       // A device without work gets some early; one that has some gets large batches.
       const std::size_t count = ++open_.commands_recorded;
-      if (count >= device_->options().batch || (count % 16 == 0 && reached_all())) submit();
+      if (count >= device_->options().batch || (count % 16 == 0 && timeline_.reached(submitted_value_))) submit();
       look = pending_.size() > 2;
     }
     if (look) retire();
@@ -199,55 +204,45 @@ class Stream : public std::enable_shared_from_this<Stream> {
     std::erase_if(tensors, [](const BufferArgument& one) { return one.block == nullptr || is_scratch(*one.block); });
     device_->uses().note(*this, open_.value, tensors, open_.blocks);
   }
-  bool reached_all() const noexcept {
-    std::uint64_t reached = 0;
-    return vkGetSemaphoreCounterValue(driver().handle(), timeline_, &reached) >= 0 && reached >= submitted_value_;
-  }
   void begin() {
     if (open_.commands != VK_NULL_HANDLE) return;
     Batch batch;
     batch.value = submitted_value_ + 1;
     batch.completion = done_at(batch.value);
-    if (!idle_.empty()) {
-      batch.commands = idle_.back();
-      idle_.pop_back();
-    } else {
-      VkCommandBufferAllocateInfo info{};
-      info.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO;
-      info.commandPool = commands_;
-      info.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
-      info.commandBufferCount = 1;
-      driver().require(Step::record, [&] { return vkAllocateCommandBuffers(driver().handle(), &info, &batch.commands); }, [] { return "recording work"; });
-    }
-    VkCommandBufferBeginInfo info{};
-    info.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
-    info.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
-    const VkResult result = driver().call(Step::record, [&] { return vkBeginCommandBuffer(batch.commands, &info); });
-    if (result < 0) idle_.push_back(batch.commands), raise_result(result, "recording work");
+    batch.commands = commands_.begin();
     open_ = std::move(batch);
   }
-  void barrier(VkPipelineStageFlags stages = 0, VkAccessFlags accesses = 0) {
-    constexpr VkPipelineStageFlags work = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+  // What comes after waits for what came before; or the host does.
+  void barrier(bool for_host = false) {
+    constexpr VkAccessFlags copied_in = VK_ACCESS_TRANSFER_WRITE_BIT, copied = copied_in | VK_ACCESS_TRANSFER_READ_BIT;
+    VkPipelineStageFlags work = VK_PIPELINE_STAGE_TRANSFER_BIT;
     VkMemoryBarrier memory{};
     memory.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER;
-    memory.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
-    memory.dstAccessMask = accesses != 0 ? accesses : VkAccessFlags{VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT};
-    vkCmdPipelineBarrier(open_.commands, work, stages != 0 ? stages : work, 0, 1, &memory, 0, nullptr, 0, nullptr);
-    if (stages == 0) hazards_.clear();
+    memory.srcAccessMask = copied_in;
+    memory.dstAccessMask = copied;
+    if (queue_.computes) {
+      work |= VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
+      memory.srcAccessMask |= VK_ACCESS_SHADER_WRITE_BIT;
+      memory.dstAccessMask |= VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+    }
+    if (for_host) memory.dstAccessMask = VK_ACCESS_HOST_READ_BIT;
+    vkCmdPipelineBarrier(open_.commands, work, for_host ? VkPipelineStageFlags{VK_PIPELINE_STAGE_HOST_BIT} : work, 0, 1, &memory, 0, nullptr, 0, nullptr);
+    if (!for_host) hazards_.clear();
     barriers_.fetch_add(1, std::memory_order_relaxed);
   }
   // Under the lock, with open work.
   void submit() {
     if (!open_.ended) {
-      if (open_.host_reads) barrier(VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+      if (open_.host_reads) barrier(true);
       const VkResult result = driver().call(Step::record, [&] { return vkEndCommandBuffer(open_.commands); });
       if (result < 0) driver().lose(), raise_result(VK_ERROR_DEVICE_LOST, "finishing a recording (" + to_string(result) + ")");
       open_.ended = true;
     }
     std::vector<VkSemaphore> semaphores;
     std::vector<std::uint64_t> values;
-    for (const StreamPoint& point : open_.waits) semaphores.push_back(point.stream->timeline_), values.push_back(point.value);
+    for (const StreamPoint& point : open_.waits) semaphores.push_back(point.stream->timeline_.handle()), values.push_back(point.value);
     const std::vector<VkPipelineStageFlags> stages(semaphores.size(), VK_PIPELINE_STAGE_ALL_COMMANDS_BIT);
+    const VkSemaphore signalled = timeline_.handle();
     VkTimelineSemaphoreSubmitInfo timeline{};
     timeline.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO;
     timeline.waitSemaphoreValueCount = static_cast<std::uint32_t>(values.size());
@@ -263,123 +258,31 @@ class Stream : public std::enable_shared_from_this<Stream> {
     info.commandBufferCount = 1;
     info.pCommandBuffers = &open_.commands;
     info.signalSemaphoreCount = 1;
-    info.pSignalSemaphores = &timeline_;
+    info.pSignalSemaphores = &signalled;
     const VkResult result = driver().call(Step::submit, [&] {
       const std::lock_guard lock(queue_.mutex);
       return vkQueueSubmit(queue_.handle, 1, &info, VK_NULL_HANDLE);
     });
     // Short of memory, the driver has changed nothing: the batch stays, and the next flush tries again.
     if (result < 0) raise_result(result, "handing work to '" + device_->capabilities().name + "'");
+    waits_.fetch_add(semaphores.size(), std::memory_order_relaxed);
     submitted_value_ = open_.value;
     pending_.push_back(std::exchange(open_, {}));
-  }
-  // Polls for about 30 µs before it blocks: waking up takes the system longer than most kernels run.
-  VkResult wait_for(std::uint64_t value) const {
-    if (value == 0) return VK_SUCCESS;
-    if (driver().lost()) return VK_ERROR_DEVICE_LOST;
-    constexpr auto patience = std::chrono::microseconds(30);
-    const auto begin = std::chrono::steady_clock::now();
-    do {
-      std::uint64_t reached = 0;
-      const VkResult result = driver().call(Step::wait, [&] { return vkGetSemaphoreCounterValue(driver().handle(), timeline_, &reached); });
-      if (result < 0 || reached >= value) return result;
-    } while (std::chrono::steady_clock::now() - begin < patience);
-    VkSemaphoreWaitInfo info{};
-    info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO;
-    info.semaphoreCount = 1;
-    info.pSemaphores = &timeline_;
-    info.pValues = &value;
-    return driver().call(Step::wait, [&] { return vkWaitSemaphores(driver().handle(), &info, std::numeric_limits<std::uint64_t>::max()); });
-  }
-
-  // Bytes that a kernel reads its parameters from: memory of the batch.
-  struct ParameterBlock {
-    std::byte* host;
-    VkDeviceAddress address;
-    VkBuffer buffer;
-    VkDeviceSize offset;
-  };
-  ParameterBlock parameter_block(Batch& batch, std::size_t bytes) {
-    const std::size_t alignment = device_->capabilities().storage_buffer_alignment;
-    std::size_t offset = (batch.page_used + alignment - 1) / alignment * alignment;
-    if (!batch.page || offset + bytes > batch.page->bytes()) {
-      batch.page = device_->parameters().get(bytes);
-      batch.held.push_back(batch.page);
-      offset = 0;
-    }
-    batch.page_used = offset + bytes;
-    return {static_cast<std::byte*>(batch.page->mapped()) + offset, batch.page->address() + offset, batch.page->buffer(), offset};
-  }
-  void push_addresses(Batch& batch, const Pipeline& pipeline, const Launch& launch) {
-    std::array<std::byte, max_push_constants> small;
-    const std::size_t addresses = launch.buffers.size() * sizeof(std::uint64_t), bytes = launch.parameter_bytes();
-    const bool block = bytes > max_push_constants;
-    ParameterBlock room{};
-    if (block) room = parameter_block(batch, bytes);
-    std::byte* const to = block ? room.host : small.data();
-    for (std::size_t i = 0; i < launch.buffers.size(); ++i) {
-      const auto address = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(launch.buffers[i].address));
-      std::memcpy(to + i * sizeof address, &address, sizeof address);
-    }
-    if (!launch.scalars.empty()) std::memcpy(to + addresses, launch.scalars.data(), launch.scalars.size_bytes());
-    if (block) vkCmdPushConstants(batch.commands, pipeline.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof room.address, &room.address);
-    else if (bytes > 0) vkCmdPushConstants(batch.commands, pipeline.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, static_cast<std::uint32_t>(bytes), small.data());
-  }
-  void bind_descriptors(Batch& batch, const Pipeline& pipeline, const Launch& launch) {
-    const std::size_t count = launch.buffers.size(), bytes = launch.parameter_bytes(), alignment = device_->capabilities().storage_buffer_alignment;
-    const bool block = bytes > max_push_constants;
-    std::array<std::byte, max_push_constants> small;
-    ParameterBlock room{};
-    if (block) room = parameter_block(batch, bytes);
-    std::byte* const to = block ? room.host : small.data();
-    const std::size_t addresses = launch.foreign ? 0 : count * sizeof(std::uint64_t);
-    std::vector<VkDescriptorBufferInfo> places(count + (block ? 1 : 0));
-    for (std::size_t i = 0; i < count; ++i) {
-      const BufferArgument& argument = launch.buffers[i];
-      if (argument.bytes == 0) {
-        // A kernel that has no use for this buffer may still name it: it gets one that nobody writes to.
-        const ParameterBlock nothing = parameter_block(batch, 16);
-        places[i] = {nothing.buffer, nothing.offset, 16};
-        if (addresses > 0) std::memset(to + i * sizeof(std::uint64_t), 0, sizeof(std::uint64_t));
-        continue;
-      }
-      const MemoryPool::Place place = device_->memory().find(argument.address);
-      const std::uint64_t remainder = place.offset % alignment;
-      // Whole words: kernels reach single bytes through them.
-      const VkDeviceSize end = (place.offset + argument.bytes + 3) / 4 * 4;
-      places[i] = {place.buffer, place.offset - remainder, end - (place.offset - remainder)};
-      if (addresses > 0) std::memcpy(to + i * sizeof remainder, &remainder, sizeof remainder);
-    }
-    if (!launch.scalars.empty()) std::memcpy(to + addresses, launch.scalars.data(), launch.scalars.size_bytes());
-    if (block) places[count] = {room.buffer, room.offset, (bytes + 3) / 4 * 4};
-    const VkDescriptorSet set = batch.descriptors(driver(), pipeline.bindings, places.size());
-    std::vector<VkWriteDescriptorSet> writes(places.size());
-    for (std::uint32_t i = 0; i < writes.size(); ++i) {
-      writes[i].sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET;
-      writes[i].dstSet = set;
-      writes[i].dstBinding = i;
-      writes[i].descriptorCount = 1;
-      writes[i].descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
-      writes[i].pBufferInfo = &places[i];
-    }
-    vkUpdateDescriptorSets(driver().handle(), static_cast<std::uint32_t>(writes.size()), writes.data(), 0, nullptr);
-    vkCmdBindDescriptorSets(batch.commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.layout, 0, 1, &set, 0, nullptr);
-    if (!block && bytes > 0) vkCmdPushConstants(batch.commands, pipeline.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, static_cast<std::uint32_t>(bytes), small.data());
   }
 
   std::shared_ptr<Device> device_;
   std::string name_;
   Queue& queue_;
-  VkSemaphore timeline_ = VK_NULL_HANDLE;
-  VkCommandPool commands_ = VK_NULL_HANDLE;
+  Timeline timeline_;
   std::mutex mutex_;
-  Batch open_;                   // being recorded; no commands: none is
-  std::deque<Batch> pending_;    // handed over, not known to be done
-  std::vector<VkCommandBuffer> idle_;
+  CommandPool commands_;
+  Batch open_;                 // being recorded; no commands: none is
+  std::deque<Batch> pending_;  // handed over, not known to be done
   std::uint64_t submitted_value_ = 0;
   Hazards hazards_;
   Scratch scratch_;
-  std::atomic<std::size_t> barriers_{0}, recorded_{0};
+  std::array<std::shared_ptr<Stream>, 2> copies_;  // by direction, once asked for
+  std::atomic<std::size_t> barriers_{0}, recorded_{0}, waits_{0};
   std::once_flag attachment_once_;
   std::shared_ptr<void> attachment_;
 };
@@ -401,47 +304,6 @@ class TimelinePoint final : public Completion {
 }  // namespace detail
 
 inline std::shared_ptr<Completion> Stream::done_at(std::uint64_t value) { return std::make_shared<detail::TimelinePoint>(weak_from_this(), value); }
-
-inline std::shared_ptr<Stream> Device::stream(const std::string& name) {
-  const std::lock_guard lock(mutex_);
-  std::weak_ptr<Stream>& slot = streams_[name];
-  std::shared_ptr<Stream> stream = slot.lock();
-  if (!stream) slot = stream = std::make_shared<Stream>(shared_from_this(), name);
-  return stream;
-}
-inline std::vector<std::shared_ptr<Stream>> Device::streams() {
-  std::vector<std::shared_ptr<Stream>> result;
-  const std::lock_guard lock(mutex_);
-  for (auto entry = streams_.begin(); entry != streams_.end();) {
-    if (std::shared_ptr<Stream> stream = entry->second.lock()) result.push_back(std::move(stream)), ++entry;
-    else entry = streams_.erase(entry);
-  }
-  return result;
-}
-inline void Device::finish() {
-  for (const auto& stream : streams()) stream->finish();
-}
-inline void Device::finish_quietly() noexcept {
-  for (const auto& stream : streams()) stream->finish_quietly();
-}
-
-// Whether a block lies on this device; the storage defines it.
-bool lies_on(const Block& block, const Device& device) noexcept;
-
-template <class Emit> void Device::launch(Stream& stream, const Launch& launch, Emit&& emit) {
-  const Capabilities& limits = capabilities();
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    if (launch.groups[axis] == 0) return;  // nothing to do
-    if (launch.groups[axis] > limits.max_workgroup_count[axis])
-      raise<InvalidArgument>("the kernel '" + std::string(launch.key) + "' was launched with " + std::to_string(launch.groups[axis]) + " workgroups along axis " +
-                             std::to_string(axis) + ", but '" + limits.name + "' takes at most " + std::to_string(limits.max_workgroup_count[axis]));
-  }
-  for (const BufferArgument& buffer : launch.buffers)
-    if (buffer.block != nullptr && !lies_on(*buffer.block, *this))
-      raise<InvalidArgument>("an operand of '" + std::string(launch.key) + "' does not lie on '" + limits.name + "', where the op runs: bring the operands together first with copy_to()");
-  const Pipeline pipeline = pipelines_.get(launch, [&] { return emit(target()); });
-  stream.dispatch(pipeline, launch);
-}
 
 }  // namespace cotenant::vulkan
 

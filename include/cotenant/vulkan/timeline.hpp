@@ -1,0 +1,61 @@
+// Timeline: a counter that the device raises as work is done; the host reads it and waits for it.
+#ifndef COTENANT_VULKAN_TIMELINE_HPP
+#define COTENANT_VULKAN_TIMELINE_HPP
+#include <chrono>
+#include <cstdint>
+#include <limits>
+
+#include "cotenant/vulkan/driver.hpp"
+
+namespace cotenant::vulkan {
+
+class Timeline {
+ public:
+  // At 0. Errors: OutOfMemory, DeviceLost.
+  explicit Timeline(Driver& driver) : driver_(driver) {
+    VkSemaphoreTypeCreateInfo type{};
+    type.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO;
+    type.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
+    VkSemaphoreCreateInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO;
+    info.pNext = &type;
+    driver.require(Step::create_stream, [&] { return vkCreateSemaphore(driver.handle(), &info, nullptr, &handle_); }, [] { return "making a timeline"; });
+  }
+  Timeline(const Timeline&) = delete;
+  Timeline& operator=(const Timeline&) = delete;
+  ~Timeline() { vkDestroySemaphore(driver_.handle(), handle_, nullptr); }
+
+  VkSemaphore handle() const noexcept { return handle_; }
+  bool reached(std::uint64_t value) const noexcept {
+    std::uint64_t now = 0;
+    return read(now) >= 0 && now >= value;
+  }
+  VkResult read(std::uint64_t& now) const noexcept { return vkGetSemaphoreCounterValue(driver_.handle(), handle_, &now); }
+
+  // Polls for about 30 µs before it blocks: waking up takes the system longer than most kernels run.
+  VkResult wait(std::uint64_t value) const {
+    if (value == 0) return VK_SUCCESS;
+    if (driver_.lost()) return VK_ERROR_DEVICE_LOST;
+    constexpr auto patience = std::chrono::microseconds(30);
+    const auto begin = std::chrono::steady_clock::now();
+    do {
+      std::uint64_t now = 0;
+      const VkResult result = driver_.call(Step::wait, [&] { return read(now); });
+      if (result < 0 || now >= value) return result;
+    } while (std::chrono::steady_clock::now() - begin < patience);
+    VkSemaphoreWaitInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO;
+    info.semaphoreCount = 1;
+    info.pSemaphores = &handle_;
+    info.pValues = &value;
+    return driver_.call(Step::wait, [&] { return vkWaitSemaphores(driver_.handle(), &info, std::numeric_limits<std::uint64_t>::max()); });
+  }
+
+ private:
+  Driver& driver_;
+  VkSemaphore handle_ = VK_NULL_HANDLE;
+};
+
+}  // namespace cotenant::vulkan
+
+#endif
