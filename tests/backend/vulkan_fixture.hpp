@@ -15,6 +15,8 @@ struct VulkanFixture {
 
   static const Vulkan& storage() { return gpu(descriptors); }
   static std::string description() { return "vulkan '" + storage().capabilities().name + (descriptors ? "' with descriptors" : "' with pointers"); }
+  // Cooperative matrices multiply elements of 16 bits.
+  static bool rounds_weights() { return storage().capabilities().cooperative_matrix; }
   template <class F> static void for_each_configuration(F f) {
     for (const bool with_descriptors : {false, true}) {
       descriptors = with_descriptors;

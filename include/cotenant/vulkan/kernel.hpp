@@ -61,6 +61,7 @@ class Shared {
 struct KernelOptions {
   std::uint32_t workgroup = 256;     // invocations, in one dimension
   bool vulkan_memory_model = false;  // what cooperative matrices need
+  bool keeps_subnormals = true;      // of f32, where the device can; else they may become 0, which costs exponentials less
 };
 
 // Declares a kernel's parameters in the launch's order and emits its one function; finish() gives the SPIR-V. Where the device
@@ -81,7 +82,7 @@ class KernelBuilder {
       module_.capability(capability);
       module_.execution_mode(mode, {32});
     };
-    float_control(device.denormals_preserved_f32, Capability::DenormPreserve, ExecutionMode::DenormPreserve);
+    float_control(options.keeps_subnormals && device.denormals_preserved_f32, Capability::DenormPreserve, ExecutionMode::DenormPreserve);
     float_control(device.specials_preserved_f32, Capability::SignedZeroInfNanPreserve, ExecutionMode::SignedZeroInfNanPreserve);
     float_control(device.rounds_to_even_f32, Capability::RoundingModeRTE, ExecutionMode::RoundingModeRTE);
     const bool software = device.type == DeviceType::software;

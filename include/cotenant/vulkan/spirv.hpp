@@ -41,6 +41,7 @@ enum class Op : std::uint16_t {
   TypeCooperativeMatrixKHR = 4456, CooperativeMatrixLoadKHR = 4457, CooperativeMatrixStoreKHR = 4458, CooperativeMatrixMulAddKHR = 4459,
   CooperativeMatrixLengthKHR = 4460,
   // SPV_NV_cooperative_matrix2, SPV_NV_tensor_addressing
+  CooperativeMatrixConvertNV = 5293,
   CooperativeMatrixLoadTensorNV = 5367, CooperativeMatrixStoreTensorNV = 5368, TypeTensorLayoutNV = 5370, TypeTensorViewNV = 5371, CreateTensorLayoutNV = 5372,
   TensorLayoutSetDimensionNV = 5373, TensorLayoutSetStrideNV = 5374, TensorLayoutSliceNV = 5375, CreateTensorViewNV = 5377,
 };
@@ -50,7 +51,7 @@ enum class Capability : std::uint32_t {
   GroupNonUniform = 61, GroupNonUniformVote = 62, GroupNonUniformArithmetic = 63, GroupNonUniformBallot = 64, GroupNonUniformShuffle = 65,
   StorageBuffer16BitAccess = 4433, StorageBuffer8BitAccess = 4448, DenormPreserve = 4464, SignedZeroInfNanPreserve = 4466, RoundingModeRTE = 4467,
   BFloat16TypeKHR = 5116, BFloat16CooperativeMatrixKHR = 5118, VulkanMemoryModel = 5345, PhysicalStorageBufferAddresses = 5347,
-  CooperativeMatrixTensorAddressesNV = 5433, TensorAddressingNV = 5439,
+  CooperativeMatrixConversionsNV = 5431, CooperativeMatrixTensorAddressesNV = 5433, TensorAddressingNV = 5439,
   DotProductInput4x8BitPacked = 6018, DotProduct = 6019, CooperativeMatrixKHR = 6022,
 };
 

@@ -8,17 +8,25 @@ namespace {
 using namespace cotenant;
 using namespace cotenant::vulkan;
 
-TEST_CASE("tiles of attention are sound modules") {
+TEST_CASE("attention on cooperative matrices: 16 bits everywhere, rows that registers have room for") {
   const Capabilities device = test::paper_device();
-  vulkan::detail::AttentionCode code;
-  for (const Fetch fetch : test::every_fetch)
-    for (const MaskKind mask : {MaskKind::none, MaskKind::keep, MaskKind::add}) {
-      code.product = test::plain_code(DType::f16, DType::f16, DType::f16, fetch, Fetch::vector_depth, 2);
-      code.product.extra = {{DType::bf16, Along::strided, false}};
-      if (mask != MaskKind::none) code.product.extra.push_back({mask == MaskKind::keep ? DType::boolean : DType::f32, Along::strided, false});
-      code.fetch_v = fetch, code.mask = mask, code.causal = mask == MaskKind::add;
-      test::check_words(vulkan::detail::AttentionEmitter({device, Addressing::pointers}, code, {8, 8, 2, 16, true}).emit());
-    }
+  MatrixProduct product;
+  product.rows = 128, product.columns = 72, product.depth = 40;
+  product.operands.resize(4);
+  for (MatrixOperand& x : product.operands) x.type = DType::bf16;
+  CHECK(vulkan::detail::may_attend_cooperatively(device, product) == false);  // no conversion and no such sums
+  Capabilities converts = device;
+  converts.cooperative_matrix2_conversions = true;
+  REQUIRE(vulkan::detail::may_attend_cooperatively(converts, product));
+  const CooperativeAttentionTile tile = vulkan::detail::cooperative_attention_tile(converts, product);
+  CHECK(tile.depth == 48);
+  CHECK(tile.width == 80);
+  product.depth = 129;
+  CHECK(!vulkan::detail::may_attend_cooperatively(converts, product));
+  product.depth = 40, product.operands[2].type = DType::f32;
+  CHECK(!vulkan::detail::may_attend_cooperatively(converts, product));
+  product.operands[2].type = DType::bf16, converts.shared_memory_bytes = 32768;
+  CHECK(!vulkan::detail::may_attend_cooperatively(converts, product));
 }
 
 TEST_CASE("rows wider than a tile may take the queries' place") {
