@@ -14,6 +14,7 @@ struct CpuFixture {
   using storage_type = Heap;
   static Heap storage() { return {}; }
   static std::string description() { return std::string("cpu ") + Cpu::target_name(); }
+  static bool rounds_weights() { return true; }  // of attention, in bf16
   template <class F> static void for_each_configuration(F f) {
 #ifdef COTENANT_STATIC_DISPATCH
     f();

@@ -34,6 +34,10 @@ template <bool Hardware> struct Bf16Leaf {
 #endif
       return dot_bf16_anywhere(sum, left, right);
   }
+#if COTENANT_X86_DOT
+  // Lanes of two floats rounded to bf16, `first` in the lower half.
+  static HWY_INLINE COTENANT_DOT_CODE FloatVector pair(FloatVector first, FloatVector second) { return pair_of_bf16(first, second); }
+#endif
   static HWY_INLINE COTENANT_DOT_CODE FloatVector add(FloatVector a, FloatVector b) { return hn::Add(a, b); }
 };
 

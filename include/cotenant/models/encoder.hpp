@@ -131,7 +131,7 @@ template <FloatElement W = float, Storage S = Mapped, class P = precision::Store
   }
 
   result_storage storage() const { return weights_.words.block()->template storage<S>().result_storage(); }
-  Activations room(const Shape& shape) const { return empty<typename P::Activation>(shape, storage()); }
+  template <class T = typename P::Activation> SharedTensor<T, result_storage> room(const Shape& shape) const { return empty<T>(shape, storage()); }
   // Host values as a tensor where this model computes.
   template <Element T> SharedTensor<T, result_storage> place(const std::vector<T>& values, const Shape& shape) const {
     SharedTensor<T> host = from(values, shape);
@@ -184,8 +184,9 @@ EncoderOutput<typename S::result> Encoder<W, S, P>::forward(const TokenViews& to
   const bool all_attend = std::count(numbers.begin(), numbers.end(), 0.0f) == static_cast<std::ptrdiff_t>(numbers.size());
   const Tensor blocked = all_attend ? Tensor() : place(numbers, {batch, 1, 1, length});
   // One set of buffers for all layers. Heads are strided views of them: [batch, heads, length, head size].
-  const Activations projections = room({3, rows, hidden}), context = room({rows, hidden}), inner = room({rows, config_.intermediate_size});
-  const auto by_head = [&](const Activations& tensor) { return tensor.reshape({batch, length, heads, head}).transpose(1, 2); };
+  const auto projections = room<typename P::Attended>({3, rows, hidden}), context = room<typename P::Attended>({rows, hidden});
+  const Activations inner = room({rows, config_.intermediate_size});
+  const auto by_head = [&](const auto& tensor) { return tensor.reshape({batch, length, heads, head}).transpose(1, 2); };
   const auto add_bias = [](auto sum, auto bias) { return sum + bias; };
   const auto add_residual = [](auto sum, auto bias, auto residual) { return sum + bias + residual; };
 
@@ -194,7 +195,7 @@ EncoderOutput<typename S::result> Encoder<W, S, P>::forward(const TokenViews& to
     const Products& products = products_[i];
     // Query, key and value: one matrix each, or parts of the columns of one.
     const std::size_t count = products.projections.size(), columns = 3 / count * hidden;
-    const Activations projected = projections.reshape({count, rows, columns});
+    const auto projected = projections.reshape({count, rows, columns});
     {
       const auto input = P::input(x.reshape({rows, hidden}));
       for (std::size_t p = 0; p < count; ++p)

@@ -10,6 +10,7 @@
 
 // Each policy has
 //   Activation        the element type of what passes from layer to layer
+//   Attended          the element type of queries, keys and values, and of what attention makes of them
 //   weight(stored)    the right operand [in, out] of a product for a weight stored as [out, in]. What it computes is kept with
 //                     the stored weight: all models that hold it share that too
 //   input(x)          the left operand for activations x [rows, in]
@@ -32,6 +33,7 @@ template <class Kind, TensorLike W, class Convert> auto converted(const W& store
 // The weights as they are, in float arithmetic.
 struct Stored {
   using Activation = float;
+  using Attended = float;
   template <TensorLike W> static auto weight(const W& stored) { return as_tensor(stored).transpose(); }
   template <TensorLike X> static X input(const X& x) { return x; }
 };
@@ -40,6 +42,7 @@ namespace detail {
 // Weights and activations in T, of two bytes; sums in float.
 template <class T> struct Halved {
   using Activation = T;
+  using Attended = T;
   template <TensorLike W> static auto weight(const W& stored) {
     if constexpr (std::same_as<element_type_of<W>, T>) return as_tensor(stored).transpose();
     else return converted<Halved>(stored, [](const auto& weight) { return cast<T>(weight); });
@@ -54,9 +57,11 @@ struct BFloat16 : detail::Halved<bf16> {};
 struct Float16 : detail::Halved<f16> {};
 
 // Weights in int8, one scale for each output; activations in uint8, their range found for each row when a layer reads it (what
-// others call dynamic quantisation). The sums are exact; everything between the products is in float.
+// others call dynamic quantisation). The sums are exact; attention is in bf16, whose eight bits are no fewer than those that its result
+// is quantised to; everything else between the products is in float.
 struct Int8 {
   using Activation = float;
+  using Attended = bf16;
   template <TensorLike W> static auto weight(const W& stored) {
     return detail::converted<Int8>(stored, [](const auto& weight) { return quantize<std::int8_t>(weight, per_row); });
   }

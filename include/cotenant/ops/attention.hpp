@@ -22,7 +22,8 @@ struct AttentionOptions {
 // score[…, i, j] = scale * sum over d of q[…, i, d] * k[…, j, d], plus mask[…, i, j] where the mask is of floats;
 // out[…, i, d] = sum over j of softmax(score[…, i, :])[j] * v[…, j, d], over the keys j that query i may attend to.
 // A key is out of the question where a bool mask is false, where the score is -inf, or by `causal`. A query with no key
-// left gives zeros. Sums are taken in float, whatever the elements. All batch axes are broadcast already (stride 0).
+// left gives zeros. Sums are taken in float, whatever the elements; where all of them are bf16, or all f16, a backend may round each
+// weight to that type before it meets its value. All batch axes are broadcast already (stride 0).
 template <class Q, class K, class V, class Mask, class Out> struct AttentionArguments {
   Operand<const Q> q;        // [..., M, D]
   Operand<const K> k;        // [..., N, D]
