@@ -167,6 +167,7 @@ struct BlockedProduct {
     TileStep step;
     step.lanes = blocks.size(block);
     step.add = !begins;
+    step.sums_are_far = by_depth;
     const bool output_is_direct = problem.direct != nullptr;
     std::size_t unfinished = 0;  // the first row that waits for finish()
     for (std::size_t row = 0; row < rows;) {

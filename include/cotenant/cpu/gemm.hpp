@@ -26,6 +26,7 @@ struct TileStep {
   std::ptrdiff_t right_lane;         // floats from lane to lane
   std::size_t lanes;
   bool add;                          // to what the sums are, else they begin at 0
+  bool sums_are_far;                 // in no near cache: they are asked for while the tile is computed
   float* packed;                     // where Reading::packs puts the panel
   // Where the next panel of the right operand lies, for a cache line of it per lane.
   const char* next_right;
@@ -114,10 +115,10 @@ class Panels {
 };
 
 // The depth is cut into blocks of at most this many lanes (a lane holds 1 float, 2 bf16 or 4 bytes). A panel of three vectors
-// is then at most 512 * 3 * 64 bytes = 96 KiB, which stays in any L2 cache and is read from there at 192 bytes per 12 cycles;
-// longer blocks gained nothing on Zen 5, shorter ones read and write the sums more often. The order of the additions depends
-// on this and on part_lanes, never on the caches or the number of threads.
-inline constexpr std::size_t block_lanes = 512;
+// is then at most 1024 * 3 * 64 bytes = 192 KiB, a fifth of the L2 cache of CPUs with such vectors, and half of that with shorter ones; it
+// is read from there at 192 bytes per 12 cycles. Blocks of 512 read and write the sums more often: 1 to 4 % where they cut a depth that is
+// one block now. The order of the additions depends on this and on part_lanes, never on the caches or the number of threads.
+inline constexpr std::size_t block_lanes = 1024;
 
 // How the depth of a product is cut, and where a packed right operand has what: block after block of k, in each panel after
 // panel, in each lane after lane, in each its columns.

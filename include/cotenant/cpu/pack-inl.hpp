@@ -86,7 +86,12 @@ template <std::int64_t Compiled> struct Packing {
             hwy::Prefetch(ahead + column);
             hn::StoreU(hn::LoadU(d, source + column), d, target + column);
           }
-          for (; column < columns; ++column) target[column] = source[column];
+          if (column == columns) continue;
+          // The last vector overlaps the one before it: what lies behind the row is not read.
+          if (columns > hn::Lanes(d))
+            hn::StoreU(hn::LoadU(d, source + columns - hn::Lanes(d)), d, target + columns - hn::Lanes(d));
+          else
+            std::copy_n(source, columns, target);
         }
         return;
       }
@@ -119,7 +124,10 @@ template <std::int64_t Compiled, std::size_t PerLane> struct LanePacking {
   // to[lane * width + column] = the lane of the rows (k) [lane * PerLane, …) of column `column`; 0 for columns [columns, width).
   static void right(const cpu::Source& from, std::size_t depth, std::size_t columns, float* to, std::size_t width) {
     const std::size_t lanes = (depth + PerLane - 1) / PerLane;
-    if (columns < width) std::fill(to, to + lanes * width, 0.0f);
+    // Only the last vector has columns that are not there.
+    const FloatTag d;
+    if (columns < width)
+      for (std::size_t lane = 0; lane < lanes; ++lane) hn::StoreU(hn::Zero(d), d, to + (lane + 1) * width - hn::Lanes(d));
     if constexpr (PerLane == 1) Packing<Compiled>::copy(from, depth, columns, to, width);
     else {
       const std::size_t whole = depth / PerLane;

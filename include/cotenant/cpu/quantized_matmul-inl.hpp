@@ -64,46 +64,52 @@ template <std::int64_t Compiled> struct QuantizedMatmuls {
     const std::int32_t *row_zero, *row_sums;                     // row_sums: less depth * row_zero
     const std::int32_t *column_zero, *column_sums;
   };
-  // Which zero points there are decides the loop.
+  // Which zero points there are decides the loop. Three vectors of columns at once, a panel's width: their scales stay in registers for all rows.
   template <bool RowZero, bool ColumnZero>
-  static HWY_INLINE void scale_row(const Scaling& s, const float* sums, float* to, std::size_t row, std::size_t column, std::size_t columns) {
+  static HWY_INLINE void scale_tile(const Scaling& s, const float* sums, std::ptrdiff_t stride, float* to, std::ptrdiff_t to_stride, std::size_t row,
+                                    std::size_t column, std::size_t rows, std::size_t columns) {
     const FloatTag d;
     const hn::RebindToSigned<FloatTag> integer;
     const std::size_t lanes = hn::Lanes(d);
-    const auto zero = hn::Set(integer, s.row_zero[row]), row_sum = hn::Set(integer, ColumnZero ? s.row_sums[row] : 0);
-    const auto factor = hn::Set(d, s.row_scale[row]);
-    const auto value = [&](std::size_t n) {
-      auto sum = hn::BitCast(integer, hn::LoadU(d, sums + n));
-      if constexpr (RowZero) sum = hn::Sub(sum, hn::Mul(zero, hn::LoadU(integer, s.column_sums + column + n)));
-      if constexpr (ColumnZero) sum = hn::Sub(sum, hn::Mul(hn::LoadU(integer, s.column_zero + column + n), row_sum));
-      return hn::Mul(hn::Mul(hn::ConvertTo(d, sum), hn::LoadU(d, s.column_scale + column + n)), factor);
+    const auto value = [&](const float* from, std::size_t r, std::size_t n, auto column_scale) {
+      auto sum = hn::BitCast(integer, hn::LoadU(d, from + n));
+      if constexpr (RowZero) sum = hn::Sub(sum, hn::Mul(hn::Set(integer, s.row_zero[r]), hn::LoadU(integer, s.column_sums + column + n)));
+      if constexpr (ColumnZero) sum = hn::Sub(sum, hn::Mul(hn::LoadU(integer, s.column_zero + column + n), hn::Set(integer, s.row_sums[r])));
+      return hn::Mul(hn::Mul(hn::ConvertTo(d, sum), column_scale), hn::Set(d, s.row_scale[r]));
+    };
+    const auto scale_at = [&](std::size_t n) { return hn::LoadU(d, s.column_scale + column + n); };
+    const auto each_row = [&](std::size_t n, auto... column_scale) {
+      const float* from = sums;
+      float* target = to;
+      for (std::size_t r = row; r < row + rows; ++r, from += stride, target += to_stride) {
+        std::size_t at = n;
+        ((hn::StoreU(value(from, r, at, column_scale), d, target + at), at += lanes), ...);
+      }
     };
     std::size_t n = 0;
-    for (; n + lanes <= columns; n += lanes) hn::StoreU(value(n), d, to + n);
+    for (; n + 3 * lanes <= columns; n += 3 * lanes) each_row(n, scale_at(n), scale_at(n + lanes), scale_at(n + 2 * lanes));
+    for (; n + lanes <= columns; n += lanes) each_row(n, scale_at(n));
     if (n == columns) return;
     // The sums have room for whole vectors, the output has not.
     HWY_ALIGN float rest[HWY_MAX_BYTES / sizeof(float)];
-    hn::Store(value(n), d, rest);
-    std::copy_n(rest, columns - n, to + n);
+    for (std::size_t r = row; r < row + rows; ++r, sums += stride, to += to_stride) {
+      hn::Store(value(sums, r, n, scale_at(n)), d, rest);
+      std::copy_n(rest, columns - n, to + n);
+    }
   }
   // As GemmProblem::scale.
   template <bool RowZero, bool ColumnZero>
   static void scale(const void* scaling, float* sums, std::ptrdiff_t stride, std::size_t row, std::size_t column, std::size_t rows, std::size_t columns) {
-    for (std::size_t r = 0; r < rows; ++r) {
-      float* const line = sums + static_cast<std::ptrdiff_t>(r) * stride;
-      scale_row<RowZero, ColumnZero>(*static_cast<const Scaling*>(scaling), line, line, row + r, column, columns);
-    }
+    scale_tile<RowZero, ColumnZero>(*static_cast<const Scaling*>(scaling), sums, stride, sums, stride, row, column, rows, columns);
   }
   // A cpu::FinishTile for rows of floats that nothing else is done to: scaled on the way to their place.
   template <class Plan, bool RowZero, bool ColumnZero>
   static void scale_to_output(const void* context, std::size_t, const float* sums, std::ptrdiff_t stride, std::size_t row, std::size_t column, std::size_t rows,
                               std::size_t columns) {
     const Plan& plan = *static_cast<const Plan*>(context);
-    for (std::size_t r = 0; r < rows; ++r) {
-      float* const to = reinterpret_cast<float*>(plan.out.at(static_cast<std::ptrdiff_t>(row + r) * plan.out.row_stride + static_cast<std::ptrdiff_t>(column)));
-      scale_row<RowZero, ColumnZero>(*static_cast<const Scaling*>(plan.gemm.scaling), sums + static_cast<std::ptrdiff_t>(r) * stride, to, row + r, column,
-          columns);
-    }
+    const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(row) * plan.out.row_stride + static_cast<std::ptrdiff_t>(column);
+    scale_tile<RowZero, ColumnZero>(*static_cast<const Scaling*>(plan.gemm.scaling), sums, stride, reinterpret_cast<float*>(plan.out.at(at)), plan.out.row_stride,
+                                    row, column, rows, columns);
   }
   template <bool RowZero, bool ColumnZero, class Plan> static void set_scaling(Plan& plan, const Scaling& scaling) {
     plan.gemm.scaling = &scaling;

@@ -62,8 +62,10 @@ template <class Leaf, Reading Also, std::size_t Vectors, std::size_t... R> struc
     const char* next_right = step.next_right;
     const std::ptrdiff_t right_lane = step.right_lane, next_right_lane = step.next_right_lane, end = static_cast<std::ptrdiff_t>(step.lanes * sizeof(float));
     FloatVector value, right_second = hn::Zero(d), right_third = hn::Zero(d);
-    // The places of the sums are needed after the last step: until then they have time to come into L1.
-    ((hwy::Prefetch(step.sums[R]), hwy::Prefetch(step.sums[R] + (Vectors - 1) * lanes), hwy::Prefetch(step.sums[R] + Vectors * lanes - 1)), ...);
+    // The places of the sums are needed after the last step: until then they have time to come. Near ones need not be asked for: it
+    // costs 1 to 3 % of tiles of 64 to 128 lanes; far ones gain 2 %.
+    if (step.sums_are_far)
+      ((hwy::Prefetch(step.sums[R]), hwy::Prefetch(step.sums[R] + (Vectors - 1) * lanes), hwy::Prefetch(step.sums[R] + Vectors * lanes - 1)), ...);
     const auto zero = hn::Zero(d);
     std::ptrdiff_t k = 0;
     bool add = step.add;
