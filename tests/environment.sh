@@ -118,15 +118,21 @@ fetch_minilm() {
 }
 
 # ---- Steps ----
-# step TEXT COMMAND...: one line with the outcome and the seconds; the output only where it failed. Keeps the log in $step_log.
+# step TEXT COMMAND...: one line with the outcome and the seconds; the output only where it failed. Keeps the log in $step_log, and a
+# line per step in $step_times: the seconds that passed, those that its processes computed (user + system), and the text.
 step_log=
+step_times=$(mktemp)
+trap 'rm -f "$step_log" "$step_times"' EXIT
 step() {
-  local text=$1 begin=$SECONDS status=0
+  local text=$1 status=0 seconds TIMEFORMAT='%R %U %S'
   shift
-  [ -n "$step_log" ] || { step_log=$(mktemp); trap 'rm -f "$step_log"' EXIT; }
+  [ -n "$step_log" ] || { step_log=$(mktemp); [ "$BASH_SUBSHELL" -eq 0 ] || trap 'rm -f "$step_log"' EXIT; }
   $terminal && printf '  ...  %s\r' "$text"
-  "$@" >"$step_log" 2>&1 </dev/null || status=$?
-  printf '%s %4d s  %s\n' "$([ $status -eq 0 ] && echo '  ok ' || echo ' FAIL')" $((SECONDS - begin)) "$text"
+  { time "$@" >"$step_log" 2>&1 </dev/null || status=$?; } 2>"$step_log.time"
+  seconds=$(awk 'END { printf "%.0f %.1f", $1, $2 + $3 }' "$step_log.time")
+  rm -f "$step_log.time"
+  printf '%s %s\n' "$seconds" "$text" >>"$step_times"
+  printf '%s %4d s  %s\n' "$([ $status -eq 0 ] && echo '  ok ' || echo ' FAIL')" "${seconds% *}" "$text"
   if [ $status -ne 0 ]; then
     # The first error explains most; the end says how it went on.
     { grep -m 12 -nE 'error|Error|ERROR|FAILED' "$step_log"; echo '   ...'; tail -n 60 "$step_log"; } | cut -c 1-400 | sed 's/^/    | /'

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compiles each header of include/ alone and twice, warnings as errors: tests/headers.sh [COMPILER [--together]]
-#   --together   all of them in one file: seconds instead of a minute
+#   --together   all of them in one file: seconds instead of minutes
 # For one CPU target, which is the same source: every test program compiles the others.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
