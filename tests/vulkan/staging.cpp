@@ -46,7 +46,7 @@ TEST_CASE("large copies go both ways while a stream computes: they wait for none
   // Work that cannot begin until this test lets it. With queues of their own, copies pass what the device has been given; with a
   // single queue, which takes everything in order, they pass what has been recorded.
   const cotenant::Vulkan gate = gpu->stream("gate");
-  const bool own_queues = gpu->capabilities().transfer_queues > 0 || gpu->capabilities().queues > 3;
+  const bool own_queues = gpu->capabilities().transfer_queues > 1;
   if (own_queues) computing.follow({gate.shared_stream(), 1});
   for (int i = 0; i < 10; ++i) twice_plus_one(*gpu, i % 2 == 0 ? x : y, i % 2 == 0 ? y : x);
   if (own_queues) computing.flush();

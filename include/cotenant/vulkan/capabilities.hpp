@@ -55,6 +55,7 @@ struct Capabilities {
   std::uint32_t max_allocations = 0;
   std::uint32_t queues = 0;           // of the family that computes
   std::uint32_t transfer_queues = 0;  // of a family that only copies
+  bool synchronization2 = false;
   double timestamp_period = 0;        // nanoseconds per tick; 0: no timestamps
 
   std::uint32_t subgroup_size = 0, min_subgroup_size = 0, max_subgroup_size = 0;

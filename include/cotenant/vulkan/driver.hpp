@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,19 +14,9 @@
 
 #include "cotenant/vulkan/instance.hpp"
 #include "cotenant/vulkan/query.hpp"
+#include "cotenant/vulkan/queue.hpp"
 
 namespace cotenant::vulkan {
-
-// Several streams may share one; the driver wants one caller at a time.
-struct Queue {
-  VkQueue handle = VK_NULL_HANDLE;
-  std::uint32_t family = 0;
-  bool computes = true;  // else it only copies
-  std::mutex mutex;
-};
-
-// Which way a copy goes.
-enum class Direction : std::uint8_t { to_device, to_host };
 
 class Driver {
  public:
@@ -42,8 +31,8 @@ class Driver {
       raise<Unsupported>("the Vulkan device '" + found.name + "' has no " + query_.missing() + ", which this backend needs: update its driver or choose another device");
     families_ = {static_cast<std::uint32_t>(Instance::compute_family(physical_))};
     if (const int copying = Instance::transfer_family(physical_); copying >= 0) families_.push_back(static_cast<std::uint32_t>(copying));
-    const std::array<std::uint32_t, 2> counts{found.queues, found.transfer_queues};
-    const std::vector<float> priorities(std::max(found.queues, found.transfer_queues), 1.0f);
+    const std::array<std::uint32_t, 2> counts{std::clamp<std::uint32_t>(options.queues, 1, found.queues), std::min<std::uint32_t>(found.transfer_queues, 2)};
+    const std::vector<float> priorities(std::max(counts[0], counts[1]), 1.0f);
     std::vector<VkDeviceQueueCreateInfo> queues(families_.size());
     for (std::size_t i = 0; i < queues.size(); ++i) {
       queues[i].sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
@@ -61,11 +50,8 @@ class Driver {
     const VkResult result = call(Step::create_device, [&] { return vkCreateDevice(physical_, &info, nullptr, &handle_); });
     if (result < 0) raise_result(result, "opening the Vulkan device '" + found.name + "'");
     for (std::size_t i = 0; i < families_.size(); ++i)
-      for (std::uint32_t index = 0; index < counts[i]; ++index) {
-        auto& queue = *queues_[i].emplace_back(std::make_unique<Queue>());
-        queue.family = families_[i], queue.computes = i == 0;
-        vkGetDeviceQueue(handle_, families_[i], index, &queue.handle);
-      }
+      for (std::uint32_t index = 0; index < counts[i]; ++index)
+        queues_[i].push_back(std::make_unique<Queue>(handle_, families_[i], index, i == 0, found.synchronization2));
     vkGetPhysicalDeviceMemoryProperties(physical_, &memory_);
   }
   Driver(const Driver&) = delete;
@@ -81,7 +67,8 @@ class Driver {
   const VkPhysicalDeviceMemoryProperties& memory() const noexcept { return memory_; }
   // The families of all queues.
   const std::vector<std::uint32_t>& families() const noexcept { return families_; }
-  // The queues are dealt out in turn.
+  std::size_t queues() const noexcept { return queues_[0].size(); }
+  // Those that compute are dealt out in turn.
   Queue& next_queue() noexcept { return *queues_[0][next_queue_.fetch_add(1, std::memory_order_relaxed) % queues_[0].size()]; }
   // For large copies: one that only copies where there is one, of two one for each direction.
   Queue& copy_queue(Direction direction) noexcept {

@@ -97,6 +97,7 @@ class Query {
     found_.shader_float16 = core12_.shaderFloat16 != 0;
     found_.vulkan_memory_model = core12_.vulkanMemoryModel != 0;
     found_.subgroup_size_control = core13_.subgroupSizeControl != 0 && core13_.computeFullSubgroups != 0;
+    found_.synchronization2 = core13_.synchronization2 != 0;
     found_.integer_dot_product = core13_.shaderIntegerDotProduct != 0;
     found_.zero_initialize_shared_memory = core13_.shaderZeroInitializeWorkgroupMemory != 0;
     found_.workgroup_layout_explicit = explicit_layout_.workgroupMemoryExplicitLayout != 0;
@@ -166,11 +167,11 @@ class Query {
     const int compute = Instance::compute_family(device_);
     if (compute >= 0) {
       const VkQueueFamilyProperties& family = families[static_cast<std::size_t>(compute)];
-      found_.queues = std::min<std::uint32_t>(family.queueCount, 8);  // more streams than that share
+      found_.queues = family.queueCount;
       found_.timestamp_period = family.timestampValidBits == 0 ? 0 : static_cast<double>(limits.timestampPeriod);
     }
     if (const int copying = Instance::transfer_family(device_); copying >= 0)
-      found_.transfer_queues = std::min<std::uint32_t>(families[static_cast<std::size_t>(copying)].queueCount, 2);  // one for each direction
+      found_.transfer_queues = families[static_cast<std::size_t>(copying)].queueCount;
     found_.subgroup_size = core11.subgroupSize;
     found_.min_subgroup_size = newest_ ? core13.minSubgroupSize : core11.subgroupSize;
     found_.max_subgroup_size = newest_ ? core13.maxSubgroupSize : core11.subgroupSize;

@@ -33,7 +33,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
  public:
   // Errors: OutOfMemory, DeviceLost.
   Stream(std::shared_ptr<Device> device, std::string name, Queue& queue)
-      : device_(std::move(device)), name_(std::move(name)), queue_(queue), timeline_(driver()), commands_(driver(), queue.family),
+      : device_(std::move(device)), name_(std::move(name)), queue_(queue), timeline_(driver()), commands_(driver(), queue.family()),
         hazards_(device_->target().addressing == Addressing::descriptors ? device_->capabilities().storage_buffer_alignment : 1), scratch_(device_->memory()) {}
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
@@ -100,6 +100,11 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void flush(std::uint64_t value = std::numeric_limits<std::uint64_t>::max()) {
     const std::lock_guard lock(mutex_);
     if (open_.commands != VK_NULL_HANDLE && open_.value <= value) submit();
+  }
+  // Hands over what is recorded where the device has at most one batch left: it never waits for work, and its batches grow while it is busy.
+  void feed() {
+    const std::lock_guard lock(mutex_);
+    if (open_.commands != VK_NULL_HANDLE && timeline_.reached(submitted_value_ - std::min<std::uint64_t>(submitted_value_, 1))) submit();
   }
   // Returns when the timeline has reached `value`, and frees what the work kept. Errors: OutOfMemory, DeviceLost.
   void wait(std::uint64_t value) {
@@ -220,7 +225,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
     memory.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER;
     memory.srcAccessMask = copied_in;
     memory.dstAccessMask = copied;
-    if (queue_.computes) {
+    if (queue_.computes()) {
       work |= VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
       memory.srcAccessMask |= VK_ACCESS_SHADER_WRITE_BIT;
       memory.dstAccessMask |= VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
@@ -238,34 +243,12 @@ class Stream : public std::enable_shared_from_this<Stream> {
       if (result < 0) driver().lose(), raise_result(VK_ERROR_DEVICE_LOST, "finishing a recording (" + to_string(result) + ")");
       open_.ended = true;
     }
-    std::vector<VkSemaphore> semaphores;
-    std::vector<std::uint64_t> values;
-    for (const StreamPoint& point : open_.waits) semaphores.push_back(point.stream->timeline_.handle()), values.push_back(point.value);
-    const std::vector<VkPipelineStageFlags> stages(semaphores.size(), VK_PIPELINE_STAGE_ALL_COMMANDS_BIT);
-    const VkSemaphore signalled = timeline_.handle();
-    VkTimelineSemaphoreSubmitInfo timeline{};
-    timeline.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO;
-    timeline.waitSemaphoreValueCount = static_cast<std::uint32_t>(values.size());
-    timeline.pWaitSemaphoreValues = values.data();
-    timeline.signalSemaphoreValueCount = 1;
-    timeline.pSignalSemaphoreValues = &open_.value;
-    VkSubmitInfo info{};
-    info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
-    info.pNext = &timeline;
-    info.waitSemaphoreCount = static_cast<std::uint32_t>(semaphores.size());
-    info.pWaitSemaphores = semaphores.data();
-    info.pWaitDstStageMask = stages.data();
-    info.commandBufferCount = 1;
-    info.pCommandBuffers = &open_.commands;
-    info.signalSemaphoreCount = 1;
-    info.pSignalSemaphores = &signalled;
-    const VkResult result = driver().call(Step::submit, [&] {
-      const std::lock_guard lock(queue_.mutex);
-      return vkQueueSubmit(queue_.handle, 1, &info, VK_NULL_HANDLE);
-    });
+    std::vector<TimelineValue> waits;
+    for (const StreamPoint& point : open_.waits) waits.push_back({point.stream->timeline_.handle(), point.value});
+    const VkResult result = driver().call(Step::submit, [&] { return queue_.submit(open_.commands, waits, {timeline_.handle(), open_.value}); });
     // Short of memory, the driver has changed nothing: the batch stays, and the next flush tries again.
     if (result < 0) raise_result(result, "handing work to '" + device_->capabilities().name + "'");
-    waits_.fetch_add(semaphores.size(), std::memory_order_relaxed);
+    waits_.fetch_add(waits.size(), std::memory_order_relaxed);
     submitted_value_ = open_.value;
     pending_.push_back(std::exchange(open_, {}));
   }
