@@ -61,6 +61,12 @@ TEST_CASE("wordpiece_files: what cannot be used says why") {
   CHECK(has(message(folder), "single_word"));
   folder.write("tokenizer.json", tokenizer_json("null", R"(,{"id":99999999999,"content":"x"})"));
   CHECK(has(message(folder), "bad_file"));
+  // 11 entries: ids up to 4096 + 4 * 11, whatever else a number could be.
+  folder.write("tokenizer.json", tokenizer_json("null", R"(,{"id":4140,"content":"x"})"));
+  CHECK(WordPiece::open(folder.path()).vocabulary_size() == 4141);
+  folder.write("tokenizer.json", tokenizer_json("null", R"(,{"id":4141,"content":"x"})"));
+  CHECK(has(message(folder), "bad_file"));
+  CHECK(has(message(folder), "4140"));
   folder.write("tokenizer.json", tokenizer_json("null", R"(,{"id":-1,"content":"x"})"));
   CHECK(has(message(folder), "bad_file"));
   folder.write("tokenizer.json", "{}");

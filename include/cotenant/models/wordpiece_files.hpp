@@ -53,16 +53,19 @@ inline std::vector<std::string> read_tokenizer(const json::Field& root, WordPiec
     if (normalizer["strip_accents"]) options.strip_accents = normalizer["strip_accents"].boolean();
   }
 
+  const json::Field vocabulary = model["vocab"], added = root["added_tokens"];
+  // Ids are counted from 0, with gaps where tokens were dropped or are reserved (BERT: 994). The table has a place for each id up to the
+  // greatest, so that one stays within a few times the entries: a small file makes no large table.
+  const std::size_t entries = vocabulary.object().members().size() + (added ? added.array().size() : 0);
+  const std::size_t greatest = 4096 + 4 * entries;
   std::vector<std::string> tokens;
   const auto put = [&](const std::string& token, const json::Field& id) {
-    // Ids are counted from 0: one far beyond the number of entries would make an absurd table of a small file.
-    const std::size_t at = id.size(0, std::size_t{1} << 24);
+    const std::size_t at = id.size(0, greatest);
     if (at >= tokens.size()) tokens.resize(at + 1);
     tokens[at] = token;
   };
-  const json::Field vocabulary = model["vocab"];
   for (const json::Member& entry : vocabulary.object().members()) put(entry.key, json::Field(entry.value, model.path() + ".vocab." + entry.key));
-  if (const json::Field added = root["added_tokens"])
+  if (added)
     for (const json::Value& value : added.array()) {
       const json::Field token(value, added.path());
       const std::string content = token["content"].string();
