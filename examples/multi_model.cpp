@@ -225,18 +225,6 @@ int measure(const Options& options, const std::vector<std::string>& sentences) {
   return 0;
 }
 
-std::string mebibytes(double bytes) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f MiB", bytes / (1 << 20));
-  return text;
-}
-std::string time_text(double milliseconds) {
-  char text[32];
-  if (milliseconds < 0.1) std::snprintf(text, sizeof text, "%.2f µs", milliseconds * 1000);
-  else std::snprintf(text, sizeof text, "%.2f ms", milliseconds);
-  return text;
-}
-
 void print_answer(const std::string& text, const Answer& answer) {
   std::printf("\n\"%s\"\n", text.c_str());
   const auto list = [](const char* title, const std::vector<Scored>& results) {

@@ -168,17 +168,6 @@ void budgeted(const std::filesystem::path& folder, std::size_t percent) {
   print("result", result);
 }
 
-std::string mebibytes(double bytes) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f MiB", bytes / (1 << 20));
-  return text;
-}
-std::string time_text(double value) {
-  char text[32];
-  if (value < 0.1) std::snprintf(text, sizeof text, "%.2f µs", value * 1000);
-  else std::snprintf(text, sizeof text, "%.2f ms", value);
-  return text;
-}
 std::string ratio(double a, double b) {
   char text[32];
   std::snprintf(text, sizeof text, "%.2f", a / b);

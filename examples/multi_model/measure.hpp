@@ -52,6 +52,19 @@ inline double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+// As a table shows them; the time is in milliseconds.
+inline std::string mebibytes(double bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f MiB", bytes / (1 << 20));
+  return text;
+}
+inline std::string time_text(double time) {
+  char text[32];
+  if (time < 0.1) std::snprintf(text, sizeof text, "%.2f µs", time * 1000);
+  else std::snprintf(text, sizeof text, "%.2f ms", time);
+  return text;
+}
+
 // Numbers by name: what a measured child prints, one "name value" per line.
 using Figures = std::map<std::string, double>;
 
