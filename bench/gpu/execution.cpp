@@ -1,6 +1,6 @@
-// What work on a Vulkan device costs beside its kernels: the first product of a process with and without kernels on the disk, handing
-// over and waiting, dispatches that wait for each other and that do not, copies between host and device, two tenants at once. One line
-// of JSON per row.
+// What work on a Vulkan device costs beside its kernels: the first product of a process with and without kernels on the disk, writing and
+// compiling kernels, handing over and waiting, dispatches that wait for each other and that do not, copies between host and device, two
+// tenants at once. One line of JSON per row.
 //   execution          every row
 //   execution smoke    the same with less work
 #include <array>
@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <thread>
+#include <utility>
 
 #include "bench/gpu/measure.hpp"
 
@@ -29,59 +30,99 @@ void print(const std::string& name, double seconds, double bytes = 0, const std:
 std::string is_right(bool right) { return right ? ", \"right\": true" : ", \"right\": false"; }
 
 // The first product, in a process of its own: the loader and the drivers, then what comes from the creation of the device on.
-constexpr std::array stages{"before it, the loader and its drivers", "making the device", "operands to the device",
-                            "writing the kernel", "compiling the kernel", "recording, running and waiting"};
-template <class T> int first_product(const char* folder) {
+constexpr std::array stages{"before it, the loader and its drivers", "asking what the device can do", "making the device", "its first memory",
+                            "operands to the device", "writing the kernel", "compiling the kernel", "recording, running and waiting"};
+constexpr std::size_t figures = stages.size() + 2;  // all of it, the stages, whether the result is right
+template <class T> int first_product(const char* folder, std::uint32_t queues) {
   const std::size_t n = smoke ? 64 : 1024;
   const auto a = ct::full<T>({n, n}, ct::convert<T>(0.5f)), b = ct::full<T>({n, n}, ct::convert<T>(0.25f));
-  const auto start = Clock::now();
-  static_cast<void>(ct::vulkan::Instance::get(false, false, true)->devices());
-  const double loader = seconds_since(start);
-  const auto begin = Clock::now();
-  const auto gpu = ct::Vulkan::open({.cache_folder = folder});
-  const double device = seconds_since(begin);
-  const auto x = a.copy_to(gpu), y = b.copy_to(gpu);
+  auto last = Clock::now();
+  const auto lap = [&] {
+    const auto before = std::exchange(last, Clock::now());
+    return std::chrono::duration<double>(last - before).count();
+  };
+  const auto instance = ct::vulkan::Instance::get(false, false, true);
+  const VkPhysicalDevice device = instance->choose({});
+  const double loader = lap();
+  const auto begin = last;
+  static_cast<void>(ct::vulkan::Query(instance->handle(), device).capabilities());
+  const double asking = lap();
+  const auto gpu = ct::Vulkan::open({.queues = queues, .cache_folder = folder});
+  const double opening = lap();
+  const auto x = ct::empty<T>({n, n}, gpu), y = ct::empty<T>({n, n}, gpu);
+  const double memory = lap();
+  ct::copy_into(x, a), ct::copy_into(y, b);
   gpu.synchronize();
-  const double copied = seconds_since(begin);
+  const double copied = lap();
   const auto product = ct::matmul(x, y);
   gpu.synchronize();
-  const double all = seconds_since(begin);
+  const double computed = lap(), all = std::chrono::duration<double>(last - begin).count();
   const ct::KernelStatistics made = gpu.kernel_statistics();
   const bool right = ct::convert<float>(product.template copy_to<ct::Heap>().view()(n - 1, n / 2)) == static_cast<float>(n) / 8;
-  std::printf("first %g %g %g %g %g %g %g %d\n", all, loader, device, copied - device, made.emit_seconds, made.compile_seconds,
-              all - copied - made.emit_seconds - made.compile_seconds, right ? 1 : 0);
+  std::printf("first %g %g %g %g %g %g %g %g %g %d\n", all, loader, asking, opening, memory, copied, made.emit_seconds, made.compile_seconds,
+              computed - made.emit_seconds - made.compile_seconds, right ? 1 : 0);
   return 0;
 }
 
 void first_products(const std::string& program) {
   const auto folder = std::filesystem::temp_directory_path() / "cotenant-bench-first";
-  for (const char* type : {"f16", "f32"}) {
-    std::filesystem::remove_all(folder);
-    for (const bool cached : {false, true}) {
-      std::vector<std::array<double, 8>> runs;
-      for (int i = 0; i < 3; ++i) {
-        if (!cached) std::filesystem::remove_all(folder);
-        const std::string command = "\"" + program + "\" first " + type + " \"" + folder.string() + "\"" + (smoke ? " smoke" : "");
-        std::FILE* const child = ::popen(command.c_str(), "r");
-        std::array<double, 8> run{};
-        std::size_t found = 0;
-        if (child != nullptr) {
-          for (double& value : run) found += std::fscanf(child, found == 0 ? "first %lf" : "%lf", &value) == 1;
-          ::pclose(child);
-        }
-        if (found == run.size()) runs.push_back(run);
-        else std::fprintf(stderr, "the first product of %s failed\n", type);
+  struct Case {
+    const char* type;
+    bool cached;
+    std::uint32_t queues;
+  };
+  for (const Case& one : {Case{"f16", false, 2}, Case{"f16", true, 2}, Case{"f16", true, 1}, Case{"f32", false, 2}, Case{"f32", true, 2}}) {
+    if (!one.cached) std::filesystem::remove_all(folder);
+    std::vector<std::array<double, figures>> runs;
+    for (int i = 0; i < 3; ++i) {
+      if (!one.cached) std::filesystem::remove_all(folder);
+      const std::string command = "\"" + program + "\" first " + one.type + " \"" + folder.string() + "\" " + std::to_string(one.queues) + (smoke ? " smoke" : "");
+      std::FILE* const child = ::popen(command.c_str(), "r");
+      std::array<double, figures> run{};
+      std::size_t found = 0;
+      if (child != nullptr) {
+        for (double& value : run) found += std::fscanf(child, found == 0 ? "first %lf" : "%lf", &value) == 1;
+        ::pclose(child);
       }
-      if (runs.empty()) continue;
-      std::sort(runs.begin(), runs.end());
-      const std::array<double, 8>& median = runs[runs.size() / 2];
-      const bool right = std::all_of(runs.begin(), runs.end(), [](const auto& run) { return run[7] == 1; });
-      const std::string name = std::string("first matmul ") + type + (smoke ? " 64" : " 1024") + (cached ? ", kernels on the disk" : ", nothing on the disk");
-      print(name + ", from the device's creation on", median[0], 0, is_right(right));
-      for (std::size_t i = 0; i < stages.size(); ++i) print(name + ": " + stages[i], median[i + 1]);
+      if (found == run.size()) runs.push_back(run);
+      else std::fprintf(stderr, "the first product of %s failed\n", one.type);
     }
+    if (runs.empty()) continue;
+    std::sort(runs.begin(), runs.end());
+    const std::array<double, figures>& median = runs[runs.size() / 2];
+    const bool right = std::all_of(runs.begin(), runs.end(), [](const auto& run) { return run.back() == 1; });
+    const std::string name = std::string("first matmul ") + one.type + (smoke ? " 64" : " 1024") + (one.cached ? ", kernels on the disk" : ", nothing on the disk") +
+                             (one.queues == 1 ? ", one queue" : "");
+    print(name + ", from the device's creation on", median[0], 0, is_right(right));
+    for (std::size_t i = 0; i < stages.size(); ++i) print(name + ": " + stages[i], median[i + 1]);
   }
   std::filesystem::remove_all(folder);
+}
+
+// What a kernel costs before it runs for the first time: our part, and the driver's.
+void kernels(const ct::Vulkan& gpu) {
+  const auto made = [&](const std::string& name, auto op) {
+    const ct::KernelStatistics before = gpu.kernel_statistics();
+    op(), gpu.synchronize();
+    const ct::KernelStatistics after = gpu.kernel_statistics();
+    const auto count = static_cast<double>(std::max<std::size_t>(after.kernels - before.kernels, 1));
+    print("writing a kernel's SPIR-V: " + name, (after.emit_seconds - before.emit_seconds) / count);
+    print("the driver's compiling: " + name, (after.compile_seconds - before.compile_seconds) / count);
+  };
+  const auto rows = bench::numbers<float>(gpu, {256, 1024}), bias = bench::numbers<float>(gpu, {1024});
+  const auto matrix = bench::numbers<float>(gpu, {1024, 1024});
+  const auto half = ct::cast<ct::f16>(matrix);
+  const auto heads = bench::numbers<float>(gpu, {1, 4, 64, 64});
+  gpu.synchronize();
+  made("map of two inputs", [&] { ct::map([](auto a, auto b) { return max(a * b, 0.f); }, rows, bias); });
+  made("gelu", [&] { ct::map([](auto a) { return gelu(a); }, rows); });
+  made("softmax", [&] { ct::softmax(rows, -1); });
+  made("sum of rows", [&] { ct::reduce_sum(rows, ct::ReduceOptions{.axes = {-1}}); });
+  made("layer norm", [&] { ct::layer_norm(rows, bias, bias); });
+  made("transposed copy", [&] { rows.transpose(0, 1).copy_to(gpu); });
+  made("matmul f32 with gelu", [&] { ct::matmul(matrix, matrix, [](auto sum, auto b) { return gelu(sum + b); }, bias); });
+  made("matmul f16", [&] { ct::matmul(half, half); });
+  made("attention", [&] { ct::attention(heads, heads, heads); });
 }
 
 void dispatches(const ct::Vulkan& gpu) {
@@ -129,6 +170,14 @@ void copies(const ct::Vulkan& gpu) {
     const auto to_device = [&] { ct::copy_into(there, host), gpu.synchronize(); };
     const auto to_host = [&] { ct::copy_into(back, there), static_cast<void>(back.view()); };
     to_device(), to_host();
+    // What bounds the next two: every byte is copied once by the host, too.
+    const std::size_t pieces = bytes / ct::vulkan::host_piece, threads = ct::vulkan::copy_threads(pieces);
+    print("host memory to host memory " + size + ", " + std::to_string(threads) + " threads", bench::host_seconds([&] {
+            ct::vulkan::for_each_piece(pieces, threads, [&](std::size_t i) {
+              const std::size_t at = i * ct::vulkan::host_piece;
+              std::memcpy(back.mutable_view().data() + at, host.view().data() + at, ct::vulkan::host_piece);
+            });
+          }, turns), count);
     print("host to device " + size + ", ordinary memory", bench::host_seconds(to_device, turns), count);
     const double reading = bench::host_seconds(to_host, turns);
     print("device to host " + size + ", ordinary memory", reading, count, is_right(equal()));
@@ -158,25 +207,15 @@ void copies(const ct::Vulkan& gpu) {
         }, 0.2), static_cast<double>(bytes));
 }
 
-// Each tenant has a stream, so a queue, and multiplies small matrices that depend on each other: they leave most of the device idle.
-void tenants(const ct::Vulkan& gpu) {
-  const std::size_t n = smoke ? 32 : 512;
-  const int products = smoke ? 5 : 500, rounds = smoke ? 2 : 15;
-  struct Tenant {
-    ct::Vulkan stream;
-    ct::SharedTensor<float, ct::Vulkan> a, b, c;
-    Tenant(const ct::Vulkan& on, std::size_t side)
-        : stream(on), a(bench::numbers<float>(on, {side, side})), b(ct::empty<float>({side, side}, on)), c(ct::empty<float>({side, side}, on)) {}
-    void work(int times) const {
-      // b and c in turn: each product reads the one before. Halved numbers of [-2, 2) would grow without bound: the epilogue keeps them small.
-      ct::copy_into(b, a);
-      for (int i = 0; i < times; ++i) ct::matmul_into(i % 2 == 0 ? c : b, a, i % 2 == 0 ? b : c, [](auto sum) { return sum * 0.01f; });
-      stream.shared_stream()->flush();
-    }
-    void wait() const { stream.shared_stream()->finish(); }
+// Each tenant has a stream, so a queue, and works on a chain of its own. Work gives what it leaves behind, and its times must agree.
+template <class Work> void tenants(const ct::Vulkan& gpu, const std::string& what, const Work& work) {
+  const int rounds = smoke ? 2 : 15;
+  const std::array streams{gpu.stream("first"), gpu.stream("second")};
+  std::array<ct::SharedTensor<float, ct::Vulkan>, 2> left;
+  const auto alone = [&](std::size_t tenant) {
+    left[tenant] = work(streams[tenant]);
+    streams[tenant].shared_stream()->flush(), streams[tenant].shared_stream()->finish();
   };
-  const Tenant first(gpu.stream("first"), n), second(gpu.stream("second"), n);
-  const auto alone = [&](const Tenant& tenant) { tenant.work(products), tenant.wait(); };
   // A thread each, started before the clock.
   const auto both_once = [&] {
     std::atomic<int> ready{0};
@@ -186,7 +225,7 @@ void tenants(const ct::Vulkan& gpu) {
       threads[i] = std::thread([&, i] {
         ++ready;
         while (!go) {}
-        alone(i == 0 ? first : second);
+        alone(i);
       });
     while (ready != 2) {}
     const auto begin = Clock::now();
@@ -194,26 +233,54 @@ void tenants(const ct::Vulkan& gpu) {
     for (std::thread& thread : threads) thread.join();
     return seconds_since(begin);
   };
-  static_cast<void>(bench::device_seconds(first.stream, [&] { first.work(products); }, smoke ? 0.0 : 0.6));
-  alone(second);
-  const double one = bench::host_seconds([&] { alone(first); }, rounds);
-  const auto expected = (products % 2 == 1 ? first.c : first.b).copy_to<ct::Heap>();
+  static_cast<void>(bench::device_seconds(streams[0], [&] { alone(0); }, smoke ? 0.0 : 0.6));
+  alone(1);
+  const double one = bench::host_seconds([&] { alone(0); }, rounds);
+  const auto expected = left[0].template copy_to<ct::Heap>();
   std::vector<double> times;
   for (int i = 0; i < rounds; ++i) times.push_back(both_once());
   std::sort(times.begin(), times.end());
   const double two = times[times.size() / 2];
   bool right = true;
-  for (const Tenant* tenant : {&first, &second}) {
-    const auto have = (products % 2 == 1 ? tenant->c : tenant->b).copy_to<ct::Heap>();
-    right = right && std::memcmp(have.view().data(), expected.view().data(), n * n * sizeof(float)) == 0;
+  for (const auto& tensor : left) {
+    const auto have = tensor.template copy_to<ct::Heap>();
+    right = right && std::memcmp(have.view().data(), expected.view().data(), expected.size() * sizeof(float)) == 0;
   }
-  const std::string what = std::to_string(products) + " dependent products of " + std::to_string(n);
   print("one tenant, " + what, one);
   char more[64];
   std::snprintf(more, sizeof more, ", \"times_one_alone\": %.3f", two / one);
   print("two tenants on two queues, each " + what, two, 0, more + is_right(right));
   // The same two after each other, which is what one queue with barriers would do.
-  print("the same two in turn", bench::host_seconds([&] { alone(first), alone(second); }, rounds));
+  print("the same two in turn", bench::host_seconds([&] { alone(0), alone(1); }, rounds));
+}
+
+void all_tenants(const ct::Vulkan& gpu) {
+  using Tensor = ct::SharedTensor<float, ct::Vulkan>;
+  // Products whose depth is split over as many workgroups as keep the device busy: there is little room for a second tenant.
+  {
+    const std::size_t n = smoke ? 32 : 512;
+    const int products = smoke ? 5 : 500;
+    const Tensor a = bench::numbers<float>(gpu, {n, n});
+    tenants(gpu, std::to_string(products) + " dependent products of " + std::to_string(n), [&](const ct::Vulkan& on) {
+      // Halved numbers of [-2, 2) would grow without bound: the epilogue keeps them small.
+      std::array<Tensor, 2> turns{ct::empty<float>({n, n}, on), ct::empty<float>({n, n}, on)};
+      ct::copy_into(turns[0], a);
+      for (int i = 0; i < products; ++i) ct::matmul_into(turns[static_cast<std::size_t>(i + 1) % 2], a, turns[static_cast<std::size_t>(i) % 2], [](auto sum) { return sum * 0.01f; });
+      return turns[static_cast<std::size_t>(products) % 2];
+    });
+  }
+  // A workgroup for each of a few long rows: most of the device is idle.
+  {
+    const std::size_t rows = smoke ? 4 : 32, columns = smoke ? 256 : 65536;
+    const int times = smoke ? 5 : 300;
+    const Tensor a = bench::numbers<float>(gpu, {rows, columns});
+    tenants(gpu, std::to_string(times) + " dependent softmaxes of " + std::to_string(rows) + " x " + std::to_string(columns), [&](const ct::Vulkan& on) {
+      const Tensor x = ct::empty<float>({rows, columns}, on);
+      ct::copy_into(x, a);
+      for (int i = 0; i < times; ++i) ct::softmax_into(x, x, -1);
+      return x;
+    });
+  }
 }
 
 }  // namespace
@@ -222,13 +289,16 @@ int main(int count, char** arguments) {
   smoke = count > 1 && std::strcmp(arguments[count - 1], "smoke") == 0;
   // The driver has a cache of its own, which would answer where ours has nothing.
   ::setenv("__GL_SHADER_DISK_CACHE", "0", 1);
-  if (count > 3 && std::strcmp(arguments[1], "first") == 0)
-    return std::strcmp(arguments[2], "f16") == 0 ? first_product<ct::f16>(arguments[3]) : first_product<float>(arguments[3]);
+  if (count > 3 && std::strcmp(arguments[1], "first") == 0) {
+    const auto queues = static_cast<std::uint32_t>(count > 4 ? std::atoi(arguments[4]) : 2);
+    return std::strcmp(arguments[2], "f16") == 0 ? first_product<ct::f16>(arguments[3], queues) : first_product<float>(arguments[3], queues);
+  }
   const auto gpu = ct::Vulkan::open({.cache_folder = "-"});
   std::printf("{\"device\": \"%s\", \"driver\": \"%s\"}\n", gpu.capabilities().name.c_str(), gpu.capabilities().driver.c_str());
   std::fflush(stdout);
   first_products(arguments[0]);
+  kernels(gpu);
   dispatches(gpu);
   copies(gpu);
-  tenants(gpu);
+  all_tenants(gpu);
 }
