@@ -28,7 +28,7 @@ install_with_cmake() {
   cmake -S "$root" -B cotenant -G Ninja -DCOTENANT_BUILD_TESTS=OFF -DCOTENANT_BUILD_EXAMPLES=OFF -DCOTENANT_BUILD_BENCH=OFF
   cmake --install cotenant --prefix "$PWD/prefix"
 }
-with_pkg_config() {
+with_pkg_config() {  # PREFIX
   local options
   options=$(PKG_CONFIG_PATH=$PWD/$1/share/pkgconfig pkg-config --cflags --libs cotenant)
   # shellcheck disable=SC2086 # a list of options
@@ -72,12 +72,47 @@ two_targets() {
   "$compiler" main.o other.o -lhwy -ltbb -o program && ./program
   "$compiler" other.o main.o -lhwy -ltbb -o program && ./program
 }
+# The Vulkan backend: a product on whatever device is here.
+vulkan_installed_find_package() {
+  install_with_cmake
+  cmake -S "$root/tests/package/vulkan_find_package" -B build -G Ninja -DCMAKE_PREFIX_PATH="$PWD/prefix" -DPROGRAM="$program" -DCMAKE_CXX_FLAGS=-O0
+  cmake --build build && build/program
+}
+vulkan_installed_pkg_config() {
+  install_with_cmake
+  mv prefix moved
+  vulkan_with_pkg_config moved
+}
+vulkan_meson_installed_pkg_config() {
+  meson setup cotenant "$root" --prefix "$PWD/prefix" && meson install -C cotenant
+  vulkan_with_pkg_config prefix
+}
+vulkan_with_pkg_config() {  # PREFIX
+  local options
+  options=$(PKG_CONFIG_PATH=$PWD/$1/share/pkgconfig pkg-config --cflags --libs cotenant-vulkan)
+  # shellcheck disable=SC2086 # a list of options
+  "$compiler" "${flags[@]}" -O0 "$program/gpu.cpp" $options -o program && ./program
+}
+vulkan_meson_subproject() {
+  mkdir -p subprojects/cotenant
+  cp -r "$root/include" "$root/meson.build" subprojects/cotenant/
+  cp "$root/tests/package/vulkan_meson/meson.build" "$program/gpu.cpp" .
+  meson setup build -Dbuildtype=plain && meson compile -C build && build/program
+}
+# The two files are all there is, beside Highway's headers and libvulkan.
+vulkan_single_header() {
+  mkdir cotenant
+  cp "$root"/single_include/cotenant/{cotenant,vulkan}.hpp cotenant/
+  "$compiler" "${flags[@]}" -O0 -I. -DCOTENANT_STATIC_DISPATCH -DCOTENANT_SERIAL -march=native "$program/gpu.cpp" -lvulkan -o program && ./program
+}
 no_exceptions() {
   "$compiler" "${flags[@]}" -fno-exceptions -I"$root/include" "$program/no_exceptions.cpp" -lhwy -ltbb -o program && ./program
 }
 
 all=(add_subdirectory installed_find_package installed_pkg_config meson_subproject meson_installed_pkg_config
-     single_header single_header_renamed single_header_static_dispatch two_targets no_exceptions)
+     single_header single_header_renamed single_header_static_dispatch two_targets no_exceptions
+     vulkan_installed_find_package vulkan_installed_pkg_config vulkan_meson_subproject vulkan_meson_installed_pkg_config
+     vulkan_single_header)
 [ "${1:-}" = --list ] && { printf '%s\n' "${all[@]}"; exit; }
 [ $# -gt 0 ] || set -- "${all[@]}"
 work=$(mktemp -d)
