@@ -55,7 +55,10 @@ void copy(const cpu::Source& from, std::size_t rows, std::size_t columns_of_it, 
   for (std::size_t row = 0; row < rows; ++row)
     from.load(from.at(static_cast<std::ptrdiff_t>(row) * from.row_stride), from.column_stride, columns_of_it, to + row * to_step);
 }
-const cpu::SoftmaxKernel kernel{4, &short_rows, &largest, &weigh, &scale, &lower, &columns, &copy};
+void weigh_again(const float* from, float* to, std::size_t count, float shift, float factor, bool) {
+  for (std::size_t i = 0; i < count; ++i) to[i] = std::exp(from[i] - shift) * factor;
+}
+const cpu::SoftmaxKernel kernel{4, &short_rows, &largest, &weigh, &scale, &weigh_again, &lower, &columns, &copy};
 
 void load(const void* from, std::ptrdiff_t stride, std::size_t count, float* to) {
   for (std::size_t i = 0; i < count; ++i) to[i] = static_cast<const float*>(from)[static_cast<std::ptrdiff_t>(i) * stride];

@@ -27,7 +27,7 @@ template <std::int64_t Compiled> struct Softmaxes {
     const View<Out>& out = arguments.out.view;
     if (out.size() == 0) return;
     const std::size_t last = out.rank() - 1;
-    static const cpu::SoftmaxKernel kernel{hn::Lanes(FloatTag{}), &short_rows, &largest, &weigh, &scale, &lower, &columns, &Packing<Compiled>::copy};
+    static const cpu::SoftmaxKernel kernel{hn::Lanes(FloatTag{}), &short_rows, &largest, &weigh, &scale, &weigh_again, &lower, &columns, &Packing<Compiled>::copy};
     cpu::SoftmaxPlan plan{&kernel, Rows<Compiled>::source(in.data(), 0, in.stride(last)), Rows<Compiled>::sink(out.data(), 0, out.stride(last)),
                           out.shape(last), arguments.logarithm, {}, false};
     cpu::run_softmax(plan, out.shape(), out.strides(), in.strides());
@@ -84,6 +84,12 @@ template <std::int64_t Compiled> struct Softmaxes {
     float factor;
     HWY_INLINE FloatVector operator()(FloatTag d, FloatVector x) const { return hn::Mul(x, hn::Set(d, factor)); }
   };
+  struct Weight {
+    float shift, factor;
+    HWY_INLINE FloatVector operator()(FloatTag d, FloatVector x) const {
+      return hn::Mul(exp_of_negative(d, hn::Sub(x, hn::Set(d, shift))), hn::Set(d, factor));
+    }
+  };
   struct Shift {
     float first, second;
     HWY_INLINE FloatVector operator()(FloatTag d, FloatVector x) const { return hn::Sub(hn::Sub(x, hn::Set(d, first)), hn::Set(d, second)); }
@@ -99,6 +105,9 @@ template <std::int64_t Compiled> struct Softmaxes {
     if (i < count) store_partial(d, step(d, load_partial(d, from + i, count - i, 0)), count - i, to + i);
   }
   static void scale(const float* from, float* to, std::size_t count, float factor, bool streams) { finish(Factor{factor}, from, to, count, streams); }
+  static void weigh_again(const float* from, float* to, std::size_t count, float shift, float factor, bool streams) {
+    finish(Weight{shift, factor}, from, to, count, streams);
+  }
   static void lower(const float* from, float* to, std::size_t count, float first, float second, bool streams) {
     finish(Shift{first, second}, from, to, count, streams);
   }

@@ -38,6 +38,8 @@ struct SoftmaxKernel {
   float (*weigh)(const float* from, float* to, std::size_t count, float shift, const float* next);
   // to[i] = from[i] * factor; past the caches where it `streams`.
   void (*scale)(const float* from, float* to, std::size_t count, float factor, bool streams);
+  // to[i] = exp(from[i] - shift) * factor, with the bits of weigh() and scale().
+  void (*weigh_again)(const float* from, float* to, std::size_t count, float shift, float factor, bool streams);
   // to[i] = (from[i] - first) - second
   void (*lower)(const float* from, float* to, std::size_t count, float first, float second, bool streams);
   // Softmax, or its logarithm, of x[i], x[i + step], … for each i < width, whole vectors; to `to`, its elements to_step apart, or in
@@ -80,15 +82,16 @@ struct LongRow {
     step = count <= softmax_block * most_blocks ? softmax_block : (count / most_blocks / whole_vectors + 1) * whole_vectors;
   }
   const float* from = nullptr;
-  float* weights = nullptr;  // exp(from - largest); may be `to`
+  float* weights = nullptr;  // exp(from - largest); may be `to`; null where they are not kept
   float* to = nullptr;
   std::size_t count = 0, step = 1;
-  float factor[most_blocks] = {};  // of each block
+  float most[most_blocks] = {}, factor[most_blocks] = {};  // of each block
   float largest = nothing, total = 0;
 
   void finish_block(const SoftmaxPlan& plan, std::size_t block, bool streams) const {
     const std::size_t first = block * step, some = std::min(step, count - first);
     if (plan.logarithm) plan.kernel->lower(from + first, to + first, some, largest, std::log(total), streams);
+    else if (weights == nullptr) plan.kernel->weigh_again(from + first, to + first, some, subtrahend(most[block]), factor[block] / total, streams);
     else plan.kernel->scale(weights + first, to + first, some, factor[block] / total, streams);
   }
   void finish(const SoftmaxPlan& plan, bool streams) const {
@@ -101,13 +104,14 @@ struct LongRow {
     for (std::size_t first = 0; first < count; first += step, ++blocks) {
       if (before != nullptr) before->finish_block(plan, blocks, true);
       const std::size_t some = std::min(step, count - first), next = first + step < count ? first + step : first;
-      factor[blocks] = plan.kernel->largest(from + first, some);
-      block_total[blocks] = plan.kernel->weigh(from + first, plan.logarithm ? nullptr : weights + first, some, subtrahend(factor[blocks]), from + next);
-      largest = std::max(largest, factor[blocks]);
+      most[blocks] = plan.kernel->largest(from + first, some);
+      float* const kept = plan.logarithm || weights == nullptr ? nullptr : weights + first;
+      block_total[blocks] = plan.kernel->weigh(from + first, kept, some, subtrahend(most[blocks]), from + next);
+      largest = std::max(largest, most[blocks]);
     }
     for (std::size_t block = 0; block < blocks; ++block) {
       // Of a row of -inf only the total is 0, and every result 0 / 0.
-      factor[block] = factor[block] == largest ? 1.0f : std::exp(factor[block] - largest);
+      factor[block] = most[block] == largest ? 1.0f : std::exp(most[block] - largest);
       total += factor[block] * block_total[block];
     }
   }
@@ -142,17 +146,22 @@ inline void softmax_rows(const SoftmaxPlan& plan, std::size_t begin, std::size_t
   }
 }
 
-// Results of long rows past the caches: memory is written while it is read.
+// Results of long rows past the caches: memory is written while it is read. Weights are not kept but computed twice: 512 x 32000 is 7 %
+// faster so, since a row of them that goes to the second level and back takes longer there (4.4 Gelement/s without any computing) than
+// the row itself, which is there already, takes to be read again (5.2).
 inline void stream_long_rows(const SoftmaxPlan& plan, std::size_t begin, std::size_t end) {
   const bool direct_in = plan.in.is_float && plan.in.column_stride == 1;
-  float* const rooms = scratch(ScratchUse::row, 2 * plan.length);
+  float* const rooms = direct_in ? nullptr : scratch(ScratchUse::row, 2 * plan.length);
   Odometer<2> at(plan.outer, 0, begin);
   LongRow row[2];
   for (std::size_t i = begin; i < end; ++i, at.advance()) {
     const char* in = plan.in.at(at.offset(1));
-    float* const room = rooms + i % 2 * plan.length;
-    if (!direct_in) plan.in.load(in, plan.in.column_stride, plan.length, room);
-    row[i % 2] = LongRow(direct_in ? reinterpret_cast<const float*>(in) : room, room, reinterpret_cast<float*>(plan.out.at(at.offset(0))), plan.length);
+    if (!direct_in) {
+      float* const room = rooms + i % 2 * plan.length;
+      plan.in.load(in, plan.in.column_stride, plan.length, room);
+      in = reinterpret_cast<const char*>(room);
+    }
+    row[i % 2] = LongRow(reinterpret_cast<const float*>(in), nullptr, reinterpret_cast<float*>(plan.out.at(at.offset(0))), plan.length);
     row[i % 2].weigh(plan, i == begin ? nullptr : &row[(i + 1) % 2]);
   }
   row[(end + 1) % 2].finish(plan, true);
