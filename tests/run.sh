@@ -178,6 +178,7 @@ if ! $quick; then
     build_and_test thread tsan "${one_target[@]}" -DCMAKE_CXX_FLAGS_DEBUG="-O1 $simd" -DCOTENANT_SANITIZE=thread -DCOTENANT_SERIAL=ON \
       "-DCOTENANT_TEST_FOLDERS=share;storage;ipc"
     check "tests/soak/run.sh --quick --tsan" "${wrapper[@]}" tests/soak/run.sh --quick --tsan
+    check "tests/vulkan/tsan.sh" "${wrapper[@]}" tests/vulkan/tsan.sh
   else
     skip "thread sanitizer" "its runtime does not start here"
   fi

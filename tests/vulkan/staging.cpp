@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <numeric>
+#include <thread>
 
 #include "test_device.hpp"
 
@@ -72,6 +74,29 @@ TEST_CASE("large copies go both ways while a stream computes: they wait for none
   CHECK(to_host(doubled)[count - 1] == 2.f * values[count - 1] + 1.f);
   CHECK(down.waits() == 1);
   CHECK(to_host(x)[0] == 2047.f);
+}
+
+TEST_CASE("many threads bring and fetch large tensors on streams of their own while others compute with them") {
+  const Checked gpu;
+  const std::size_t count = vk::large_copy / sizeof(float) + 100;
+  std::vector<float> values(count);
+  std::iota(values.begin(), values.end(), 0.f);
+  const auto shared = to_device(*gpu, values);
+  std::atomic<int> right{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; ++t)
+    threads.emplace_back([&, t] {
+      const cotenant::Vulkan mine = gpu->stream("tenant " + std::to_string(t % 4));
+      for (int round = 0; round < 3; ++round) {
+        const auto own = to_device(mine, values), sum = empty<float>({count}, mine);
+        twice_plus_one(mine, t % 2 == 0 ? shared : own, sum);
+        right += to_host(sum)[count - 1] == 2.f * values[count - 1] + 1.f;
+        right += to_host(own) == values;
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(right == 48);
+  gpu->synchronize();
 }
 
 TEST_CASE("two copies into one block of the host both arrive") {
