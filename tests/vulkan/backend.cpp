@@ -100,3 +100,34 @@ TEST_CASE("many threads compute on one device, on one stream and on their own") 
   for (std::thread& thread : threads) thread.join();
   CHECK(right == 60);
 }
+
+TEST_CASE("a device that cannot address small elements says which feature it lacks, and computes with the others") {
+  auto options = checked_options();
+  options.pretend = [](vulkan::Capabilities& device) { device.storage_8bit = device.storage_16bit = false; };
+  const Checked gpu(options);
+  const auto x = from({1.f, 2.f, 3.f, 4.f}, {2, 2}).copy_to(*gpu);
+  const auto bytes = zeros<std::int8_t>({2, 2}).copy_to(*gpu);
+  const auto halves = full<f16>({2, 2}, convert<f16>(1.f)).copy_to(*gpu);
+  const auto fails = [](const std::string& text, const char* feature) { return has(text, "unsupported") && has(text, feature) && has(text, "cast the tensor on the CPU"); };
+  CHECK(fails(message([&] { map([](auto a) { return a + a; }, bytes); }), "storageBuffer8BitAccess"));
+  CHECK(fails(message([&] { map([](auto a) { return a + a; }, halves); }), "storageBuffer16BitAccess"));
+  CHECK(fails(message([&] { matmul(halves, halves); }), "storageBuffer16BitAccess"));
+  CHECK(fails(message([&] { softmax(halves, -1); }), "storageBuffer16BitAccess"));
+  CHECK(fails(message([&] { quantize<std::int8_t>(x); }), "storageBuffer8BitAccess"));
+  // What moves bytes as they are, and what computes in words, does not need them.
+  CHECK(halves.copy_to<Heap>().view()(1, 1).bits == convert<f16>(1.f).bits);
+  CHECK(matmul(x, x).copy_to<Heap>().view()(1, 1) == 22.f);
+  CHECK(reduce_sum(softmax(x, -1)).copy_to<Heap>().view()() == doctest::Approx(2));
+}
+
+TEST_CASE("several devices at once: a tensor goes from one to the other through the host, and no op mixes them") {
+  const Checked first, second;
+  CHECK(&first->device() != &second->device());
+  const auto x = from({1.f, 2.f, 3.f, 4.f, 5.f, 6.f}, {2, 3}).copy_to(*first);
+  const auto there = x.transpose(0, 1).copy_to(*second);
+  CHECK(&there.block()->storage<Vulkan>().device() == &second->device());
+  const auto sum = map([](auto a) { return a + 1.f; }, there).copy_to<Heap>();
+  CHECK(sum.view()(0, 1) == 5.f);
+  CHECK(sum.view()(2, 0) == 4.f);
+  CHECK(has(message([&] { map([](auto a, auto b) { return a + b; }, x, there.transpose(0, 1)); }), "does not lie on"));
+}

@@ -105,3 +105,23 @@ TEST_CASE("many threads lease more than fits") {
   CHECK(right == 36);
   CHECK(refused == 0);
 }
+
+TEST_CASE("tensors of two devices share one manager and its budget, and come back to the device that they left") {
+  const Checked first, second;
+  TensorSharingManager manager{{.max_memory_of = {{"vulkan", 3 * tensor_bytes}}}};
+  const auto name = [](int i) { return "t" + std::to_string(i); };
+  for (int i = 0; i < 6; ++i) {
+    manager.register_tensor(name(i), to_device(i % 2 == 0 ? *first : *second, numbers(tensor_elements, float(i))), {.producer = "maker", .consumers = {"reader"}});
+    manager.release_model("maker");
+  }
+  first->synchronize(), second->synchronize();
+  CHECK(first->gpu_memory_usage().in_use + second->gpu_memory_usage().in_use <= 3 * tensor_bytes);
+  CHECK(manager.stats().evictions >= 3);
+  for (int round = 0; round < 2; ++round)
+    for (int i = 0; i < 6; ++i) {
+      const auto lease = manager.get<float, Vulkan>(name(i), "reader");
+      CHECK(&lease->block()->storage<Vulkan>().device() == &(i % 2 == 0 ? *first : *second).device());
+      CHECK(to_host(*lease) == numbers(tensor_elements, float(i)));
+      manager.release_model("reader");
+    }
+}

@@ -49,7 +49,8 @@ class VulkanBackend {
     if (out.view.size() == 0) return;
     if (in.block->host_accessible()) copy_in(in.view, out);
     else if (out.block->host_accessible()) copy_out(in, out);
-    else copy_on_device(arguments);
+    else if (vulkan::lies_on(*out.block, device())) copy_on_device(arguments);
+    else copy_across(arguments);
   }
   template <class Out, class E, class... In> void map(const MapArguments<Out, E, In...>& a) const { vulkan::kernels::map(device(), *stream_, a); }
   template <class A, class B, class Out, class E, class... Extra> void matmul(const MatmulArguments<A, B, Out, E, Extra...>& a) const {
@@ -105,6 +106,13 @@ class VulkanBackend {
     } else {
       vulkan::kernels::copy(device(), *stream_, arguments);
     }
+  }
+
+  // To another device: through the host.
+  template <class T> void copy_across(const CopyArguments<T>& arguments) const {
+    const auto host = empty<T>(arguments.out.shape());
+    copy_out(arguments.in, output(host));
+    VulkanBackend(arguments.out.block->template storage<Vulkan>().shared_stream()).copy_in(View<const T>(host.view()), arguments.out);
   }
 
   std::shared_ptr<vulkan::Stream> stream_;

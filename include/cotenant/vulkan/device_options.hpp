@@ -45,8 +45,9 @@ struct VulkanOptions {
   // Where compiled kernels are kept between runs: a folder; "-" nowhere. Empty: $COTENANT_CACHE, else
   // $XDG_CACHE_HOME/cotenant, else $HOME/.cache/cotenant, else nowhere.
   std::string cache_folder = {};
-  // For tests.
+  // For tests: calls that fail, and a device that says it can do less than it can, 8- and 16-bit storage included.
   std::shared_ptr<vulkan::Faults> faults = nullptr;
+  void (*pretend)(vulkan::Capabilities&) = nullptr;
 };
 
 }  // namespace cotenant

@@ -26,6 +26,7 @@ class Driver {
         physical_(instance_->choose(options.device)),
         faults_(options.faults),
         query_(instance_->handle(), physical_) {
+    if (options.pretend != nullptr) query_.pretend(options.pretend);
     const Capabilities& found = query_.capabilities();
     if (query_.missing() != nullptr)
       raise<Unsupported>("the Vulkan device '" + found.name + "' has no " + query_.missing() + ", which this backend needs: update its driver or choose another device");

@@ -28,6 +28,14 @@ class Query {
   Query& operator=(const Query&) = delete;
 
   const Capabilities& capabilities() const noexcept { return found_; }
+  // Less than there is. Storage of small elements is not asked of the device either, so that validation notices who uses it.
+  void pretend(void (*change)(Capabilities&)) {
+    change(found_);
+    core11_.storageBuffer16BitAccess = core11_.storageBuffer16BitAccess != 0 && found_.storage_16bit;
+    core12_.storageBuffer8BitAccess = core12_.storageBuffer8BitAccess != 0 && found_.storage_8bit;
+    core11_.uniformAndStorageBuffer16BitAccess = core11_.uniformAndStorageBuffer16BitAccess != 0 && found_.storage_16bit;
+    core12_.uniformAndStorageBuffer8BitAccess = core12_.uniformAndStorageBuffer8BitAccess != 0 && found_.storage_8bit;
+  }
   // For VkDeviceCreateInfo; valid while this lives.
   const void* features() const noexcept { return &features_; }
   const std::vector<const char*>& extensions() const noexcept { return extensions_; }

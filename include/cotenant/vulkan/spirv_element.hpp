@@ -24,8 +24,9 @@ inline Type register_type(spirv::Module& module, DType dtype) {
 inline void check_element(const Capabilities& device, DType dtype) {
   const std::size_t bytes = size_of(dtype);
   if ((bytes == 1 && !device.storage_8bit) || (bytes == 2 && !device.storage_16bit) || (bytes == 8 && !device.shader_int64))
-    raise<Unsupported>("the device " + device.name + " has no access to single elements of " + std::string(to_string(dtype)) +
-                       " in memory: cast the tensor on the CPU, to float or int32_t, or choose another device");
+    raise<Unsupported>("the device " + device.name + " has no access to single elements of " + std::string(to_string(dtype)) + " in memory (" +
+                       (bytes == 1 ? "storageBuffer8BitAccess" : bytes == 2 ? "storageBuffer16BitAccess" : "shaderInt64") +
+                       "): cast the tensor on the CPU, to float or int32_t, or choose another device");
 }
 
 namespace detail {
