@@ -91,9 +91,10 @@ template <std::int64_t Compiled> struct Attentions {
 
   static void run_parallel(AttentionPlan& plan, cpu::RangeTask run_tasks) {
     const std::size_t batches = plan.batch.outer_count(0), panels = (plan.queries - 1) / panel_width() + 1;
-    // Nanoseconds of a panel: about 16 multiply-adds in each, both products.
+    // Nanoseconds of a panel: a core multiplies some four vectors in each, softmax and copies included.
     const double seen = static_cast<double>(plan.keys) * (plan.causal ? 0.5 : 1.0);
-    const double nanoseconds = seen * static_cast<double>((plan.depth + plan.width) * panel_width()) / 16 + 100;
+    const double vectors = static_cast<double>(std::min(plan.queries, panel_width())) / static_cast<double>(hn::Lanes(FloatTag{}));
+    const double nanoseconds = seen * static_cast<double>(plan.depth + plan.width) * vectors / 4 + 100;
     plan.task_panels = std::min(panels, most_panels);
     const double all = nanoseconds * static_cast<double>(panels) * static_cast<double>(batches);
     if (all > 2 * cpu::minimum_nanoseconds_per_task) {
