@@ -9,6 +9,7 @@
 #include "cotenant/core/convert.hpp"
 #include "cotenant/core/expr.hpp"
 #include "cotenant/vulkan/kernel.hpp"
+#include "cotenant/vulkan/kernel_key.hpp"
 #include "cotenant/vulkan/spirv_math.hpp"
 
 // The literals are no part of the code: one kernel serves `x * scale` for every scale. A kernel's host side puts
@@ -17,28 +18,28 @@
 namespace cotenant::vulkan {
 
 // The expression as text, such as "add(a0,mul(a1,#))": what its code depends on.
-template <class E> void append_expression_key(std::string& text, const E& expression) {
-  if constexpr (requires { expression.value; }) text += '#';
+template <class E> void append_expression_key(KernelKey& key, const E& expression) {
+  if constexpr (requires { expression.value; }) key.append('#');
   else if constexpr (requires { expression.condition; }) {
-    text += "select(";
-    append_expression_key(text, expression.condition), text += ',';
-    append_expression_key(text, expression.if_true), text += ',';
-    append_expression_key(text, expression.if_false), text += ')';
+    key.append("select(");
+    append_expression_key(key, expression.condition), key.append(',');
+    append_expression_key(key, expression.if_true), key.append(',');
+    append_expression_key(key, expression.if_false), key.append(')');
   } else if constexpr (requires { expression.left; }) {
-    [&]<class Op, class L, class R>(const expr::Binary<Op, L, R>&) { text += Op::name; }(expression);
-    text += '(', append_expression_key(text, expression.left), text += ',';
-    append_expression_key(text, expression.right), text += ')';
+    [&]<class Op, class L, class R>(const expr::Binary<Op, L, R>&) { key.append(Op::name, '('); }(expression);
+    append_expression_key(key, expression.left), key.append(',');
+    append_expression_key(key, expression.right), key.append(')');
   } else if constexpr (requires { expression.x; }) {
-    [&]<class Op, class X>(const expr::Unary<Op, X>&) { text += Op::name; }(expression);
-    text += '(', append_expression_key(text, expression.x), text += ')';
+    [&]<class Op, class X>(const expr::Unary<Op, X>&) { key.append(Op::name, '('); }(expression);
+    append_expression_key(key, expression.x), key.append(')');
   } else {
-    [&]<std::size_t I>(expr::Argument<I>) { text += 'a' + std::to_string(I); }(expression);
+    [&]<std::size_t I>(expr::Argument<I>) { key.append('a', I); }(expression);
   }
 }
 template <class E> std::string expression_key(const E& expression) {
-  std::string text;
-  append_expression_key(text, expression);
-  return text;
+  KernelKey key;
+  append_expression_key(key, expression);
+  return std::string(key.view());
 }
 
 // Calls f(value) for each literal, in the order in which the code numbers them.

@@ -3,7 +3,7 @@
 #define COTENANT_VULKAN_KERNELS_COPY_HPP
 #include <cstddef>
 #include <cstdint>
-#include <string>
+#include <array>
 #include <vector>
 
 #include "cotenant/ops/copy.hpp"
@@ -20,13 +20,13 @@ namespace kernels {
 inline void copy_bits(Device& device, Stream& stream, const Shape& shape, const MapOperand& out, const MapOperand& in) {
   if (element_count(shape) == 0) return;
   if (const auto tiles = plan_transpose(shape, out, in)) {
-    const std::string tiled = "copy tiles " + std::to_string(out.element_bytes) + " " + std::to_string(tiles->batch_rank);
+    const KernelKey tiled("copy tiles ", out.element_bytes, ' ', tiles->batch_rank);
     device.launch(stream, {tiled, tiles->buffers, tiles->scalars, tiles->groups},
                   [&](const Target& target) { return emit_transpose(target, tiles->batch_rank, out.element_bytes); });
     return;
   }
-  const MapPlan plan = plan_map(shape, {out, in});
-  const std::string key = "copy " + std::to_string(out.element_bytes) + plan.code.key();
+  const MapPlan plan = plan_map(shape, std::array{out, in});
+  const KernelKey key("copy ", out.element_bytes, plan.code.key().view());
   device.launch(stream, {key, plan.buffers, plan.scalars, plan.groups}, [&](const Target& target) {
     KernelBuilder k(target, {.workgroup = MapCode::threads});
     std::vector<ElementBits> elements;

@@ -1,7 +1,7 @@
 // map on the device: one recorded function of any number of tensors, with broadcasting and any strides.
 #ifndef COTENANT_VULKAN_KERNELS_MAP_HPP
 #define COTENANT_VULKAN_KERNELS_MAP_HPP
-#include <string>
+#include <array>
 #include <tuple>
 #include <type_traits>
 #include <vector>
@@ -24,17 +24,14 @@ namespace kernels {
 template <class Out, class E, class... In> void map(Device& device, Stream& stream, const MapArguments<Out, E, In...>& a) {
   using C = compute_type<Out, In...>;
   if (a.out.view.size() == 0) return;
-  const std::vector<MapOperand> operands = std::apply(
-      [&](const auto&... in) {
-        return std::vector<MapOperand>{detail::map_operand(a.out), detail::map_operand(in)...};
-      },
-      a.in);
+  const auto operands = std::apply([&](const auto&... in) { return std::array{detail::map_operand(a.out), detail::map_operand(in)...}; }, a.in);
   MapPlan plan = plan_map(a.out.shape(), operands);
   append_literals<C>(a.expression, plan.scalars);
-  const std::vector<DType> dtypes{dtype_of<Out>, dtype_of<In>...};
-  std::string key = "map";
-  for (const DType dtype : dtypes) key += ' ', key += to_string(dtype);
-  key += plan.code.key() + ' ' + expression_key(a.expression);
+  constexpr std::array dtypes{dtype_of<Out>, dtype_of<In>...};
+  KernelKey key("map");
+  for (const DType dtype : dtypes) key.append(' ', to_string(dtype));
+  key.append(plan.code.key().view(), ' ');
+  append_expression_key(key, a.expression);
   device.launch(stream, {key, plan.buffers, plan.scalars, plan.groups}, [&](const Target& target) {
     KernelBuilder k(target, {.workgroup = MapCode::threads});
     std::vector<Elements> elements;

@@ -7,11 +7,12 @@
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
-#include <string>
+#include <span>
 #include <vector>
 
 #include "cotenant/core/element.hpp"
 #include "cotenant/core/layout.hpp"
+#include "cotenant/vulkan/kernel_key.hpp"
 #include "cotenant/vulkan/kernels/axes.hpp"
 #include "cotenant/vulkan/launch.hpp"
 
@@ -42,10 +43,9 @@ struct MapCode {
   static constexpr std::uint32_t threads = 256;
   std::uint32_t elements_at_once() const { return groups == 0 ? 1 : 4 * groups; }
   std::uint64_t elements_of_a_group() const { return std::uint64_t{threads} * unroll * elements_at_once(); }
-  std::string key() const {
-    std::string text = form == Form::flat ? " flat" : form == Form::rows ? " rows" : " singles";
-    text += std::to_string(rank) + (wide ? "w" : "") + " " + std::to_string(groups) + "x" + std::to_string(unroll) + " ";
-    for (const bool once : repeated) text += once ? 'r' : '.';
+  KernelKey key() const {
+    KernelKey text(form == Form::flat ? " flat" : form == Form::rows ? " rows" : " singles", rank, wide ? "w " : " ", groups, 'x', unroll, ' ');
+    for (const bool once : repeated) text.append(once ? 'r' : '.');
     return text;
   }
 };
@@ -73,57 +73,61 @@ namespace detail {
 // Where the result runs backwards all do, the other way round.
 class MapAxes {
  public:
-  MapAxes(const Shape& shape, const std::vector<MapOperand>& operands) : start(operands.size()), reach(operands.size()), stride(operands.size()) {
-    std::vector<std::size_t> order;
-    const auto distance = [&](std::size_t axis) { return std::abs((*operands[0].strides)[axis]); };
+  MapAxes(const Shape& shape, std::span<const MapOperand> operands) : walks(operands.size()) {
+    Shape order;  // of the axes
+    const Strides& result = *operands[0].strides;
     for (std::size_t axis = 0; axis < shape.rank(); ++axis) {
       if (shape[axis] == 1) continue;
-      auto place = order.end();
-      while (place != order.begin() && distance(*(place - 1)) < distance(axis)) --place;
+      std::size_t place = order.rank();
+      while (place > 0 && std::abs(result[order[place - 1]]) < std::abs(result[axis])) --place;
       order.insert(place, axis);
     }
     for (const std::size_t axis : order) append(shape[axis], axis, operands);
     for (std::size_t i = 0; i < operands.size(); ++i) {
-      reach[i] = 1;
+      Walk& walk = walks[i];
       std::ptrdiff_t lowest = 0;
-      for (std::size_t a = 0; a < extent.size(); ++a) {
-        const std::ptrdiff_t span = static_cast<std::ptrdiff_t>(extent[a] - 1) * stride[i][a];
-        reach[i] += static_cast<std::size_t>(std::abs(span));
+      for (std::size_t a = 0; a < extent.rank(); ++a) {
+        const std::ptrdiff_t span = static_cast<std::ptrdiff_t>(extent[a] - 1) * walk.stride[a];
+        walk.reach += static_cast<std::size_t>(std::abs(span));
         lowest += std::min<std::ptrdiff_t>(span, 0);
       }
-      const std::ptrdiff_t low = start[i] + lowest;  // relative to the operand's own index 0
-      address.push_back(static_cast<const char*>(operands[i].data) + low * static_cast<std::ptrdiff_t>(operands[i].element_bytes));
-      start[i] = -lowest;
+      const std::ptrdiff_t low = walk.start + lowest;  // relative to the operand's own index 0
+      walk.address = static_cast<const char*>(operands[i].data) + low * static_cast<std::ptrdiff_t>(operands[i].element_bytes);
+      walk.start = -lowest;
     }
   }
-  std::size_t rank() const { return extent.size(); }
+  std::size_t rank() const { return extent.rank(); }
 
-  std::vector<std::size_t> extent;                  // outermost first
-  std::vector<std::ptrdiff_t> start;                // per operand: elements from `address` to index 0 of these axes
-  std::vector<std::size_t> reach;                   // per operand: elements from the lowest to the highest
-  std::vector<const char*> address;                 // per operand: of the lowest element
-  std::vector<std::vector<std::ptrdiff_t>> stride;  // [operand][axis]
+  // Of one operand.
+  struct Walk {
+    Strides stride;                 // along these axes
+    const char* address = nullptr;  // of the lowest element
+    std::ptrdiff_t start = 0;       // elements from there to index 0 of these axes
+    std::size_t reach = 1;          // elements from the lowest to the highest
+  };
+  Shape extent;  // outermost first
+  std::vector<Walk> walks;
 
  private:
-  void append(std::size_t count, std::size_t axis, const std::vector<MapOperand>& operands) {
+  void append(std::size_t count, std::size_t axis, std::span<const MapOperand> operands) {
     const bool backwards = (*operands[0].strides)[axis] < 0;
     const auto step = [&](std::size_t i) { return backwards ? -(*operands[i].strides)[axis] : (*operands[i].strides)[axis]; };
     if (backwards)
-      for (std::size_t i = 0; i < operands.size(); ++i) start[i] += static_cast<std::ptrdiff_t>(count - 1) * (*operands[i].strides)[axis];
+      for (std::size_t i = 0; i < operands.size(); ++i) walks[i].start += static_cast<std::ptrdiff_t>(count - 1) * (*operands[i].strides)[axis];
     bool merges = !extent.empty();
-    for (std::size_t i = 0; merges && i < operands.size(); ++i) merges = stride[i].back() == step(i) * static_cast<std::ptrdiff_t>(count);
-    if (merges) extent.back() *= count;
-    else extent.push_back(count);
+    for (std::size_t i = 0; merges && i < operands.size(); ++i) merges = walks[i].stride.back() == step(i) * static_cast<std::ptrdiff_t>(count);
+    if (merges) extent[rank() - 1] *= count;
+    else extent.append(count);
     for (std::size_t i = 0; i < operands.size(); ++i) {
-      if (merges) stride[i].back() = step(i);
-      else stride[i].push_back(step(i));
+      if (merges) walks[i].stride[rank() - 1] = step(i);
+      else walks[i].stride.append(step(i));
     }
   }
 };
 }  // namespace detail
 
 // For at least one element.
-inline MapPlan plan_map(const Shape& shape, const std::vector<MapOperand>& operands) {
+inline MapPlan plan_map(const Shape& shape, std::span<const MapOperand> operands) {
   const detail::MapAxes axes(shape, operands);
   MapPlan plan;
   MapCode& code = plan.code;
@@ -132,7 +136,7 @@ inline MapPlan plan_map(const Shape& shape, const std::vector<MapOperand>& opera
   for (const MapOperand& operand : operands) widest = std::max<std::size_t>(widest, operand.element_bytes);
   const std::size_t rank = axes.rank(), inner = rank == 0 ? 1 : axes.extent[rank - 1];
   code.wide = count >= std::size_t{1} << 31;
-  for (const std::size_t reach : axes.reach) code.wide = code.wide || reach >= std::size_t{1} << 31;
+  for (const detail::MapAxes::Walk& walk : axes.walks) code.wide = code.wide || walk.reach >= std::size_t{1} << 31;
 
   // 16 bytes of the widest element at a time; never more than the narrowest may be read in.
   const std::uint32_t groups = widest >= 4 ? 1 : widest == 2 ? 2 : 4;
@@ -140,17 +144,19 @@ inline MapPlan plan_map(const Shape& shape, const std::vector<MapOperand>& opera
   bool vectors = rank > 0 && inner >= at_once && (rank == 1 || inner % at_once == 0);
   code.repeated.assign(operands.size(), false);
   for (std::size_t i = 0; i < operands.size() && rank > 0; ++i) {
-    const std::ptrdiff_t step = axes.stride[i][rank - 1];
+    const std::ptrdiff_t step = axes.walks[i].stride[rank - 1];
     code.repeated[i] = step == 0 && i != 0;
     if (code.repeated[i]) continue;
     const std::size_t access = std::min<std::size_t>(16, at_once * operands[i].element_bytes);
     vectors =
-        vectors && step == 1 && reinterpret_cast<std::uintptr_t>(axes.address[i]) % access == 0 && axes.start[i] % static_cast<std::ptrdiff_t>(at_once) == 0;
-    for (std::size_t axis = 0; axis + 1 < rank; ++axis) vectors = vectors && axes.stride[i][axis] % static_cast<std::ptrdiff_t>(at_once) == 0;
+        vectors && step == 1 && reinterpret_cast<std::uintptr_t>(axes.walks[i].address) % access == 0 && axes.walks[i].start % static_cast<std::ptrdiff_t>(at_once) == 0;
+    for (std::size_t axis = 0; axis + 1 < rank; ++axis) vectors = vectors && axes.walks[i].stride[axis] % static_cast<std::ptrdiff_t>(at_once) == 0;
   }
+  plan.buffers.reserve(operands.size());
   for (std::size_t i = 0; i < operands.size(); ++i)
-    plan.buffers.push_back({operands[i].block, axes.address[i], axes.reach[i] * operands[i].element_bytes, i == 0 ? Access::write : Access::read});
+    plan.buffers.push_back({operands[i].block, axes.walks[i].address, axes.walks[i].reach * operands[i].element_bytes, i == 0 ? Access::write : Access::read});
 
+  plan.scalars.reserve(8);  // a dense map's, and literals
   const auto scalar = [&](std::uint64_t value) {
     plan.scalars.push_back(static_cast<std::uint32_t>(value));
     if (code.wide) plan.scalars.push_back(static_cast<std::uint32_t>(value >> 32));
@@ -183,10 +189,10 @@ inline MapPlan plan_map(const Shape& shape, const std::vector<MapOperand>& opera
     for (std::size_t i = 0; i < operands.size(); ++i) {
       // A repeated operand is read by single elements.
       const std::ptrdiff_t step = code.repeated[i] ? 1 : static_cast<std::ptrdiff_t>(unit);
-      scalar(static_cast<std::uint64_t>(axes.start[i] / step));
+      scalar(static_cast<std::uint64_t>(axes.walks[i].start / step));
       for (std::size_t axis = 0; axis < least; ++axis) {
         const bool last = axis + 1 == least;
-        const std::ptrdiff_t stride = axis < added ? 0 : axes.stride[i][axis - added];
+        const std::ptrdiff_t stride = axis < added ? 0 : axes.walks[i].stride[axis - added];
         scalar(static_cast<std::uint64_t>(last ? stride : stride / step));
       }
     }

@@ -30,21 +30,22 @@ struct TransposePlan {
 
 // Nothing where the copy is no transposition, or is too small or too large for this kernel.
 inline std::optional<TransposePlan> plan_transpose(const Shape& shape, const MapOperand& out, const MapOperand& in) {
-  const detail::MapAxes axes(shape, {out, in});
+  const std::array operands{out, in};
+  const detail::MapAxes axes(shape, operands);
+  const detail::MapAxes::Walk &to = axes.walks[0], &from = axes.walks[1];
   const std::size_t rank = axes.rank();
-  if (rank < 2 || axes.stride[0][rank - 1] != 1 || axes.stride[1][rank - 1] == 1 || axes.stride[1][rank - 1] == 0) return {};
+  if (rank < 2 || to.stride[rank - 1] != 1 || from.stride[rank - 1] == 1 || from.stride[rank - 1] == 0) return {};
   std::size_t row = rank;
-  for (std::size_t axis = 0; axis + 1 < rank; ++axis) if (axes.stride[1][axis] == 1 && axes.extent[axis] >= 8) row = axis;
+  for (std::size_t axis = 0; axis + 1 < rank; ++axis) if (from.stride[axis] == 1 && axes.extent[axis] >= 8) row = axis;
   if (row == rank || axes.extent[rank - 1] < 8) return {};
   std::size_t count = 1;
   for (const std::size_t extent : axes.extent) count *= extent;
-  for (const std::size_t reach : axes.reach) count = std::max(count, reach);
+  count = std::max({count, to.reach, from.reach});
   if (count >= std::size_t{1} << 31) return {};
 
   TransposePlan plan;
-  const std::array<const MapOperand*, 2> operands{&out, &in};
-  for (std::size_t i = 0; i < 2; ++i)
-    plan.buffers.push_back({operands[i]->block, axes.address[i], axes.reach[i] * operands[i]->element_bytes, i == 0 ? Access::write : Access::read});
+  plan.buffers.push_back({out.block, to.address, to.reach * out.element_bytes, Access::write});
+  plan.buffers.push_back({in.block, from.address, from.reach * in.element_bytes, Access::read});
   const std::size_t side = TransposePlan::side(out.element_bytes);
   const auto tiles = [side](std::size_t extent) { return (extent + side - 1) / side; };
   const std::size_t column_tiles = tiles(axes.extent[rank - 1]), row_tiles = tiles(axes.extent[row]);
@@ -56,11 +57,11 @@ inline std::optional<TransposePlan> plan_transpose(const Shape& shape, const Map
   for (std::size_t axis = 0; axis + 1 < rank; ++axis) {
     if (axis == row) continue;
     groups *= axes.extent[axis];
-    batch.insert(batch.end(), {static_cast<std::uint32_t>(axes.extent[axis]), wrapped(axes.stride[0][axis]), wrapped(axes.stride[1][axis])});
+    batch.insert(batch.end(), {static_cast<std::uint32_t>(axes.extent[axis]), wrapped(to.stride[axis]), wrapped(from.stride[axis])});
   }
   for (const std::size_t value : {groups, column_tiles, row_tiles, axes.extent[rank - 1], axes.extent[row]})
     plan.scalars.push_back(static_cast<std::uint32_t>(value));
-  for (const std::ptrdiff_t value : {axes.start[0], axes.start[1], axes.stride[0][row], axes.stride[1][rank - 1]}) plan.scalars.push_back(wrapped(value));
+  for (const std::ptrdiff_t value : {to.start, from.start, to.stride[row], from.stride[rank - 1]}) plan.scalars.push_back(wrapped(value));
   plan.scalars.insert(plan.scalars.end(), batch.begin(), batch.end());
   plan.groups = folded_groups(groups);
   return plan;
