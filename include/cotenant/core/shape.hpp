@@ -77,10 +77,10 @@ using Shape = Dimensions<std::size_t>;
 using Strides = Dimensions<std::ptrdiff_t>;
 
 // "[2, 3, 4]"
-template <std::integral T> std::string to_string(const Dimensions<T>& dimensions) {
-  std::string text = "[";
-  for (std::size_t axis = 0; axis < dimensions.rank(); ++axis) text += (axis ? ", " : "") + std::to_string(dimensions[axis]);
-  return text + "]";
+template <std::integral T> [[gnu::cold]] std::string to_string(const Dimensions<T>& dimensions) {
+  std::string text;
+  for (std::size_t axis = 0; axis < dimensions.rank(); ++axis) Text{axis == 0 ? "[" : ", ", dimensions[axis]}.append_to(text);
+  return text += dimensions.empty() ? "[]" : "]";
 }
 
 // a * b and a + b, or a ShapeError that names `what`.

@@ -21,19 +21,26 @@ class TextPart {
   TextPart(const std::string& text) : TextPart(std::string_view(text)) {}
   TextPart(std::string_view text) : data_(text.data()), number_(text.size()), append_(&append_characters) {}
   template <std::integral T> requires(!std::same_as<T, bool> && !std::same_as<T, char>)
-  TextPart(T number) : number_(static_cast<std::size_t>(number)), append_(std::unsigned_integral<T> ? &append_number : &append_signed_number) {}
+  TextPart(T number) : data_(number < T{} ? "-" : ""), number_(static_cast<std::size_t>(number)), append_(&append_number) {
+    if (number < T{}) number_ = 0 - number_;
+  }
   template <HasToString T> TextPart(const T& value) : data_(&value), append_(&append_value<T>) {}
 
   void append_to(std::string& text) const { append_(text, *this); }
 
  private:
-  static void append_characters(std::string& text, const TextPart& part) { text.append(static_cast<const char*>(part.data_), part.number_); }
-  static void append_number(std::string& text, const TextPart& part) { text += std::to_string(part.number_); }
-  static void append_signed_number(std::string& text, const TextPart& part) { text += std::to_string(static_cast<std::ptrdiff_t>(part.number_)); }
-  template <class T> static void append_value(std::string& text, const TextPart& part) { text += to_string(*static_cast<const T*>(part.data_)); }
+  [[gnu::cold]] static void append_characters(std::string& text, const TextPart& part) { text.append(static_cast<const char*>(part.data_), part.number_); }
+  [[gnu::cold]] static void append_number(std::string& text, const TextPart& part) {
+    char digits[20];  // of 2^64 - 1
+    std::size_t begin = sizeof digits, rest = part.number_;
+    do digits[--begin] = static_cast<char>('0' + rest % 10);
+    while ((rest /= 10) != 0);
+    text.append(static_cast<const char*>(part.data_)).append(digits + begin, sizeof digits - begin);
+  }
+  template <class T> [[gnu::cold]] static void append_value(std::string& text, const TextPart& part) { text += to_string(*static_cast<const T*>(part.data_)); }
 
-  const void* data_ = nullptr;
-  std::size_t number_ = 0;
+  const void* data_ = nullptr;  // the characters, a number's sign or the value
+  std::size_t number_ = 0;      // of characters, or a number's absolute value
   void (*append_)(std::string&, const TextPart&);
 };
 }  // namespace detail
@@ -42,9 +49,12 @@ class TextPart {
 class Text {
  public:
   Text(std::initializer_list<detail::TextPart> parts) : parts_(parts) {}
+  [[gnu::cold]] void append_to(std::string& text) const {
+    for (const detail::TextPart& part : parts_) part.append_to(text);
+  }
   std::string string() const {
     std::string text;
-    for (const detail::TextPart& part : parts_) part.append_to(text);
+    append_to(text);
     return text;
   }
 

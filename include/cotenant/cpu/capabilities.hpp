@@ -31,12 +31,13 @@ struct Capabilities {
 namespace detail {
 // Bytes of the last cache that processor 0 can fill, by the kernel, or 0. glibc adds up those of all parts of a processor, of
 // which one core reaches one only: 384 MiB were said where 32 MiB are.
-inline std::size_t reachable_level3_cache() {
+[[gnu::cold]] inline std::size_t reachable_level3_cache() {
   for (int index = 0; index < 8; ++index) {
     const auto read = [index](const char* name) {
       unsigned long value = 0;
-      const std::string path = "/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index) + "/" + name;
-      if (std::FILE* const file = std::fopen(path.c_str(), "r")) {
+      char path[64];
+      std::snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/%s", index, name);
+      if (std::FILE* const file = std::fopen(path, "r")) {
         if (std::fscanf(file, "%lu", &value) != 1) value = 0;
         std::fclose(file);
       }
@@ -49,7 +50,7 @@ inline std::size_t reachable_level3_cache() {
 }  // namespace detail
 
 // Everything that does not depend on a backend. Cpu::capabilities() fills in the rest.
-inline Capabilities machine_capabilities() {
+[[gnu::cold]] inline Capabilities machine_capabilities() {
   Capabilities result;
   result.cores = std::thread::hardware_concurrency();
 #if defined(__unix__) || defined(__APPLE__)

@@ -3,7 +3,7 @@
 #define COTENANT_STORAGE_FILE_PLACE_HPP
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
+#include <string>
 #include <tuple>
 
 #if !defined(_WIN32)
@@ -14,7 +14,7 @@ namespace cotenant {
 
 // A file that was mapped: how to open it once more, and to see that it is still the same one, as it was.
 struct MappedFile {
-  std::filesystem::path path;  // absolute
+  std::string path;  // absolute
   std::size_t device = 0, inode = 0;
   const void* data = nullptr;  // where its first byte is mapped
   std::size_t bytes = 0;

@@ -7,13 +7,12 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <map>
+#include <limits>
 #include <mutex>
 #include <new>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #if (defined(__linux__) || defined(__APPLE__)) && !COTENANT_ADDRESS_SANITIZER
 #define COTENANT_HEAP_MAPS_PAGES
@@ -50,13 +49,10 @@ class HeapCache {
     const std::size_t size = padded(bytes);
     if (size >= page) {
       const std::lock_guard lock(mutex_);
-      const auto found = idle_.find(size);
-      if (found != idle_.end() && !found->second.empty()) {  // empty where keep() ran out of memory
-        void* data = found->second.back();
-        found->second.pop_back();
-        if (found->second.empty()) idle_.erase(found);
+      Idle*& first = idle_[size_class(size)];
+      if (first != nullptr) {
         idle_bytes_ -= size;
-        return {data, size};
+        return {std::exchange(first, first->next), size};
       }
     }
     void* data = obtain(size);
@@ -71,7 +67,12 @@ class HeapCache {
   void deallocate(Allocation allocation) noexcept {
     if (allocation.bytes >= page) {
       const std::lock_guard lock(mutex_);
-      if (idle_bytes_ + allocation.bytes <= limit_ && keep(allocation)) return;
+      if (idle_bytes_ + allocation.bytes <= limit_) {
+        Idle*& first = idle_[size_class(allocation.bytes)];
+        first = new (allocation.data) Idle{first, allocation.bytes};
+        idle_bytes_ += allocation.bytes;
+        return;
+      }
     }
     give_back(allocation.data, allocation.bytes);
   }
@@ -79,8 +80,11 @@ class HeapCache {
   // Returns every kept block to the system and says how many bytes that were.
   std::size_t trim() noexcept {
     const std::lock_guard lock(mutex_);
-    for (auto& [size, blocks] : idle_) for (void* data : blocks) give_back(data, size);
-    idle_.clear();
+    for (Idle*& first : idle_)
+      while (first != nullptr) {
+        Idle* const block = std::exchange(first, first->next);
+        give_back(block, block->bytes);
+      }
     return std::exchange(idle_bytes_, 0);
   }
   // Bytes kept for reuse at this moment.
@@ -138,22 +142,19 @@ class HeapCache {
     ::operator delete(data, std::align_val_t{size >= page ? page : alignment});
   }
 
-  bool keep(Allocation allocation) noexcept {
-#if COTENANT_EXCEPTIONS
-    try {
-      idle_[allocation.bytes].push_back(allocation.data);
-    } catch (...) {
-      return false;  // no memory for the list itself: give the block back instead
-    }
-#else
-    idle_[allocation.bytes].push_back(allocation.data);
-#endif
-    idle_bytes_ += allocation.bytes;
-    return true;
+  // A kept block begins with what says which one follows it in its list, so keeping it needs no memory.
+  struct Idle {
+    Idle* next;
+    std::size_t bytes;
+  };
+  // The number of a size that padded() gives, from a page on: eight for each power of two.
+  static std::size_t size_class(std::size_t size) {
+    const std::size_t power = std::bit_floor(size);
+    return 8 * static_cast<std::size_t>(std::countr_zero(power) - std::countr_zero(page)) + (size - power) / (power / 8);
   }
 
   mutable std::mutex mutex_;
-  std::map<std::size_t, std::vector<void*>> idle_;
+  Idle* idle_[8 * (std::numeric_limits<std::size_t>::digits - std::countr_zero(page))] = {};
   std::size_t idle_bytes_ = 0;
   std::size_t limit_ = COTENANT_ADDRESS_SANITIZER ? 0 : default_limit;
 };
