@@ -125,14 +125,14 @@ void kernels(const ct::Vulkan& gpu) {
   made("attention", [&] { ct::attention(heads, heads, heads); });
 }
 
-void dispatches(const ct::Vulkan& gpu) {
+void dispatches(const ct::Vulkan& gpu, const std::string& when) {
   const auto one_more = [](auto v) { return v + 1.f; };
   const auto x = ct::full<float>({256}, 0.f).copy_to(gpu);
   const auto once = [&] { ct::map_into(x, one_more, x); };
   const int turns = smoke ? 20 : 3000, many = smoke ? 20 : 1000;
   once(), gpu.synchronize();
   double calls = 1;
-  print("one dispatch, handed over and waited for", bench::host_seconds([&] { once(), gpu.synchronize(), ++calls; }, turns));
+  print("one dispatch, handed over and waited for" + when, bench::host_seconds([&] { once(), gpu.synchronize(), ++calls; }, turns));
   const auto on_device = [&](auto f) { return bench::device_seconds(gpu, [&] { for (int i = 0; i < many; ++i) f(i); }) / many; };
   const auto on_host = [&](const std::string& name, auto f) {
     std::vector<double> recording;
@@ -141,19 +141,19 @@ void dispatches(const ct::Vulkan& gpu) {
       recording.push_back(bench::host_seconds([&] { for (int i = 0; i < many; ++i) f(i); }, 1) / many);
     }
     std::sort(recording.begin(), recording.end());
-    print(name + ", the host's part", recording[5]);
+    print(name + ", the host's part" + when, recording[5]);
   };
   const auto counting = [&](int) { once(), ++calls; };
   const double dependent = on_device(counting);
   on_host("a dispatch that waits for the one before", counting);
   // Floats count up to 2^24.
   const float counted = x.copy_to<ct::Heap>().view().data()[7];
-  print("a dispatch that waits for the one before, on the device", dependent, 0, is_right(counted == static_cast<float>(std::min(calls, 0x1p24))));
+  print("a dispatch that waits for the one before, on the device" + when, dependent, 0, is_right(counted == static_cast<float>(std::min(calls, 0x1p24))));
   std::vector<ct::SharedTensor<float, ct::Vulkan>> outputs;
   for (int i = 0; i < 64; ++i) outputs.push_back(ct::empty<float>({256}, gpu));
   // Every output is written again 64 dispatches later: one barrier in 64.
   const auto scattered = [&](int i) { ct::map_into(outputs[static_cast<std::size_t>(i) % 64], one_more, x); };
-  print("a dispatch that waits for none, on the device", on_device(scattered));
+  print("a dispatch that waits for none, on the device" + when, on_device(scattered));
   on_host("a dispatch that waits for none", scattered);
 }
 
@@ -297,8 +297,9 @@ int main(int count, char** arguments) {
   std::printf("{\"device\": \"%s\", \"driver\": \"%s\"}\n", gpu.capabilities().name.c_str(), gpu.capabilities().driver.c_str());
   std::fflush(stdout);
   first_products(arguments[0]);
+  dispatches(gpu, "");
   kernels(gpu);
-  dispatches(gpu);
   copies(gpu);
+  dispatches(gpu, ", after large copies");
   all_tenants(gpu);
 }

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <thread>
 
+#include "../error_text.hpp"
 #include "test_device.hpp"
 
 namespace vk = cotenant::vulkan;
@@ -17,7 +18,7 @@ TEST_CASE("copies of any size come back as they were: through staging and straig
     auto options = checked_options();
     options.zero_copy = zero_copy;
     const Checked gpu(options);
-    for (std::size_t count : {std::size_t{1}, std::size_t{1000}, vk::staging_piece / 4, vk::staging_piece / 4 + 1, vk::staging_piece + 12345}) {
+    for (std::size_t count : {std::size_t{1}, std::size_t{1000}, vk::staging_bytes / 4, vk::staging_bytes / 4 + 1, 5 * vk::host_piece / 4 + 7, 3 * vk::staging_bytes}) {
       std::vector<float> values(count);
       std::iota(values.begin(), values.end(), 0.f);
       CHECK(to_host(to_device(*gpu, values)) == values);
@@ -36,7 +37,7 @@ TEST_CASE("the host's bytes are taken when the copy is called") {
 
 TEST_CASE("large copies go both ways while a stream computes: they wait for none of its work, and it for them only where it reads what they bring") {
   const Checked gpu;
-  const std::size_t count = vk::large_copy;  // of floats: four times what a copy of its own takes
+  const std::size_t count = vk::large_copy / 2;  // of floats: twice what a copy of its own takes
   std::vector<float> values(count);
   std::iota(values.begin(), values.end(), 0.f);
   const auto source = to_device(*gpu, values);
@@ -97,6 +98,30 @@ TEST_CASE("many threads bring and fetch large tensors on streams of their own wh
   for (std::thread& thread : threads) thread.join();
   CHECK(right == 48);
   gpu->synchronize();
+}
+
+TEST_CASE("a large copy that fails on one thread ends on all of them, and the next one succeeds") {
+  auto options = checked_options();
+  options.faults = std::make_shared<vk::Faults>();
+  const Checked gpu(options);
+  const std::size_t count = 6 * vk::staging_bytes / sizeof(float);
+  std::vector<float> values(count);
+  std::iota(values.begin(), values.end(), 0.f);
+  const auto x = empty<float>({count}, *gpu), y = to_device(*gpu, values);
+  gpu->synchronize();
+  const auto host = cotenant::from(values, {count});
+  const auto up = [&] { vk::upload<float>(*gpu->shared_stream(), host.view(), x.block().get(), x.block()->data()); };
+  for (const std::size_t after : {0u, 2u, 4u}) {
+    options.faults->fail(vk::Step::submit, VK_ERROR_OUT_OF_HOST_MEMORY, after);
+    CHECK(has(message(up), "out_of_memory"));
+    up();
+    CHECK(to_host(x) == values);
+  }
+  options.faults->fail(vk::Step::wait, VK_ERROR_OUT_OF_HOST_MEMORY, 3);
+  auto back = empty<float>({count});
+  vk::download<float>(*gpu->shared_stream(), y.block().get(), y.block()->data(), back.mutable_view(), back.block().get());
+  CHECK(has(message([&] { static_cast<void>(back.view()); }), "out_of_memory"));
+  CHECK(back.view()(count - 1) == values[count - 1]);
 }
 
 TEST_CASE("two copies into one block of the host both arrive") {

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -19,9 +20,9 @@
 
 namespace cotenant::vulkan {
 
-// Large copies go in pieces, which the host's threads fill or empty while the device moves others: at the 35 GB/s that 16 threads reach
-// together, one of these comes every 30 µs. The device brings several of them at once into each piece of staging memory.
-inline constexpr std::size_t host_piece = std::size_t{1} << 20, staging_piece = 8 * host_piece;
+// Large copies go through staging memory of this size, which the device moves at once, and the host's threads fill or empty in pieces: with
+// few of either, one would wait for the other; with many, handing over would take longer than moving.
+inline constexpr std::size_t staging_bytes = std::size_t{8} << 20, host_piece = std::size_t{1} << 20;
 
 // Calls f(host element pointer, elements in a row, index of the first) for elements [first, first + count) of a layout in
 // row-major order; elements in a row lie `step` elements apart.
@@ -65,8 +66,8 @@ template <class T> void unpack(const T* in, const View<T>& view, std::size_t fir
   });
 }
 
-// Smaller copies stay among the kernels: a hop to another queue and back costs about what 1 MiB takes on its way (20 µs at 50 GB/s).
-inline constexpr std::size_t large_copy = std::size_t{1} << 20;
+// Smaller copies stay among the kernels: a hop to another queue and back costs tens of µs, and these take 80 at 50 GB/s.
+inline constexpr std::size_t large_copy = std::size_t{4} << 20;
 
 namespace detail {
 // Where a copy goes: large ones run beside the stream's kernels, and are ordered by the blocks that both touch. Scratch is ordered by its own stream alone.
@@ -75,36 +76,85 @@ inline Stream& copying_stream(Stream& stream, Direction direction, const Block* 
 }
 }  // namespace detail
 
+namespace detail {
+// Staging memory of one upload, used in turn. Threads fill pieces of it and wait for nobody who needs a lock: the last one in each
+// hands it over, and it is filled again when the device has read it.
+class UploadRing {
+ public:
+  UploadRing(Stream& stream, std::size_t bytes, std::size_t threads)
+      : stream_(stream), bytes_(bytes), parts_(count_of(bytes)), handed_over_(new std::atomic<std::uint64_t>[parts_]()), filled_(new std::atomic<std::size_t>[parts_]()) {
+    // What the threads fill, what the device reads, and what waits for it.
+    const std::size_t chunks = std::min(parts_, threads * host_piece / staging_bytes + 3);
+    for (std::size_t i = 0; i < chunks; ++i) chunks_.push_back(stream.device().staging().get(std::min(bytes, staging_bytes)));
+  }
+  // Calls fill(first byte, bytes, where to) for a piece, then send(part's first byte, its bytes, chunk) where it was a part's last.
+  template <class Fill, class Send> void piece(std::size_t index, const Fill& fill, const Send& send) {
+    constexpr std::size_t pieces = staging_bytes / host_piece;
+    const std::size_t part = index / pieces, first = part * staging_bytes, part_bytes = std::min(staging_bytes, bytes_ - first), from = index % pieces * host_piece;
+    const std::shared_ptr<MemoryChunk>& chunk = chunks_[part % chunks_.size()];
+    Failure failure{failed_};
+    if (part >= chunks_.size()) {
+      std::uint64_t value = 0;
+      while ((value = handed_over_[part - chunks_.size()].load(std::memory_order_acquire)) == 0) {
+        if (failed_.load()) return;
+        std::this_thread::yield();
+      }
+      stream_.wait_only(value);
+    }
+    fill(first + from, std::min(host_piece, part_bytes - from), static_cast<std::byte*>(chunk->mapped()) + from);
+    if (filled_[part].fetch_add(1, std::memory_order_acq_rel) + 1 == (part_bytes + host_piece - 1) / host_piece) {
+      send(first, part_bytes, chunk);
+      handed_over_[part].store(stream_.queued(), std::memory_order_release);
+    }
+    failure.none = true;
+  }
+
+ private:
+  // Whoever waits for another thread's part must hear that it failed.
+  struct Failure {
+    std::atomic<bool>& failed;
+    bool none = false;
+    ~Failure() {
+      if (!none) failed.store(true);
+    }
+  };
+  static std::size_t count_of(std::size_t bytes) { return (bytes + staging_bytes - 1) / staging_bytes; }
+
+  Stream& stream_;
+  std::size_t bytes_, parts_;
+  std::vector<std::shared_ptr<MemoryChunk>> chunks_;
+  std::unique_ptr<std::atomic<std::uint64_t>[]> handed_over_;  // per part: where the timeline will be when the device has read it; 0: not yet known
+  std::unique_ptr<std::atomic<std::size_t>[]> filled_;         // per part: pieces
+  std::atomic<bool> failed_{false};
+};
+}  // namespace detail
+
 // Queues a copy of the host's elements, row-major, to [address, …) of a block on the device. The host may change its
 // bytes when this returns. Errors: OutOfMemory, DeviceLost.
 template <class T> void upload(Stream& asking, const View<const T>& host, Block* block, const void* address) {
   Device& device = asking.device();
   const MemoryPool::Place place = device.memory().find(address);
-  const std::size_t count = host.size(), piece = host_piece / sizeof(T);
+  const std::size_t bytes = host.size() * sizeof(T);
+  if (bytes == 0) return;
   if (place.mapped != nullptr && (block == nullptr || !is_scratch(*block))) {
     // Nothing on the device touches the block, as nothing touches fresh ones: the host writes where the tensor lies.
     if (!device.uses().idle(block)) asking.retire();
-    if (device.uses().idle(block)) return pack(host, 0, count, static_cast<T*>(place.mapped));
+    if (device.uses().idle(block)) return pack(host, 0, host.size(), static_cast<T*>(place.mapped));
   }
-  Stream& stream = detail::copying_stream(asking, Direction::to_device, block, count * sizeof(T));
-  const std::size_t pieces = (count + piece - 1) / piece, threads = copy_threads(pieces), ahead = 2 * threads;
-  const std::unique_ptr<std::atomic<std::uint64_t>[]> queued(new std::atomic<std::uint64_t>[pieces]());
-  for_each_piece(pieces, threads, [&](std::size_t i) {
-    // No more staging memory than each thread can fill while the device empties another.
-    if (i >= ahead) stream.wait(queued[i - ahead]);
-    const std::size_t first = i * piece, part = std::min(piece, count - first), bytes = part * sizeof(T);
-    std::shared_ptr<MemoryChunk> chunk = device.staging().get(bytes);
-    pack(host, first, part, static_cast<T*>(chunk->mapped()));
-    const BufferArgument from{nullptr, reinterpret_cast<const void*>(chunk->address()), bytes, Access::read};
-    const BufferArgument to{block, static_cast<const char*>(address) + first * sizeof(T), bytes, Access::write};
+  Stream& stream = detail::copying_stream(asking, Direction::to_device, block, bytes);
+  const bool alone = &stream != &asking || bytes > staging_bytes;  // not among kernels that will be handed over soon
+  const std::size_t pieces = (bytes + host_piece - 1) / host_piece, threads = copy_threads(pieces);
+  detail::UploadRing ring(stream, bytes, threads);
+  const auto fill = [&](std::size_t first, std::size_t count, std::byte* to) { pack(host, first / sizeof(T), count / sizeof(T), reinterpret_cast<T*>(to)); };
+  const auto send = [&](std::size_t first, std::size_t count, const std::shared_ptr<MemoryChunk>& chunk) {
+    const BufferArgument from{nullptr, reinterpret_cast<const void*>(chunk->address()), count, Access::read};
+    const BufferArgument to{block, static_cast<const char*>(address) + first, count, Access::write};
     MemoryPool::Place destination = place;
-    destination.offset += first * sizeof(T);
-    const VkBuffer buffer = chunk->buffer();
-    stream.copy(from, {buffer, 0, bytes, nullptr}, to, destination, std::move(chunk));
-    queued[i] = stream.queued();
-    if (pieces > 1) stream.feed();
-  });
-  if (&stream != &asking || pieces > 1) stream.flush();
+    destination.offset += first;
+    stream.copy(from, {chunk->buffer(), 0, count, nullptr}, to, destination, chunk);
+    if (alone) stream.flush();
+  };
+  for_each_piece(pieces, threads, [&](std::size_t i) { ring.piece(i, fill, send); });
 }
 
 namespace detail {
@@ -112,19 +162,21 @@ namespace detail {
 template <class T> class Download final : public Completion {
  public:
   Download(std::shared_ptr<Stream> stream, const View<T>& host) : stream_(std::move(stream)), host_(host) {}
-  // The next `count` elements come into this memory.
-  void add(const std::shared_ptr<MemoryChunk>& chunk, const std::shared_ptr<Completion>& done, std::size_t count) {
+  // The next `count` elements are in this memory when the stream's timeline is at `value`.
+  void add(const std::shared_ptr<MemoryChunk>& chunk, std::uint64_t value, std::size_t count) {
     constexpr std::size_t piece = host_piece / sizeof(T);
-    for (std::size_t at = 0; at < count; at += piece) pieces_.push_back({chunk, done, first_ + at, std::min(piece, count - at), at});
+    for (std::size_t at = 0; at < count; at += piece) pieces_.push_back({chunk, value, first_ + at, std::min(piece, count - at), at});
     first_ += count;
   }
   void wait() override {
     const std::lock_guard lock(mutex_);
+    // The first is waited for by this thread alone: it may come after much work.
+    if (!pieces_.empty()) stream_->wait(pieces_.front().value), stream_->flush(pieces_.back().value);
     for_each_piece(pieces_.size(), copy_threads(pieces_.size()), [&](std::size_t i) {
       Piece& piece = pieces_[i];
       // One that was moved is moved only once: the host may have written to its bytes since.
       if (!piece.chunk) return;
-      piece.done->wait();
+      stream_->wait_only(piece.value);
       unpack(static_cast<const T*>(piece.chunk->mapped()) + piece.offset, host_, piece.first, piece.count);
       piece.chunk.reset();
     });
@@ -133,7 +185,7 @@ template <class T> class Download final : public Completion {
  private:
   struct Piece {
     std::shared_ptr<MemoryChunk> chunk;  // null: moved
-    std::shared_ptr<Completion> done;
+    std::uint64_t value;
     std::size_t first, count, offset;  // elements, in the tensor and in the chunk
   };
   std::mutex mutex_;
@@ -149,19 +201,20 @@ template <class T> class Download final : public Completion {
 template <class T> std::shared_ptr<detail::Download<T>> begin_download(Stream& asking, Block* block, const void* address, const View<T>& host) {
   Device& device = asking.device();
   const MemoryPool::Place place = device.memory().find(address);
-  const std::size_t count = host.size(), piece = staging_piece / sizeof(T);
-  Stream& stream = detail::copying_stream(asking, Direction::to_host, block, count * sizeof(T));
+  const std::size_t bytes = host.size() * sizeof(T);
+  Stream& stream = detail::copying_stream(asking, Direction::to_host, block, bytes);
+  const bool alone = &stream != &asking || bytes > staging_bytes;
   auto download = std::make_shared<detail::Download<T>>(stream.shared_from_this(), host);
-  for (std::size_t first = 0; first < count; first += piece) {
-    const std::size_t part = std::min(piece, count - first), bytes = part * sizeof(T);
-    std::shared_ptr<MemoryChunk> chunk = device.staging().get(bytes);
-    const BufferArgument from{block, static_cast<const char*>(address) + first * sizeof(T), bytes, Access::read};
-    const BufferArgument to{nullptr, reinterpret_cast<const void*>(chunk->address()), bytes, Access::write};
+  for (std::size_t first = 0; first < bytes; first += staging_bytes) {
+    const std::size_t part = std::min(staging_bytes, bytes - first);
+    const std::shared_ptr<MemoryChunk> chunk = device.staging().get(part);
+    const BufferArgument from{block, static_cast<const char*>(address) + first, part, Access::read};
+    const BufferArgument to{nullptr, reinterpret_cast<const void*>(chunk->address()), part, Access::write};
     MemoryPool::Place source = place;
-    source.offset += first * sizeof(T);
-    stream.copy(from, source, to, {chunk->buffer(), 0, bytes, nullptr}, chunk, true);
-    download->add(chunk, stream.completion(), part);
-    if (&stream != &asking || count > piece) stream.flush();
+    source.offset += first;
+    stream.copy(from, source, to, {chunk->buffer(), 0, part, nullptr}, chunk, true);
+    download->add(chunk, stream.queued(), part / sizeof(T));
+    if (alone) stream.flush();
   }
   return download;
 }

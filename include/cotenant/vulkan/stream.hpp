@@ -101,18 +101,15 @@ class Stream : public std::enable_shared_from_this<Stream> {
     const std::lock_guard lock(mutex_);
     if (open_.commands != VK_NULL_HANDLE && open_.value <= value) submit();
   }
-  // Hands over what is recorded where the device has at most one batch left: it never waits for work, and its batches grow while it is busy.
-  void feed() {
-    const std::lock_guard lock(mutex_);
-    if (open_.commands != VK_NULL_HANDLE && timeline_.reached(submitted_value_ - std::min<std::uint64_t>(submitted_value_, 1))) submit();
-  }
   // Returns when the timeline has reached `value`, and frees what the work kept. Errors: OutOfMemory, DeviceLost.
   void wait(std::uint64_t value) {
     flush(value);
     const VkResult result = timeline_.wait(value);
     retire();
-    if (result < 0) raise_result(result, "waiting for '" + device_->capabilities().name + "'");
+    check_waited(result);
   }
+  // The same for work that was handed over, without freeing anything: takes no lock, so that many threads can.
+  void wait_only(std::uint64_t value) const { check_waited(timeline_.wait(value)); }
   void finish() {
     const std::uint64_t value = queued();
     wait(value);
@@ -171,12 +168,17 @@ class Stream : public std::enable_shared_from_this<Stream> {
     const std::lock_guard lock(mutex_);
     return submitted_value_;
   }
+  void check_waited(VkResult result) const {
+    if (result < 0) raise_result(result, "waiting for '" + device_->capabilities().name + "'");
+  }
   std::shared_ptr<Completion> done_at(std::uint64_t value);
 
   // Records f(batch) after what these buffers depend on.
   template <class F> void record(std::span<const BufferArgument> buffers, F&& f) {
     driver().check_not_lost();
     std::vector<StreamPoint> others = device_->uses().foreign(*this, buffers, [](Stream& stream) { return stream.weak_from_this().lock(); });
+    // What is over by now is not waited for: a queue that waits for another is slower from then on.
+    std::erase_if(others, [](const StreamPoint& other) { return other.stream->timeline_.reached(other.value); });
     for (const StreamPoint& other : others) other.stream->flush(other.value);
     bool look = false;
     {
@@ -196,8 +198,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
       recorded_.fetch_add(1, std::memory_order_relaxed);
       // A device without work gets some early; one that has some gets large batches.
       const std::size_t count = ++open_.commands_recorded;
-      if (count >= device_->options().batch || (count % 16 == 0 && timeline_.reached(submitted_value_))) submit();
-      look = pending_.size() > 2;
+      if (count >= device_->options().batch || (count % 16 == 0 && timeline_.reached(submitted_value_))) submit(), look = pending_.size() > 2;
     }
     if (look) retire();
   }
