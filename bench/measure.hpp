@@ -151,7 +151,7 @@ class Bench {
       std::vector<Call> calls{call, call};
       calls[1].name = "cotenant, 1 thread";
       Row adjusted = about;
-      adjusted.target_ratio = 0.95 * static_cast<double>(threads);  // 1.9 of two
+      if (about.target_ratio > 0) adjusted.target_ratio = 0.95 * static_cast<double>(threads);  // 1.9 of two
       write(adjusted, threads, {call, calls[1]}, measure(calls, threads, {threads, 1}));
     }
   }

@@ -155,6 +155,16 @@ TEST_CASE_TEMPLATE_DEFINE("products of quantised operands", Fixture, backend_qua
   check(std::type_identity<float>{}, std::type_identity<std::int8_t>{});
   check(std::type_identity<float>{}, std::type_identity<i4x2>{});
   check(std::type_identity<bf16>{}, std::type_identity<i4x2>{});
+  // Few rows by pairs in blocks: several scales for a vector of weights, one for several vectors, and ends inside of one.
+  for (const std::size_t block : {32u, 64u, 128u, 256u})
+    for (const std::size_t blocks : {1u, 3u, 5u})
+      suite.repeat(1, [&] {
+        const std::size_t k = block * blocks, n = 1 + suite.below(10);
+        const auto few = suite.template tensor<float>({1 + suite.below(4), k});
+        const auto weights = random_quantized<Fixture, i4x2>(suite, {n, k}, {n, blocks});
+        suite.compare("few rows by blocks", matmul(few.expected, weights.expected.transpose()), matmul(few.actual, weights.actual.transpose()),
+                      {1e-5 * static_cast<double>(k), 1e-5});
+      });
   suite.repeat(2, [&] {
     const std::size_t k = suite.extent() * 2, n = suite.extent();
     const auto vector = suite.template tensor<float>({k});
