@@ -24,10 +24,19 @@ TEST_CASE("tiles on cooperative matrices are sound modules") {
       {128, 192, 48, 64, 48}));
 }
 
-TEST_CASE("lines are padded by a word") {
-  const CooperativeTile tile{128, 256, 48};
-  CHECK(vulkan::detail::CooperativeSide::size(tile, 128, Fetch::vector_depth, DType::f16) == 128 * 7);
-  CHECK(vulkan::detail::CooperativeSide::size(tile, 256, Fetch::vector_across, DType::f16) == 48 * 33);
+TEST_CASE("lines of one row of matrices lie an odd number of words apart, and little is lost between them") {
+  using Layout = vulkan::detail::CooperativeSide::Layout;
+  CooperativeTile tile{128, 256, 48};
+  for (const std::uint32_t stages : {1u, 2u})
+    for (const Fetch fetch : test::every_fetch)
+      for (const bool is_left : {true, false}) {
+        tile.stages = stages;
+        const Layout layout(tile, is_left, fetch, DType::f16);
+        CHECK(layout.pitch % 2 == 1);
+        CHECK(layout.lines * layout.words * 16 == (is_left ? 128u : 256u) * 48 * 2);
+        CHECK(layout.size() <= stages * layout.lines * layout.words + 16);
+        CHECK(layout.pitch >= stages * layout.block());
+      }
 }
 
 }  // namespace

@@ -22,6 +22,10 @@ TEST_CASE("the plan follows the device and the extents, the same every time") {
   const Capabilities gpu = test::paper_device();
   CHECK(default_plan(gpu, product_of(1, 4096, 4096, DType::f16), false, false).kernel == ProductKernel::few);
   CHECK(default_plan(gpu, product_of(4096, 4096, 4096, DType::f32), false, false).kernel == ProductKernel::simt);
+  // A few rows share one row of matrices, where the sides come in whole words.
+  CHECK(default_plan(gpu, product_of(8, 4096, 4096, DType::f16), false, false).extent().rows == 16);
+  CHECK(default_plan(gpu, product_of(8, 4095, 4095, DType::f16), false, false).kernel == ProductKernel::few);
+  CHECK(default_plan(gpu, product_of(8, 4096, 4096, DType::f16), false, true).kernel == ProductKernel::few);
   CHECK(default_plan(gpu, product_of(4096, 4096, 4096, DType::f16), false, false).kernel == ProductKernel::cooperative);
   CHECK(default_plan(gpu, product_of(4096, 4096, 4096, DType::i8), true, false).cooperative.k == 32);
   CHECK(default_plan(gpu, product_of(4096, 4096, 4096, DType::f16), false, true).kernel == ProductKernel::simt);
@@ -48,9 +52,9 @@ TEST_CASE("every plan's tile fits the device's shared memory") {
       const CooperativeTile& tile = plan.cooperative;
       for (const Fetch a : test::every_fetch)
         for (const Fetch b : test::every_fetch) {
-          const std::size_t words = vulkan::detail::CooperativeSide::size(tile, tile.rows, a, type) +
-              vulkan::detail::CooperativeSide::size(tile, tile.columns, b, type);
-          CHECK(words * tile.stages * 16 <= gpu.shared_memory_bytes);
+          using Layout = vulkan::detail::CooperativeSide::Layout;
+          const std::size_t words = Layout(tile, true, a, type).size() + Layout(tile, false, b, type).size();
+          CHECK(std::max<std::size_t>(words, tile.subgroups() * tile.strip()) * 16 <= gpu.shared_memory_bytes);
         }
     }
 }

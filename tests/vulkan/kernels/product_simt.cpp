@@ -19,12 +19,17 @@ TEST_CASE("tiles on ordinary arithmetic are sound modules for every way of readi
   SimtTile narrow;
   narrow.groups_over = 1;
   test::check_words(emit_simt_product({device, Addressing::pointers}, code, narrow));
+  for (const Fetch a : test::every_fetch)
+    test::check_words(emit_simt_product({device, Addressing::pointers}, test::plain_code(DType::f32, DType::f32, DType::f32, a, Fetch::vector_depth),
+        {8, 8, 2, 2, 32, true, 2}));
   code.integers = true, code.a = code.b = DType::i8, code.out = DType::i32;
   test::check_words(emit_simt_product({device, Addressing::pointers}, code, narrow));
 }
 
-TEST_CASE("two blocks of the largest tile fit 32 KiB of shared memory, and so does its strip of results") {
+TEST_CASE("two blocks of the largest tiles fit 32 KiB of shared memory, and so does its strip of results") {
   CHECK(SimtTile{}.shared() * 16 <= 32768);
+  CHECK(SimtTile{8, 8, 2, 2, 32, true, 2}.shared() * 16 <= 32768);
+  CHECK(SimtTile{8, 8, 2, 2, 32, true, 2}.threads() == 128);
   CHECK(SimtTile{}.rows() == 128);
   CHECK(SimtTile{8, 8, 1, 1, 16, false}.shared() * 16 <= 4096);
 }

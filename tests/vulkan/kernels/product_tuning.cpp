@@ -1,5 +1,6 @@
 #include "cotenant/vulkan/kernels/product_tuning.hpp"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "product_code.hpp"
@@ -24,10 +25,32 @@ TEST_CASE("candidates fit the device, the default one is first") {
     CHECK(plans.size() > 3);
     CHECK(plans[0].key() == default_plan(gpu, product, type == DType::i8, false).key());
     for (const ProductPlan& plan : plans) {
+      CHECK(plan.kernel != ProductKernel::workgroup);  // which this device does not list
       if (plan.kernel == ProductKernel::simt) CHECK(plan.simt.shared() * 16 <= gpu.shared_memory_bytes);
       else CHECK(plan.cooperative.k == (type == DType::i8 ? 32u : 16u));
     }
   }
+}
+
+TEST_CASE("matrices of a workgroup are a candidate for whole tiles of f16, and what a table says of others is the default") {
+  Capabilities gpu = test::paper_device();
+  gpu.cooperative_matrix2 = true;
+  gpu.flexible_shapes = {{32, 16, 16, ComponentType::float16, ComponentType::float16, ComponentType::float32, ComponentType::float32, false, 2, 128}};
+  const auto has = [&](const MatrixProduct& product) {
+    const auto plans = product_candidates(gpu, product, false);
+    return std::any_of(plans.begin(), plans.end(), [](const ProductPlan& plan) { return plan.kernel == ProductKernel::workgroup; });
+  };
+  const MatrixProduct whole = square(2048, DType::f16);
+  CHECK(has(whole));
+  CHECK_FALSE(has(square(2040, DType::f16)));
+  CHECK_FALSE(has(square(2048, DType::bf16)));
+  MatrixProduct with_bias = whole;
+  with_bias.operands.push_back(whole.operands[0]);
+  CHECK_FALSE(has(with_bias));
+  ProductTuning table("");
+  table.set(whole, false, product_candidates(gpu, whole, false).back());
+  CHECK(table.find(gpu, whole, false)->kernel == ProductKernel::workgroup);
+  CHECK_FALSE(table.find(gpu, square(2040, DType::f16), false).has_value());
 }
 
 TEST_CASE("a table finds what was set, in a later run too, and ignores what is damaged") {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "cotenant/vulkan/kernels/attention_code.hpp"
-#include "cotenant/vulkan/kernels/product_simt.hpp"
+#include "cotenant/vulkan/kernels/simt_side.hpp"
 
 namespace cotenant::vulkan {
 

@@ -25,6 +25,7 @@ inline spirv::Words emit_product(const Target& target, const ProductPlan& plan, 
   switch (plan.kernel) {
     case ProductKernel::few: return emit_few_product(target, code, plan.few);
     case ProductKernel::cooperative: return emit_cooperative_product(target, code, plan.cooperative);
+    case ProductKernel::workgroup: return emit_workgroup_product(target, code, plan.workgroup);
     case ProductKernel::simt: break;
   }
   return emit_simt_product(target, code, plan.simt);
@@ -111,7 +112,7 @@ inline void run_product(Device& device, Stream& stream, MatrixProduct product, P
   const bool reads_elements = quantised && (code.integers || code.element_a || code.element_b);
   ProductPlan plan = default_plan(device.capabilities(), product, code.integers, reads_elements);
   // The table is read when the first product asks.
-  ProductTuning& tuning = ProductTuning::of(device);
+  const ProductTuning& tuning = ProductTuning::of(device);
   if (!reads_elements && ProductTuning::any() && plan.kernel != ProductKernel::few)
     if (const auto tuned = tuning.find(device.capabilities(), product, code.integers)) plan = *tuned;
   run_planned(device, stream, product, plan, std::move(code));

@@ -17,114 +17,155 @@ struct CooperativeTile {
   std::uint32_t rows = 128, columns = 256, depth = 32, part_rows = 64, part_columns = 64, m = 16, n = 16, k = 16, subgroup = 32;
   bool unrolled = false;     // of the steps in a block: more registers and a longer compilation
   std::uint32_t stages = 1;  // blocks in shared memory: with two, one is written while the other is used
+  std::uint32_t stripe = 8;  // rows of tiles that workgroups walk through side by side
 
   std::uint32_t subgroups() const { return rows / part_rows * (columns / part_columns); }
   std::uint32_t threads() const { return subgroups() * subgroup; }
+  // Words of 16 bytes in a strip of m rows of one subgroup's results, and in a line of it: odd, as lines of blocks are.
+  std::uint32_t strip_line() const { return part_columns / 4 | 1u; }
+  std::uint32_t strip() const { return m * strip_line(); }
+  TileExtent extent() const { return {rows, columns, depth}; }
   std::string key() const {
-    return "coop " + std::to_string(rows) + "x" + std::to_string(columns) + "x" + std::to_string(depth) + " " + std::to_string(part_rows) + "x" +
-        std::to_string(part_columns) + " " +
-           std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) + (unrolled ? "u" : "") + (stages > 1 ? "x2" : "");
+    const auto by = [](std::uint32_t a, std::uint32_t b) { return std::to_string(a) + "x" + std::to_string(b); };
+    return "coop " + by(rows, columns) + "x" + std::to_string(depth) + " " + by(part_rows, part_columns) + " " + by(m, n) + "x" + std::to_string(k) +
+        (unrolled ? "u" : "") + (stages > 1 ? "x2" : "") + (stripe != 8 ? " stripe" + std::to_string(stripe) : "");
   }
 };
 
 namespace detail {
 
-// Blocks of one operand in shared memory: lines of 16-byte words along the axis whose elements are neighbours, one word of padding
-// behind each, so that eight lines begin in eight different banks.
+// Blocks of one operand in shared memory, as words of 16 bytes along the axis whose elements are neighbours. The lines that make up
+// one row of matrices lie an odd number of words apart, so that the hardware, which reads eight at a time, finds them in eight
+// different banks; what is between them belongs to other matrices, so that a block of any size costs 16 words of padding at most.
 class CooperativeSide {
  public:
   using Value = spirv::Value;
-  CooperativeSide(ProductFrame& frame, const CooperativeTile& tile, bool is_left)
+  struct Layout {
+    bool along_depth;
+    std::uint32_t per_word, lines, words;  // elements per word; words per line
+    std::uint32_t group, pitch;            // lines of one row of matrices; words from one of them to the next
+    Layout(const CooperativeTile& tile, bool is_left, Fetch fetch, DType type) {
+      along_depth = fetch == Fetch::vector_depth || fetch == Fetch::scalar_depth;
+      per_word = 16 / static_cast<std::uint32_t>(size_of(type));
+      const std::uint32_t extent = is_left ? tile.rows : tile.columns;
+      lines = along_depth ? extent : tile.depth, words = (along_depth ? tile.depth : extent) / per_word;
+      group = along_depth ? (is_left ? tile.m : tile.n) : tile.k;
+      pitch = tile.stages * block() | 1u;
+    }
+    std::uint32_t block() const { return lines / group * words; }  // words of one block from each of the group's lines
+    std::uint32_t size() const { return group * pitch; }
+  };
+
+  CooperativeSide(ProductFrame& frame, const CooperativeTile& tile, bool is_left, std::uint32_t begin)
       : k_(frame.k), x_(frame.operands[is_left ? 0 : 1]), fetch_(is_left ? frame.code.fetch_a : frame.code.fetch_b),
-          per_word_(16 / static_cast<std::uint32_t>(size_of(x_.type))),
-        depth_(tile.depth), extent_(is_left ? tile.rows : tile.columns), last_(frame.depth), to_(frame.to) {
-    along_depth_ = fetch_ == Fetch::vector_depth || fetch_ == Fetch::scalar_depth;
-    lines_ = along_depth_ ? extent_ : depth_;
-    words_ = (along_depth_ ? depth_ : extent_) / per_word_;
+        layout_(tile, is_left, fetch_, x_.type), begin_(begin), threads_(tile.threads()),
+        is_left_(is_left), last_(frame.depth), to_(frame.to) {
     const Value full = is_left ? frame.rows : frame.columns, origin = is_left ? frame.row0 : frame.column0;
-    stride_ = is_left ? x_.row : x_.column, step_ = is_left ? x_.column : x_.row;
-    const std::uint32_t count = lines_ * words_, threads = tile.threads();
-    const std::uint32_t items = (count + threads - 1) / threads;
-    const Value thread = k_.local_index();
+    const Value across = is_left ? x_.row : x_.column;
+    step_ = is_left ? x_.column : x_.row;
+    if (is_vector(fetch_)) step_ = in_words(step_);
+    const std::uint32_t items = (layout_.lines * layout_.words + threads_ - 1) / threads_;
     for (std::uint32_t item = 0; item < items; ++item) {
-      // Threads without a word of the last round read the last one once more.
-      const bool whole = (item + 1) * threads <= count;
-      const Value index = whole ? thread + item * threads : spirv::min(thread + item * threads, count - 1);
-      const Value line = index / words_, word = index % words_;
-      line_.push_back(line), word_.push_back(word);
+      const Place at = place(item);
+      registers_.push_back(k_.variable(k_.vector(k_.u32(), 4)));
       // Behind the last row or column another one is read: its sums are never stored.
-      if (along_depth_) {
-        offset_.push_back({x_.base + spirv::min(origin + line, full - 1u) * stride_});
+      if (fetch_ == Fetch::vector_depth) {
+        offset_.push_back({x_.base / layout_.per_word + spirv::min(origin + at.line, full - 1u) * in_words(across) + at.word});
       } else if (fetch_ == Fetch::vector_across) {
-        offset_.push_back({x_.base + spirv::min(origin + word * per_word_, (full - 1u) / per_word_ * per_word_)});
+        offset_.push_back({x_.base / layout_.per_word + spirv::min(origin / layout_.per_word + at.word, (full - 1u) / layout_.per_word) + at.line * step_});
+      } else if (layout_.along_depth) {
+        offset_.push_back({x_.base + spirv::min(origin + at.line, full - 1u) * across});
       } else {
         std::vector<Value> each;
-        for (std::uint32_t e = 0; e < per_word_; ++e) each.push_back(x_.base + spirv::min(origin + word * per_word_ + e, full - 1u) * stride_);
+        for (std::uint32_t e = 0; e < layout_.per_word; ++e)
+          each.push_back(x_.base + spirv::min(origin + at.word * layout_.per_word + e, full - 1u) * across);
         offset_.push_back(each);
       }
-      registers_.push_back(k_.variable(k_.vector(k_.u32(), 4)));
     }
   }
-  // Of shared memory, in words of 16 bytes.
-  std::uint32_t line_length() const { return words_ + 1; }
-  std::uint32_t size() const { return lines_ * line_length(); }
-  static std::uint32_t size(const CooperativeTile& tile, std::uint32_t extent, Fetch fetch, DType type) {
-    const std::uint32_t per_word = 16 / static_cast<std::uint32_t>(size_of(type));
-    const bool along = fetch == Fetch::vector_depth || fetch == Fetch::scalar_depth;
-    return (along ? extent : tile.depth) * ((along ? tile.depth : extent) / per_word + 1);
-  }
 
-  void fetch(Value depth) {
-    k_.when(depth + depth_ <= to_, [&] { read(depth, false); }, [&] { read(depth, true); });
+  // Begins to read the block from `depth` on; guarded: what is behind the end is 0, else there is all of it.
+  void fetch(Value depth, bool guarded) {
+    for (std::uint32_t item = 0; item < registers_.size(); ++item) read(item, depth, guarded);
   }
-  void put(const Shared& shared, Value base) {
-    for (std::size_t item = 0; item < registers_.size(); ++item) shared.store(line_[item] * line_length() + word_[item] + base, registers_[item].get());
+  void put(const Shared& shared, Value stage) {
+    for (std::uint32_t item = 0; item < registers_.size(); ++item)
+      shared.store(place(item).in_shared + stage * layout_.block() + begin_, registers_[item].get());
   }
-  // Where in shared memory the matrix begins that starts at `across` and at step kk (a multiple of its depth) of the block.
-  Value place(Value across, Value kk, Value base) const {
-    return along_depth_ ? across * line_length() + kk / per_word_ + base : kk * line_length() + across / per_word_ + base;
+  // The matrix that starts at `across` and at step kk (a multiple of its depth) of the block.
+  Value matrix(Type type, const Shared& shared, Value across, Value kk, Value stage) const {
+    const Value line = layout_.along_depth ? across : kk, element = layout_.along_depth ? kk : across;
+    const Value at = line / layout_.group * layout_.words + element / layout_.per_word + stage * layout_.block() + begin_;
+    using Order = spirv::CooperativeMatrixLayout;
+    return spirv::load_matrix(type, shared.pointer(at), is_left_ == layout_.along_depth ? Order::RowMajor : Order::ColumnMajor, k_.constant(layout_.pitch));
   }
-  bool along_depth() const { return along_depth_; }
 
  private:
-  void read(Value depth, bool guarded) {
-    const spirv::Type four = k_.vector(k_.u32(), 4);
-    for (std::size_t item = 0; item < registers_.size(); ++item) {
-      const Value position = depth + (along_depth_ ? word_[item] * per_word_ : line_[item]);
-      Value word;
-      if (is_vector(fetch_)) {
-        // What lies behind the end of a padded line is 0.
-        const Value at = !guarded ? position : along_depth_ ? spirv::min(position, (last_ - 1u) / per_word_ * per_word_) : spirv::min(position, last_ - 1u);
-        const Value offset = offset_[item][0] + (along_depth_ ? at : at * step_);
-        word = x_.elements.buffer().as(four).load(offset / per_word_);
-        if (guarded) word = spirv::select(position < to_, word, spirv::constant_like(word, 0u));
-      } else {
-        std::vector<Value> parts;
-        const std::uint32_t bits = 128 / per_word_;
-        for (std::uint32_t e = 0; e < per_word_; ++e) {
-          const Value where = along_depth_ ? position + e : position;
-          const Value at = guarded ? spirv::min(where, last_ - 1u) : where;
-          Value element = spirv::convert(k_.u32(), x_.elements.buffer().load((along_depth_ ? offset_[item][0] : offset_[item][e]) + at * step_));
-          if (guarded) element = spirv::select(where < to_, element, 0u);
-          const std::uint32_t to = e * bits / 32, shift = e * bits % 32;
-          if (shift == 0) parts.push_back(element);
-          else parts[to] = parts[to] | element << shift;
-        }
-        word = spirv::make_vector(parts);
-      }
-      // Unsigned bytes as signed ones, 128 less: the epilogue makes up for it.
-      if (x_.type == DType::u8) word = word ^ 0x80808080u;
-      registers_[item].set(word);
+  struct Place {
+    Value line, word, in_shared;
+  };
+  // Of the word that this thread brings in as its item-th. Threads without a word in the last round bring the last one once more.
+  Place place(std::uint32_t item) {
+    const std::uint32_t count = layout_.lines * layout_.words;
+    Value index = k_.local_index() + item * threads_;
+    if ((item + 1) * threads_ > count) index = spirv::min(index, count - 1);
+    Value line = index / layout_.words, word = index % layout_.words;
+    if (threads_ % layout_.words == 0 && count % threads_ == 0) {
+      const Value thread = k_.local_index(), first = thread / layout_.words;
+      const std::uint32_t further = item * (threads_ / layout_.words);
+      word = thread % layout_.words, line = first + further;
+      if (further % layout_.group == 0)
+        return {line, word, first % layout_.group * layout_.pitch + first / layout_.group * layout_.words + word + further / layout_.group * layout_.words};
     }
+    return {line, word, line % layout_.group * layout_.pitch + line / layout_.group * layout_.words + word};
+  }
+  // A stride that is a multiple of a word, in words.
+  Value in_words(Value stride) {
+    std::int32_t shift = 0;
+    while (1u << shift < layout_.per_word) ++shift;
+    return spirv::bitcast(k_.u32(), spirv::bitcast(k_.i32(), stride) >> shift);
+  }
+  void read(std::uint32_t item, Value depth, bool guarded) {
+    const std::uint32_t per_word = layout_.per_word;
+    const Place at = place(item);
+    Value word;
+    if (is_vector(fetch_)) {
+      Value offset = offset_[item][0] + (layout_.along_depth ? depth / per_word : depth * step_), inside;
+      if (guarded) {
+        // What is behind the end of depth but inside a padded line's last word is 0 already.
+        const Value position = layout_.along_depth ? depth / per_word + at.word : depth + at.line;
+        inside = position < (layout_.along_depth ? (to_ + (per_word - 1)) / per_word : to_);
+        offset = spirv::select(inside, offset, offset_[item][0] - (layout_.along_depth ? at.word : at.line * step_));
+      }
+      word = x_.elements.buffer().as(k_.vector(k_.u32(), 4)).load(offset);
+      if (guarded) word = spirv::select(inside, word, spirv::constant_like(word, 0u));
+    } else {
+      const Value position = depth + (layout_.along_depth ? at.word * per_word : at.line);
+      std::vector<Value> parts;
+      const std::uint32_t bits = 128 / per_word;
+      for (std::uint32_t e = 0; e < per_word; ++e) {
+        const Value where = layout_.along_depth ? position + e : position;
+        const Value step = guarded ? spirv::min(where, last_ - 1u) : where;
+        Value element = spirv::convert(k_.u32(), x_.elements.buffer().load((layout_.along_depth ? offset_[item][0] : offset_[item][e]) + step * step_));
+        if (guarded) element = spirv::select(where < to_, element, 0u);
+        const std::uint32_t to = e * bits / 32, shift = e * bits % 32;
+        if (shift == 0) parts.push_back(element);
+        else parts[to] = parts[to] | element << shift;
+      }
+      word = spirv::make_vector(parts);
+    }
+    // Unsigned bytes as signed ones, 128 less: the epilogue makes up for it.
+    if (x_.type == DType::u8) word = word ^ 0x80808080u;
+    registers_[item].set(word);
   }
 
   KernelBuilder& k_;
   const OperandCode& x_;
   Fetch fetch_;
-  std::uint32_t per_word_, depth_, extent_, lines_ = 0, words_ = 0;
-  bool along_depth_ = false;
-  Value last_, to_, stride_, step_;
-  std::vector<Value> line_, word_;
+  Layout layout_;
+  std::uint32_t begin_, threads_;
+  bool is_left_;
+  Value last_, to_, step_;
   std::vector<std::vector<Value>> offset_;
   std::vector<Variable> registers_;
 };
@@ -133,13 +174,13 @@ class CooperativeSide {
 
 inline spirv::Words emit_cooperative_product(const Target& target, const ProductCode& code, const CooperativeTile& tile) {
   using spirv::Value;
+  using Layout = detail::CooperativeSide::Layout;
   KernelBuilder k(target, {.workgroup = tile.threads(), .vulkan_memory_model = true});
   ProductFrame frame(k, code);
   const bool integers = size_of(code.a) == 1;
-  const std::uint32_t size_a = detail::CooperativeSide::size(tile, tile.rows, code.fetch_a, code.a),
-      size_b = detail::CooperativeSide::size(tile, tile.columns, code.fetch_b, code.b);
-  const std::uint32_t strip_line = tile.part_columns / 4 + 1, strip = tile.m * strip_line;
-  const Shared shared = k.shared(k.vector(k.u32(), 4), std::max(tile.stages * (size_a + size_b), tile.subgroups() * strip));
+  const std::uint32_t size_a = Layout(tile, true, code.fetch_a, code.a).size(), size_b = Layout(tile, false, code.fetch_b, code.b).size();
+  const std::uint32_t strip_line = tile.strip_line(), strip = tile.strip();
+  const Shared shared = k.shared(k.vector(k.u32(), 4), std::max(size_a + size_b, tile.subgroups() * strip));
   const spirv::Type component = code.a == DType::f16 ? k.module().f16() : code.a == DType::bf16 ? k.module().bf16() : k.module().integer(8, true);
   const spirv::Type sum_component = integers ? k.i32() : k.f32();
   using spirv::CooperativeMatrixUse;
@@ -147,72 +188,68 @@ inline spirv::Words emit_cooperative_product(const Target& target, const Product
   const spirv::Type right = k.module().cooperative_matrix(component, spirv::Scope::Subgroup, tile.k, tile.n, CooperativeMatrixUse::MatrixB);
   const spirv::Type result = k.module().cooperative_matrix(sum_component, spirv::Scope::Subgroup, tile.m, tile.n, CooperativeMatrixUse::MatrixAccumulator);
   const std::uint32_t signs = integers ? 0xF : 0;  // all components signed
-  const std::uint32_t down = tile.part_rows / tile.m, over = tile.part_columns / tile.n;
+  const std::uint32_t down = tile.part_rows / tile.m, over = tile.part_columns / tile.n, depth = tile.depth;
   frame.for_tile(tile.rows, tile.columns, [&] {
-    detail::CooperativeSide a(frame, tile, true), b(frame, tile, false);
-    const Value part = k.subgroup_id();
+    detail::CooperativeSide a(frame, tile, true, 0), b(frame, tile, false, size_a);
+    const Value part = k.subgroup_id(), zero = k.constant(0u);
     const Value part_row = part / (tile.columns / tile.part_columns) * tile.part_rows,
         part_column = part % (tile.columns / tile.part_columns) * tile.part_columns;
     std::vector<Variable> sums;
     for (std::uint32_t i = 0; i < down * over; ++i) sums.push_back(k.variable(spirv::zero_matrix(result)));
-    const auto step = [&](Value kk, Value base) {
-      const Value base_b = base + size_a;
+    const auto step = [&](Value kk, Value stage) {
       std::vector<Value> values, as;
       for (const Variable& sum : sums) values.push_back(sum.get());
-      const auto layout = [](bool row_major) { return row_major ? spirv::CooperativeMatrixLayout::RowMajor : spirv::CooperativeMatrixLayout::ColumnMajor; };
-      for (std::uint32_t i = 0; i < down; ++i)
-        as.push_back(spirv::load_matrix(left, shared.pointer(a.place(part_row + i * tile.m, kk, base)), layout(a.along_depth()), k.constant(a.line_length())));
+      for (std::uint32_t i = 0; i < down; ++i) as.push_back(a.matrix(left, shared, part_row + i * tile.m, kk, stage));
       for (std::uint32_t j = 0; j < over; ++j) {
-        const Value column = spirv::load_matrix(right, shared.pointer(b.place(part_column + j * tile.n, kk, base_b)), layout(!b.along_depth()),
-            k.constant(b.line_length()));
+        const Value column = b.matrix(right, shared, part_column + j * tile.n, kk, stage);
         for (std::uint32_t i = 0; i < down; ++i) values[i * over + j] = spirv::multiply_add(as[i], column, values[i * over + j], signs);
       }
       for (std::size_t i = 0; i < sums.size(); ++i) sums[i].set(values[i]);
     };
-    const auto steps = [&](Value base) {
-      if (tile.unrolled) for (std::uint32_t kk = 0; kk < tile.depth; kk += tile.k) step(k.constant(kk), base);
-      else k.loop(0u, tile.depth, tile.k, [&](Value kk) { step(kk, base); }, LoopControl::DontUnroll);
+    const auto steps = [&](Value stage, bool unrolled) {
+      if (unrolled) for (std::uint32_t kk = 0; kk < depth; kk += tile.k) step(k.constant(kk), stage);
+      else k.loop(0u, depth, tile.k, [&](Value kk) { step(kk, stage); }, LoopControl::DontUnroll);
     };
-    const auto put = [&](Value base) { a.put(shared, base), b.put(shared, base + size_a); };
-    k.when(frame.from < frame.to, [&] {
-      const Value zero = k.constant(0u);
-      a.fetch(frame.from), b.fetch(frame.from);
-      if (tile.stages == 1) {
-        k.loop(frame.from, frame.to, tile.depth, [&](Value depth) {
-          k.barrier();
-          put(zero);
-          k.barrier();
-          const Value next = depth + tile.depth;
-          k.when(next < frame.to, [&] { a.fetch(next), b.fetch(next); });
-          steps(zero);
-        });
-        return;
-      }
-      const Variable current = k.variable(zero);
-      put(zero);
-      k.barrier();
-      k.loop(frame.from, frame.to, tile.depth, [&](Value depth) {
-        const Value next = depth + tile.depth, more = next < frame.to, base = current.get(), other = size_a + size_b - base;
-        k.when(more, [&] { a.fetch(next), b.fetch(next); });
-        steps(base);
+    const auto fetch = [&](Value from, bool guarded) { a.fetch(from, guarded), b.fetch(from, guarded); };
+    const auto put = [&](Value stage) { a.put(shared, stage), b.put(shared, stage); };
+    // Whole blocks first: nothing in the loop asks where depth ends.
+    const Value end = frame.from + (frame.to - frame.from) / depth * depth;
+    k.when(frame.from < end, [&] {
+      const Variable current = k.variable(zero);  // which of the blocks in shared memory is in use
+      fetch(frame.from, false);
+      if (tile.stages == 2) put(zero), k.barrier();
+      k.loop(frame.from, end, depth, [&](Value at) {
+        const Value next = at + depth, more = next < end, stage = tile.stages == 1 ? zero : current.get(), other = 1u - stage;
+        if (tile.stages == 1) k.barrier(), put(zero), k.barrier();
+        // Under a condition on purpose: read without one, the next block took registers beside the last one's and the sums left them.
+        k.when(more, [&] { fetch(next, false); });
+        steps(stage, tile.unrolled);
+        if (tile.stages == 1) return;
         k.when(more, [&] { put(other); });
         current.set(other);
         k.barrier();
       });
     });
+    k.when(end < frame.to, [&] {
+      fetch(end, true);
+      k.barrier();
+      put(zero);
+      k.barrier();
+      steps(zero, false);
+    });
     // Which thread has which sum is the device's secret: they leave through shared memory, m rows of each subgroup at a time.
     k.barrier();
     const Value base = part * strip;
     const spirv::Type sum_four = k.vector(sum_component, 4);
+    const StripWriter writer(frame, frame.column0 + part_column, tile.part_columns, k.lane(), tile.subgroup);
     for (std::uint32_t i = 0; i < down; ++i) {
       for (std::uint32_t j = 0; j < over; ++j)
         spirv::store_matrix(shared.pointer(base + j * tile.n / 4), sums[i * over + j].get(), spirv::CooperativeMatrixLayout::RowMajor, k.constant(strip_line));
       k.subgroup_barrier();
-      frame.store_strip(frame.row0 + part_row + i * tile.m, frame.column0 + part_column, tile.m, tile.part_columns, k.lane(), tile.subgroup,
-                        [&](Value r, Value c4) { return spirv::bitcast(sum_four, shared.load(base + r * strip_line + c4)); });
+      writer.store(frame.row0 + part_row + i * tile.m, tile.m, [&](Value r, Value c4) { return spirv::bitcast(sum_four, shared.load(base + r * strip_line + c4)); });
       k.subgroup_barrier();
     }
-  });
+  }, tile.stripe);
   return k.finish();
 }
 

@@ -17,6 +17,7 @@ struct FewTile {
 
   std::uint32_t width() const { return along_depth ? 1 : 4; }
   std::uint32_t columns() const { return along_depth ? threads / lanes : lanes * 4; }
+  TileExtent extent() const { return {rows, columns(), 128}; }
   std::string key() const { return "few " + std::to_string(rows) + "x" + std::to_string(columns()) + " lanes" + std::to_string(lanes) + "/" +
       std::to_string(threads) + (along_depth ? " depth" : " across"); }
 };

@@ -29,8 +29,18 @@ constexpr const char* to_string(Fetch fetch) {
   return names[static_cast<int>(fetch)];
 }
 
+// What one workgroup multiplies: rows x columns of the result in steps of depth.
+struct TileExtent {
+  std::uint32_t rows, columns, depth;
+};
+
 // How the epilogue reads an extra operand along a row of the result.
-enum class Along : std::uint8_t { repeated, dense, strided };
+enum class Along : std::uint8_t {
+  repeated,  // one element for all of it
+  dense,     // neighbours, in vectors of four
+  same,      // dense, and the same in every row
+  strided,
+};
 
 class ProductFrame;
 // f({sum, extras...}), numbers or vectors of four: the sum is an f32, or an i32 of integer products; extras and the result are
@@ -45,7 +55,6 @@ struct ProductCode {
   std::size_t batch_rank = 0;
   DType a{}, b{}, out{};
   Fetch fetch_a{}, fetch_b{};
-  bool whole_a = false, whole_b = false;  // rows (columns) are a multiple of four: tiles keep fewer offsets
   bool vector_out = false;  // the result and what is dense of the extra operands in vectors of four along a row
   struct Extra {
     DType type;
@@ -62,8 +71,7 @@ struct ProductCode {
 
   std::string key() const {
     std::string text = (integers ? "i32 " : "") + std::string(to_string(a));
-    text += std::string(" ") + to_string(fetch_a) + "," + std::string(to_string(b)) + " " + to_string(fetch_b) + (whole_a ? "a" : "") +
-        (whole_b ? "b" : "") + ">" + std::string(to_string(out)) + (vector_out ? " v" : " s") +
+    text += std::string(" ") + to_string(fetch_a) + "," + std::string(to_string(b)) + " " + to_string(fetch_b) + ">" + std::string(to_string(out)) + (vector_out ? " v" : " s") +
             " batch" + std::to_string(batch_rank);
     for (const Extra& x : extra) text += " " + std::string(to_string(x.type)) + (x.in_epilogue ? std::to_string(static_cast<int>(x.along)) : "-");
     return text + " " + element_text + " " + epilogue_text;
@@ -97,18 +105,18 @@ class ProductFrame {
     epilogue_ = code.epilogue(*this);
   }
 
-  // Calls body() for the tile of this workgroup; `tiles` of the result's are walked through in stripes of eight rows of tiles, so
+  // Calls body() for the tile of this workgroup; the result's tiles are walked through in stripes of so many rows of tiles, so
   // that what neighbours read stays in the second-level cache. Sets row0, column0, from, to and the operands' bases.
-  template <class F> void for_tile(std::uint32_t tile_rows, std::uint32_t tile_columns, F body) {
+  template <class F> void for_tile(std::uint32_t tile_rows, std::uint32_t tile_columns, F body, std::uint32_t stripe_rows = 8) {
     const Value group = k.workgroup_id(1) * static_cast<std::uint32_t>(groups_per_row) + k.workgroup_id(0);
     const Value down = (rows + (tile_rows - 1)) / tile_rows, over = (columns + (tile_columns - 1)) / tile_columns;
     const Value tiles = down * over;
     const Value matrix = group / tiles, tile = group % tiles;
     const Value split = matrix / batches;
     k.when(split * split_depth < depth || split == 0u, [&] {
-      const Value stripe = over * 8u, index = tile / stripe, inside = tile % stripe;
-      const Value high = spirv::min(down - index * 8u, 8u);
-      row0 = (index * 8u + inside % high) * tile_rows;
+      const Value stripe = over * stripe_rows, index = tile / stripe, inside = tile % stripe;
+      const Value high = spirv::min(down - index * stripe_rows, stripe_rows);
+      row0 = (index * stripe_rows + inside % high) * tile_rows;
       column0 = inside / high * tile_columns;
       from = split * split_depth;
       to = spirv::min(from + split_depth, depth);
@@ -146,36 +154,27 @@ class ProductFrame {
   // Stores a strip of the result, [strip_rows, strip_columns] at (row, column), that many threads share. load(r, c4) gives the four
   // sums from column 4 c4 of the strip on (a vector).
   template <class Load> void store_strip(Value row, Value column, std::uint32_t strip_rows, std::uint32_t strip_columns, Value thread,
-      std::uint32_t threads, Load load) {
-    const std::uint32_t quads = strip_columns / 4;
-    if (code.vector_out) {
-      k.loop(thread, strip_rows * quads, threads, [&](Value i) {
-        const Value r = i / quads, c4 = i % quads, m = row + r, n = column + c4 * 4u;
-        k.when(m < rows && n < columns, [&] { store_four(m, n, load(r, c4)); });
-      });
-    } else {
-      k.loop(thread, strip_rows * strip_columns, threads, [&](Value i) {
-        const Value r = i / strip_columns, c = i % strip_columns, m = row + r, n = column + c;
-        k.when(m < rows && n < columns, [&] { store_one(m, n, spirv::extract(load(r, c / 4u), c % 4u)); });
-      });
-    }
-  }
+      std::uint32_t threads, Load load);
   Value offset(const OperandCode& x, Value m, Value n) const { return x.base + m * x.row + n * x.column; }
   void store_one(Value m, Value n, Value sum) {
     std::vector<Value> values{sum};
     for (std::size_t i = 3; i < operands.size(); ++i) if (code.extra[i - 3].in_epilogue) values.push_back(operands[i].elements.load(offset(operands[i], m, n)));
     operands[2].elements.store(offset(operands[2], m, n), epilogue_(values));
   }
-  void store_four(Value m, Value n, Value sums) {
+  void store_four(Value m, Value n, Value sums) { write_four(m, n, finished(m, n, sums)); }
+  // The epilogue of four neighbours in a row, all within the result. `known` holds, for each extra operand, what was read already.
+  Value finished(Value m, Value n, Value sums, const std::vector<Value>& known = {}) {
     std::vector<Value> values{sums};
-    for (std::size_t i = 3; i < operands.size(); ++i) {
-      const OperandCode& x = operands[i];
-      if (!code.extra[i - 3].in_epilogue) continue;
-      values.push_back(code.extra[i - 3].along == Along::dense ? x.elements.load_vectors((x.base + m * x.row + n) >> 2u, 1)[0] :
-          spirv::splat(x.elements.load(x.base + m * x.row), 4));
-    }
-    operands[2].elements.store_vectors((operands[2].base + m * operands[2].row + n) >> 2u, {epilogue_(values)});
+    for (std::size_t i = 3; i < operands.size(); ++i)
+      if (code.extra[i - 3].in_epilogue) values.push_back(i - 3 < known.size() && known[i - 3].exists() ? known[i - 3] : extra_four(i, m, n));
+    return epilogue_(values);
   }
+  Value extra_four(std::size_t i, Value m, Value n) {
+    const OperandCode& x = operands[i];
+    if (code.extra[i - 3].along == Along::repeated) return spirv::splat(x.elements.load(x.base + m * x.row), 4);
+    return x.elements.load_vectors((x.base + m * x.row + n) >> 2u, 1)[0];
+  }
+  void write_four(Value m, Value n, Value values) { operands[2].elements.store_vectors((operands[2].base + m * operands[2].row + n) >> 2u, {values}); }
 
   KernelBuilder& k;
   const ProductCode& code;
@@ -187,6 +186,68 @@ class ProductFrame {
  private:
   Epilogue epilogue_;
 };
+
+// Stores strips of the result that lie under each other, strip_columns wide: what only depends on the column is read once for all.
+class StripWriter {
+ public:
+  StripWriter(ProductFrame& frame, Value column, std::uint32_t strip_columns, Value thread, std::uint32_t threads)
+      : frame_(frame), column_(column), thread_(thread), columns_(strip_columns), threads_(threads) {
+    if (!by_columns()) return;
+    const Value n = column + thread % quads() * 4u;
+    inside_ = n < frame.columns;
+    at_ = spirv::min(n, (frame.columns - 1u) / 4u * 4u);
+    for (std::size_t i = 0; i < frame.code.extra.size(); ++i) {
+      const ProductCode::Extra& x = frame.code.extra[i];
+      known_.push_back(x.in_epilogue && x.along == Along::same ? frame.extra_four(i + 3, frame.k.constant(0u), at_) : Value{});
+    }
+  }
+  // [rows, strip_columns] from `row` on; load(r, c4) gives the four sums from column 4 c4 of the strip on.
+  template <class Load> void store(Value row, std::uint32_t rows, Load load) const {
+    KernelBuilder& k = frame_.k;
+    if (by_columns() && rows % (threads_ / quads()) == 0) {
+      // Four rows at once: their reads are all under way before the first is used. Rows behind the last are read as that one.
+      const std::uint32_t step = threads_ / quads(), count = rows / step, at_once = count % 4 == 0 ? 4 : 1;
+      const Value first = thread_ / quads(), c4 = thread_ % quads();
+      k.loop(first, first + step * count, step * at_once, [&](Value r) {
+        std::vector<Value> sums, at, results;
+        for (std::uint32_t i = 0; i < at_once; ++i) sums.push_back(load(r + i * step, c4)), at.push_back(row + r + i * step);
+        for (std::uint32_t i = 0; i < at_once; ++i) results.push_back(frame_.finished(spirv::min(at[i], frame_.rows - 1u), at_, sums[i], known_));
+        for (std::uint32_t i = 0; i < at_once; ++i)
+          k.when(at[i] < frame_.rows && inside_, [&] { frame_.write_four(at[i], at_, results[i]); });
+      });
+    } else if (frame_.code.vector_out) {
+      k.loop(thread_, rows * quads(), threads_, [&](Value i) {
+        const Value r = i / quads(), c4 = i % quads(), m = row + r, n = column_ + c4 * 4u;
+        k.when(m < frame_.rows && n < frame_.columns, [&] { frame_.store_four(m, n, load(r, c4)); });
+      });
+    } else {
+      const std::uint32_t count = rows * columns_, at_once = count % (4 * threads_) == 0 ? 4 : 1;
+      k.loop(thread_, count, threads_ * at_once, [&](Value index) {
+        std::vector<Value> sums, at_row, at_column;
+        for (std::uint32_t i = 0; i < at_once; ++i) {
+          const Value place = index + i * threads_, r = place / columns_, c = place % columns_;
+          sums.push_back(spirv::extract(load(r, c / 4u), c % 4u)), at_row.push_back(row + r), at_column.push_back(column_ + c);
+        }
+        for (std::uint32_t i = 0; i < at_once; ++i)
+          k.when(at_row[i] < frame_.rows && at_column[i] < frame_.columns, [&] { frame_.store_one(at_row[i], at_column[i], sums[i]); });
+      });
+    }
+  }
+
+ private:
+  std::uint32_t quads() const { return columns_ / 4; }
+  // Whether each thread stays in its four columns.
+  bool by_columns() const { return frame_.code.vector_out && threads_ % quads() == 0; }
+
+  ProductFrame& frame_;
+  Value column_, thread_, inside_, at_;
+  std::uint32_t columns_, threads_;
+  std::vector<Value> known_;
+};
+template <class Load>
+void ProductFrame::store_strip(Value row, Value column, std::uint32_t strip_rows, std::uint32_t strip_columns, Value thread, std::uint32_t threads, Load load) {
+  StripWriter(*this, column, strip_columns, thread, threads).store(row, strip_rows, load);
+}
 
 // The scalars of one launch, as ProductFrame reads them.
 inline std::vector<std::uint32_t> product_scalars(const MatrixProduct& product, const ProductCode& code, std::size_t split_depth,

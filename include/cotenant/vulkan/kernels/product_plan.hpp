@@ -12,26 +12,38 @@
 #include "cotenant/vulkan/kernels/product_few.hpp"
 #include "cotenant/vulkan/kernels/product_frame.hpp"
 #include "cotenant/vulkan/kernels/product_simt.hpp"
+#include "cotenant/vulkan/kernels/product_workgroup.hpp"
 
 namespace cotenant::vulkan {
 
-enum class ProductKernel : std::uint8_t { few, simt, cooperative };
+enum class ProductKernel : std::uint8_t { few, simt, cooperative, workgroup };
 
 struct ProductPlan {
   ProductKernel kernel = ProductKernel::simt;
   FewTile few;
   SimtTile simt;
   CooperativeTile cooperative;
+  WorkgroupTile workgroup;
   bool plain = false;      // every operand element by element: where compiling takes longer than computing
   std::size_t splits = 1;  // parts of depth, each of split_depth steps, computed beside each other
   std::size_t split_depth = 0;
 
-  std::uint32_t rows() const { return kernel == ProductKernel::few ? few.rows : kernel == ProductKernel::simt ? simt.rows() : cooperative.rows; }
-  std::uint32_t columns() const { return kernel == ProductKernel::few ? few.columns() : kernel == ProductKernel::simt ? simt.columns() : cooperative.columns; }
-  std::uint32_t depth() const { return kernel == ProductKernel::few ? 128 : kernel == ProductKernel::simt ? simt.depth : cooperative.depth; }
-  std::string key() const { return kernel == ProductKernel::few ? few.key() : kernel == ProductKernel::simt ? simt.key() : cooperative.key(); }
+  // f(tile) of the tile in use.
+  template <class F> auto with_tile(F f) const {
+    switch (kernel) {
+      case ProductKernel::few: return f(few);
+      case ProductKernel::cooperative: return f(cooperative);
+      case ProductKernel::workgroup: return f(workgroup);
+      case ProductKernel::simt: break;
+    }
+    return f(simt);
+  }
+  TileExtent extent() const { return with_tile([](const auto& tile) { return tile.extent(); }); }
+  std::uint32_t depth() const { return extent().depth; }
+  std::string key() const { return with_tile([](const auto& tile) { return tile.key(); }); }
   std::size_t tiles(const MatrixProduct& product) const {
-    return (product.rows + rows() - 1) / rows() * ((product.columns + columns() - 1) / columns()) * product.batches();
+    const TileExtent tile = extent();
+    return (product.rows + tile.rows - 1) / tile.rows * ((product.columns + tile.columns - 1) / tile.columns) * product.batches();
   }
 };
 
@@ -62,6 +74,12 @@ inline bool has_shape(const Capabilities& device, ComponentType a, ComponentType
     return s.scope == 3 && s.a == a && s.b == a && s.c == c && s.result == c && s.m == m && s.n == n && s.k == k && !s.saturating;
   });
 }
+// Whether both sides come in words of 16 bytes.
+inline bool reads_words(const MatrixProduct& product) {
+  const MatrixOperand &a = product.a(), &b = product.b();
+  return is_vector(fetch_of(a, a.column, a.row, product.depth, product.rows, 16 / size_of(a.type), product.batch_rank, true)) &&
+      is_vector(fetch_of(b, b.row, b.column, product.depth, product.columns, 16 / size_of(b.type), product.batch_rank, false));
+}
 inline bool may_cooperate(const Capabilities& device, DType a, DType b, bool integers) {
   if (!device.cooperative_matrix || !device.vulkan_memory_model) return false;
   if (device.subgroup_size != 32 && !(device.subgroup_size_control && device.min_subgroup_size <= 32 && device.max_subgroup_size >= 32)) return false;
@@ -80,33 +98,40 @@ inline ProductPlan default_plan(const Capabilities& device, const MatrixProduct&
   const std::size_t at_once = detail::workgroups_at_once(device);
   const bool software = device.type == DeviceType::software;
   plan.plain = software;
-  if (product.rows <= few_rows) {
-    plan.kernel = ProductKernel::few;
-    plan.few.rows = product.rows <= 1 ? 1 : product.rows <= 2 ? 2 : product.rows <= 4 ? 4 : 8;
-    plan.few.threads = software ? 64 : 256;
-    plan.few.along_depth = std::abs(product.b().row) <= std::abs(product.b().column);
-    plan.few.lanes = plan.few.along_depth ? 32 : 8;
-    return plan;
-  }
   const auto tiles_of = [&](std::size_t rows, std::size_t columns) {
     return (product.rows + rows - 1) / rows * ((product.columns + columns - 1) / columns) * product.batches();
   };
-  if (!quantised && detail::may_cooperate(device, product.a().type, product.b().type, integers)) {
+  const bool cooperates = !quantised && detail::may_cooperate(device, product.a().type, product.b().type, integers);
+  // From five rows on one row of matrices multiplies as fast as memory brings the right side, if that comes in whole words.
+  const bool matrices_of_few = cooperates && product.rows > 4 && detail::reads_words(product);
+  if (product.rows <= few_rows && !matrices_of_few) {
+    plan.kernel = ProductKernel::few;
+    plan.few.rows = product.rows <= 1 ? 1 : product.rows <= 2 ? 2 : product.rows <= 4 ? 4 : 8;
+    plan.few.along_depth = std::abs(product.b().row) <= std::abs(product.b().column);
+    // Across depth 16 threads read 128 bytes of f16 side by side; one row has room in shared memory for the sums of twice the threads.
+    plan.few.lanes = plan.few.along_depth ? 32 : software ? 8 : 16;
+    plan.few.threads = software ? 64 : plan.few.rows == 1 && !plan.few.along_depth ? 512 : 256;
+    return plan;
+  }
+  if (cooperates) {
     plan.kernel = ProductKernel::cooperative;
-    // Measured on an H100 against a dozen other tiles: of 16-bit floats two blocks by turns, of bytes a deeper one; half the rows
-    // and smaller parts where there are too few tiles to keep the device busy.
+    // Measured on an H100 against some thirty other tiles, with one, two and three blocks in shared memory: lines of 128 bytes along
+    // depth, whole lines of the cache, outweigh everything else; half the rows where there are too few tiles to keep the device busy.
+    const std::uint32_t bytes = integers ? 2 : 1;  // as many bytes of depth, whatever the element
     CooperativeTile& tile = plan.cooperative;
-    if (tiles_of(128, 128) < at_once) tile = {64, 128, integers ? 128u : 64u, 32, 32, 16, 16, integers ? 32u : 16u, 32, true, 1};
-    else if (integers) tile = {128, 128, 128, 64, 64, 16, 16, 32, 32, true, 1};
-    else tile = {128, 128, 32, 64, 64, 16, 16, 16, 32, false, 2};
-    // 38 KiB of shared memory at most; a device with less has a smaller tile, which takes 18.
-    if (device.shared_memory_bytes < 40960) tile = {64, 64, integers ? 128u : 64u, 32, 32, 16, 16, integers ? 32u : 16u, 32, true, 1};
+    if (product.rows <= few_rows) tile = {16, 64, 128 * bytes, 16, 16, 16, 16, 16 * bytes, 32, false, 1};
+    else if (tiles_of(128, 128) < at_once) tile = {64, 128, 64 * bytes, 32, 32, 16, 16, 16 * bytes, 32, true, 1};
+    else tile = {128, 128, 64 * bytes, 64, 64, 16, 16, 16 * bytes, 32, false, 1};
+    // 36 KiB of shared memory at most, with the strips of results; a device with less has a smaller tile, which takes 18.
+    if (device.shared_memory_bytes < 40960) tile = {64, 64, 64 * bytes, 32, 32, 16, 16, 16 * bytes, 32, true, 1};
   } else {
     plan.kernel = ProductKernel::simt;
     SimtTile& tile = plan.simt;
-    const bool big = !software && !quantised && device.shared_memory_bytes >= 32768 && device.max_workgroup_invocations >= 256;
-    if (big && tiles_of(128, 128) >= at_once) tile = {};
-    else if (big && tiles_of(64, 128) * 2 >= at_once) tile = {8, 16, 2, 2, 16, true};
+    const bool big = !software && !quantised && device.shared_memory_bytes >= 32768 && device.max_workgroup_invocations >= 128;
+    // An H100's multiprocessor holds three workgroups of 128 such threads: with fewer than four rounds' worth, the taller tile.
+    if (big && tiles_of(64, 128) >= 4 * at_once) tile = {8, 16, 2, 2, 16, true};
+    else if (big && tiles_of(64, 128) >= 2 * at_once) tile = {16, 8, 2, 2, 16, true};
+    else if (big && tiles_of(64, 64) * 2 >= at_once) tile = {8, 8, 2, 2, 32, true, 2};
     else tile = {8, 8, 1, 1, 16, false};
   }
   // Where there are few tiles and many steps, several workgroups share a tile's depth.
@@ -120,7 +145,8 @@ inline ProductPlan default_plan(const Capabilities& device, const MatrixProduct&
 
 // How the chosen kernel reads both sides and writes the result.
 inline void choose_fetches(ProductPlan& plan, const MatrixProduct& product, ProductCode& code) {
-  const auto vector = [&](const MatrixOperand& x) { return plan.kernel == ProductKernel::cooperative ? 16 / size_of(x.type) : std::size_t{4}; };
+  const bool cooperative = plan.kernel == ProductKernel::cooperative || plan.kernel == ProductKernel::workgroup;
+  const auto vector = [&](const MatrixOperand& x) { return cooperative ? 16 / size_of(x.type) : std::size_t{4}; };
   const MatrixOperand &a = product.a(), &b = product.b(), &out = product.out();
   code.a = a.type, code.b = b.type, code.out = out.type;
   code.fetch_a = detail::fetch_of(a, a.column, a.row, product.depth, product.rows, vector(a), product.batch_rank, true);
@@ -128,10 +154,6 @@ inline void choose_fetches(ProductPlan& plan, const MatrixProduct& product, Prod
   code.vector_out = out.column == 1 && product.columns % 4 == 0 && out.aligned(4 * size_of(out.type), true, product.batch_rank);
   if (plan.plain || code.element_a) code.fetch_a = Fetch::scalar_depth;
   if (plan.plain || code.element_b) code.fetch_b = Fetch::scalar_depth;
-  if (plan.kernel == ProductKernel::simt) {
-    code.whole_a = code.fetch_a == Fetch::vector_depth && product.rows % 4 == 0;
-    code.whole_b = code.fetch_b == Fetch::vector_depth && product.columns % 4 == 0;
-  }
   if (plan.kernel == ProductKernel::few) {
     const Fetch wanted = plan.few.along_depth ? Fetch::vector_depth : Fetch::vector_across;
     if (code.fetch_b != wanted) code.fetch_b = plan.few.along_depth ? Fetch::scalar_depth : Fetch::scalar_across;
@@ -147,7 +169,7 @@ inline void choose_fetches(ProductPlan& plan, const MatrixProduct& product, Prod
     }
     Along along = Along::strided;
     if (x.column == 0) along = Along::repeated;
-    else if (x.column == 1 && product.columns % 4 == 0 && x.aligned(4 * size_of(x.type), true, product.batch_rank)) along = Along::dense;
+    else if (x.column == 1 && product.columns % 4 == 0 && x.aligned(4 * size_of(x.type), true, product.batch_rank)) along = x.row == 0 ? Along::same : Along::dense;
     else code.vector_out = false;
     code.extra.push_back({x.type, along});
   }

@@ -10,173 +10,137 @@
 
 namespace cotenant::vulkan {
 
-// threads_down x threads_over threads, each with 4 groups_down x 4 groups_over sums.
+// threads_down x threads_over threads, each with 4 groups_down x 4 groups_over sums; threads_deep times as many, where several
+// share out the steps of a block and add their sums up at the end: for results with few tiles.
 struct SimtTile {
   std::uint32_t threads_down = 16, threads_over = 16, groups_down = 2, groups_over = 2, depth = 16;
   bool unrolled = true;  // the steps of a block, two blocks in shared memory by turns; else a loop and one block
+  std::uint32_t threads_deep = 1;
 
-  std::uint32_t threads() const { return threads_down * threads_over; }
+  std::uint32_t threads() const { return threads_down * threads_over * threads_deep; }
   std::uint32_t rows() const { return 4 * threads_down * groups_down; }
   std::uint32_t columns() const { return 4 * threads_over * groups_over; }
-  std::uint32_t block() const { return depth * (rows() + columns()) / 4; }  // vectors of four
+  // Of shared memory, in vectors of four: one block; blocks or 4 threads_down rows of the result.
+  std::uint32_t block() const { return depth * (rows() + columns()) / 4; }
   std::uint32_t shared() const { return std::max((unrolled ? 2 : 1) * block(), threads_down * columns()); }
+  TileExtent extent() const { return {rows(), columns(), depth}; }
   std::string key() const {
     return "simt " + std::to_string(rows()) + "x" + std::to_string(columns()) + "x" + std::to_string(depth) + (unrolled ? " unrolled" : " loop") + " " +
-        std::to_string(threads());
+        std::to_string(threads_down * threads_over) + (threads_deep > 1 ? "x" + std::to_string(threads_deep) : "");
   }
 };
 
 namespace detail {
 
-// One side of a product as a tile reads it: `across` is its axis of the result, `depth` the one that is summed over.
-struct SideCode {
-  const OperandCode* operand = nullptr;
-  Fetch fetch{};
-  bool left = true;           // its half of the threads fetches where both sides are read as vectors
-  std::uint32_t length = 0;   // of the tile along `across`
-  Value extent, origin;       // along `across`: of the matrix; where the tile begins
-  Value across, depth;        // strides
-  Value last, to;             // along depth: of the matrix; where this workgroup's part ends
-  EmitElement element;
-  bool whole = false;         // the extent is a multiple of 4
-};
-
-// Brings [across, depth] blocks of one operand to shared memory, as [depth][across / 4] vectors of four along `across`.
-class SimtSide {
+// One side of a product as a tile reads it: `across` is its axis of the result, `depth` the one that is summed over. Blocks lie in
+// shared memory as [depth][across / 4] vectors of four, whatever way they lie in memory; the vectors of every fourth step are
+// exchanged among eight, so that threads that bring neighbours along depth write to different banks.
+class SimtBlocks {
  public:
   using Value = spirv::Value;
-  SimtSide(ProductFrame& frame, std::uint32_t threads, std::uint32_t depth, const SideCode& side, std::vector<Variable>& registers)
-      : frame_(frame), k_(frame.k), side_(side), depth_(depth), quads_(side.length / 4), registers_(registers) {
-    const std::uint32_t half = threads / 2;
-    const std::uint32_t blocks = side.fetch == Fetch::vector_depth ? quads_ * depth_ / 4 : quads_ * depth_;
-    const std::uint32_t lanes = is_vector(side.fetch) ? half : threads;
-    const Value thread = k_.local_index();
-    Value lane = thread;
-    if (is_vector(side.fetch)) {
-      lane = thread % half;
-      const std::uint32_t active = std::min(blocks, half);
-      mine_ = side.left ? thread < active : thread >= half && thread < half + active;
-    } else if (blocks < lanes) {
-      mine_ = thread < blocks;
-    }
-    items_ = std::max(blocks / lanes, 1u);
+  SimtBlocks(ProductFrame& frame, const SimtTile& tile, bool left)
+      : frame_(frame), k_(frame.k), x_(frame.operands[left ? 0 : 1]), fetch_(left ? frame.code.fetch_a : frame.code.fetch_b),
+        hook_(left ? frame.code.element_a : frame.code.element_b), left_(left), length_(left ? tile.rows() : tile.columns()), depth_(tile.depth),
+        lanes_(left ? tile.threads_down : tile.threads_over), groups_(left ? tile.groups_down : tile.groups_over), threads_(tile.threads()),
+        step_(left ? x_.column : x_.row) {
+    const Value full = left ? frame.rows : frame.columns, origin = left ? frame.row0 : frame.column0, across = left ? x_.row : x_.column;
     // Behind the last row or column another one is read: its sums are never stored.
-    if (side.fetch == Fetch::vector_across && lanes % quads_ == 0) {
-      // Every item of a thread lies in the same four columns: one offset for all.
-      const Value kk = lane / quads_, quad = lane % quads_;
-      offsets_.push_back(side.operand->base + spirv::min(side.origin + quad * 4u, (side.extent - 1u) / 4u * 4u));
-      for (std::uint32_t item = 0; item < items_; ++item) {
-        const std::uint32_t further = item * (lanes / quads_);
-        place_.push_back({kk + further, quad});
-        increments_.push_back(side.depth * further);
-      }
-      return;
-    }
-    for (std::uint32_t item = 0; item < items_; ++item) {
-      const Value index = lane + item * lanes;
-      const std::uint32_t along = side.fetch == Fetch::vector_depth ? depth_ / 4 : depth_;
-      const bool depth_first = side.fetch == Fetch::vector_depth || side.fetch == Fetch::scalar_depth;
-      const Value kk = depth_first ? index % along : index / quads_, quad = depth_first ? index / along : index % quads_;
-      place_.push_back({side.fetch == Fetch::vector_depth ? kk * 4u : kk, quad});
-      const Value at = side.origin + quad * 4u;
-      if (one_offset()) {
-        offsets_.push_back(side.operand->base + spirv::min(at, side.extent - 4u) * side.across);
-        if (item == 0) for (std::uint32_t e = 0; e < 4; ++e) increments_.push_back(side.across * e);
-      } else if (side.fetch == Fetch::vector_across) {
-        offsets_.push_back(side.operand->base + spirv::min(at, (side.extent - 1u) / 4u * 4u));
+    const auto inside = [&](Value at) { return spirv::min(at, full - 1u); };
+    const std::uint32_t items = (length_ * depth_ / 4 + threads_ - 1) / threads_;
+    for (std::uint32_t item = 0; item < items; ++item) {
+      const Place at = place(item);
+      registers_.push_back(k_.variable(k_.vector(frame.number(), 4)));
+      std::vector<Value> offsets;
+      if (fetch_ == Fetch::vector_depth) {
+        offsets = {x_.base + inside(origin + at.line) * across + at.quad * 4u};
+      } else if (fetch_ == Fetch::vector_across) {
+        offsets = {x_.base + spirv::min(origin + at.quad * 4u, (full - 1u) / 4u * 4u) + at.line * step_};
       } else {
-        for (std::uint32_t e = 0; e < 4; ++e) {
-          const Value row = spirv::min(at + e, side.extent - 1u);
-          offsets_.push_back(side.element ? row : side.operand->base + row * side.across);
+        for (std::uint32_t e = 0; e < (along_depth() ? 1u : 4u); ++e) {
+          const Value one = inside(origin + (along_depth() ? at.line : at.quad * 4u + e));
+          offsets.push_back(hook_ ? one : x_.base + one * across);
         }
       }
+      offset_.push_back(offsets);
     }
-  }
-  // How many registers (vectors of four) one side needs.
-  static std::uint32_t registers(std::uint32_t threads, std::uint32_t depth, std::uint32_t length, Fetch fetch) {
-    return std::max(length / 4 * depth / (is_vector(fetch) ? threads / 2 : threads), fetch == Fetch::vector_depth ? 4u : 1u);
   }
 
-  // Reads the block from `depth` on; what lies behind the last element is 0.
-  void fetch(Value depth) {
-    when_mine([&] {
-      if (is_vector(side_.fetch)) k_.when(depth + depth_ <= side_.to, [&] { read(depth, false); }, [&] { read(depth, true); });
-      else read(depth, true);
-    });
+  // Begins to read the block from `depth` on; guarded: what lies behind the last element is 0, else there is all of it.
+  void fetch(Value depth, bool guarded) {
+    for (std::uint32_t item = 0; item < registers_.size(); ++item) registers_[item].set(read(item, depth, guarded));
   }
-  // Writes it to shared memory from vector `base` on.
   void put(const Shared& shared, Value base) {
-    when_mine([&] {
-      for (std::uint32_t item = 0; item < items_; ++item) {
-        const auto& [kk, quad] = place_[item];
-        if (side_.fetch != Fetch::vector_depth) {
-          shared.store(base + kk * quads_ + (quad ^ swizzle(kk)), registers_[item].get());
-          continue;
-        }
-        std::vector<Value> rows;
-        for (std::uint32_t e = 0; e < 4; ++e) rows.push_back(registers_[item * 4 + e].get());
-        for (std::uint32_t c = 0; c < 4; ++c) {
-          std::vector<Value> column;
-          for (const Value& row : rows) column.push_back(spirv::extract(row, c));
-          shared.store(base + (kk + c) * quads_ + (quad ^ swizzle(kk + c)), spirv::make_vector(column));
-        }
+    for (std::uint32_t item = 0; item < registers_.size(); ++item) {
+      const Place at = place(item);
+      const Value four = registers_[item].get();
+      if (along_depth()) {
+        const Value first = base + at.quad * length_ + ((at.line / 4u) ^ (at.quad * exchange()));
+        for (std::uint32_t e = 0; e < 4; ++e)
+          spirv::store(spirv::element_pointer(shared.pointer(first + e * length_ / 4), at.line % 4u), spirv::extract(four, e));
+      } else {
+        shared.store(base + at.line * (length_ / 4) + (at.quad ^ (at.line / 4u * exchange())), four);
       }
-    });
+    }
   }
-  // The four elements from 4 quad on, of step kk of the block at `base`.
-  Value get(const Shared& shared, Value base, Value kk, Value quad) const { return shared.load(base + kk * quads_ + (quad ^ swizzle(kk))); }
+  // What a thread needs of one step of the block: quads `lane`, lane + lanes, …
+  std::vector<Value> step(const Shared& shared, Value base, Value quad_of_steps, std::uint32_t step, Value lane) const {
+    std::vector<Value> numbers;
+    for (std::uint32_t g = 0; g < groups_; ++g) {
+      const Value four = shared.load(base + quad_of_steps * length_ + step * length_ / 4 + ((lane + g * lanes_) ^ (quad_of_steps * exchange())));
+      for (std::uint32_t e = 0; e < 4; ++e) numbers.push_back(spirv::extract(four, e));
+    }
+    return numbers;
+  }
 
  private:
-  // Threads that write one after another along depth would meet in one bank; each step's vectors are exchanged among eight.
-  Value swizzle(Value kk) const {
-    if (side_.fetch == Fetch::vector_depth) return (kk / 4u % (depth_ / 4)) * (8 / (depth_ / 4));
-    if (side_.fetch == Fetch::scalar_depth) return kk % 8u;
-    return k_.constant(0u);
+  struct Place {
+    Value line, quad;  // [across][depth / 4] where elements lie along depth, else [depth][across / 4]
+  };
+  bool along_depth() const { return fetch_ == Fetch::vector_depth || fetch_ == Fetch::scalar_depth; }
+  // How far the vectors of a quad of steps are exchanged: 32 threads bring depth / 4 neighbours each of 128 / depth lines.
+  std::uint32_t exchange() const { return is_vector(fetch_) && !along_depth() ? 0 : std::max(32 / depth_, 1u); }
+  Place place(std::uint32_t item) {
+    const std::uint32_t quads = (along_depth() ? depth_ : length_) / 4, all = length_ * depth_ / 4;
+    const Value thread = k_.local_index();
+    if (threads_ % quads == 0 && all % threads_ == 0) return {thread / quads + item * (threads_ / quads), thread % quads};
+    // Threads without a vector in the last round bring the last one once more.
+    const Value index = spirv::min(thread + item * threads_, all - 1);
+    return {index / quads, index % quads};
   }
-  // Of the rows of a quad, which lie a stride apart.
-  bool one_offset() const { return side_.fetch == Fetch::vector_depth && side_.whole; }
-  template <class F> void when_mine(F f) {
-    if (mine_.exists()) k_.when(mine_, f);
-    else f();
-  }
-  Value one(std::uint32_t offset, Value at) {
-    if (side_.element) return side_.element(frame_, side_.left, offsets_[offset], at);
-    return frame_.load_number(*side_.operand, offsets_[offset] + at * side_.depth);
-  }
-  void read(Value depth, bool guarded) {
-    for (std::uint32_t item = 0; item < items_; ++item) {
-      const Value position = depth + place_[item].kk;
-      const Value inside = position < side_.to;
-      const auto keep = [&](std::uint32_t to, Value v) { registers_[to].set(guarded ? spirv::select(inside, v, spirv::constant_like(v, 0)) : v); };
+  Value read(std::uint32_t item, Value depth, bool guarded) {
+    const Place at = place(item);
+    const auto offset = [&](std::uint32_t i) { return offset_[item][i]; };
+    const auto kept = [&](Value position, Value v) { return guarded ? spirv::select(position < frame_.to, v, spirv::constant_like(v, 0)) : v; };
+    if (fetch_ == Fetch::vector_depth) {
+      if (!guarded) return frame_.load_numbers(x_, offset(0) + depth);
       // What lies behind the end of a padded line is 0.
-      const Value at = !guarded ? position : side_.fetch == Fetch::vector_depth ? spirv::min(position, (side_.last - 1u) / 4u * 4u) :
-          spirv::min(position, side_.last - 1u);
-      if (side_.fetch == Fetch::vector_depth) {
-        for (std::uint32_t e = 0; e < 4; ++e)
-          keep(item * 4 + e, frame_.load_numbers(*side_.operand, one_offset() ? offsets_[item] + at + increments_[e] : offsets_[item * 4 + e] + at));
-      } else if (side_.fetch == Fetch::vector_across) {
-        const bool one = !increments_.empty();
-        if (one && !guarded) keep(item, frame_.load_numbers(*side_.operand, offsets_[0] + (depth + place_[0].kk) * side_.depth + increments_[item]));
-        else keep(item, frame_.load_numbers(*side_.operand, offsets_[one ? 0 : item] + at * side_.depth));
-      } else {
-        std::vector<Value> four;
-        for (std::uint32_t e = 0; e < 4; ++e) four.push_back(one(item * 4 + e, at));
-        keep(item, spirv::make_vector(four));
-      }
+      const Value position = depth + at.quad * 4u;
+      return kept(position, frame_.load_numbers(x_, offset(0) - at.quad * 4u + spirv::min(position, (frame_.depth - 1u) / 4u * 4u)));
     }
+    if (fetch_ == Fetch::vector_across) {
+      if (!guarded) return frame_.load_numbers(x_, offset(0) + depth * step_);
+      const Value position = depth + at.line;
+      return kept(position, frame_.load_numbers(x_, offset(0) + (spirv::min(position, frame_.depth - 1u) - at.line) * step_));
+    }
+    std::vector<Value> four;
+    for (std::uint32_t e = 0; e < 4; ++e) {
+      const Value position = depth + (along_depth() ? at.quad * 4u + e : at.line), across = offset(along_depth() ? 0 : e);
+      const Value step = guarded ? spirv::min(position, frame_.depth - 1u) : position;
+      four.push_back(kept(position, hook_ ? hook_(frame_, left_, across, step) : frame_.load_number(x_, across + step * step_)));
+    }
+    return spirv::make_vector(four);
   }
 
-  struct Place {
-    Value kk, quad;
-  };
   ProductFrame& frame_;
   KernelBuilder& k_;
-  SideCode side_;
-  std::uint32_t depth_, quads_, items_ = 1;
-  std::vector<Variable>& registers_;
-  Value mine_;
-  std::vector<Place> place_;
-  std::vector<Value> offsets_, increments_;
+  const OperandCode& x_;
+  Fetch fetch_;
+  const EmitElement& hook_;
+  bool left_;
+  std::uint32_t length_, depth_, lanes_, groups_, threads_;
+  Value step_;
+  std::vector<std::vector<Value>> offset_;
+  std::vector<Variable> registers_;
 };
 
 }  // namespace detail
@@ -187,7 +151,8 @@ inline spirv::Words emit_simt_product(const Target& target, const ProductCode& c
   ProductFrame frame(k, code);
   const Type four = k.vector(frame.number(), 4);
   const Shared shared = k.shared(four, tile.shared());
-  const Value thread = k.local_index();
+  const std::uint32_t layer = tile.threads_down * tile.threads_over;
+  const Value local = k.local_index(), thread = tile.threads_deep > 1 ? local % layer : local, deep = local / layer;
   // 32 threads take 4 x 8 of the tile's threads, so that they read few different vectors of either side.
   const bool patches = tile.threads_down % 4 == 0 && tile.threads_over % 8 == 0;
   const std::uint32_t over = tile.threads_over / 8;
@@ -195,86 +160,89 @@ inline spirv::Words emit_simt_product(const Target& target, const ProductCode& c
   const Value ty = patches ? patch / over * 4u + (inside >> 3u) : thread / tile.threads_over;
   const Value tx = patches ? patch % over * 8u + (inside & 7u) : thread % tile.threads_over;
   frame.for_tile(tile.rows(), tile.columns(), [&] {
-    const bool halves = is_vector(code.fetch_a) && is_vector(code.fetch_b);
-    const std::uint32_t need_a = detail::SimtSide::registers(tile.threads(), tile.depth, tile.rows(), code.fetch_a);
-    const std::uint32_t need_b = detail::SimtSide::registers(tile.threads(), tile.depth, tile.columns(), code.fetch_b);
-    std::vector<Variable> registers_a, registers_b;
-    for (std::uint32_t i = 0; i < (halves ? std::max(need_a, need_b) : need_a); ++i) registers_a.push_back(k.variable(four));
-    // Threads that fetch one side only have the same registers for both.
-    if (!halves) for (std::uint32_t i = 0; i < need_b; ++i) registers_b.push_back(k.variable(four));
-    const OperandCode &left_operand = frame.operands[0], &right_operand = frame.operands[1];
-    detail::SimtSide a(frame, tile.threads(), tile.depth,
-                       {&left_operand, code.fetch_a, true, tile.rows(), frame.rows, frame.row0, left_operand.row, left_operand.column, frame.depth,
-                           frame.to, code.element_a, code.whole_a},
-                       registers_a);
-    detail::SimtSide b(frame, tile.threads(), tile.depth,
-                       {&right_operand, code.fetch_b, false, tile.columns(), frame.columns, frame.column0, right_operand.column, right_operand.row,
-                           frame.depth, frame.to, code.element_b, code.whole_b},
-                       halves ? registers_a : registers_b);
-    const std::uint32_t left = tile.depth * tile.rows() / 4, block = tile.block();
+    detail::SimtBlocks a(frame, tile, true), b(frame, tile, false);
+    const std::uint32_t block = tile.block(), left = tile.depth * tile.rows() / 4;
     std::vector<Variable> sums;
-    for (std::uint32_t i = 0; i < tile.groups_down * 4 * tile.groups_over; ++i) sums.push_back(k.variable(k.module().null(four)));
+    for (std::uint32_t i = 0; i < 16 * tile.groups_down * tile.groups_over; ++i) sums.push_back(k.variable(k.module().null(frame.number())));
 
-    const auto step = [&](std::vector<Value>& sum, Value base, Value kk) {
-      std::vector<Value> as, bs;
-      for (std::uint32_t g = 0; g < tile.groups_down; ++g) as.push_back(a.get(shared, base, kk, ty + g * tile.threads_down));
-      for (std::uint32_t h = 0; h < tile.groups_over; ++h) bs.push_back(b.get(shared, base + left, kk, tx + h * tile.threads_over));
-      for (std::uint32_t g = 0; g < tile.groups_down; ++g)
-        for (std::uint32_t e = 0; e < 4; ++e)
-          for (std::uint32_t h = 0; h < tile.groups_over; ++h) {
-            Value& s = sum[(g * 4 + e) * tile.groups_over + h];
-            s = frame.accumulate(s, spirv::extract(as[g], e), bs[h]);
-          }
-    };
-    const auto loaded = [&] {
+    const auto put = [&](Value base) { a.put(shared, base), b.put(shared, base + left); };
+    const auto fetch = [&](Value depth, bool guarded) { a.fetch(depth, guarded), b.fetch(depth, guarded); };
+    // The steps of the block at `base`, four at a time; those of this thread's layer.
+    const std::uint32_t quads_of_steps = tile.depth / 4 / tile.threads_deep;
+    const auto four_steps = [&](Value base, Value quad) {
       std::vector<Value> values;
       for (const Variable& s : sums) values.push_back(s.get());
-      return values;
+      for (std::uint32_t d = 0; d < 4; ++d) {
+        const std::vector<Value> as = a.step(shared, base, quad, d, ty), bs = b.step(shared, base + left, quad, d, tx);
+        for (std::size_t i = 0; i < as.size(); ++i)
+          for (std::size_t j = 0; j < bs.size(); ++j) values[i * bs.size() + j] = frame.accumulate(values[i * bs.size() + j], as[i], bs[j]);
+      }
+      for (std::size_t i = 0; i < sums.size(); ++i) sums[i].set(values[i]);
     };
-    const auto keep = [&](const std::vector<Value>& values) { for (std::size_t i = 0; i < sums.size(); ++i) sums[i].set(values[i]); };
+    const auto use = [&](Value base, bool unrolled) {
+      const Value first = deep * quads_of_steps;
+      if (!unrolled) return k.loop(first, first + quads_of_steps, 1u, [&](Value quad) { four_steps(base, quad); });
+      for (std::uint32_t i = 0; i < quads_of_steps; ++i) four_steps(base, tile.threads_deep > 1 ? first + i : k.constant(i));
+    };
 
+    const Value zero = k.constant(0u);
     if (tile.unrolled) {
-      k.when(frame.from < frame.to, [&] {
-        a.fetch(frame.from), b.fetch(frame.from);
-        a.put(shared, k.constant(0u)), b.put(shared, k.constant(left));
-        k.barrier();
-        Variable current = k.variable(k.constant(0u));
-        k.loop(frame.from, frame.to, tile.depth, [&](Value depth) {
-          const Value next = depth + tile.depth, more = next < frame.to;
-          k.when(more, [&] { a.fetch(next), b.fetch(next); });
-          const Value base = current.get();
-          std::vector<Value> values = loaded();
-          for (std::uint32_t kk = 0; kk < tile.depth; ++kk) step(values, base, k.constant(kk));
-          keep(values);
-          const Value other = block - base;
-          k.when(more, [&] { a.put(shared, other), b.put(shared, other + left); });
+      const Variable current = k.variable(zero);
+      // The blocks that begin in [begin, end), the first of which is in shared memory; `inner`: behind each of them is another whole
+      // one. Only what is read without a condition stays in the registers that it was read into.
+      const auto blocks = [&](Value begin, Value end, bool inner) {
+        k.loop(begin, end, tile.depth, [&](Value at) {
+          const Value next = at + tile.depth, more = next < frame.to, base = current.get(), other = block - base;
+          if (inner) fetch(next, false);
+          else k.when(more, [&] { fetch(next, true); });
+          use(base, inner);
+          if (inner) put(other);
+          else k.when(more, [&] { put(other); });
           current.set(other);
           k.barrier();
         });
+      };
+      k.when(frame.from < frame.to, [&] {
+        fetch(frame.from, true);
+        put(zero);
+        k.barrier();
+        Value last = frame.from;
+        if (is_vector(code.fetch_a) && is_vector(code.fetch_b)) {
+          last = frame.from + (spirv::max((frame.to - frame.from) / tile.depth, 1u) - 1u) * tile.depth;
+          blocks(frame.from, last, true);
+        }
+        blocks(last, frame.to, false);
       });
     } else {
       k.loop(frame.from, frame.to, tile.depth, [&](Value depth) {
-        a.fetch(depth), b.fetch(depth);
+        fetch(depth, true);
         k.barrier();
-        a.put(shared, k.constant(0u)), b.put(shared, k.constant(left));
+        put(zero);
         k.barrier();
-        k.loop(k.constant(0u), k.constant(tile.depth), 1, [&](Value kk) {
-          std::vector<Value> values = loaded();
-          step(values, k.constant(0u), kk);
-          keep(values);
-        });
+        use(zero, false);
       });
     }
     // The sums leave through shared memory, four rows of each thread at a time: there any layout of the result is near.
     const std::uint32_t quads = tile.columns() / 4, strip = 4 * tile.threads_down;
+    const StripWriter writer(frame, frame.column0, tile.columns(), local, tile.threads());
     for (std::uint32_t g = 0; g < tile.groups_down; ++g) {
+      // Layer after layer adds its own.
+      for (std::uint32_t layers = 0; layers < tile.threads_deep; ++layers) {
+        const auto all = [&] {
+          for (std::uint32_t e = 0; e < 4; ++e)
+            for (std::uint32_t h = 0; h < tile.groups_over; ++h) {
+              std::vector<Value> four_sums;
+              for (std::uint32_t c = 0; c < 4; ++c) four_sums.push_back(sums[((g * 4 + e) * tile.groups_over + h) * 4 + c].get());
+              const Value place = (ty * 4u + e) * quads + tx + h * tile.threads_over, own = spirv::make_vector(four_sums);
+              shared.store(place, layers == 0 ? own : shared.load(place) + own);
+            }
+        };
+        k.barrier();
+        if (tile.threads_deep > 1) k.when(deep == layers, all);
+        else all();
+      }
       k.barrier();
-      for (std::uint32_t e = 0; e < 4; ++e)
-        for (std::uint32_t h = 0; h < tile.groups_over; ++h)
-          shared.store((ty * 4u + e) * quads + tx + h * tile.threads_over, sums[(g * 4 + e) * tile.groups_over + h].get());
-      k.barrier();
-      frame.store_strip(frame.row0 + g * strip, frame.column0, strip, tile.columns(), thread, tile.threads(),
-          [&](Value r, Value c4) { return shared.load(r * quads + c4); });
+      writer.store(frame.row0 + g * strip, strip, [&](Value r, Value c4) { return shared.load(r * quads + c4); });
     }
   });
   return k.finish();

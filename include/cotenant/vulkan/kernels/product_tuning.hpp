@@ -28,21 +28,25 @@ inline std::vector<ProductPlan> product_candidates(const Capabilities& device, c
   plan.splits = 1;
   if (plan.kernel == ProductKernel::cooperative) {
     const std::uint32_t bytes = integers ? 2 : 1;  // as many bytes of depth, whatever the element
-    for (const CooperativeTile& tile : {CooperativeTile{128, 128, 32, 64, 64, 16, 16, 16, 32, false, 2}, {128, 128, 32, 64, 64, 16, 16, 16, 32, true, 2},
-        {128, 128, 64, 64, 64, 16, 16, 16, 32, true, 1},
-                                        {128, 256, 48, 64, 64, 16, 16, 16, 32, true, 1}, {64, 128, 64, 32, 32, 16, 16, 16, 32, true, 1},
-                                            {64, 64, 64, 32, 32, 16, 16, 16, 32, true, 1}}) {
+    for (const CooperativeTile& tile : {CooperativeTile{128, 128, 64, 64, 64, 16, 16, 16, 32, false, 1}, {128, 128, 64, 64, 64, 16, 16, 16, 32, true, 1},
+        {128, 128, 32, 64, 64, 16, 16, 16, 32, false, 2}, {128, 256, 48, 64, 64, 16, 16, 16, 32, true, 1}, {64, 128, 64, 32, 32, 16, 16, 16, 32, true, 1},
+        {64, 64, 64, 32, 32, 16, 16, 16, 32, true, 1}}) {
       plan.cooperative = tile;
       plan.cooperative.depth *= bytes, plan.cooperative.k *= bytes;
-      std::size_t words = 0;
+      std::size_t words = tile.subgroups() * plan.cooperative.strip();
+      using Layout = detail::CooperativeSide::Layout;
       for (const Fetch fetch : {Fetch::vector_depth, Fetch::vector_across})
-        words = std::max(words, std::size_t{detail::CooperativeSide::size(plan.cooperative, tile.rows, fetch, product.a().type)} +
-                                    detail::CooperativeSide::size(plan.cooperative, tile.columns, fetch, product.b().type));
-      if (words * tile.stages * 16 <= device.shared_memory_bytes && plan.cooperative.threads() <= device.max_workgroup_invocations) add(plan);
+        words = std::max(words, std::size_t{Layout(plan.cooperative, true, fetch, product.a().type).size()} +
+                                    Layout(plan.cooperative, false, fetch, product.b().type).size());
+      if (words * 16 <= device.shared_memory_bytes && plan.cooperative.threads() <= device.max_workgroup_invocations) add(plan);
+    }
+    if (may_use_workgroup_matrices(device, product)) {
+      plan.kernel = ProductKernel::workgroup;
+      add(plan);
     }
   } else {
-    for (const SimtTile& tile : {SimtTile{}, {8, 16, 2, 2, 16, true}, {8, 8, 2, 2, 16, true}, {16, 16, 2, 1, 16, true}, {16, 16, 1, 2, 32, true},
-        {8, 8, 1, 1, 16, false}}) {
+    for (const SimtTile& tile : {SimtTile{8, 16, 2, 2, 16, true}, {16, 8, 2, 2, 16, true}, {16, 16, 2, 2, 16, true}, {8, 8, 2, 2, 16, true},
+        {8, 8, 2, 2, 32, true, 2}, {8, 16, 2, 2, 16, true, 2}, {8, 8, 1, 1, 16, false}}) {
       plan.simt = tile;
       if (tile.shared() * 16 <= device.shared_memory_bytes && tile.threads() <= device.max_workgroup_invocations) add(plan);
     }
@@ -54,15 +58,14 @@ class ProductTuning {
  public:
   // The table of a device: read from the disk when it is first asked for.
   static ProductTuning& of(Device& device) {
-    static std::mutex mutex;
-    static std::map<std::string, std::unique_ptr<ProductTuning>> tables;
-    const std::string folder = cache_folder(device.options().cache_folder), name = cache_file_name("products", device.capabilities());
-    const std::string path = folder.empty() ? std::string() : folder + "/" + name;
-    const std::lock_guard lock(mutex);
-    auto& table = tables[path.empty() ? name : path];
-    if (!table) table = std::make_unique<ProductTuning>(path);
-    return *table;
+    // Every product asks: a thread remembers whose table it had last.
+    thread_local std::weak_ptr<Device> last;
+    thread_local ProductTuning* found = nullptr;
+    if (last.lock().get() == &device) return *found;
+    last = device.weak_from_this();
+    return *(found = &table_of(device));
   }
+
   // Whether any table of this process knows anything: what a product asks first.
   static std::atomic<bool>& any() {
     static std::atomic<bool> known{false};
@@ -121,6 +124,17 @@ class ProductTuning {
   }
 
  private:
+  static ProductTuning& table_of(Device& device) {
+    static std::mutex mutex;
+    static std::map<std::string, std::unique_ptr<ProductTuning>> tables;
+    const std::string folder = cache_folder(device.options().cache_folder), name = cache_file_name("products", device.capabilities());
+    const std::string path = folder.empty() ? std::string() : folder + "/" + name;
+    const std::lock_guard lock(mutex);
+    auto& table = tables[path.empty() ? name : path];
+    if (!table) table = std::make_unique<ProductTuning>(path);
+    return *table;
+  }
+
   const std::string path_;
   mutable std::mutex mutex_;
   std::map<std::string, std::string> tiles_;
