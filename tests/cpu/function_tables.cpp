@@ -12,16 +12,16 @@
 namespace cotenant::test {
 namespace {
 
-template <std::size_t Terms> float table_value(const cpu::FunctionTable<Terms>& table, float size) {
+template <std::size_t Terms, bool PlusRest> float table_value(const cpu::FunctionTable<Terms, PlusRest>& table, float size) {
   const float interval = std::nearbyint(size / table.width);
   const float rest = std::fma(-interval, table.width, size);
   float value = table.terms[Terms - 1][static_cast<std::size_t>(interval)];
-  for (std::size_t i = Terms - 1; i-- > 0;) value = std::fma(rest, value, table.terms[i][static_cast<std::size_t>(interval)]);
+  for (std::size_t i = Terms - 1; i-- > 0;) value = std::fma(rest, value, table.terms[i][static_cast<std::size_t>(interval)] + (PlusRest && i == 0 ? rest : 0));
   return value;
 }
 
 // In units of the last place of the exact value.
-template <std::size_t Terms, class Function> double worst_error(const cpu::FunctionTable<Terms>& table, Function function) {
+template <std::size_t Terms, bool PlusRest, class Function> double worst_error(const cpu::FunctionTable<Terms, PlusRest>& table, Function function) {
   double worst = 0;
   const auto look = [&](float size) {
     const double exact = function(static_cast<double>(size));
@@ -38,6 +38,7 @@ template <std::size_t Terms, class Function> double worst_error(const cpu::Funct
 
 TEST_CASE("function tables: as exact as they say, to their ends and down to the smallest arguments") {
   CHECK(worst_error(cpu::tanh_table, [](double x) { return std::tanh(x); }) < 1.8);
+  CHECK(worst_error(cpu::erf_table, [](double x) { return std::erf(x); }) < 1.7);
   CHECK(worst_error(cpu::sigmoid_table, [](double x) { return 1 / (1 + std::exp(x)); }) < 1.6);
   CHECK(worst_error(cpu::gelu_table, [](double x) { return x * std::erfc(x / std::sqrt(2.0)) / 2; }) < 2.3);
   CHECK(worst_error(cpu::gelu_tanh_table, [](double x) {
@@ -50,6 +51,8 @@ TEST_CASE("function tables: nothing is nothing, and beyond the end the functions
   CHECK(table_value(cpu::tanh_table, 0.f) == 0.f);
   CHECK(table_value(cpu::gelu_table, 0.f) == 0.f);
   CHECK(table_value(cpu::gelu_tanh_table, 0.f) == 0.f);
+  CHECK(table_value(cpu::erf_table, 0.f) == 0.f);
+  CHECK(table_value(cpu::erf_table, cpu::erf_table.end()) == 1.f);
   CHECK(table_value(cpu::sigmoid_table, 0.f) == 0.5f);
   CHECK(table_value(cpu::tanh_table, cpu::tanh_table.end()) > 1 - 0x1p-23f);
   // What gelu subtracts from x is below half a unit of the last place there.

@@ -103,7 +103,7 @@ HWY_INLINE FloatVector quotient(FloatTag d, FloatVector numerator, FloatVector h
 
 #if COTENANT_X86_DOT
 // The function of a table at |x|, where the table ends beyond it; NaN stays.
-template <std::size_t Terms> HWY_INLINE FloatVector table_value(FloatTag d, FloatVector x, const cpu::FunctionTable<Terms>& table) {
+template <std::size_t Terms, bool PlusRest> HWY_INLINE FloatVector table_value(FloatTag d, FloatVector x, const cpu::FunctionTable<Terms, PlusRest>& table) {
   // Min gives its second operand where either is NaN.
   const auto size = hn::Min(constant(d, table.end()), hn::Abs(x));
   const auto shifted = hn::MulAdd(size, constant(d, 1 / table.width), constant(d, rounding_shift));
@@ -115,7 +115,8 @@ template <std::size_t Terms> HWY_INLINE FloatVector table_value(FloatTag d, Floa
   value = hn::MulAdd(rest, value, lookup_lanes(table.terms[3], interval));
   value = hn::MulAdd(rest, value, lookup_lanes(table.terms[2], interval));
   value = hn::MulAdd(rest, value, lookup_lanes(table.terms[1], interval));
-  return hn::MulAdd(rest, value, lookup_lanes(table.terms[0], interval));
+  const auto first = lookup_lanes(table.terms[0], interval);
+  return hn::MulAdd(rest, value, PlusRest ? hn::Add(first, rest) : first);
 }
 // `value`, or where the table ended the function's formula; that is rare.
 template <class Anywhere> HWY_INLINE FloatVector or_beyond(FloatTag d, FloatVector x, FloatVector value, hn::Mask<FloatTag> beyond, const Anywhere& anywhere) {
@@ -166,6 +167,9 @@ HWY_INLINE FloatVector vector_tanh(FloatTag d, FloatVector x) {
 
 // Within 2 ULP. |x| < 0.95: x + x P(x^2); else 1 - exp(-S(|x|)), S fitted to -log(erfc), 1 from |x| = 4 on.
 HWY_INLINE FloatVector vector_erf(FloatTag d, FloatVector x) {
+#if COTENANT_X86_DOT
+  return hn::CopySignToAbs(table_value(d, x, cpu::erf_table), x);
+#else
   const auto size = hn::Abs(x), square = hn::Mul(x, x), one = constant(d, 1.0f);
   const auto p = polynomial(d, square, 0.128379166f, -0.376126319f, 0.112836726f, -0.0268581044f, 0.00519779697f, -0.000810596393f, 8.2154198e-05f);
   const auto small = hn::MulAdd(x, p, x);
@@ -173,6 +177,7 @@ HWY_INLINE FloatVector vector_erf(FloatTag d, FloatVector x) {
   const auto s = polynomial(d, t, -0.00016920513f, 1.12948835f, 0.633400857f, 0.108220384f, -0.0250806157f, 0.0041562547f, -0.000431393564f, 2.08286183e-05f);
   const auto large = hn::Sub(one, hn::Mul(raised_exp_of_minus(d, s), constant(d, 0x1p-64f)));
   return keep_nan(x, hn::IfThenElse(hn::Lt(size, constant(d, 0.95f)), small, hn::CopySignToAbs(large, x)));
+#endif
 }
 
 // Within 2 ULP, subnormal results included. With E = exp(|x|) = 2^n + 2^n (exp(r) - 1) it is 1 / (1 + E) where x < 0, else
@@ -213,7 +218,15 @@ HWY_INLINE FloatVector times_sigmoid(FloatTag d, FloatVector x, FloatVector size
   return hn::NegMulAdd(hn::Mul(factor, hn::Min(hn::Abs(x), constant(d, 110.0f))), lower, not_negative(d, x));
 }
 // Within 3.5 ULP.
-HWY_INLINE FloatVector vector_silu(FloatTag d, FloatVector x) { return times_sigmoid(d, x, hn::Min(hn::Abs(x), constant(d, 110.0f))); }
+HWY_INLINE FloatVector silu_anywhere(FloatTag d, FloatVector x) { return times_sigmoid(d, x, hn::Min(hn::Abs(x), constant(d, 110.0f))); }
+HWY_INLINE FloatVector vector_silu(FloatTag d, FloatVector x) {
+#if COTENANT_X86_DOT
+  const auto value = hn::NegMulAdd(hn::Abs(x), table_value(d, x, cpu::sigmoid_table), not_negative(d, x));
+  return or_beyond(d, x, value, hn::Lt(constant(d, cpu::sigmoid_table.end()), hn::Abs(x)), silu_anywhere);
+#else
+  return silu_anywhere(d, x);
+#endif
+}
 
 // high + low = a * b.
 HWY_INLINE FloatVector product_rest(FloatTag d, FloatVector a, FloatVector b, FloatVector product) {
