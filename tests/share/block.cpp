@@ -42,6 +42,21 @@ TEST_CASE("references are counted and the last one frees") {
   CHECK(freed == 1);
 }
 
+TEST_CASE_TEMPLATE("an assigned reference frees at once what it held, in a template too", T, char) {
+  int freed = 0;
+  T byte = 0;
+  const auto fresh = [&] { return BlockRef::adopt(ct::Borrowed{[&] { ++freed; }}, {&byte, 1}); };
+  BlockRef reference = fresh(), other = fresh();
+  reference = {};
+  CHECK_FALSE(reference);
+  CHECK(freed == 1);
+  reference = fresh();
+  reference = std::move(other);
+  CHECK(freed == 2);
+  reference = BlockRef();
+  CHECK(freed == 3);
+}
+
 TEST_CASE("a block knows its storage") {
   const BlockRef heap = BlockRef::allocate(ct::Heap(), 100);
   CHECK(heap->bytes() == 128);

@@ -67,10 +67,10 @@ TEST_CASE("an artefact whose making fails is tried again") {
 }
 
 TEST_CASE("threads that ask for one artefact get one") {
+  std::atomic<int> made{0}, alive{0};  // outlives the artefacts, which count down when they go
   ct::SharedTensor<float> tensor = ct::zeros<float>({64});
   tensor.block()->publish();
   const float* data = tensor.view().data();
-  std::atomic<int> made{0}, alive{0};
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t)
     threads.emplace_back([&] {

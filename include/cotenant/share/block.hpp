@@ -244,8 +244,11 @@ class BlockRef {
   explicit BlockRef(Block* block) noexcept : block_(block) { retain(); }
   BlockRef(const BlockRef& other) noexcept : block_(other.block_) { retain(); }
   BlockRef(BlockRef&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
-  BlockRef& operator=(BlockRef other) noexcept {
-    std::swap(block_, other.block_);
+  // Two, and not one that takes its argument by value: clang 14 never destroys what `reference = {}` makes for that in a template.
+  BlockRef& operator=(const BlockRef& other) noexcept { return *this = BlockRef(other); }
+  BlockRef& operator=(BlockRef&& other) noexcept {
+    BlockRef old(std::move(other));
+    std::swap(block_, old.block_);
     return *this;
   }
   ~BlockRef() {
