@@ -102,8 +102,8 @@ inline ProductPlan default_plan(const Capabilities& device, const MatrixProduct&
     return (product.rows + rows - 1) / rows * ((product.columns + columns - 1) / columns) * product.batches();
   };
   const bool cooperates = !quantised && detail::may_cooperate(device, product.a().type, product.b().type, integers);
-  // From five rows on one row of matrices multiplies as fast as memory brings the right side, if that comes in whole words.
-  const bool matrices_of_few = cooperates && product.rows > 4 && detail::reads_words(product);
+  // From three rows on one row of matrices multiplies as fast as memory brings the right side, if that comes in whole words.
+  const bool matrices_of_few = cooperates && product.rows > 2 && detail::reads_words(product);
   if (product.rows <= few_rows && !matrices_of_few) {
     plan.kernel = ProductKernel::few;
     plan.few.rows = product.rows <= 1 ? 1 : product.rows <= 2 ? 2 : product.rows <= 4 ? 4 : 8;
@@ -116,10 +116,11 @@ inline ProductPlan default_plan(const Capabilities& device, const MatrixProduct&
   if (cooperates) {
     plan.kernel = ProductKernel::cooperative;
     // Measured on an H100 against some thirty other tiles, with one, two and three blocks in shared memory: lines of 128 bytes along
-    // depth, whole lines of the cache, outweigh everything else; half the rows where there are too few tiles to keep the device busy.
+    // depth, whole lines of the cache, outweigh everything else; smaller ones where there are too few tiles to keep the device busy.
     const std::uint32_t bytes = integers ? 2 : 1;  // as many bytes of depth, whatever the element
     CooperativeTile& tile = plan.cooperative;
     if (product.rows <= few_rows) tile = {16, 64, 128 * bytes, 16, 16, 16, 16, 16 * bytes, 32, false, 1};
+    else if (tiles_of(64, 128) * 2 < at_once) tile = {32, 64, 64 * bytes, 16, 32, 16, 16, 16 * bytes, 32, true, 1};
     else if (tiles_of(128, 128) < at_once) tile = {64, 128, 64 * bytes, 32, 32, 16, 16, 16 * bytes, 32, true, 1};
     else tile = {128, 128, 64 * bytes, 64, 64, 16, 16, 16 * bytes, 32, false, 1};
     // 36 KiB of shared memory at most, with the strips of results; a device with less has a smaller tile, which takes 18.
@@ -136,7 +137,7 @@ inline ProductPlan default_plan(const Capabilities& device, const MatrixProduct&
   }
   // Where there are few tiles and many steps, several workgroups share a tile's depth.
   const std::size_t tiles = plan.tiles(product);
-  if (!software && tiles * 2 <= at_once && product.depth >= 8 * plan.depth()) {
+  if (!software && tiles * 2 <= at_once && product.depth >= 16 * plan.depth()) {
     const std::size_t most = std::min({2 * at_once / std::max<std::size_t>(tiles, 1), product.depth / (4 * plan.depth()), std::size_t{16}});
     plan.splits = std::max<std::size_t>(most, 1);
   }
