@@ -1,6 +1,8 @@
 // The pipeline cache on disk: a file that is either whole and meant for this device and driver, or ignored.
 #ifndef COTENANT_VULKAN_CACHE_FILE_HPP
 #define COTENANT_VULKAN_CACHE_FILE_HPP
+#include <sys/stat.h>
+
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -8,10 +10,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "cotenant/vulkan/capabilities.hpp"
@@ -78,8 +78,7 @@ inline std::vector<unsigned char> read(const std::string& path) {
 
 // Whole or not at all: written beside and renamed. False where the folder cannot be written to; a cache is no reason to fail.
 inline bool write(const std::string& path, const std::vector<unsigned char>& content) noexcept {
-  std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
+  for (std::size_t end = path.find('/', 1); end != std::string::npos; end = path.find('/', end + 1)) static_cast<void>(::mkdir(path.substr(0, end).c_str(), 0777));
   static std::atomic<unsigned> next{0};
   const auto stamp = std::chrono::steady_clock::now().time_since_epoch().count();
   const std::string beside = path + "." + std::to_string(stamp) + "-" + std::to_string(next.fetch_add(1));
@@ -89,7 +88,7 @@ inline bool write(const std::string& path, const std::vector<unsigned char>& con
   if (file == nullptr) return false;
   bool good = std::fwrite(&header, sizeof header, 1, file) == 1 && (content.empty() || std::fwrite(content.data(), content.size(), 1, file) == 1);
   good = std::fclose(file) == 0 && good;
-  if (good) std::filesystem::rename(beside, path, error), good = !error;
+  good = good && std::rename(beside.c_str(), path.c_str()) == 0;
   if (!good) std::remove(beside.c_str());
   return good;
 }

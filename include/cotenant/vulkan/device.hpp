@@ -47,7 +47,7 @@ class Device : public std::enable_shared_from_this<Device> {
   // Queues one dispatch; emit(const Target&) gives the SPIR-V where launch.key is new to this device. The buffers' blocks are
   // kept until the kernel is done, and those that it writes say when that is. Errors: InvalidArgument (limits, another
   // device's tensors), Unsupported, OutOfMemory, DeviceLost.
-  template <class Emit> void launch(Stream& stream, const Launch& launch, Emit&& emit);
+  template <class Emit> void launch(Stream& stream, const Launch& launch, const Emit& emit) { queue(stream, launch, Emitter(emit)); }
 
   // Returns when everything that was queued on any stream is done and what it kept is free. Errors: DeviceLost.
   void finish();
@@ -70,6 +70,7 @@ class Device : public std::enable_shared_from_this<Device> {
   }
   std::vector<std::shared_ptr<Stream>> streams();
   void check(const Launch& launch) const;
+  void queue(Stream& stream, const Launch& launch, const Emitter& emit);
 
   // Work that nobody waits for keeps its tensors, and they keep their device. At the end of the program it is waited for here.
   class Registry {

@@ -65,10 +65,10 @@ inline void Device::check(const Launch& launch) const {
   }
 }
 
-template <class Emit> void Device::launch(Stream& stream, const Launch& launch, Emit&& emit) {
+inline void Device::queue(Stream& stream, const Launch& launch, const Emitter& emit) {
   if (launch.groups[0] == 0 || launch.groups[1] == 0 || launch.groups[2] == 0) return;  // nothing to do
   check(launch);
-  const Pipeline pipeline = pipelines_.get(launch, [&] { return emit(target()); });
+  const Pipeline pipeline = pipelines_.get(launch, emit);
   stream.dispatch(pipeline, launch);
 }
 

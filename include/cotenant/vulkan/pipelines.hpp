@@ -61,9 +61,9 @@ class Pipelines {
     }
   }
 
-  // The pipeline of launch.key; emit() gives its SPIR-V where it is not there yet. One thread makes it, others wait.
+  // The pipeline of launch.key; `emit` gives its SPIR-V where it is not there yet. One thread makes it, others wait.
   // Errors: those of emit, Unsupported, OutOfMemory, DeviceLost.
-  template <class Emit> Pipeline get(const Launch& launch, Emit&& emit) {
+  Pipeline get(const Launch& launch, const Emitter& emit) {
     {
       const std::shared_lock lock(mutex_);
       const auto found = pipelines_.find(launch.key);
@@ -82,7 +82,7 @@ class Pipelines {
     double emitted = 0, compiled = 0;
     cotenant::detail::attempt(failure, [&] {
       const auto begin = Clock::now();
-      const std::vector<std::uint32_t> words = emit();
+      const std::vector<std::uint32_t> words = emit({driver_.capabilities(), addressing_});
       const auto between = Clock::now();
       pipeline = compile(launch, words);
       emitted = seconds(between - begin), compiled = seconds(Clock::now() - between);

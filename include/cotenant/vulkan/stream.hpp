@@ -72,13 +72,13 @@ class Stream : public std::enable_shared_from_this<Stream> {
     });
   }
   // Copies bytes between two places; the arguments say what is kept and ordered. `held` lives until the copy is done.
-  void copy(const BufferArgument& from, const MemoryPool::Place& source, const BufferArgument& to, const MemoryPool::Place& destination, std::shared_ptr<void> held,
+  void copy(const BufferArgument& from, const MemoryPool::Place& source, const BufferArgument& to, const MemoryPool::Place& destination, const std::shared_ptr<void>& held,
             bool host_reads = false) {
     const std::array<BufferArgument, 2> buffers{from, to};
     record(buffers, [&](Batch& batch) {
       const VkBufferCopy region{source.offset, destination.offset, from.bytes};
       vkCmdCopyBuffer(batch.commands, source.buffer, destination.buffer, 1, &region);
-      batch.held.push_back(std::move(held));
+      batch.held.push_back(held);
       batch.host_reads = batch.host_reads || host_reads;
     });
   }
@@ -174,33 +174,47 @@ class Stream : public std::enable_shared_from_this<Stream> {
   std::shared_ptr<Completion> done_at(std::uint64_t value);
 
   // Records f(batch) after what these buffers depend on.
-  template <class F> void record(std::span<const BufferArgument> buffers, F&& f) {
-    driver().check_not_lost();
-    std::vector<StreamPoint> others = device_->uses().foreign(*this, buffers, [](Stream& stream) { return stream.weak_from_this().lock(); });
-    // What is over by now is not waited for: a queue that waits for another is slower from then on.
-    std::erase_if(others, [](const StreamPoint& other) { return other.stream->timeline_.reached(other.value); });
-    for (const StreamPoint& other : others) other.stream->flush(other.value);
+  template <class F> void record(std::span<const BufferArgument> buffers, const F& f) {
+    std::vector<StreamPoint> others = foreign_points(buffers);
     bool look = false;
     {
       const std::lock_guard lock(mutex_);
-      if (open_.ended) submit();
-      begin();
-      open_.host_reads = open_.host_reads || device_->memory().host_reads();
-      if (hazards_.full() || hazards_.conflict(buffers)) barrier();
+      open_for(buffers);
       f(open_);
-      hazards_.add(buffers);
-      for (StreamPoint& other : others) open_.wait_for(std::move(other));
-      const std::size_t known = open_.blocks.size();
-      note_blocks(buffers);
-      for (std::size_t i = known; i < open_.blocks.size(); ++i) open_.kept.emplace_back(open_.blocks[i]);
-      for (const BufferArgument& buffer : buffers)
-        if (buffer.block != nullptr && buffer.access != Access::read && !is_scratch(*buffer.block)) buffer.block->set_pending(open_.completion);
-      recorded_.fetch_add(1, std::memory_order_relaxed);
-      // A device without work gets some early; one that has some gets large batches.
-      const std::size_t count = ++open_.commands_recorded;
-      if (count >= device_->options().batch || (count % 16 == 0 && timeline_.reached(submitted_value_))) submit(), look = pending_.size() > 2;
+      look = recorded(buffers, others);
     }
     if (look) retire();
+  }
+  // What these buffers wait for on other streams, handed over.
+  std::vector<StreamPoint> foreign_points(std::span<const BufferArgument> buffers) {
+    driver().check_not_lost();
+    std::vector<StreamPoint> others = device_->uses().foreign(*this, buffers, [](Stream& stream) { return stream.weak_from_this().lock(); });
+    // What is over by now is not waited for: drivers are slower with a queue that waits for another.
+    std::erase_if(others, [](const StreamPoint& other) { return other.stream->timeline_.reached(other.value); });
+    for (const StreamPoint& other : others) other.stream->flush(other.value);
+    return others;
+  }
+  void open_for(std::span<const BufferArgument> buffers) {
+    if (open_.ended) submit();
+    begin();
+    open_.host_reads = open_.host_reads || device_->memory().host_reads();
+    if (hazards_.full() || hazards_.conflict(buffers)) barrier();
+  }
+  // Notes what a command does that was recorded just now; whether many batches are under way.
+  bool recorded(std::span<const BufferArgument> buffers, std::vector<StreamPoint>& others) {
+    hazards_.add(buffers);
+    for (StreamPoint& other : others) open_.wait_for(std::move(other));
+    const std::size_t known = open_.blocks.size();
+    note_blocks(buffers);
+    for (std::size_t i = known; i < open_.blocks.size(); ++i) open_.kept.emplace_back(open_.blocks[i]);
+    for (const BufferArgument& buffer : buffers)
+      if (buffer.block != nullptr && buffer.access != Access::read && !is_scratch(*buffer.block)) buffer.block->set_pending(open_.completion);
+    recorded_.fetch_add(1, std::memory_order_relaxed);
+    // A device without work gets some early; one that has some gets large batches.
+    const std::size_t count = ++open_.commands_recorded;
+    if (count < device_->options().batch && (count % 16 != 0 || !timeline_.reached(submitted_value_))) return false;
+    submit();
+    return pending_.size() > 2;
   }
   // The stream's own scratch is ordered by its bytes alone and outlives its blocks.
   void note_blocks(std::span<const BufferArgument> buffers) {
