@@ -41,7 +41,6 @@ enum class Op : std::uint16_t {
   TypeCooperativeMatrixKHR = 4456, CooperativeMatrixLoadKHR = 4457, CooperativeMatrixStoreKHR = 4458, CooperativeMatrixMulAddKHR = 4459,
   CooperativeMatrixLengthKHR = 4460,
   // SPV_NV_cooperative_matrix2, SPV_NV_tensor_addressing
-  CooperativeMatrixConvertNV = 5293,
   CooperativeMatrixLoadTensorNV = 5367, CooperativeMatrixStoreTensorNV = 5368, TypeTensorLayoutNV = 5370, TypeTensorViewNV = 5371, CreateTensorLayoutNV = 5372,
   TensorLayoutSetDimensionNV = 5373, TensorLayoutSetStrideNV = 5374, TensorLayoutSliceNV = 5375, CreateTensorViewNV = 5377,
 };

@@ -30,7 +30,7 @@ inline const Grammar* grammar_of(std::uint32_t opcode) {
     add("tri*", {Op::AccessChain, Op::TensorLayoutSetDimensionNV, Op::TensorLayoutSetStrideNV, Op::TensorLayoutSliceNV});
     add("trii+", {Op::VectorShuffle}), add("tri+", {Op::CompositeExtract});
     add("tri", {Op::ConvertFToU, Op::ConvertFToS, Op::ConvertSToF, Op::ConvertUToF, Op::UConvert, Op::SConvert, Op::FConvert, Op::Bitcast, Op::SNegate,
-                Op::FNegate, Op::Any, Op::All, Op::LogicalNot, Op::Not, Op::BitCount, Op::CooperativeMatrixLengthKHR, Op::CooperativeMatrixConvertNV});
+                Op::FNegate, Op::Any, Op::All, Op::LogicalNot, Op::Not, Op::BitCount, Op::CooperativeMatrixLengthKHR});
     add("trii", {Op::VectorExtractDynamic,
                  Op::IAdd,
                  Op::FAdd,

@@ -17,6 +17,10 @@ inline Value load_matrix(Type matrix, Value pointer, CooperativeMatrixLayout lay
   inner::add_load_operands(operands, pointer, alignment);
   return module.result(Op::CooperativeMatrixLoadKHR, matrix, operands);
 }
+// Every column (ColumnMajor) or row (RowMajor) is the one line at the pointer: a number per row, or per column, all over a matrix.
+inline Value repeat_line(Type matrix, Value pointer, CooperativeMatrixLayout layout) {
+  return load_matrix(matrix, pointer, layout, pointer.module().constant(0u));
+}
 inline void store_matrix(Value pointer, Value matrix, CooperativeMatrixLayout layout, Value stride, std::uint32_t alignment = 0) {
   Module& module = pointer.module();
   Words operands{pointer.id, matrix.id, module.constant(word(layout)).id, stride.id};
@@ -27,6 +31,12 @@ inline void store_matrix(Value pointer, Value matrix, CooperativeMatrixLayout la
 inline Value multiply_add(Value a, Value b, Value c, std::uint32_t operands = 0) {
   if (operands == 0) return c.module().result(Op::CooperativeMatrixMulAddKHR, c.type, {a.id, b.id, c.id});
   return c.module().result(Op::CooperativeMatrixMulAddKHR, c.type, {a.id, b.id, c.id, operands});
+}
+// A product's result as an operand of the next one, its numbers converted to the other matrix's (SPV_NV_cooperative_matrix2).
+inline Value convert_use(Type matrix, Value result) {
+  result.module().capability(Capability::CooperativeMatrixConversionsNV);
+  result.module().extension("SPV_NV_cooperative_matrix2");
+  return convert(matrix, result);
 }
 // How many of the matrix's elements one invocation holds; element_pointer(variable.pointer(), i) is one of them.
 inline Value matrix_length(Type matrix) { return matrix->module->result(Op::CooperativeMatrixLengthKHR, matrix->module->u32(), {matrix->id}); }

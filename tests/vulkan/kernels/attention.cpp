@@ -29,6 +29,22 @@ TEST_CASE("attention on cooperative matrices: 16 bits everywhere, rows that regi
   CHECK(!vulkan::detail::may_attend_cooperatively(converts, product));
 }
 
+TEST_CASE("words of operands lie along a position's elements, never across positions") {
+  MatrixProduct product;
+  product.rows = product.columns = product.depth = 64;
+  product.operands.resize(4);
+  for (MatrixOperand& x : product.operands) x.type = DType::f16, x.row = 64, x.column = 1;
+  product.operands[1].row = 1, product.operands[1].column = 64;  // as [D, N]
+  const auto code = [&] { return vulkan::detail::attention_code(product, 64, true, 8, MaskKind::none, false); };
+  CHECK(code().product.fetch_a == Fetch::vector_depth);
+  CHECK(code().product.fetch_b == Fetch::vector_depth);
+  CHECK(code().fetch_v == Fetch::vector_across);
+  for (const std::size_t i : {0, 1, 3}) std::swap(product.operands[i].row, product.operands[i].column);
+  CHECK(code().product.fetch_a == Fetch::scalar_depth);
+  CHECK(code().product.fetch_b == Fetch::scalar_depth);
+  CHECK(code().fetch_v == Fetch::scalar_depth);
+}
+
 TEST_CASE("rows wider than a tile may take the queries' place") {
   const test::Checked gpu;
   // One key: every result is its value.

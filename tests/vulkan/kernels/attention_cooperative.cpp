@@ -19,7 +19,7 @@ TEST_CASE("tiles of attention on cooperative matrices are sound modules") {
           if (mask != MaskKind::none) code.product.extra.push_back({mask == MaskKind::keep ? DType::boolean : DType::f32, Along::strided, false});
           code.fetch_v = vectors ? Fetch::vector_across : Fetch::scalar_across, code.mask = mask, code.mask_per_key = per_key, code.causal = vectors != per_key;
           CooperativeAttentionTile tile;
-          tile.part_queries = per_key ? 32 : 16, tile.converts = vectors ? 2 : 0, tile.width = 48;
+          tile.part_queries = per_key ? 32 : 16, tile.converts = vectors, tile.width = 48;
           test::check_words(vulkan::detail::CooperativeAttentionEmitter({device, Addressing::pointers}, code, tile).emit());
         }
 }

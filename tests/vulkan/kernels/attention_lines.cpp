@@ -31,7 +31,7 @@ std::vector<std::uint32_t> block(const Vulkan& gpu, bool vectors, std::uint32_t 
     const Shared shared = k.shared(k.vector(k.u32(), 4), vulkan::detail::AttentionLines::size(24, 32));
     vulkan::detail::AttentionLines lines(k, x, vectors, 24, 32, apart, between, positions, elements, k.constant(8u));
     lines.fetch(k.constant(4u));
-    lines.put(shared, 0);
+    lines.put(shared, k.constant(0u));
     k.barrier();
     k.loop(k.local_index(), 24u * 4u, 64u, [&](Value i) { y.store(i, shared.load(i / 4u * vulkan::detail::AttentionLines::line_length(32) + i % 4u)); });
     return k.finish();

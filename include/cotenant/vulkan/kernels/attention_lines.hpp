@@ -19,14 +19,18 @@ class AttentionLines {
   // block has `lines` positions and the `width` elements from `first` on. vectors: words lie in memory as they are.
   AttentionLines(KernelBuilder& kernel, const OperandCode& x, bool vectors, std::uint32_t lines, std::uint32_t width, Value stride, Value step, Value extent,
                  Value full, Value first)
-      : k_(kernel), x_(x), vectors_(vectors), stride_(stride), step_(step), extent_(extent), full_(full), words_(width / 8) {
+      : k_(kernel), x_(x), vectors_(vectors), stride_(stride), step_(step), extent_(extent), full_(full), element_end_(first + width), lines_(lines),
+        words_(width / 8) {
     const std::uint32_t count = lines * words_, threads = k_.workgroup();
+    const Value thread = k_.local_index();
     for (std::uint32_t begin = 0; begin < count; begin += threads) {
-      // Threads without a word of the last round read and write the last one once more.
-      Value index = k_.local_index() + begin;
-      if (begin + threads > count) index = spirv::min(index, count - 1);
-      line_.push_back(index / words_), word_.push_back(index % words_), element_.push_back(first + word_.back() * 8u);
-      registers_.push_back(k_.variable(k_.vector(k_.u32(), 4)));
+      // Where rounds end with lines, a thread's words lie in one column and a constant number of lines apart. Threads without a word of
+      // the last round read and write the last one once more.
+      const bool aligned = threads % words_ == 0 && begin + threads <= count;
+      const Value index = begin + threads <= count ? thread + begin : spirv::min(thread + begin, count - 1);
+      const Value word = (aligned ? thread : index) % words_;
+      const Value line = (aligned ? thread : index) / words_;
+      items_.push_back({line, word, first + word * 8u, aligned ? begin / words_ : 0, k_.variable(k_.vector(k_.u32(), 4))});
     }
   }
   static std::uint32_t size(std::uint32_t lines, std::uint32_t width) { return lines * line_length(width); }  // in words
@@ -34,39 +38,55 @@ class AttentionLines {
 
   // Reads the block from position `begin` on; what lies outside is 0.
   void fetch(Value begin) {
-    for (std::size_t item = 0; item < registers_.size(); ++item) {
-      const Value position = begin + line_[item], inside = position < extent_;
+    if (!vectors_) return read(begin);
+    // Inside there is nothing to compare.
+    k_.when(begin + lines_ <= extent_ && element_end_ <= full_, [&] {
+      for (const Item& item : items_) {
+        const Value offset = x_.base + (begin + item.further) * stride_ + (item.line * stride_ + item.element);
+        item.word_read.set(x_.elements.buffer().as(k_.vector(k_.u32(), 4)).load(offset / 8u));
+      }
+    }, [&] { read(begin); });
+  }
+  // Writes what was read to shared memory from word `base` on.
+  void put(const Shared& shared, Value base) {
+    for (const Item& item : items_)
+      shared.store(item.line * (words_ + 1) + item.word + (base + item.further * (words_ + 1)), item.word_read.get());
+  }
+
+ private:
+  struct Item {
+    Value line, word, element;  // of the block; of the line; of the operand
+    std::uint32_t further;      // lines
+    Variable word_read;
+  };
+
+  void read(Value begin) {
+    for (const Item& item : items_) {
+      const Value position = begin + (item.line + item.further), inside = position < extent_;
       const Value offset = x_.base + spirv::min(position, extent_ - 1u) * stride_;
       if (vectors_) {
-        const Value word = x_.elements.buffer().as(k_.vector(k_.u32(), 4)).load((offset + spirv::min(element_[item], full_ - 8u)) / 8u);
-        registers_[item].set(spirv::select(inside && element_[item] < full_, word, spirv::constant_like(word, 0u)));
+        const Value word = x_.elements.buffer().as(k_.vector(k_.u32(), 4)).load((offset + spirv::min(item.element, full_ - 8u)) / 8u);
+        item.word_read.set(spirv::select(inside && item.element < full_, word, spirv::constant_like(word, 0u)));
         continue;
       }
       std::vector<Value> parts;
       for (std::uint32_t e = 0; e < 8; ++e) {
-        const Value place = element_[item] + e;
+        const Value place = item.element + e;
         const Value loaded = spirv::convert(k_.u32(), x_.elements.buffer().load(offset + spirv::min(place, full_ - 1u) * step_));
         const Value element = spirv::select(inside && place < full_, loaded, 0u);
         if (e % 2 == 0) parts.push_back(element);
         else parts.back() = parts.back() | element << 16u;
       }
-      registers_[item].set(spirv::make_vector(parts));
+      item.word_read.set(spirv::make_vector(parts));
     }
   }
-  // Writes it to shared memory from word `base` on.
-  void put(const Shared& shared, std::uint32_t base) {
-    for (std::size_t item = 0; item < registers_.size(); ++item)
-      shared.store(line_[item] * (words_ + 1) + word_[item] + base, registers_[item].get());
-  }
 
- private:
   KernelBuilder& k_;
   const OperandCode& x_;
   bool vectors_;
-  Value stride_, step_, extent_, full_;
-  std::uint32_t words_;
-  std::vector<Value> line_, word_, element_;
-  std::vector<Variable> registers_;
+  Value stride_, step_, extent_, full_, element_end_;
+  std::uint32_t lines_, words_;
+  std::vector<Item> items_;
 };
 
 }  // namespace cotenant::vulkan::detail
