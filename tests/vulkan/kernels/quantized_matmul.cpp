@@ -25,6 +25,36 @@ TEST_CASE("integer sums beyond what a float counts are exact") {
   for (std::size_t i = 0; i < n * n; ++i) CHECK(host[i] == 1.f);
 }
 
+TEST_CASE("weights that lie along depth are read four at a time, with their scales and zero points") {
+  const test::Checked gpu;
+  const std::size_t rows = 2, depth = 140, columns = 9;
+  auto x = full<float>({rows, depth}, 1.f), scale = full<float>({1, columns}, 0.5f);
+  auto weights = full<std::uint8_t>({columns, depth}, std::uint8_t{0}), zero = full<std::uint8_t>({1, columns}, std::uint8_t{3});
+  for (std::size_t i = 0; i < rows * depth; ++i) x.mutable_view().data()[i] = static_cast<float>(i % 7) - 3;
+  for (std::size_t i = 0; i < columns * depth; ++i) weights.mutable_view().data()[i] = static_cast<std::uint8_t>(i * 37 % 251);
+  for (std::size_t j = 0; j < columns; ++j) scale.mutable_view().data()[j] = 0.25f * static_cast<float>(j + 1);
+  const auto to_device = [&]<class T>(const SharedTensor<T>& host) {
+    const auto there = empty<T>(host.shape(), *gpu);
+    upload<T>(*gpu->shared_stream(), host.view(), there.block().get(), there.block()->data());
+    return there;
+  };
+  const auto gpu_x = to_device(x), gpu_scale = to_device(scale);
+  const auto gpu_weights = to_device(weights), gpu_zero = to_device(zero);
+  const auto out = empty<float>({rows, columns}, *gpu);
+  const auto by_columns = [&](const auto& parameter) { return input(parameter).with(Layout{Shape{depth, columns}, Strides{0, 1}}); };
+  const QuantizedMatmulArguments<float, std::uint8_t, float, expr::Identity> arguments{
+      input(gpu_x), input(gpu_weights.transpose()), {}, by_columns(gpu_scale), {}, by_columns(gpu_zero), {}, {}, output(out), false};
+  kernels::quantized_matmul(gpu->device(), *gpu->shared_stream(), arguments);
+  const auto host = test::to_host(out);
+  for (std::size_t i = 0; i < rows; ++i)
+    for (std::size_t j = 0; j < columns; ++j) {
+      double sum = 0;
+      for (std::size_t d = 0; d < depth; ++d)
+        sum += static_cast<double>(x.view()(i, d)) * (weights.view()(j, d) - 3) * static_cast<double>(scale.view().data()[j]);
+      CHECK(host[i * columns + j] == doctest::Approx(sum));
+    }
+}
+
 TEST_CASE("a side's key tells what its parameters are") {
   vulkan::detail::QuantizedSideCode side{DType::i4x2};
   CHECK_FALSE(side.plain());

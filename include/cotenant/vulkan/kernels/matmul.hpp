@@ -83,7 +83,7 @@ inline void run_planned(Device& device, Stream& stream, const MatrixProduct& pro
   MatrixProduct total = product;
   total.a() = sums, total.b() = sums, total.depth = plan.splits;
   ProductCode last = code;
-  last.a = last.b = sums.type, last.fetch_a = last.fetch_b = Fetch::scalar_depth, last.element_a = last.element_b = nullptr, last.element_text.clear();
+  last.a = last.b = sums.type, last.fetch_a = last.fetch_b = Fetch::scalar_depth, last.element_a = last.element_b = last.four_a = last.four_b = nullptr, last.element_text.clear();
   const std::string key = "product parts " + last.key();
   const auto buffers = buffer_arguments(total);
   auto scalars = product_scalars(total, last, plan.splits);
@@ -102,7 +102,7 @@ inline void run_product(Device& device, Stream& stream, MatrixProduct product, P
   const bool transposed_out = product.out().column != 1 && product.out().row == 1;
   if (few_columns || (transposed_out && !few_already)) {
     product.transpose();
-    std::swap(code.element_a, code.element_b);
+    std::swap(code.element_a, code.element_b), std::swap(code.four_a, code.four_b);
     if (code.element_a || code.element_b) code.element_text += " t";
   }
   product.merge_batches();

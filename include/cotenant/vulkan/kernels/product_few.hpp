@@ -28,7 +28,7 @@ constexpr std::uint32_t ahead_of(DType type) { return static_cast<std::uint32_t>
 inline spirv::Words emit_few_product(const Target& target, const ProductCode& code, const FewTile& tile) {
   KernelBuilder k(target, {.workgroup = tile.threads});
   ProductFrame frame(k, code);
-  const bool vectors = is_vector(code.fetch_b), vector_a = tile.along_depth && code.fetch_a == Fetch::vector_depth;
+  const bool vectors = is_vector(code.fetch_b) || (tile.along_depth && code.four_b), vector_a = tile.along_depth && code.fetch_a == Fetch::vector_depth;
   const Type number = frame.number();
   // [row, column of the thread's][thread]: what threads have added up.
   const Shared shared = k.shared(number, tile.rows * tile.width() * tile.threads);
@@ -44,6 +44,9 @@ inline spirv::Words emit_few_product(const Target& target, const ProductCode& co
       if (vectors) {
         // Several reads are under way before the first is used.
         const std::uint32_t step = tile.lanes * 4, ahead = ahead_of(code.b);
+        const auto read = [&](Value depth) {
+          return code.four_b ? code.four_b(frame, false, column, depth) : frame.load_numbers(b, b.base + column * b.column + depth);
+        };
         const auto use = [&](Value right, Value depth) {
           for (std::uint32_t r = 0; r < tile.rows; ++r) {
             Value left;
@@ -56,10 +59,10 @@ inline spirv::Words emit_few_product(const Target& target, const ProductCode& co
         const Value length = frame.to - frame.from, whole = frame.from + length / (step * ahead) * (step * ahead);
         k.loop(start, whole, step * ahead, [&](Value depth) {
           std::vector<Value> right;
-          for (std::uint32_t i = 0; i < ahead; ++i) right.push_back(frame.load_numbers(b, b.base + column * b.column + depth + i * step));
+          for (std::uint32_t i = 0; i < ahead; ++i) right.push_back(read(depth + i * step));
           for (std::uint32_t i = 0; i < ahead; ++i) use(right[i], depth + i * step);
         }, LoopControl::DontUnroll);
-        k.loop(whole + lane * 4u, frame.to, step, [&](Value depth) { use(frame.load_numbers(b, b.base + column * b.column + depth), depth); },
+        k.loop(whole + lane * 4u, frame.to, step, [&](Value depth) { use(read(depth), depth); },
             LoopControl::DontUnroll);
       } else {
         k.loop(frame.from + lane, frame.to, tile.lanes, [&](Value depth) {

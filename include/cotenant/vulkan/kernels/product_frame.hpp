@@ -68,6 +68,7 @@ struct ProductCode {
   MakeEpilogue epilogue;
   std::vector<std::uint32_t> scalars;  // the epilogue's own, behind the product's; no part of the key
   EmitElement element_a, element_b;  // of quantised values; absent where elements are the numbers. Needs a scalar fetch
+  EmitElement four_a, four_b;        // beside them where four neighbours along depth may be read at once, from a multiple of four on: as a vector
 
   std::string key() const {
     std::string text = (integers ? "i32 " : "") + std::string(to_string(a));

@@ -108,7 +108,7 @@ inline BlockRef pack_side(Device& device, Stream& stream, MatrixProduct& product
   // [across][depth] or [depth][across], as the product's side has them.
   if (along_depth != left) std::swap(packed.row, packed.column);
   x = packed;
-  hook = nullptr;
+  hook = (left ? code.four_a : code.four_b) = nullptr;
   return block;
 }
 

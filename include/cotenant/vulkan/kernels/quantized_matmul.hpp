@@ -31,12 +31,15 @@ struct QuantizedSideCode {
   bool plain() const { return scale < 0 && zero_point < 0 && type != DType::i4x2; }
 };
 
-// real = (value - zero_point) * scale of one element, as an f32; or value - zero_point as an i32 where sums are of integers.
-inline Value quantized_element(ProductFrame& frame, const QuantizedSideCode& side, Value block, bool left, Value across, Value depth) {
+// real = (value - zero_point) * scale of one element, as an f32; or value - zero_point as an i32 where sums are of integers. `four`:
+// of four bytes that are neighbours along depth, as a vector.
+inline Value quantized_element(ProductFrame& frame, const QuantizedSideCode& side, Value block, bool left, Value across, Value depth, bool four = false) {
   const OperandCode& x = frame.operands[left ? 0 : 1];
   const Value stride = left ? x.row : x.column, step = left ? x.column : x.row;
   Value value;
-  if (side.type == DType::i4x2) {
+  if (four) {
+    value = x.elements.load_vectors((x.base + across * stride + depth) >> 2u, 1)[0];
+  } else if (side.type == DType::i4x2) {
     // Two values per byte, the lower half first: sign-extended from its place.
     const Value pair = side.pairs_along_depth ? depth : across;
     const Value byte = x.elements.load(x.base + (side.pairs_along_depth ? across : across >> 1u) * stride +
@@ -49,12 +52,19 @@ inline Value quantized_element(ProductFrame& frame, const QuantizedSideCode& sid
     const OperandCode& p = frame.operands[static_cast<std::size_t>(index)];
     Value offset = p.base + across * (left ? p.row : p.column);
     if (side.blocks) offset = offset + depth / block * (left ? p.column : p.row);
-    return p.elements.load(offset);
+    const Value one = p.elements.load(offset);
+    return four ? spirv::splat(one, 4) : one;
   };
   if (side.zero_point >= 0) value = value - parameter(side.zero_point);
   if (frame.code.integers) return value;
-  value = spirv::convert(frame.k.f32(), value);
+  value = spirv::convert(spirv::shaped_as(value.type, frame.k.f32()), value);
   return side.scale >= 0 ? value * parameter(side.scale) : value;
+}
+// Whether four bytes along depth may be read at once.
+inline bool reads_four(const QuantizedSideCode& side, const MatrixProduct& product, bool left) {
+  const MatrixOperand& x = left ? product.a() : product.b();
+  return !side.blocks && (side.type == DType::i8 || side.type == DType::u8) && (left ? x.column : x.row) == 1 && product.depth % 4 == 0 &&
+      x.aligned(4, left, product.batch_rank);
 }
 
 struct QuantizedProduct {
@@ -64,10 +74,10 @@ struct QuantizedProduct {
 };
 
 // A hook that reads a side's elements, or none where they are the numbers.
-inline EmitElement quantized_hook(const QuantizedSideCode& side, const std::shared_ptr<std::vector<Value>>& scalars) {
+inline EmitElement quantized_hook(const QuantizedSideCode& side, const std::shared_ptr<std::vector<Value>>& scalars, bool four = false) {
   if (side.plain()) return {};
-  return [side, scalars](ProductFrame& frame, bool left, Value across, Value depth) {
-    return quantized_element(frame, side, side.blocks ? (*scalars)[static_cast<std::size_t>(side.block_scalar)] : Value{}, left, across, depth);
+  return [side, scalars, four](ProductFrame& frame, bool left, Value across, Value depth) {
+    return quantized_element(frame, side, side.blocks ? (*scalars)[static_cast<std::size_t>(side.block_scalar)] : Value{}, left, across, depth, four);
   };
 }
 
@@ -170,7 +180,10 @@ void quantized_matmul(Device& device, Stream& stream, const QuantizedMatmulArgum
   if (!cooperate) {
     code.element_a = quantized_hook(left, block_values);
     code.element_b = quantized_hook(right, block_values);
-    code.element_text = "elements " + left.key() + " " + right.key();
+    const bool four_left = reads_four(left, product, true), four_right = reads_four(right, product, false);
+    if (four_left) code.four_a = quantized_hook(left, block_values, true);
+    if (four_right) code.four_b = quantized_hook(right, block_values, true);
+    code.element_text = "elements " + left.key() + (four_left ? "4 " : " ") + right.key() + (four_right ? "4" : "");
   }
   run_product(device, stream, std::move(product), std::move(code), !cooperate);
 }
