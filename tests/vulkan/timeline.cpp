@@ -22,12 +22,15 @@ TEST_CASE("a timeline is waited for until somebody raises it, also longer than i
     return vkSignalSemaphore(driver.handle(), &info);
   };
   std::thread later([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
     CHECK(raise_to(3) == VK_SUCCESS);
   });
+  std::thread other([&] { CHECK(timeline.poll(1) == VK_SUCCESS); });
   CHECK(timeline.wait(2) == VK_SUCCESS);
   CHECK(timeline.reached(3));
+  CHECK(timeline.poll(3) == VK_SUCCESS);
   later.join();
+  other.join();
   CHECK_FALSE(timeline.reached(4));
 }
 
@@ -39,6 +42,7 @@ TEST_CASE("a lost device is not waited for") {
   options.faults->fail(vk::Step::wait, VK_ERROR_DEVICE_LOST);
   CHECK(timeline.wait(1) == VK_ERROR_DEVICE_LOST);
   CHECK(timeline.wait(1) == VK_ERROR_DEVICE_LOST);
+  CHECK(timeline.poll(1) == VK_ERROR_DEVICE_LOST);
   options.faults->fail(vk::Step::create_stream, VK_ERROR_OUT_OF_HOST_MEMORY);
   CHECK(cotenant::test::has(cotenant::test::message([&] { vk::Timeline none(driver); }), "out_of_memory: making a timeline"));
 }

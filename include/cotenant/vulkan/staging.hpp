@@ -99,7 +99,7 @@ class UploadRing {
         if (failed_.load()) return;
         std::this_thread::yield();
       }
-      stream_.wait_only(value);
+      stream_.poll(value);
     }
     fill(first + from, std::min(host_piece, part_bytes - from), static_cast<std::byte*>(chunk->mapped()) + from);
     if (filled_[part].fetch_add(1, std::memory_order_acq_rel) + 1 == (part_bytes + host_piece - 1) / host_piece) {
@@ -176,7 +176,7 @@ template <class T> class Download final : public Completion {
       Piece& piece = pieces_[i];
       // One that was moved is moved only once: the host may have written to its bytes since.
       if (!piece.chunk) return;
-      stream_->wait_only(piece.value);
+      stream_->poll(piece.value);
       unpack(static_cast<const T*>(piece.chunk->mapped()) + piece.offset, host_, piece.first, piece.count);
       piece.chunk.reset();
     });

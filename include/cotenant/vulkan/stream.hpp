@@ -108,8 +108,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
     retire();
     check_waited(result);
   }
-  // The same for work that was handed over, without freeing anything: takes no lock, so that many threads can.
-  void wait_only(std::uint64_t value) const { check_waited(timeline_.wait(value)); }
+  // The same for work that was handed over, for many threads at once: takes no lock and frees nothing.
+  void poll(std::uint64_t value) const { check_waited(timeline_.poll(value)); }
   void finish() {
     const std::uint64_t value = queued();
     wait(value);

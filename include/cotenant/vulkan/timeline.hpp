@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <limits>
+#include <thread>
 
 #include "cotenant/vulkan/driver.hpp"
 
@@ -49,6 +50,19 @@ class Timeline {
     info.pSemaphores = &handle_;
     info.pValues = &value;
     return driver_.call(Step::wait, [&] { return vkWaitSemaphores(driver_.handle(), &info, std::numeric_limits<std::uint64_t>::max()); });
+  }
+  // The same for many threads at once, none of which blocks in the driver.
+  VkResult poll(std::uint64_t value) const {
+    const auto begin = std::chrono::steady_clock::now();
+    for (;;) {
+      if (driver_.lost()) return VK_ERROR_DEVICE_LOST;
+      std::uint64_t now = 0;
+      const VkResult result = driver_.call(Step::wait, [&] { return read(now); });
+      if (result < 0 || now >= value) return result;
+      // Copies take less than this; what they wait for may take long.
+      if (std::chrono::steady_clock::now() - begin < std::chrono::milliseconds(2)) std::this_thread::yield();
+      else std::this_thread::sleep_for(std::chrono::microseconds(100));
+    }
   }
 
  private:
