@@ -19,6 +19,8 @@ write matmul cpu/cpu.hpp 'return ct::matmul(a, b, [](auto acc, auto c) { return 
 write softmax cpu/cpu.hpp 'static_cast<void>(b), static_cast<void>(bias); return ct::softmax(a, -1);'
 write map cpu/cpu.hpp 'static_cast<void>(b), static_cast<void>(bias); return ct::map([](auto x) { return tanh(x) * 2.f; }, a);'
 write include cotenant.hpp 'return static_cast<void>(b), static_cast<void>(bias), a;'
+write gpu vulkan.hpp 'static_cast<void>(bias); return ct::matmul(a, b);'
+sed -i 's/SharedTensor<float>/SharedTensor<float, ct::Vulkan>/g' "$folder/gpu.cpp"
 
 measure() { # <name> <file> <flags...>
   local name=$1 file=$2 times=()
@@ -37,3 +39,7 @@ measure 'one matmul, cpu/cpu.hpp' matmul
 measure 'one softmax, cpu/cpu.hpp' softmax
 measure 'one map, cpu/cpu.hpp' map
 measure 'cotenant.hpp alone' include
+if echo '#include <vulkan/vulkan.h>' | "$compiler" -fsyntax-only -x c++ - 2>/dev/null; then
+  measure 'one matmul on a GPU, vulkan.hpp' gpu
+  measure 'the same, not optimised' gpu -O0
+fi
