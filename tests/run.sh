@@ -183,6 +183,7 @@ if ! $quick; then
     skip "thread sanitizer" "its runtime does not start here"
   fi
   wrapper=()
+
   title "Hostile bytes"
   check "tests/fuzz/run.sh: 60 s for each target, begun before the examples" fuzzed
 fi
