@@ -83,7 +83,8 @@ inline void run_planned(Device& device, Stream& stream, const MatrixProduct& pro
   MatrixProduct total = product;
   total.a() = sums, total.b() = sums, total.depth = plan.splits;
   ProductCode last = code;
-  last.a = last.b = sums.type, last.fetch_a = last.fetch_b = Fetch::scalar_depth, last.element_a = last.element_b = last.four_a = last.four_b = nullptr, last.element_text.clear();
+  last.a = last.b = sums.type, last.fetch_a = last.fetch_b = Fetch::scalar_depth;
+  last.element_a = last.element_b = last.four_a = last.four_b = nullptr, last.element_text.clear();
   const std::string key = "product parts " + last.key();
   const auto buffers = buffer_arguments(total);
   auto scalars = product_scalars(total, last, plan.splits);

@@ -246,7 +246,8 @@ inline spirv::Words emit_cooperative_product(const Target& target, const Product
       for (std::uint32_t j = 0; j < over; ++j)
         spirv::store_matrix(shared.pointer(base + j * tile.n / 4), sums[i * over + j].get(), spirv::CooperativeMatrixLayout::RowMajor, k.constant(strip_line));
       k.subgroup_barrier();
-      writer.store(frame.row0 + part_row + i * tile.m, tile.m, [&](Value r, Value c4) { return spirv::bitcast(sum_four, shared.load(base + r * strip_line + c4)); });
+      writer.store(frame.row0 + part_row + i * tile.m, tile.m,
+                   [&](Value r, Value c4) { return spirv::bitcast(sum_four, shared.load(base + r * strip_line + c4)); });
       k.subgroup_barrier();
     }
   }, tile.stripe);

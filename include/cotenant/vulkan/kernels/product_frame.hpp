@@ -72,8 +72,8 @@ struct ProductCode {
 
   std::string key() const {
     std::string text = (integers ? "i32 " : "") + std::string(to_string(a));
-    text += std::string(" ") + to_string(fetch_a) + "," + std::string(to_string(b)) + " " + to_string(fetch_b) + ">" + std::string(to_string(out)) + (vector_out ? " v" : " s") +
-            " batch" + std::to_string(batch_rank);
+    text += std::string(" ") + to_string(fetch_a) + "," + std::string(to_string(b)) + " " + to_string(fetch_b) + ">" +
+        std::string(to_string(out)) + (vector_out ? " v" : " s") + " batch" + std::to_string(batch_rank);
     for (const Extra& x : extra) text += " " + std::string(to_string(x.type)) + (x.in_epilogue ? std::to_string(static_cast<int>(x.along)) : "-");
     return text + " " + element_text + " " + epilogue_text;
   }
