@@ -172,7 +172,7 @@ struct BlockedProduct {
     std::size_t unfinished = 0;  // the first row that waits for finish()
     for (std::size_t row = 0; row < rows;) {
       const std::size_t height = kernel.tile_height(rows - row, vectors), used = std::min(height, rows - row);
-      float* to = output_is_direct ? tile : tile + (row - unfinished) * width;
+      float* to = tile;  // null where another place follows
       auto to_row = static_cast<std::ptrdiff_t>(width);
       float* const output = problem.direct == nullptr ? nullptr : problem.direct + static_cast<std::ptrdiff_t>(first_row + row) * problem.direct_stride + n;
       if (output != nullptr && some == width) {
@@ -183,6 +183,8 @@ struct BlockedProduct {
         to_row = static_cast<std::ptrdiff_t>(panel_sums_row);
       } else if (output != nullptr && !begins) {
         for (std::size_t i = 0; i < used; ++i) std::copy_n(output + static_cast<std::ptrdiff_t>(i) * problem.direct_stride, some, tile + i * width);
+      } else if (!output_is_direct) {
+        to = tile + (row - unfinished) * width;
       }
       const char* const left_row = left.data + static_cast<std::ptrdiff_t>(row) * left.row;
       const char* left_at = left_row;
