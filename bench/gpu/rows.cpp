@@ -203,7 +203,7 @@ template <class T, class F> void each_team(const ct::Vulkan& gpu, const std::str
     if (each > 16) continue;
     const ct::vulkan::Team team{lanes, lanes == subgroup ? 4u : 1u, false, 4, static_cast<std::uint32_t>(each), subgroup};
     row(
-        gpu, name + " " + std::to_string(rows) + "x" + std::to_string(length) + " " + team.key(), 2.0 * sizeof(T) * static_cast<double>(rows * length),
+        gpu, name + " " + std::to_string(rows) + "x" + std::to_string(length) + " " + std::string(team.key().view()), 2.0 * sizeof(T) * static_cast<double>(rows * length),
         [&] { launch(&team); }, [] { return true; });
   }
 }

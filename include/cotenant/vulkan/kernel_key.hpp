@@ -23,6 +23,7 @@ class KernelKey {
   }
   std::string_view view() const noexcept { return longer_.empty() ? std::string_view(text_.data(), size_) : std::string_view(longer_); }
   operator std::string_view() const noexcept { return view(); }
+  friend bool operator==(const KernelKey& a, const KernelKey& b) noexcept { return a.view() == b.view(); }
   friend bool operator==(const KernelKey& a, std::string_view b) noexcept { return a.view() == b; }
 
  private:

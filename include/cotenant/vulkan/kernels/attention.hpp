@@ -96,7 +96,7 @@ inline void run_attention(Device& device, Stream& stream, MatrixProduct product,
     q.block = copied.get(), q.reach.address = copied->data();
   }
   const AttentionCode code = attention_code(product, keys, cooperates, cooperates ? 8 : capabilities.type == DeviceType::software ? 0 : 4, mask, causal);
-  const KernelKey key = (cooperates ? fragments.key() : tile.key()).append(' ', code.key().view());
+  const KernelKey key = (cooperates ? fragments.key() : tile.key()).append(' ', code.key());
   auto scalars = product_scalars(product, code.product, std::max<std::size_t>(product.depth, 1));
   scalars.push_back(static_cast<std::uint32_t>(keys));
   scalars.push_back(__builtin_bit_cast(std::uint32_t, scale));

@@ -26,7 +26,7 @@ inline void copy_bits(Device& device, Stream& stream, const Shape& shape, const 
     return;
   }
   const MapPlan plan = plan_map(shape, std::array{out, in});
-  const KernelKey key("copy ", out.element_bytes, plan.code.key().view());
+  const KernelKey key("copy ", out.element_bytes, plan.code.key());
   device.launch(stream, {key, plan.buffers, plan.scalars, plan.groups}, [&](const Target& target) {
     KernelBuilder k(target, {.workgroup = MapCode::threads});
     std::vector<ElementBits> elements;
