@@ -20,7 +20,8 @@ struct Source {
   LoadRow load = nullptr;
   bool is_float = false;  // the bytes are floats: a row of column_stride 1 needs no conversion
 
-  const char* at(std::ptrdiff_t offset) const { return data + offset * static_cast<std::ptrdiff_t>(element_size); }
+  // Null where the matrix has no elements and no address.
+  const char* at(std::ptrdiff_t offset) const { return data == nullptr ? nullptr : data + offset * static_cast<std::ptrdiff_t>(element_size); }
   Source moved(std::ptrdiff_t offset) const {
     Source result = *this;
     result.data = at(offset);
@@ -36,7 +37,7 @@ struct Sink {
   StoreRow store = nullptr;
   bool is_float = false;
 
-  char* at(std::ptrdiff_t offset) const { return data + offset * static_cast<std::ptrdiff_t>(element_size); }
+  char* at(std::ptrdiff_t offset) const { return data == nullptr ? nullptr : data + offset * static_cast<std::ptrdiff_t>(element_size); }
   Sink moved(std::ptrdiff_t offset) const {
     Sink result = *this;
     result.data = at(offset);
