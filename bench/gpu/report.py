@@ -187,7 +187,7 @@ class Report:
                     rule.least if isinstance(rule, Times) else None))
         lines = [f"{self.device.get('device', '')}, {self.device.get('driver', '')}", "yellow the target; logarithmic, right is faster"]
         ordered = {heading: sections[heading] for _, heading in HEADINGS if heading in sections}
-        return ratio_chart("cotenant's speed on the GPU as a multiple of PyTorch's", lines, ordered, left=440, right=300)
+        return ratio_chart("cotenant's speed on the GPU as a multiple of PyTorch's", lines, ordered, left=480, right=300)
 
 
 def main():
