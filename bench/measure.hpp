@@ -143,6 +143,14 @@ class Bench {
     }
   }
 
+  // What is no time: a figure of each contestant, the smaller the better.
+  void figures(const Row& about, const std::vector<std::pair<std::string, double>>& each) {
+    std::vector<Call> calls;
+    std::vector<double> values;
+    for (const auto& [name, value] : each) calls.push_back({name, {}}), values.push_back(value);
+    write(about, 1, calls, values);
+  }
+
   // Ours on several threads beside one, both in wall time, for the rows of scaling.
   void scaling(const Row& about, const Call& call) {
     if (!options.wants(about.section) || options.smoke) return;

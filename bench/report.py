@@ -11,12 +11,13 @@ from chart import Bar, ratio_chart
 
 TITLES = {
     "matmul": "f32 product", "weights": "f32 product with a model's weights, packed once", "fused": "f32 product with bias and GELU", "threads": "f32 product, threads",
+    "accuracy": "f32 product, root mean square error relative to the norms of row and column",
     "bf16": "bf16 product", "int8": "u8 x i8 product", "int4": "4-bit weights", "softmax": "Softmax", "map": "Functions", "quantize": "Quantisation",
     "attention": "Attention", "models": "Encoders, one sequence", "dispatch": "Cost of a call", "compile": "Compile time",
     "handles": "Handles and leases", "opening": "Opening a checkpoint", "returning": "Tensors that come back to memory", "attaching": "A second process attaches",
 }
 # Where other things than kernels are compared: no bars.
-NOT_DRAWN = ("dispatch", "compile", "opening", "returning")
+NOT_DRAWN = ("accuracy", "dispatch", "compile", "opening", "returning")
 
 
 def read(paths):
@@ -69,6 +70,8 @@ def judge(row, rates):
 def value(row, seconds):
     if row["unit"] in ("ms", "ns", "s"):
         return f"{seconds * {'ms': 1e3, 'ns': 1e9, 's': 1}[row['unit']]:.2f}"
+    if row["unit"] == "1e-9":  # so does an error
+        return f"{seconds * 1e9:.2f}"
     if row["unit"] == "MiB":  # bytes stand where seconds do elsewhere
         return f"{seconds / 2**20:.1f}"
     rate = row["work"] / seconds * 1e-9

@@ -4,7 +4,7 @@
 #   bench/run.sh                     everything: some minutes
 #   bench/run.sh --quick             fewer rounds, no compile times: two minutes once it is built
 #   bench/run.sh --threads 1         only on one thread (default: 1,2)
-#   bench/run.sh --only matmul,map   only some of: matmul weights fused threads bf16 int8 int4 softmax map quantize attention models
+#   bench/run.sh --only matmul,map   only some of: matmul accuracy weights fused threads bf16 int8 int4 softmax map quantize attention models
 #                                    dispatch compile sharing
 # The calls of a row are taken turn by turn in one process and the medians compared, so that a change of clock or a neighbour meets all
 # alike: one thread in its own CPU time, several on the clock of the wall. (Google Benchmark times one function after another; it is not
@@ -32,7 +32,7 @@ need_build_tools
 install_missing
 # The peers: whatever of them cannot be installed is left out.
 kernels=false
-for section in matmul weights fused threads bf16 int8 int4 softmax map quantize attention; do if wants $section; then kernels=true; fi; done
+for section in matmul accuracy weights fused threads bf16 int8 int4 softmax map quantize attention; do if wants $section; then kernels=true; fi; done
 if $kernels; then
   need libopenblas-dev "peer: f32 products" has_library libopenblas.so.0
   need libblis-dev "peer: f32 products" has_library libblis.so.4

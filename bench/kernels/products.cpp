@@ -58,6 +58,35 @@ void plain(Bench& bench, const Case& c) {
   });
 }
 
+// Root of the mean of squares of (result - exact) / (|row of a| |column of b|), over sixteen rows: what rounding does to a product.
+double rounding(const Operands& operands, const float* result) {
+  const peers::Product& p = operands.peer;
+  const auto a = [&](std::size_t i, std::size_t k) { return double{static_cast<const float*>(p.a)[p.a_transposed ? k * p.m + i : i * p.k + k]}; };
+  const auto b = [&](std::size_t k, std::size_t j) { return double{static_cast<const float*>(p.b)[p.b_transposed ? j * p.k + k : k * p.n + j]}; };
+  const std::size_t rows = std::min<std::size_t>(p.m, 16);
+  double squares = 0;
+  for (std::size_t i = 0; i < rows; ++i)
+    for (std::size_t j = 0; j < p.n; ++j) {
+      double exact = 0, left = 0, right = 0;
+      for (std::size_t k = 0; k < p.k; ++k) exact += a(i, k) * b(k, j), left += a(i, k) * a(i, k), right += b(k, j) * b(k, j);
+      const double off = (double{result[i * p.n + j]} - exact) / std::sqrt(left * right);
+      squares += off * off;
+    }
+  return std::sqrt(squares / static_cast<double>(rows * p.n));
+}
+void accuracy(Bench& bench, const Case& c) {
+  const Operands operands(c);
+  ct::matmul_into(operands.out, operands.a, operands.peer.b_transposed ? operands.stored_b.transpose() : operands.stored_b);
+  std::vector<std::pair<std::string, double>> each{{"cotenant", rounding(operands, operands.out.view().data())}};
+  peers::Peers contestants = peers::blas_product(operands.peer);
+  peers::append(contestants, peers::dnn_product(operands.peer));
+  for (const peers::Peer& peer : contestants) peer.run(), each.emplace_back(peer.name, rounding(operands, peer.result<float>()));
+  Row row = about(c);
+  row.section = "accuracy", row.unit = "1e-9", row.bound = "", row.target_share = 0, row.target_ratio = 1;
+  row.target_peers = {"OpenBLAS"};
+  bench.figures(row, each);
+}
+
 // Weights of a model: ours packs them at the first use and keeps that, oneDNN has reordered them. The others have no such form and
 // take part with their plain one, because a user of theirs has nothing better.
 void weights(Bench& bench, const Case& c) {
@@ -119,6 +148,8 @@ void products(Bench& bench) {
     for (const Case& c : all)
       if (!bench.options.smoke || c.m * c.k * c.n < 4'000'000) plain(bench, c);
   if (bench.options.smoke) return fused(bench, {77, 515, 333, "b"});
+  if (bench.options.wants("accuracy") && bench.options.threads.front() == 1)
+    for (const Case& c : {Case{64, 64, 64}, Case{77, 515, 333}, Case{512, 512, 512}, Case{128, 3072, 768, "b"}, Case{4, 4096, 4096}, Case{1, 4096, 4096, "b"}}) accuracy(bench, c);
   if (bench.options.wants("weights"))
     for (const Case& c : {Case{128, 768, 768}, Case{128, 768, 768, "b"}, Case{128, 768, 3072, "b"}, Case{128, 3072, 768, "b"}, Case{16, 384, 1536, "b"}, Case{1, 768, 768, "b"}}) weights(bench, c);
   if (bench.options.wants("fused"))
