@@ -129,8 +129,9 @@ template <class Fixture> class Suite {
     ++comparisons;
   }
 
-  // Runs f() `rounds` times under every configuration of the fixture.
+  // Runs f() `rounds` times, or as often as the fixture makes of it, under every configuration of the fixture.
   template <class F> void repeat(std::size_t rounds, F f) {
+    if constexpr (requires { Fixture::rounds(rounds); }) rounds = Fixture::rounds(rounds);
     Fixture::for_each_configuration([&] { for (std::size_t round = 0; round < rounds; ++round) f(); });
     CHECK(comparisons > 0);
   }
