@@ -4769,24 +4769,30 @@ class Device : public std::enable_shared_from_this<Device> {
   void check(const Launch& launch) const;
   void queue(Stream& stream, const Launch& launch, const Emitter& emit);
 
-  // Work that nobody waits for keeps its tensors, and they keep their device. At the end of the program it is waited for here.
+  // Work that nobody waits for keeps its tensors, and they keep their device. At the end of the program it is waited for here: before
+  // the driver's own clean-up, which is registered when the driver is loaded (again, where an earlier device was the last to use it),
+  // so that each device that is opened registers this anew.
   class Registry {
    public:
     static Registry& get() {
-      static Registry registry;
+      static Registry& registry = *new Registry;  // never destroyed: its end is finish()
       return registry;
     }
     void add(const std::shared_ptr<Device>& device) {
       const std::lock_guard lock(mutex_);
       std::erase_if(devices_, [](const auto& one) { return one.expired(); });
       devices_.push_back(device);
-    }
-    ~Registry() {
-      for (const auto& weak : devices_)
-        if (const auto device = weak.lock()) device->finish_quietly(), static_cast<void>(device->pipelines_.save());
+      static_cast<void>(std::atexit([] { get().finish(); }));
     }
 
    private:
+    void finish() noexcept {
+      const std::lock_guard lock(mutex_);
+      for (const auto& weak : devices_)
+        if (const auto device = weak.lock()) device->finish_quietly(), static_cast<void>(device->pipelines_.save());
+      devices_.clear();
+    }
+
     std::mutex mutex_;
     std::vector<std::weak_ptr<Device>> devices_;
   };
