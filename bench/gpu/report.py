@@ -148,9 +148,14 @@ class Report:
         share, what = max(shares, default=(0, ""))
         return f"{share:5.0%} of {what}" if share else ""
 
+    @staticmethod
+    def rule(name):
+        """The target of the row of that name, or None."""
+        return next((rule for pattern, rule in TARGETS if re.match(pattern, name)), None)
+
     def target(self, row):
         """What is asked, and whether it is met: None where that cannot be told."""
-        rule = next((rule for pattern, rule in TARGETS if re.match(pattern, row["bench"])), None)
+        rule = self.rule(row["bench"])
         return rule.judge(row, self) if rule else ("", None)
 
     def print_table(self):
@@ -180,10 +185,9 @@ class Report:
             if ratio is None:
                 continue
             heading = next(heading for pattern, heading in HEADINGS if re.match(pattern, name))
-            peer = self.rivals(row)[0]["peer"]
-            rule = next((rule for pattern, rule in TARGETS if re.match(pattern, name)), None)
+            rival, rule = self.rivals(row)[0], self.rule(name)
             sections.setdefault(heading, []).append(
-                Bar(name, ratio, " ".join(["PyTorch", peer.partition(", ")[2]]).strip(), f"{name}: {microseconds(row['seconds'])}, {peer} {microseconds(self.rivals(row)[0]['seconds'])}",
+                Bar(name, ratio, " ".join(["PyTorch", rival["peer"].partition(", ")[2]]).strip(), f"{name}: {microseconds(row['seconds'])}, {rival['peer']} {microseconds(rival['seconds'])}",
                     rule.least if isinstance(rule, Times) else None))
         lines = [f"{self.device.get('device', '')}, {self.device.get('driver', '')}", "yellow the target; logarithmic, right is faster"]
         ordered = {heading: sections[heading] for _, heading in HEADINGS if heading in sections}
