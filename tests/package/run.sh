@@ -14,15 +14,18 @@ add_subdirectory() {
   cmake --build build && build/program
 }
 installed_find_package() {
-  install_with_cmake
-  cmake -S "$root/tests/package/find_package" -B build -G Ninja -DCMAKE_PREFIX_PATH="$PWD/prefix" -DPROGRAM="$program" -DCMAKE_CXX_FLAGS=-O1
-  cmake --build build && build/program
+  with_find_package find_package -O1
 }
 # The installed files, used without any build system; the tree is moved first, as packagers do.
 installed_pkg_config() {
   install_with_cmake
   mv prefix moved
   with_pkg_config moved
+}
+with_find_package() {  # PROJECT FLAGS
+  install_with_cmake
+  cmake -S "$root/tests/package/$1" -B build -G Ninja -DCMAKE_PREFIX_PATH="$PWD/prefix" -DPROGRAM="$program" -DCMAKE_CXX_FLAGS="$2"
+  cmake --build build && build/program
 }
 install_with_cmake() {
   cmake -S "$root" -B cotenant -G Ninja -DCOTENANT_BUILD_TESTS=OFF -DCOTENANT_BUILD_EXAMPLES=OFF -DCOTENANT_BUILD_BENCH=OFF
@@ -74,9 +77,7 @@ two_targets() {
 }
 # The Vulkan backend: a product on whatever device is here.
 vulkan_installed_find_package() {
-  install_with_cmake
-  cmake -S "$root/tests/package/vulkan_find_package" -B build -G Ninja -DCMAKE_PREFIX_PATH="$PWD/prefix" -DPROGRAM="$program" -DCMAKE_CXX_FLAGS=-O0
-  cmake --build build && build/program
+  with_find_package vulkan_find_package -O0
 }
 vulkan_installed_pkg_config() {
   install_with_cmake
