@@ -62,6 +62,7 @@ struct KernelOptions {
   std::uint32_t workgroup = 256;     // invocations, in one dimension
   bool vulkan_memory_model = false;  // what cooperative matrices need
   bool keeps_subnormals = true;      // of f32, where the device can; else they may become 0, which costs exponentials less
+  bool halves = false;               // results are stored as f16 or bf16: gelu is as exact as these are
 };
 
 // Declares a kernel's parameters in the launch's order and emits its one function; finish() gives the SPIR-V. Where the device
@@ -86,7 +87,7 @@ class KernelBuilder {
     float_control(device.specials_preserved_f32, Capability::SignedZeroInfNanPreserve, ExecutionMode::SignedZeroInfNanPreserve);
     float_control(device.rounds_to_even_f32, Capability::RoundingModeRTE, ExecutionMode::RoundingModeRTE);
     const bool software = device.type == DeviceType::software;
-    module_.arithmetic = {device.denormals_preserved_f32, software, !software, device.specials_preserved_f32, device.shader_float64};
+    module_.arithmetic = {device.denormals_preserved_f32, software, !software, device.specials_preserved_f32, device.shader_float64, options.halves};
   }
   KernelBuilder(const KernelBuilder&) = delete;
   KernelBuilder& operator=(const KernelBuilder&) = delete;

@@ -35,6 +35,7 @@ class Module {
     bool fuses = false;             // Glsl::Fma rounds once: every GPU; where it runs on a CPU it may be two operations
     bool keeps_nan = false;         // else x != x may be taken for false
     bool has_f64 = false;
+    bool halves = false;  // results are rounded to f16 or bf16: what computes them need not be more exact
   };
   Arithmetic arithmetic;
 

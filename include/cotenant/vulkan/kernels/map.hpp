@@ -33,7 +33,7 @@ template <class Out, class E, class... In> void map(Device& device, Stream& stre
   key.append(plan.code.key().view(), ' ');
   append_expression_key(key, a.expression);
   device.launch(stream, {key, plan.buffers, plan.scalars, plan.groups}, [&](const Target& target) {
-    KernelBuilder k(target, {.workgroup = MapCode::threads});
+    KernelBuilder k(target, {.workgroup = MapCode::threads, .halves = dtype_of<Out> == DType::f16 || dtype_of<Out> == DType::bf16});
     std::vector<Elements> elements;
     for (const DType dtype : dtypes) elements.emplace_back(k, dtype);
     detail::MapFrame frame(k, plan.code, dtypes.size());
