@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "bench/gpu/measure.hpp"
+#include "cotenant/vulkan/pinned.hpp"
 
 namespace ct = cotenant;
 using Clock = std::chrono::steady_clock;
@@ -171,9 +172,9 @@ void copies(const ct::Vulkan& gpu) {
     const auto to_host = [&] { ct::copy_into(back, there), static_cast<void>(back.view()); };
     to_device(), to_host();
     // What bounds the next two: every byte is copied once by the host, too.
-    const std::size_t pieces = bytes / ct::vulkan::host_piece, threads = ct::vulkan::copy_threads(pieces);
-    print("host memory to host memory " + size + ", " + std::to_string(threads) + " threads", bench::host_seconds([&] {
-            ct::vulkan::for_each_piece(pieces, threads, [&](std::size_t i) {
+    const std::size_t pieces = bytes / ct::vulkan::host_piece;
+    print("host memory to host memory " + size + ", " + std::to_string(ct::vulkan::CopyThreads::sharing(pieces)) + " threads", bench::host_seconds([&] {
+            gpu.device().copy_threads().for_each(pieces, [&](std::size_t i) {
               const std::size_t at = i * ct::vulkan::host_piece;
               std::memcpy(back.mutable_view().data() + at, host.view().data() + at, ct::vulkan::host_piece);
             });
@@ -182,6 +183,15 @@ void copies(const ct::Vulkan& gpu) {
     const double reading = bench::host_seconds(to_host, turns);
     print("device to host " + size + ", ordinary memory", reading, count, is_right(equal()));
     if (!gpu.capabilities().host_import) continue;
+    // The same calls with tensors that the device reads and writes by itself.
+    {
+      auto pinned = ct::empty<std::uint8_t>({bytes}, ct::Pinned(gpu)), pinned_back = ct::empty<std::uint8_t>({bytes}, ct::Pinned(gpu));
+      std::memcpy(pinned.mutable_view().data(), host.view().data(), bytes);
+      std::memset(pinned_back.mutable_view().data(), 0, bytes);
+      print("host to device " + size + ", pinned tensor", bench::host_seconds([&] { ct::copy_into(there, pinned), gpu.synchronize(); }, turns), count);
+      const double pinned_reading = bench::host_seconds([&] { ct::copy_into(pinned_back, there), static_cast<void>(pinned_back.view()); }, turns);
+      print("device to host " + size + ", pinned tensor", pinned_reading, count, is_right(std::memcmp(host.view().data(), pinned_back.view().data(), bytes) == 0));
+    }
     const auto imported = gpu.import(host);
     const auto import_back = gpu.import(back);
     std::memset(back.mutable_view().data(), 0, bytes);

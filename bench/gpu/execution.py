@@ -25,8 +25,9 @@ for size in (1 << 20, 1 << 28):
     turns = 9 if size > 1 << 24 else 101
     row(f"host to device {name}, ordinary memory", host_seconds(waited_for(lambda: there.copy_(ordinary)), turns), size=size)
     row(f"device to host {name}, ordinary memory", host_seconds(waited_for(lambda: ordinary.copy_(there)), turns), size=size)
-    row(f"host to device {name}, imported memory", host_seconds(waited_for(lambda: there.copy_(pinned)), turns), "pinned", size=size)
-    row(f"device to host {name}, imported memory", host_seconds(waited_for(lambda: pinned.copy_(there)), turns), "pinned", size=size)
+    for ours in ("imported memory", "pinned tensor"):
+        row(f"host to device {name}, {ours}", host_seconds(waited_for(lambda: there.copy_(pinned)), turns), "pinned", size=size)
+        row(f"device to host {name}, {ours}", host_seconds(waited_for(lambda: pinned.copy_(there)), turns), "pinned", size=size)
 size = 64 << 20
 pinned, there = torch.ones(size, dtype=torch.uint8).pin_memory(), torch.empty(size, dtype=torch.uint8, device="cuda")
 row("host to device, 64 MiB of staging memory", device_seconds(lambda: there.copy_(pinned, non_blocking=True), 8, 0.1), "pinned", size=size)

@@ -2,3 +2,4 @@
 #include "cotenant/vulkan/backend.hpp"
 #include "cotenant/vulkan/custom_kernel.hpp"
 #include "cotenant/vulkan/mirror.hpp"
+#include "cotenant/vulkan/pinned.hpp"

@@ -18,7 +18,7 @@ TEST_CASE("copies of any size come back as they were: through staging and straig
     auto options = checked_options();
     options.zero_copy = zero_copy;
     const Checked gpu(options);
-    for (std::size_t count : {std::size_t{1}, std::size_t{1000}, vk::staging_bytes / 4, vk::staging_bytes / 4 + 1, 5 * vk::host_piece / 4 + 7, 3 * vk::staging_bytes}) {
+    for (std::size_t count : {std::size_t{1}, std::size_t{1000}, vk::staging_bytes / 4, vk::staging_bytes / 4 + 1, 5 * vk::host_piece / 4 + 7, 3 * vk::staging_bytes, (vk::download_staging + vk::staging_bytes) / 4 + 1}) {
       std::vector<float> values(count);
       std::iota(values.begin(), values.end(), 0.f);
       CHECK(to_host(to_device(*gpu, values)) == values);
@@ -73,7 +73,7 @@ TEST_CASE("large copies go both ways while a stream computes: they wait for none
   }
   // This copy waits for the kernel, and is in order with everything before it.
   CHECK(to_host(doubled)[count - 1] == 2.f * values[count - 1] + 1.f);
-  CHECK(down.waits() == 1);
+  CHECK(down.waits() > 0);
   CHECK(to_host(x)[0] == 2047.f);
 }
 
@@ -117,7 +117,7 @@ TEST_CASE("a large copy that fails on one thread ends on all of them, and the ne
     up();
     CHECK(to_host(x) == values);
   }
-  options.faults->fail(vk::Step::wait, VK_ERROR_OUT_OF_HOST_MEMORY, 3);
+  options.faults->fail(vk::Step::wait, VK_ERROR_OUT_OF_HOST_MEMORY, 1);
   auto back = empty<float>({count});
   vk::download<float>(*gpu->shared_stream(), y.block().get(), y.block()->data(), back.mutable_view(), back.block().get());
   CHECK(has(message([&] { static_cast<void>(back.view()); }), "out_of_memory"));

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "cotenant/vulkan/chunk_cache.hpp"
+#include "cotenant/vulkan/copy_threads.hpp"
 #include "cotenant/vulkan/memory_pool.hpp"
 #include "cotenant/vulkan/pipelines.hpp"
 #include "cotenant/vulkan/uses.hpp"
@@ -37,6 +38,7 @@ class Device : public std::enable_shared_from_this<Device> {
   MemoryPool& memory() noexcept { return memory_; }
   ChunkCache& staging() noexcept { return staging_; }
   ChunkCache& parameters() noexcept { return parameters_; }
+  CopyThreads& copy_threads() noexcept { return copy_threads_; }
   Pipelines& pipelines() noexcept { return pipelines_; }
   Uses& uses() noexcept { return uses_; }
 
@@ -105,6 +107,7 @@ class Device : public std::enable_shared_from_this<Device> {
   Driver driver_;
   MemoryPool memory_;
   ChunkCache staging_, parameters_;
+  CopyThreads copy_threads_;
   Pipelines pipelines_;
   Uses uses_;
   std::mutex mutex_;

@@ -59,7 +59,6 @@ class MemoryChunk {
     import.pHostPointer = pages;
     finish(bytes, static_cast<std::uint32_t>(type), &import, what);
     mapped_ = pages;
-    imported_ = true;
   }
   MemoryChunk(MemoryChunk&& other) noexcept { swap(other); }
   MemoryChunk& operator=(MemoryChunk&& other) noexcept {
@@ -73,7 +72,6 @@ class MemoryChunk {
   std::size_t bytes() const noexcept { return bytes_; }
   // Where the host sees it; null: it does not.
   void* mapped() const noexcept { return mapped_; }
-  bool imported() const noexcept { return imported_; }
 
  private:
   void make_buffer(const void* next) {
@@ -132,7 +130,7 @@ class MemoryChunk {
   }
   void swap(MemoryChunk& other) noexcept {
     std::swap(driver_, other.driver_), std::swap(bytes_, other.bytes_), std::swap(buffer_, other.buffer_), std::swap(memory_, other.memory_);
-    std::swap(address_, other.address_), std::swap(mapped_, other.mapped_), std::swap(imported_, other.imported_);
+    std::swap(address_, other.address_), std::swap(mapped_, other.mapped_);
   }
 
   Driver* driver_ = nullptr;
@@ -141,7 +139,6 @@ class MemoryChunk {
   VkDeviceMemory memory_ = VK_NULL_HANDLE;
   VkDeviceAddress address_ = 0;
   void* mapped_ = nullptr;
-  bool imported_ = false;
 };
 
 }  // namespace cotenant::vulkan

@@ -2,7 +2,6 @@
 #ifndef COTENANT_VULKAN_MEMORY_POOL_HPP
 #define COTENANT_VULKAN_MEMORY_POOL_HPP
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -15,7 +14,7 @@
 
 #include "cotenant/core/concepts.hpp"
 #include "cotenant/share/attempt.hpp"
-#include "cotenant/vulkan/memory_chunk.hpp"
+#include "cotenant/vulkan/imports.hpp"
 
 namespace cotenant {
 
@@ -53,7 +52,9 @@ class MemoryPool {
   // Whether the host sees the tensors' memory: then copies need no staging.
   bool host_visible() const noexcept { return host_visible_; }
   // Whether the host may read what kernels write: also in memory of its own.
-  bool host_reads() const noexcept { return host_visible_ || any_imported_.load(std::memory_order_relaxed); }
+  bool host_reads() const noexcept { return host_visible_ || imports_.any(); }
+  // Pages of the host that the device sees.
+  Imports& imports() noexcept { return imports_; }
 
   // Called, without any lock, when there is no room: finishes work so that what it keeps is freed.
   void set_pressure(std::function<void()> pressure) { pressure_ = std::move(pressure); }
@@ -82,34 +83,18 @@ class MemoryPool {
   }
   void deallocate(Allocation allocation) noexcept {
     const auto address = reinterpret_cast<VkDeviceAddress>(allocation.data);
+    if (imports_.remove(address)) return;
     MemoryChunk freed;
     const std::lock_guard lock(mutex_);
     const auto found = holder(address);
     if (found == chunks_.end()) return;
     Part& part = found->second;
-    if (part.chunk.imported()) {
-      imported_ -= part.chunk.bytes();
-      freed = std::move(part.chunk);
-      chunks_.erase(found);
-      return;
-    }
     --tensors_, in_use_ -= allocation.bytes, part.used -= allocation.bytes;
     part.give_back(address - part.chunk.address(), allocation.bytes);
     if (part.used > 0) return;
     idle_ += part.chunk.bytes();
     if (idle_ <= idle_limit_) return;
     freed = take(found);
-  }
-  // The host's pages as a block of this device. Errors: Unsupported, OutOfMemory.
-  Allocation import(void* pages, std::size_t bytes) {
-    MemoryChunk chunk(driver_, pages, bytes);
-    const VkDeviceAddress address = chunk.address();
-    const std::lock_guard lock(mutex_);
-    Part& part = chunks_[address];
-    part.chunk = std::move(chunk);
-    imported_ += bytes;
-    any_imported_.store(true, std::memory_order_relaxed);
-    return {reinterpret_cast<void*>(address), bytes};
   }
 
   // Where an address lies, for copies and descriptors.
@@ -120,12 +105,13 @@ class MemoryPool {
   };
   Place find(const void* data) const noexcept {
     const auto address = reinterpret_cast<VkDeviceAddress>(data);
-    const std::lock_guard lock(mutex_);
-    const auto found = const_cast<MemoryPool*>(this)->holder(address);
-    if (found == chunks_.end()) return {};
-    const MemoryChunk& chunk = found->second.chunk;
-    const VkDeviceSize offset = address - chunk.address();
-    return {chunk.buffer(), offset, chunk.bytes(), chunk.mapped() == nullptr ? nullptr : static_cast<char*>(chunk.mapped()) + offset};
+    {
+      const std::lock_guard lock(mutex_);
+      const auto found = const_cast<MemoryPool*>(this)->holder(address);
+      if (found != chunks_.end()) return place_in(found->second.chunk, address - found->first);
+    }
+    const Imports::Found imported = imports_.find(address);
+    return imported.chunk ? place_in(*imported.chunk, imported.offset) : Place{};
   }
 
   // Gives what no tensor uses back to the driver; how much that was.
@@ -134,7 +120,7 @@ class MemoryPool {
     for (;;) {
       MemoryChunk one;
       const std::lock_guard lock(mutex_);
-      const auto found = std::find_if(chunks_.begin(), chunks_.end(), [](const auto& entry) { return entry.second.used == 0 && !entry.second.chunk.imported(); });
+      const auto found = std::find_if(chunks_.begin(), chunks_.end(), [](const auto& entry) { return entry.second.used == 0; });
       if (found == chunks_.end()) return freed;
       freed += found->second.chunk.bytes();
       one = take(found);
@@ -145,8 +131,9 @@ class MemoryPool {
     GpuMemoryUsage result;
     {
       const std::lock_guard lock(mutex_);
-      result.in_use = in_use_, result.tensors = tensors_, result.peak = peak_, result.reserved = reserved_, result.imported = imported_;
+      result.in_use = in_use_, result.tensors = tensors_, result.peak = peak_, result.reserved = reserved_;
     }
+    result.imported = imports_.bytes();
     VkPhysicalDeviceMemoryBudgetPropertiesEXT budget{};
     budget.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT;
     VkPhysicalDeviceMemoryProperties2 properties{};
@@ -199,6 +186,10 @@ class MemoryPool {
   };
   using Chunks = std::map<VkDeviceAddress, Part>;
 
+  static Place place_in(const MemoryChunk& chunk, VkDeviceSize offset) noexcept {
+    return {chunk.buffer(), offset, chunk.bytes(), chunk.mapped() == nullptr ? nullptr : static_cast<char*>(chunk.mapped()) + offset};
+  }
+
   // The chunk that an address lies in.
   Chunks::iterator holder(VkDeviceAddress address) noexcept {
     auto found = chunks_.upper_bound(address);
@@ -218,7 +209,7 @@ class MemoryPool {
     if (limit_ - std::min(limit_, in_use_) < size) return false;
     for (auto& [address, part] : chunks_) {
       std::size_t offset = 0;
-      if (part.chunk.imported() || !part.take(size, offset)) continue;
+      if (!part.take(size, offset)) continue;
       if (part.used == size) idle_ -= part.chunk.bytes();
       result = count(address + offset, size);
       return true;
@@ -251,10 +242,10 @@ class MemoryPool {
   std::size_t limit_, chunk_bytes_ = 0, idle_limit_ = 0;
   bool host_visible_;
   std::function<void()> pressure_;
-  std::atomic<bool> any_imported_{false};
+  Imports imports_;
   mutable std::mutex mutex_;
   Chunks chunks_;
-  std::size_t in_use_ = 0, peak_ = 0, tensors_ = 0, reserved_ = 0, idle_ = 0, imported_ = 0;
+  std::size_t in_use_ = 0, peak_ = 0, tensors_ = 0, reserved_ = 0, idle_ = 0;
 };
 
 }  // namespace vulkan

@@ -83,6 +83,7 @@ class Vulkan {
 
   // A tensor of the host as one of this device, without a copy: both see each other's writes, the host once it has waited
   // (synchronize()). The host's bytes live as long as either. Where its pages are not shared, copy_to() is faster for what is read often.
+  // While the import lives, copies between the host's tensor and the device are the device's alone, as those of a Pinned one are.
   // Errors: Unsupported where the device or its driver cannot; OutOfMemory.
   template <TensorLike X> SharedTensor<element_type_of<X>, Vulkan> import(const X& host) const {
     using T = element_type_of<X>;
@@ -97,7 +98,7 @@ class Vulkan {
     const auto begin = reinterpret_cast<std::uintptr_t>(tensor.block()->data()), end = begin + tensor.block()->bytes(), first = begin / page * page;
     Vulkan keeper = result_storage();
     keeper.held_ = std::make_shared<BlockRef>(tensor.block());
-    const Allocation pages = device().memory().import(reinterpret_cast<void*>(first), (end - first + page - 1) / page * page);
+    const Allocation pages = device().memory().imports().add(device().driver(), reinterpret_cast<void*>(first), (end - first + page - 1) / page * page);
     Layout layout = tensor.layout();
     layout.offset += static_cast<std::ptrdiff_t>((begin - first) / sizeof(T));
     return SharedTensor<T, Vulkan>(BlockRef::adopt(std::move(keeper), pages), layout);
