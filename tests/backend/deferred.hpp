@@ -80,11 +80,11 @@ class Deferred {
   template <class Kind, class In, class Out> void reduce(const ReduceArguments<Kind, In, Out>& a) { record(a, a.out, [](const auto& x) { Reference{}.reduce(x); }, a.in); }
   template <class T> void top_k(const TopKArguments<T>& a) {
     record(a, a.values, [](const auto& x) { Reference{}.top_k(x); }, a.in, a.indices);
-    a.indices.block->set_pending(std::make_shared<Done>(*this));
+    a.indices.block->set_pending(make_ref<Done>(*this));
   }
   template <class In, class Residual, class P, class Sum, class Out> void norm(const NormArguments<In, Residual, P, Sum, Out>& a) {
     record(a, a.out, [](const auto& x) { Reference{}.norm(x); }, a.in, a.residual, a.scale, a.bias, a.sum);
-    if (a.sum.block != nullptr) a.sum.block->set_pending(std::make_shared<Done>(*this));
+    if (a.sum.block != nullptr) a.sum.block->set_pending(make_ref<Done>(*this));
   }
   template <class In, class Table, class Out> void rotary(const RotaryArguments<In, Table, Out>& a) {
     record(a, a.out_first, [](const auto& x) { Reference{}.rotary(x); }, a.first, a.cosine, a.sine);
@@ -106,8 +106,8 @@ class Deferred {
   template <class Q, class Out> void dequantize(const DequantizeArguments<Q, Out>& a) { record(a, a.out, [](const auto& x) { Reference{}.dequantize(x); }, a.in, a.scale, a.zero_point); }
   template <class In, class Q> void dynamic_quantize(const DynamicQuantizeArguments<In, Q>& a) {
     record(a, a.values, [](const auto& x) { Reference{}.dynamic_quantize(x); }, a.in, a.scale, a.zero_point);
-    a.scale.block->set_pending(std::make_shared<Done>(*this));
-    if (a.zero_point.block != nullptr) a.zero_point.block->set_pending(std::make_shared<Done>(*this));
+    a.scale.block->set_pending(make_ref<Done>(*this));
+    if (a.zero_point.block != nullptr) a.zero_point.block->set_pending(make_ref<Done>(*this));
   }
   template <class In, class Q> void requantize(const RequantizeArguments<In, Q>& a) {
     record(a, a.out, [](const auto& x) { Reference{}.requantize(x); }, a.in, a.in_scale, a.in_zero_point, a.scale, a.zero_point);
@@ -142,7 +142,7 @@ class Deferred {
       const std::lock_guard lock(mutex_);
       queue_.push_back(std::move(entry));
     }
-    out.block->set_pending(std::make_shared<Done>(*this));
+    out.block->set_pending(make_ref<Done>(*this));
   }
   void protect(int access) {
     for (const auto& [data, bytes] : pages_) ::mprotect(data, bytes, access);

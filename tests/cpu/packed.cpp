@@ -6,7 +6,6 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <thread>
 #include <vector>
 
@@ -122,22 +121,23 @@ TEST_CASE("many threads that need the same weights first") {
 TEST_CASE("packed weights go with the block") {
   const auto bytes = [] { return cpu::PackedRight(1000).bytes(); }();
   CHECK(bytes >= 4000);
+  struct Marker final : Derived {
+    explicit Marker(bool& is_gone) : gone(is_gone) {}
+    ~Marker() { gone = true; }
+    std::size_t bytes() const noexcept override { return 7; }
+    bool& gone;
+  };
+  bool gone = false;
   auto weights = numbers({300, 500});
   weights.freeze();
-  std::weak_ptr<const Derived> packed;
-  {
-    struct Marker final : Derived {
-      std::size_t bytes() const noexcept override { return 7; }
-    };
-    static const char maker = 0;
-    matmul(numbers({24, 300}), weights);
-    const std::size_t before = packed_bytes(weights);
-    packed = weights.block()->derived().find_or_make({&maker, weights.view().data(), 1, 1, 1, 1}, [] { return std::make_shared<const Marker>(); });
-    CHECK(packed_bytes(weights) == before + 7);
-  }
-  CHECK_FALSE(packed.expired());
+  static const char maker = 0;
+  matmul(numbers({24, 300}), weights);
+  const std::size_t before = packed_bytes(weights);
+  weights.block()->derived().find_or_make({&maker, weights.view().data(), 1, 1, 1, 1}, [&] { return make_ref<const Marker>(gone); });
+  CHECK(packed_bytes(weights) == before + 7);
+  CHECK_FALSE(gone);
   weights = {};
-  CHECK(packed.expired());
+  CHECK(gone);
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
-#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -80,7 +79,7 @@ TEST_CASE("publishing is for good, and read-only storage is always published") {
 }
 
 TEST_CASE("waiting happens once, and again after a failure") {
-  struct Work : ct::Completion {
+  struct Work final : ct::Completion {
     int waits = 0;
     bool fails = true;
     void wait() override {
@@ -88,7 +87,7 @@ TEST_CASE("waiting happens once, and again after a failure") {
       if (std::exchange(fails, false)) throw std::runtime_error("the device was lost");
     }
   };
-  const auto work = std::make_shared<Work>();
+  const auto work = ct::make_ref<Work>();
   const BlockRef block = BlockRef::allocate(ct::Heap(), 1);
   block->wait();
   block->set_pending(work);

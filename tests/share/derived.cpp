@@ -4,7 +4,6 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
-#include <memory>
 #include <thread>
 #include <vector>
 
@@ -16,7 +15,7 @@ namespace ct = cotenant;
 namespace {
 struct Artefact final : ct::Derived {
   explicit Artefact(std::size_t size, std::atomic<int>* alive = nullptr) : size_(size), alive_(alive) { if (alive_) ++*alive_; }
-  ~Artefact() override { if (alive_) --*alive_; }
+  ~Artefact() { if (alive_) --*alive_; }
   std::size_t bytes() const noexcept override { return size_; }
   std::size_t size_;
   std::atomic<int>* alive_;
@@ -35,7 +34,7 @@ TEST_CASE("an artefact is made once, found by its key and freed with the block")
     const ct::DerivedKey key{&maker, data, 4, 8, 8, 1};
     const auto make = [&] {
       ++made;
-      return std::make_shared<Artefact>(100, &alive);
+      return ct::make_ref<Artefact>(100, &alive);
     };
     CHECK(tensor.block()->derived().find(key) == nullptr);
     const auto first = tensor.block()->derived().find_or_make(key, make);
@@ -60,10 +59,10 @@ TEST_CASE("an artefact whose making fails is tried again") {
   tensor.block()->publish();
   ct::DerivedSet& set = tensor.block()->derived();
   const ct::DerivedKey key{&maker, tensor.view().data(), 4, 1, 1, 1};
-  CHECK_THROWS_AS(set.find_or_make(key, []() -> std::shared_ptr<const ct::Derived> { ct::raise<ct::OutOfMemory>("none left"); }), ct::OutOfMemory);
+  CHECK_THROWS_AS(set.find_or_make(key, []() -> ct::Ref<const ct::Derived> { ct::raise<ct::OutOfMemory>("none left"); }), ct::OutOfMemory);
   CHECK(set.find(key) == nullptr);
   CHECK(set.bytes() == 0);
-  CHECK(set.find_or_make(key, [] { return std::make_shared<Artefact>(7); })->bytes() == 7);
+  CHECK(set.find_or_make(key, [] { return ct::make_ref<Artefact>(7); })->bytes() == 7);
 }
 
 TEST_CASE("threads that ask for one artefact get one") {
@@ -77,7 +76,7 @@ TEST_CASE("threads that ask for one artefact get one") {
       for (std::size_t i = 0; i < 50; ++i)
         tensor.block()->derived().find_or_make({&maker, data + i % 10, 1, 1, 1, 1}, [&] {
           ++made;
-          return std::make_shared<Artefact>(1, &alive);
+          return ct::make_ref<Artefact>(1, &alive);
         });
     });
   for (std::thread& thread : threads) thread.join();
@@ -90,7 +89,7 @@ TEST_CASE("the statistics count artefacts beside the tensors they belong to") {
   ct::TensorSharingManager manager;
   const auto weight = manager.register_tensor("weight", ct::zeros<float>({4, 8}));
   manager.register_tensor("other", ct::zeros<float>({4}));
-  weight.block()->derived().find_or_make({&maker, weight.view().data(), 4, 8, 8, 1}, [] { return std::make_shared<Artefact>(640); });
+  weight.block()->derived().find_or_make({&maker, weight.view().data(), 4, 8, 8, 1}, [] { return ct::make_ref<Artefact>(640); });
   const ct::SharingStats stats = manager.stats();
   CHECK(stats.derived_bytes == 640);
   CHECK(stats.tensors.at("weight").derived_bytes == 640);

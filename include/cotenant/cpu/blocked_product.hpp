@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 
 #include "cotenant/cpu/caches.hpp"
 #include "cotenant/cpu/gemm.hpp"
@@ -261,7 +260,7 @@ inline void multiply_blocks(const GemmProblem& problem, std::size_t first_row, s
 
 // The right operand in panels for all calls with these weights, or null: see packed_right(). `block` holds the operand, which is one
 // matrix for all batch entries.
-inline std::shared_ptr<const PackedRight> packed_panels(const GemmProblem& problem, const Block* block) {
+inline Ref<const PackedRight> packed_panels(const GemmProblem& problem, const Block* block) {
   const std::size_t per_lane = problem.kernel->per_lane;
   if (!(per_lane == 1 ? problem.right.is_float : problem.right.element_size * per_lane == sizeof(float))) return nullptr;
   const DepthBlocks blocks(problem.depth, per_lane);

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <memory>
 
 #include "cotenant/core/layout.hpp"
 #include "cotenant/cpu/blocked_product.hpp"
@@ -37,7 +36,7 @@ template <std::size_t Count> struct MatmulPlan {
   const void* epilogue = nullptr;
   Iteration<Count + 3> batch;  // of out, the left operand, the right one, the others
   MultiplyBlocks block = &multiply_blocks;
-  std::shared_ptr<const PackedRight> packed;
+  Ref<const PackedRight> packed;
   std::size_t block_rows = 0, block_panels = 0, row_blocks = 0, column_blocks = 0;
   double nanoseconds = 0;  // of one block
   bool is_direct = false;  // the sums are the output's elements

@@ -2,8 +2,6 @@
 #ifndef COTENANT_CPU_PACKED_HPP
 #define COTENANT_CPU_PACKED_HPP
 #include <cstddef>
-#include <memory>
-#include <utility>
 
 #include "cotenant/core/shape.hpp"
 #include "cotenant/cpu/gemm.hpp"
@@ -19,7 +17,7 @@ class PackedRight final : public Derived {
   explicit PackedRight(std::size_t floats) : allocation_(Heap{}.allocate(checked_multiply(floats, sizeof(float), "a packed operand"))) {}
   PackedRight(const PackedRight&) = delete;
   PackedRight& operator=(const PackedRight&) = delete;
-  ~PackedRight() override { Heap{}.deallocate(allocation_); }
+  ~PackedRight() { Heap{}.deallocate(allocation_); }
 
   float* data() const noexcept { return static_cast<float*>(allocation_.data); }
   std::size_t bytes() const noexcept override { return allocation_.bytes; }
@@ -35,18 +33,18 @@ inline constexpr std::size_t least_packed_elements = 4096;
 // null where the block may still change or keeps none, or the matrix is small. `maker` is the address of an object that only this kernel
 // on this CPU target has; `pack` fills `floats` floats. Where the storage can read the originals again, their pages go.
 template <class Pack>
-std::shared_ptr<const PackedRight> packed_right(const GemmProblem& problem, const Block* block, const void* maker, std::size_t floats, const Pack& pack) {
+Ref<const PackedRight> packed_right(const GemmProblem& problem, const Block* block, const void* maker, std::size_t floats, const Pack& pack) {
   if (block == nullptr || !block->published() || !block->keeps_packed()) return nullptr;
   if (problem.columns < 2 || problem.depth < 2 || problem.columns * problem.depth < least_packed_elements) return nullptr;
   const DerivedKey key{maker, problem.right.data, problem.depth, problem.columns, problem.right.row_stride, problem.right.column_stride};
-  return std::static_pointer_cast<const PackedRight>(block->derived().find_or_make(key, [&] {
-    auto packed = std::make_shared<PackedRight>(floats);
+  return block->derived().find_or_make(key, [&] {
+    auto packed = make_ref<PackedRight>(floats);
     pack(packed->data());
     const bool dense = (problem.right.column_stride == 1 && problem.right.row_stride == static_cast<std::ptrdiff_t>(problem.columns)) ||
                        (problem.right.row_stride == 1 && problem.right.column_stride == static_cast<std::ptrdiff_t>(problem.depth));
     if (dense) block->drop_pages(problem.right.data, problem.columns * problem.depth * problem.right.element_size);
-    return std::shared_ptr<const Derived>(std::move(packed));
-  }));
+    return packed;
+  }).template as<const PackedRight>();
 }
 
 }  // namespace cotenant::cpu

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "cotenant/cpu/packed.hpp"
@@ -53,11 +52,11 @@ template <class T> void column_sums(const Operand<const T>& b, const Block* bloc
   const auto compute = [&](std::int32_t* sums) { sum_lines(b.view.data(), columns, b.view.stride(1), depth, b.view.stride(0), shift, sums); };
   if (block == nullptr || !block->published() || columns * depth < least_packed_elements) return compute(to);
   const DerivedKey key{&kept_sums_identity, b.view.data(), depth, columns, b.view.stride(0), b.view.stride(1)};
-  const auto kept = std::static_pointer_cast<const KeptSums>(block->derived().find_or_make(key, [&] {
-    auto made = std::make_shared<KeptSums>(columns);
+  const auto kept = block->derived().find_or_make(key, [&] {
+    auto made = make_ref<KeptSums>(columns);
     compute(made->sums.data());
-    return std::shared_ptr<const Derived>(std::move(made));
-  }));
+    return made;
+  }).template as<const KeptSums>();
   std::copy(kept->sums.begin(), kept->sums.end(), to);
 }
 

@@ -21,12 +21,33 @@
 namespace cotenant {
 
 // What must finish before the host reads a block: set by a backend that runs later than it is called.
-class Completion {
+class Completion : public Counted {
  public:
-  virtual ~Completion() = default;
   // Returns when the bytes are there. Safe from any number of threads; may throw what the work met.
   virtual void wait() = 0;
+
+ protected:
+  ~Completion() = default;
 };
+
+class Block;
+
+namespace detail {
+// What a storage does with its blocks, by pointers in a table for each policy, not by virtual functions: see Counted.
+struct BlockActions {
+  void (*destroy)(Block& block) noexcept;
+  void (*drop_pages)(const Block& block, const void* data, std::size_t bytes) noexcept;
+  bool (*droppable)(const Block& block) noexcept;
+  bool restorable, retreats;
+  void (*retreat)(Block& block);
+  void (*come_back)(Block& block, Allocation room);
+  void (*settle)(const Block& block) noexcept;
+  const void* (*origin)(const Block& block) noexcept;
+  std::optional<FilePlace> (*place_of)(const Block& block, const void* address);
+  Allocation (*room_again)(Block& block);
+  void (*give_back)(Block& block, Allocation allocation) noexcept;
+};
+}  // namespace detail
 
 class Block {
  public:
@@ -57,7 +78,7 @@ class Block {
     pending_.store(false, std::memory_order_release);
   }
   // For backends, on a private block that nobody else reads yet.
-  void set_pending(std::shared_ptr<Completion> completion) {
+  void set_pending(Ref<Completion> completion) {
     completion_ = std::move(completion);
     pending_.store(true, std::memory_order_release);
   }
@@ -74,12 +95,12 @@ class Block {
   // The same where there is one, else null.
   const DerivedSet* derived_if_any() const noexcept { return derived_.load(std::memory_order_acquire); }
   // Who hears of artefacts from now on; the first one that is named.
-  void observe_derived(std::unique_ptr<const DerivedObserver> observer) noexcept {
+  void observe_derived(Ref<const DerivedObserver> observer) noexcept {
     const DerivedObserver* none = nullptr;
-    if (observer_.compare_exchange_strong(none, observer.get(), std::memory_order_acq_rel)) static_cast<void>(observer.release());
+    if (observer_.compare_exchange_strong(none, observer.get(), std::memory_order_acq_rel)) static_cast<void>(observer.detach());
   }
   // Elements in [data, data + bytes) will hardly be read again: where the storage can fetch them anew, their memory may go.
-  virtual void drop_pages(const void* data, std::size_t bytes) const noexcept = 0;
+  void drop_pages(const void* data, std::size_t bytes) const noexcept { actions_.drop_pages(*this, data, bytes); }
 
   // Whether the bytes have come in: wait() would return at once.
   bool ready() const noexcept { return !pending_.load(std::memory_order_acquire); }
@@ -87,35 +108,35 @@ class Block {
   // What follows is for a manager that sends a block away and brings it back, while no handle but the manager's exists
   // and nobody can get one.
   // Whether drop_pages() gives the memory back and a later read fetches the same bytes from the file behind it.
-  virtual bool droppable() const noexcept = 0;
+  bool droppable() const noexcept { return actions_.droppable(*this); }
   // Whether the bytes may be copied out, their memory freed (take) and other memory put in its place (install).
-  virtual bool restorable() const noexcept = 0;
+  bool restorable() const noexcept { return actions_.restorable; }
   // Whether the bytes can wait in the host's memory while their own is given away: those of devices, which the host cannot read in
   // place. retreat() copies them there and keeps them, come_back() copies them to `room`. Errors: the device's; nothing is lost then.
-  virtual bool retreats() const noexcept = 0;
-  virtual void retreat() = 0;
-  virtual void come_back(Allocation room) = 0;
+  bool retreats() const noexcept { return actions_.retreats; }
+  void retreat() { actions_.retreat(*this); }
+  void come_back(Allocation room) { actions_.come_back(*this, room); }
   // Work under way on a device keeps the blocks that it reads; returns when that is done.
-  virtual void settle() const noexcept = 0;
+  void settle() const noexcept { actions_.settle(*this); }
   // The same for blocks that are parts of one whole, such as a file.
-  virtual const void* origin() const noexcept = 0;
+  const void* origin() const noexcept { return actions_.origin(*this); }
   // Where in which file these bytes lie, from an address inside the block; nothing where that is not known.
-  virtual std::optional<FilePlace> place_of(const void* address) const = 0;
+  std::optional<FilePlace> place_of(const void* address) const { return actions_.place_of(*this, address); }
   // All artefacts, for whoever frees them.
   std::unique_ptr<DerivedSet> take_artefacts() noexcept { return std::unique_ptr<DerivedSet>(derived_.exchange(nullptr, std::memory_order_acq_rel)); }
   // The memory, for give_back(). Artefacts must go first: they are found by its addresses.
   Allocation take() noexcept { return {std::exchange(allocation_.data, nullptr), allocation_.bytes}; }
   void install(Allocation allocation) noexcept { allocation_.data = allocation.data; }
   // Memory for install(): bytes() of the block's own storage. Errors: OutOfMemory.
-  virtual Allocation room_again() = 0;
-  virtual void give_back(Allocation allocation) noexcept = 0;
+  Allocation room_again() { return actions_.room_again(*this); }
+  void give_back(Allocation allocation) noexcept { actions_.give_back(*this, allocation); }
   // Takes publish() back, for a writer. What was made from the bytes will not be true any more, so the artefacts go too.
   std::unique_ptr<DerivedSet> make_private() noexcept {
     published_.store(false, std::memory_order_release);
     return take_artefacts();
   }
   // Artefacts that nobody uses at this moment, appended to `unused`; they are made again when they are wanted. Their bytes.
-  std::size_t take_unused_artefacts(std::vector<std::shared_ptr<const Derived>>& unused) const {
+  std::size_t take_unused_artefacts(std::vector<Ref<const Derived>>& unused) const {
     DerivedSet* const set = derived_.load(std::memory_order_acquire);
     return set == nullptr ? 0 : set->take_unused(unused);
   }
@@ -124,22 +145,25 @@ class Block {
   template <Storage S> const S& storage() const;
 
  protected:
-  Block(Allocation allocation, std::string_view storage_name, const void* identity, bool host_accessible, bool writable, bool keeps_packed)
+  Block(const detail::BlockActions& actions, Allocation allocation, std::string_view storage_name, const void* identity, bool host_accessible, bool writable,
+        bool keeps_packed)
       : allocation_(allocation),
+        actions_(actions),
         storage_name_(storage_name),
         storage_identity_(identity),
         host_accessible_(host_accessible),
         writable_(writable),
         keeps_packed_(keeps_packed) {}
-  virtual ~Block() {
+  ~Block() {
     delete derived_.load(std::memory_order_acquire);
-    delete observer_.load(std::memory_order_acquire);
+    Ref<const DerivedObserver>::attach(observer_.load(std::memory_order_acquire));
   }
 
   Allocation allocation_;
 
  private:
   friend class BlockRef;
+  const detail::BlockActions& actions_;
   std::atomic<std::size_t> references_{0};
   std::string_view storage_name_;
   const void* storage_identity_;
@@ -150,7 +174,7 @@ class Block {
   mutable std::atomic<bool> pending_{false};
   mutable std::atomic<DerivedSet*> derived_{nullptr};
   std::atomic<const DerivedObserver*> observer_{nullptr};
-  std::shared_ptr<Completion> completion_;
+  Ref<Completion> completion_;
 };
 
 namespace detail {
@@ -165,62 +189,73 @@ template <class S> concept CopiedStorage = AllocatingStorage<S> && !S::host_acce
 template <Storage S> class StoredBlock final : public Block {
  public:
   StoredBlock(S storage, Allocation allocation)
-      : Block(allocation, S::name(), &storage_identity_of<S>, S::host_accessible, S::writable, keeps_packed(storage)), storage_(std::move(storage)) {}
-  ~StoredBlock() override {
+      : Block(actions, allocation, S::name(), &storage_identity_of<S>, S::host_accessible, S::writable, keeps_packed(storage)), storage_(std::move(storage)) {}
+  ~StoredBlock() {
     if (allocation_.data != nullptr || allocation_.bytes == 0) storage_.deallocate(allocation_);  // else it is away
   }
-  void drop_pages(const void* data, std::size_t bytes) const noexcept override {
-    if constexpr (requires { storage_.drop_pages(data, bytes); }) storage_.drop_pages(data, bytes);
-    else static_cast<void>(data), static_cast<void>(bytes);
-  }
-  bool droppable() const noexcept override {
-    if constexpr (requires { { storage_.droppable() } -> std::same_as<bool>; }) return storage_.droppable();
-    else return false;
-  }
-  const void* origin() const noexcept override {
-    if constexpr (requires { { storage_.origin() } -> std::same_as<const void*>; }) {
-      if (const void* whole = storage_.origin()) return whole;
-    }
-    return this;
-  }
-  std::optional<FilePlace> place_of(const void* address) const override {
-    if constexpr (requires { { storage_.place_of(address) } -> std::same_as<std::optional<FilePlace>>; }) return storage_.place_of(address);
-    else return static_cast<void>(address), std::nullopt;
-  }
-  bool restorable() const noexcept override { return AllocatingStorage<S> && S::host_accessible; }
-  bool retreats() const noexcept override { return CopiedStorage<S>; }
-  void retreat() override {
-    if constexpr (CopiedStorage<S>) {
-      wait();
-      std::unique_ptr<std::byte[]> copy(new (std::nothrow) std::byte[allocation_.bytes]);
-      if (!copy) raise<OutOfMemory>("the host has no memory for the " + std::to_string(allocation_.bytes) + " bytes of a tensor that leaves its device");
-      storage_.copy_out(allocation_, copy.get());
-      retreat_.bytes = std::move(copy);
-    }
-  }
-  void come_back(Allocation room) override {
-    if constexpr (CopiedStorage<S>) {
-      storage_.copy_in(room, retreat_.bytes.get());
-      retreat_.bytes.reset();
-    } else {
-      static_cast<void>(room);
-    }
-  }
-  void settle() const noexcept override {
-    if constexpr (requires { storage_.settle(); }) storage_.settle();
-  }
-  Allocation room_again() override {
-    if constexpr (AllocatingStorage<S>) {
-      const Allocation room = storage_.allocate(allocation_.bytes);
-      if (room.bytes == allocation_.bytes) return room;
-      storage_.deallocate(room);
-    }
-    raise<OutOfMemory>("storage '" + std::string(S::name()) + "' cannot give " + std::to_string(allocation_.bytes) + " bytes as it did before");
-  }
-  void give_back(Allocation allocation) noexcept override { storage_.deallocate(allocation); }
   const S& storage() const noexcept { return storage_; }
 
  private:
+  static StoredBlock& self(Block& block) noexcept { return static_cast<StoredBlock&>(block); }
+  static const StoredBlock& self(const Block& block) noexcept { return static_cast<const StoredBlock&>(block); }
+
+  static void destroy(Block& block) noexcept { delete &self(block); }
+  static void drop_pages(const Block& block, const void* data, std::size_t bytes) noexcept {
+    if constexpr (requires { self(block).storage_.drop_pages(data, bytes); }) self(block).storage_.drop_pages(data, bytes);
+    else static_cast<void>(block), static_cast<void>(data), static_cast<void>(bytes);
+  }
+  static bool droppable(const Block& block) noexcept {
+    if constexpr (requires { { self(block).storage_.droppable() } -> std::same_as<bool>; }) return self(block).storage_.droppable();
+    else return static_cast<void>(block), false;
+  }
+  static const void* origin(const Block& block) noexcept {
+    if constexpr (requires { { self(block).storage_.origin() } -> std::same_as<const void*>; }) {
+      if (const void* whole = self(block).storage_.origin()) return whole;
+    }
+    return &block;
+  }
+  static std::optional<FilePlace> place_of(const Block& block, const void* address) {
+    if constexpr (requires { { self(block).storage_.place_of(address) } -> std::same_as<std::optional<FilePlace>>; }) return self(block).storage_.place_of(address);
+    else return static_cast<void>(block), static_cast<void>(address), std::nullopt;
+  }
+  static void retreat(Block& block) {
+    if constexpr (CopiedStorage<S>) {
+      block.wait();
+      StoredBlock& from = self(block);
+      std::unique_ptr<std::byte[]> copy(new (std::nothrow) std::byte[from.allocation_.bytes]);
+      if (!copy) raise<OutOfMemory>("the host has no memory for the " + std::to_string(from.allocation_.bytes) + " bytes of a tensor that leaves its device");
+      from.storage_.copy_out(from.allocation_, copy.get());
+      from.retreat_.bytes = std::move(copy);
+    } else {
+      static_cast<void>(block);
+    }
+  }
+  static void come_back(Block& block, Allocation room) {
+    if constexpr (CopiedStorage<S>) {
+      self(block).storage_.copy_in(room, self(block).retreat_.bytes.get());
+      self(block).retreat_.bytes.reset();
+    } else {
+      static_cast<void>(block), static_cast<void>(room);
+    }
+  }
+  static void settle(const Block& block) noexcept {
+    if constexpr (requires { self(block).storage_.settle(); }) self(block).storage_.settle();
+    else static_cast<void>(block);
+  }
+  static Allocation room_again(Block& block) {
+    if constexpr (AllocatingStorage<S>) {
+      StoredBlock& to = self(block);
+      const Allocation room = to.storage_.allocate(block.bytes());
+      if (room.bytes == block.bytes()) return room;
+      to.storage_.deallocate(room);
+    }
+    raise<OutOfMemory>("storage '" + std::string(S::name()) + "' cannot give " + std::to_string(block.bytes()) + " bytes as it did before");
+  }
+  static void give_back(Block& block, Allocation allocation) noexcept { self(block).storage_.deallocate(allocation); }
+
+  static constexpr BlockActions actions{&destroy,   &drop_pages, &droppable, AllocatingStorage<S> && S::host_accessible, CopiedStorage<S>, &retreat, &come_back,
+                                        &settle,    &origin,     &place_of,  &room_again,                                &give_back};
+
   static bool keeps_packed(const S& storage) noexcept {
     if constexpr (requires { { storage.keeps_packed } -> std::convertible_to<bool>; }) return storage.keeps_packed;
     else return static_cast<void>(storage), true;
@@ -253,7 +288,7 @@ class BlockRef {
   }
   ~BlockRef() {
     // Release orders this thread's reads before the count; acquire orders the others' before the destruction.
-    if (block_ != nullptr && block_->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete block_;
+    if (block_ != nullptr && block_->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) block_->actions_.destroy(*block_);
   }
 
   // New bytes of an allocating storage. Errors: OutOfMemory.

@@ -2,7 +2,6 @@
 #ifndef COTENANT_SHARE_DERIVE_HPP
 #define COTENANT_SHARE_DERIVE_HPP
 #include <cstddef>
-#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -52,7 +51,7 @@ template <class Kind, TensorLike X, class Make> auto derive(const X& source, con
   if (rank == 0) key.columns = 1;
   else key.columns = layout.shape[rank - 1], key.column_stride = layout.strides[rank - 1];
   if (rank == 2) key.rows = layout.shape[0] + 1, key.row_stride = layout.strides[0];
-  const auto kept = tensor.block()->derived().find_or_make(key, [&] { return std::make_shared<const detail::KeptValue<Value>>(make()); });
+  const auto kept = tensor.block()->derived().find_or_make(key, [&] { return make_ref<const detail::KeptValue<Value>>(make()); });
   return static_cast<const detail::KeptValue<Value>&>(*kept).value();
 }
 

@@ -5,29 +5,39 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
-#include <memory>
 #include <mutex>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "cotenant/core/ref.hpp"
+
 namespace cotenant {
 
 // One artefact. Its maker derives from this and knows, by the key it asked for, what it gets back.
-class Derived {
+class Derived : public Counted {
  public:
-  virtual ~Derived() = default;
   // Bytes really taken, padding included.
   virtual std::size_t bytes() const noexcept = 0;
   // Whether someone outside holds on to what it keeps, so that dropping it would free nothing.
   virtual bool in_use() const noexcept { return false; }
+
+ protected:
+  ~Derived() = default;
 };
 
 // Hears of every artefact of a block, from the thread that has made it and outside of every lock.
-class DerivedObserver {
+class DerivedObserver : public Counted {
  public:
-  virtual ~DerivedObserver() = default;
-  virtual void made(std::size_t bytes, std::chrono::steady_clock::duration took) const = 0;
+  using Made = void (*)(const DerivedObserver& self, std::size_t bytes, std::chrono::steady_clock::duration took);
+  void made(std::size_t bytes, std::chrono::steady_clock::duration took) const { made_(*this, bytes, took); }
+
+ protected:
+  explicit DerivedObserver(Made hear) : made_(hear) {}  // a pointer: see Counted
+  ~DerivedObserver() = default;
+
+ private:
+  const Made made_;
 };
 
 // What an artefact was made from, and for whom: two keys are equal where the artefacts would be.
@@ -48,20 +58,20 @@ class DerivedSet {
   DerivedSet& operator=(const DerivedSet&) = delete;
 
   // The artefact, or null where nobody has made it yet.
-  std::shared_ptr<const Derived> find(const DerivedKey& key) const {
+  Ref<const Derived> find(const DerivedKey& key) const {
     const std::lock_guard lock(mutex_);
     const auto found = slots_.find(key);
     return found == slots_.end() ? nullptr : found->second->artefact;
   }
 
-  // The artefact; the first to ask makes it by make(), which returns a std::shared_ptr<const Derived>, while others that
+  // The artefact; the first to ask makes it by make(), which returns a Ref<const Derived>, while others that
   // ask for the same wait. Where make() throws, nothing is kept and the next one tries again.
-  template <class Make> std::shared_ptr<const Derived> find_or_make(const DerivedKey& key, const Make& make) {
-    std::shared_ptr<Slot> slot;
+  template <class Make> Ref<const Derived> find_or_make(const DerivedKey& key, const Make& make) {
+    Ref<Slot> slot;
     {
       const std::lock_guard lock(mutex_);
-      std::shared_ptr<Slot>& place = slots_[key];
-      if (!place) place = std::make_shared<Slot>();
+      Ref<Slot>& place = slots_[key];
+      if (!place) place = make_ref<Slot>();
       if (place->artefact) return place->artefact;
       slot = place;
     }
@@ -71,7 +81,7 @@ class DerivedSet {
       if (slot->artefact) return slot->artefact;
     }
     const auto begin = std::chrono::steady_clock::now();
-    std::shared_ptr<const Derived> made = make();
+    Ref<const Derived> made = make();
     {
       const std::lock_guard lock(mutex_);
       slot->artefact = made;
@@ -99,7 +109,7 @@ class DerivedSet {
   }
 
   // Takes out the artefacts that nobody holds and appends them to `unused`, to be freed by the caller. Returns their bytes.
-  std::size_t take_unused(std::vector<std::shared_ptr<const Derived>>& unused) {
+  std::size_t take_unused(std::vector<Ref<const Derived>>& unused) {
     std::size_t total = 0;
     const std::lock_guard lock(mutex_);
     for (auto& [key, slot] : slots_) {
@@ -113,9 +123,9 @@ class DerivedSet {
   }
 
  private:
-  struct Slot {
+  struct Slot final : Counted {
     std::mutex making;  // held while make() runs
-    std::shared_ptr<const Derived> artefact;
+    Ref<const Derived> artefact;
   };
   struct Hash {
     std::size_t operator()(const DerivedKey& key) const noexcept {
@@ -127,7 +137,7 @@ class DerivedSet {
   };
   const std::atomic<const DerivedObserver*>* const observer_;
   mutable std::mutex mutex_;
-  std::unordered_map<DerivedKey, std::shared_ptr<Slot>, Hash> slots_;
+  std::unordered_map<DerivedKey, Ref<Slot>, Hash> slots_;
 };
 
 }  // namespace cotenant

@@ -14,7 +14,7 @@ namespace cotenant::detail {
 struct Doomed {
   std::vector<std::shared_ptr<Entry>> entries;
   std::vector<Tenancy*> tenancies;
-  std::vector<std::shared_ptr<const Derived>> artefacts;
+  std::vector<Ref<const Derived>> artefacts;
   std::unique_ptr<DerivedSet> set;
   std::vector<BlockRef> holds;
   std::vector<std::shared_ptr<const void>> others;

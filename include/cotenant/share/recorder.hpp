@@ -49,13 +49,14 @@ struct Recorder {
 // Records what kernels and models keep with a registered tensor's bytes, such as packed weights.
 class DeriveNote final : public DerivedObserver {
  public:
-  DeriveNote(std::shared_ptr<Recorder> recorder, std::string tensor) : recorder_(std::move(recorder)), tensor_(std::move(tensor)) {}
-  void made(std::size_t bytes, std::chrono::steady_clock::duration took) const override {
-    recorder_->note(EventKind::derive, tensor_, {}, bytes, took);
-    recorder_->deliver();
-  }
+  DeriveNote(std::shared_ptr<Recorder> recorder, std::string tensor) : DerivedObserver(&record), recorder_(std::move(recorder)), tensor_(std::move(tensor)) {}
 
  private:
+  static void record(const DerivedObserver& self, std::size_t bytes, std::chrono::steady_clock::duration took) {
+    const auto& note = static_cast<const DeriveNote&>(self);
+    note.recorder_->note(EventKind::derive, note.tensor_, {}, bytes, took);
+    note.recorder_->deliver();
+  }
   const std::shared_ptr<Recorder> recorder_;
   const std::string tensor_;
 };

@@ -292,7 +292,7 @@ class Registry {
   std::string next_key();
   // Puts an entry on its block, whose bytes are counted from here on.
   void list_on_block(Entry& entry, TimePoint now) {
-    if (recorder_->events) entry.block->observe_derived(std::make_unique<DeriveNote>(recorder_, entry.name));
+    if (recorder_->events) entry.block->observe_derived(make_ref<DeriveNote>(recorder_, entry.name));
     if (blocks_.add(entry)) blocks_changed(now);
   }
   void blocks_changed(TimePoint now) {

@@ -17,10 +17,11 @@ namespace cotenant::vulkan {
 struct Batch {
   VkCommandBuffer commands = VK_NULL_HANDLE;
   std::uint64_t value = 0;  // what its stream's timeline is at when it is done
+  VkPipeline bound = VK_NULL_HANDLE;
   std::size_t commands_recorded = 0;
   bool ended = false;       // recorded to the end; the driver had no memory to take it yet
   bool host_reads = false;  // the host will read what it copied
-  std::shared_ptr<Completion> completion;
+  Ref<Completion> completion;
   std::vector<StreamPoint> waits;
   std::vector<Block*> blocks;
   std::vector<BlockRef> kept;

@@ -261,11 +261,11 @@ template <class T> class Download final : public Completion {
 
 // Queues a copy of row-major elements at [address, …) of a block on the device; what it gives moves them to the host when it is
 // waited for. Of more than 64 MiB the first are there when this returns. Errors: OutOfMemory, DeviceLost.
-template <class T> std::shared_ptr<Completion> begin_download(Stream& asking, Block* block, const void* address, const View<T>& host) {
+template <class T> Ref<Completion> begin_download(Stream& asking, Block* block, const void* address, const View<T>& host) {
   const std::size_t bytes = host.size() * sizeof(T);
   Stream& stream = detail::copying_stream(asking, Direction::to_host, block, bytes);
-  return std::make_shared<detail::Download<T>>(stream, detail::DevicePart{block, address, asking.device().memory().find(address)}, host,
-                                               &stream != &asking || bytes > staging_bytes);
+  return make_ref<detail::Download<T>>(stream, detail::DevicePart{block, address, asking.device().memory().find(address)}, host,
+                                       &stream != &asking || bytes > staging_bytes);
 }
 
 // The same into a block of the host, whose bytes come in when it is waited for; onto pinned pages by themselves.

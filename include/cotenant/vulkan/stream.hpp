@@ -6,7 +6,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -66,7 +65,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   // One dispatch. What is checked before: Device::launch.
   void dispatch(const Pipeline& pipeline, const Launch& launch) {
     record(launch.buffers, [&](Batch& batch) {
-      vkCmdBindPipeline(batch.commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.handle);
+      if (std::exchange(batch.bound, pipeline.handle) != pipeline.handle) vkCmdBindPipeline(batch.commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.handle);
       Arguments(*device_, batch, pipeline, launch).put();
       vkCmdDispatch(batch.commands, launch.groups[0], launch.groups[1], launch.groups[2]);
     });
@@ -91,7 +90,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   }
 
   // What is done when everything queued up to now is done.
-  std::shared_ptr<Completion> completion() {
+  Ref<Completion> completion() {
     const std::lock_guard lock(mutex_);
     if (open_.commands == VK_NULL_HANDLE) return done_at(submitted_value_);
     return open_.completion;
@@ -104,6 +103,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   // Returns when the timeline has reached `value`, and frees what the work kept. Errors: OutOfMemory, DeviceLost.
   void wait(std::uint64_t value) {
     flush(value);
+    prepare();
     const VkResult result = timeline_.wait(value);
     retire();
     check_waited(result);
@@ -126,19 +126,20 @@ class Stream : public std::enable_shared_from_this<Stream> {
   }
   // Frees what finished work kept, that of its copies included; with `everything` also what never ran.
   void retire(bool everything = false) noexcept {
-    std::deque<Batch> done;  // its blocks are freed after the lock is given back
+    std::vector<Batch> done;  // its blocks are freed after the lock is given back
     std::array<Stream*, 2> copies{};
     {
       const std::lock_guard lock(mutex_);
       for (std::size_t i = 0; i < copies.size(); ++i) copies[i] = copies_[i].get();
       std::uint64_t reached = 0;
       if (!everything && timeline_.read(reached) < 0) return;
-      while (!pending_.empty() && (everything || pending_.front().value <= reached)) {
-        device_->uses().done(*this, pending_.front().value, pending_.front().blocks);
-        commands_.give_back(pending_.front().commands);
-        done.push_back(std::move(pending_.front()));
-        pending_.pop_front();
+      const auto running = std::find_if(pending_.begin(), pending_.end(), [&](const Batch& batch) { return !everything && batch.value > reached; });
+      for (auto batch = pending_.begin(); batch != running; ++batch) {
+        device_->uses().done(*this, batch->value, batch->blocks);
+        commands_.give_back(batch->commands);
+        done.push_back(std::move(*batch));
       }
+      pending_.erase(pending_.begin(), running);
       if (everything && open_.commands != VK_NULL_HANDLE) {
         device_->uses().done(*this, open_.value, open_.blocks);
         commands_.drop(open_.commands);
@@ -171,7 +172,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void check_waited(VkResult result) const {
     if (result < 0) raise_result(result, "waiting for '" + device_->capabilities().name + "'");
   }
-  std::shared_ptr<Completion> done_at(std::uint64_t value);
+  Ref<Completion> done_at(std::uint64_t value);
 
   // Records f(batch) after what these buffers depend on.
   template <class F> void record(std::span<const BufferArgument> buffers, const F& f) {
@@ -210,9 +211,9 @@ class Stream : public std::enable_shared_from_this<Stream> {
     for (const BufferArgument& buffer : buffers)
       if (buffer.block != nullptr && buffer.access != Access::read && !is_scratch(*buffer.block)) buffer.block->set_pending(open_.completion);
     recorded_.fetch_add(1, std::memory_order_relaxed);
-    // A device without work gets some early; one that has some gets large batches.
+    // A device without work gets some early, and is asked at each command (0.01 µs); one that has some gets large batches.
     const std::size_t count = ++open_.commands_recorded;
-    if (count < device_->options().batch && (count % 16 != 0 || !timeline_.reached(submitted_value_))) return false;
+    if (count < device_->options().batch && (count < 16 || !timeline_.reached(submitted_value_))) return false;
     submit();
     return pending_.size() > 2;
   }
@@ -223,6 +224,11 @@ class Stream : public std::enable_shared_from_this<Stream> {
     std::vector<BufferArgument> tensors(buffers.begin(), buffers.end());
     std::erase_if(tensors, [](const BufferArgument& one) { return one.block == nullptr || is_scratch(*one.block); });
     device_->uses().note(*this, open_.value, tensors, open_.blocks);
+  }
+  // What the next batch needs is made while the host waits anyway. Without memory for it begin() says so.
+  void prepare() noexcept {
+    const std::lock_guard lock(mutex_);
+    if (open_.commands == VK_NULL_HANDLE) commands_.prepare();
   }
   void begin() {
     if (open_.commands != VK_NULL_HANDLE) return;
@@ -275,7 +281,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   std::mutex mutex_;
   CommandPool commands_;
   Batch open_;                 // being recorded; no commands: none is
-  std::deque<Batch> pending_;  // handed over, not known to be done
+  std::vector<Batch> pending_;  // handed over, not known to be done
   std::uint64_t submitted_value_ = 0;
   Hazards hazards_;
   Scratch scratch_;
@@ -301,7 +307,7 @@ class TimelinePoint final : public Completion {
 };
 }  // namespace detail
 
-inline std::shared_ptr<Completion> Stream::done_at(std::uint64_t value) { return std::make_shared<detail::TimelinePoint>(weak_from_this(), value); }
+inline Ref<Completion> Stream::done_at(std::uint64_t value) { return make_ref<detail::TimelinePoint>(weak_from_this(), value); }
 
 }  // namespace cotenant::vulkan
 
