@@ -15,25 +15,24 @@ namespace {
 
 using namespace cotenant;
 
-// Vectors of four lanes and tiles of eight rows: no target has both.
+// Vectors of four lanes and tiles of eight rows by three vectors: no target has both.
 constexpr std::size_t lanes = 4;
 
-void multiply(std::size_t height, std::size_t vectors, cpu::Reading also, const cpu::TileStep& step) {
+void multiply(std::size_t height, std::size_t vectors, bool packs, const cpu::TileColumn& tiles) {
   REQUIRE((height % 2 == 0 && height != 0 && height <= 8));
-  // Rows may be the same one: all sums are read before the first is written.
+  REQUIRE(tiles.rows != 0);
+  REQUIRE((!packs || (tiles.rows == 8 && vectors == 3)));
   const std::size_t width = vectors * lanes;
-  std::vector<float> sums(height * width);
-  for (std::size_t r = 0; r < height; ++r) {
-    float* const row = sums.data() + r * width;
-    if (step.add) std::copy_n(step.sums[r], width, row);
-    for (std::size_t k = 0; k < step.lanes; ++k)
+  for (std::size_t r = 0; r < tiles.rows; ++r) {
+    float* const row = tiles.sums + static_cast<std::ptrdiff_t>(r) * tiles.sums_row;
+    if (!tiles.add) std::fill(row, row + width, 0.0f);
+    for (std::size_t k = 0; k < tiles.lanes; ++k)
       for (std::size_t n = 0; n < width; ++n) {
-        const float right = step.right[static_cast<std::ptrdiff_t>(k) * step.right_lane + static_cast<std::ptrdiff_t>(n)];
-        if (also == cpu::Reading::packs) step.packed[k * width + n] = right;
-        row[n] += reinterpret_cast<const float*>(step.left[r])[k] * right;
+        const float right = tiles.right[static_cast<std::ptrdiff_t>(k) * tiles.right_lane + static_cast<std::ptrdiff_t>(n)];
+        if (packs) tiles.packed[k * width + n] = right;
+        row[n] += reinterpret_cast<const float*>(tiles.left + static_cast<std::ptrdiff_t>(r) * tiles.left_row)[k] * right;
       }
   }
-  for (std::size_t r = 0; r < height; ++r) std::copy_n(sums.data() + r * width, width, step.sums[r]);
 }
 void load(const void* from, std::ptrdiff_t stride, std::size_t count, float* to) {
   for (std::size_t i = 0; i < count; ++i) to[i] = static_cast<const float*>(from)[static_cast<std::ptrdiff_t>(i) * stride];
@@ -48,7 +47,7 @@ void pack_right(const cpu::Source& from, std::size_t depth, std::size_t columns,
     from.load(from.at(static_cast<std::ptrdiff_t>(k) * from.row_stride), from.column_stride, columns, to + k * width);
   }
 }
-const cpu::GemmKernel kernel{lanes, 1, 8, &multiply, &pack_left, &pack_right};
+const cpu::GemmKernel kernel{lanes, 1, 8, 3, false, &multiply, &pack_left, &pack_right};
 
 struct Product {
   std::size_t rows, columns, depth;
@@ -104,11 +103,24 @@ TEST_CASE("any tile gives any product, in one block or several, direct or finish
         Product product(m, n, k);
         std::vector<float> turned;
         const cpu::GemmProblem gemm = product.problem(direct, turned, transposed);
-        const std::size_t panels = cpu::Panels(n, lanes).count(), middle = panels / 2;
+        const std::size_t panels = cpu::Panels(n, kernel).count(), middle = panels / 2;
         cpu::multiply_blocks(gemm, 0, m, 0, middle);
         cpu::multiply_blocks(gemm, 0, m, middle, panels);
         REQUIRE(product.found == product.expected);
       }
+}
+
+TEST_CASE("rows that no near cache holds are packed by the first tile") {
+  Product product(21, 50, 600);
+  std::vector<float> unused;
+  cpu::GemmProblem gemm = product.problem(true, unused, false);
+  const std::size_t stride = cpu::caches().level2 / 4 / product.depth + product.columns;
+  std::vector<float> apart(stride * product.depth);
+  for (std::size_t k = 0; k < product.depth; ++k) std::copy_n(product.right.data() + k * product.columns, product.columns, apart.data() + k * stride);
+  gemm.right.data = reinterpret_cast<const char*>(apart.data());
+  gemm.right.row_stride = static_cast<std::ptrdiff_t>(stride);
+  cpu::multiply_blocks(gemm, 0, product.rows, 0, cpu::Panels(product.columns, kernel).count());
+  CHECK(product.found == product.expected);
 }
 
 TEST_CASE("a private operand, or none, is not packed for later calls") {
@@ -131,6 +143,6 @@ TEST_CASE("a packed operand gives the same, and is made once") {
   REQUIRE(packed != nullptr);
   CHECK(cpu::packed_panels(gemm, block.get()) == packed);
   gemm.packed_right = packed->data();
-  cpu::multiply_blocks(gemm, 0, product.rows, 0, cpu::Panels(product.columns, lanes).count());
+  cpu::multiply_blocks(gemm, 0, product.rows, 0, cpu::Panels(product.columns, kernel).count());
   CHECK(product.found == product.expected);
 }

@@ -77,7 +77,7 @@ template <class Leaf = target::FloatLeaf, class T> Collected product(const Case<
   gemm.context = &collected;
   gemm.batch = 7;
   using Product = target::Gemm<HWY_TARGETS, Leaf>;
-  Product::block(gemm, 0, gemm.rows, 0, cpu::Panels(gemm.columns, lanes()).count());
+  Product::block(gemm, 0, gemm.rows, 0, cpu::Panels(gemm.columns, Gemm::kernel()).count());
   return collected;
 }
 
@@ -91,16 +91,17 @@ TEST_CASE("nothing is asked for by default") {
   CHECK((gemm.few_rows == nullptr));
 }
 
-TEST_CASE("panels cover all columns, in three vectors or two") {
+TEST_CASE("panels cover all columns, none of one vector beside others") {
   for (const std::size_t lanes : {std::size_t{1}, std::size_t{4}, std::size_t{16}})
-    for (std::size_t columns = 1; columns < 200; ++columns) {
-      const cpu::Panels panels(columns, lanes);
+    for (std::size_t i = 0; i < 400; ++i) {
+      const std::size_t columns = i / 2 + 1, widest = 3 + i % 2;
+      const cpu::Panels panels(columns, {lanes, 1, 4, widest, false, nullptr, nullptr, nullptr});
       std::size_t vectors = 0;
       for (std::size_t panel = 0; panel < panels.count(); ++panel) {
         REQUIRE(panels.first_vector(panel) == vectors);
         REQUIRE(panels.first_column(panel) == vectors * lanes);
         const std::size_t own = panels.vectors(panel);
-        REQUIRE((own == 3 || own == 2 || (own == 1 && panels.vectors() == 1)));
+        REQUIRE(((own >= 2 && own <= widest) || (own == 1 && panels.vectors() == 1)));
         vectors += own;
       }
       REQUIRE(vectors == panels.vectors());
@@ -108,6 +109,18 @@ TEST_CASE("panels cover all columns, in three vectors or two") {
       REQUIRE(panels.padded_columns() >= columns);
       REQUIRE(panels.padded_columns() < columns + lanes);
     }
+}
+
+TEST_CASE("long sums are taken in parts of one size, exact ones at once") {
+  const cpu::GemmKernel kernel = Gemm::kernel();
+  for (std::size_t lanes = 1; lanes <= cpu::block_lanes; ++lanes) {
+    const std::size_t part = kernel.part(lanes), parts = (lanes + part - 1) / part;
+    REQUIRE(part < 384);
+    REQUIRE(parts * part < lanes + parts);
+  }
+  CHECK(kernel.part(256) == 256);
+  CHECK(kernel.part(515) == 258);
+  CHECK(target::Gemm<HWY_TARGETS, target::IntegerLeaf<false>>::kernel().part(1000) == 1000);
 }
 
 TEST_CASE("blocks of k cover the depth") {
@@ -145,7 +158,7 @@ TEST_CASE("sizes around every tile, panel and block") {
         std::vector<float> output(rows * (columns + 3), -7);
         gemm.direct = output.data();
         gemm.direct_stride = static_cast<std::ptrdiff_t>(columns + 3);
-        Gemm::block(gemm, 0, rows, 0, cpu::Panels(gemm.columns, lanes()).count());
+        Gemm::block(gemm, 0, rows, 0, cpu::Panels(gemm.columns, Gemm::kernel()).count());
         for (std::size_t i = 0; i < rows; ++i)
           for (std::size_t j = 0; j < columns + 3; ++j) REQUIRE(output[i * (columns + 3) + j] == (j < columns ? wanted.expected[i * columns + j] : -7.f));
       }
@@ -179,7 +192,7 @@ TEST_CASE("a left operand that is larger than the caches is taken part by part")
   gemm.left = Rows::source(spread.data(), static_cast<std::ptrdiff_t>(apart), 1);
   gemm.direct = output.data();
   gemm.direct_stride = static_cast<std::ptrdiff_t>(wanted.columns);
-  Gemm::block(gemm, 0, rows, 0, cpu::Panels(gemm.columns, lanes()).count());
+  Gemm::block(gemm, 0, rows, 0, cpu::Panels(gemm.columns, Gemm::kernel()).count());
   CHECK(output == wanted.expected);
 }
 
@@ -190,7 +203,7 @@ TEST_CASE("a sum of nothing is 0") {
   cpu::GemmProblem gemm = wanted.problem();
   gemm.direct = output.data();
   gemm.direct_stride = 9;
-  Gemm::block(gemm, 0, 5, 0, cpu::Panels(gemm.columns, lanes()).count());
+  Gemm::block(gemm, 0, 5, 0, cpu::Panels(gemm.columns, Gemm::kernel()).count());
   CHECK(output == std::vector<float>(45, 0.f));
 }
 

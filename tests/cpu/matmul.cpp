@@ -14,7 +14,7 @@ using namespace cotenant;
 
 void never(const cpu::GemmProblem&, std::size_t, std::size_t) { FAIL("not for these"); }
 void few_of_a(const cpu::GemmProblem&, std::size_t, std::size_t) {}
-const cpu::GemmKernel kernel{8, 1, 4, nullptr, nullptr, nullptr};
+const cpu::GemmKernel kernel{8, 1, 4, 3, false, nullptr, nullptr, nullptr};
 
 struct Operands {
   Shape shape;
@@ -80,7 +80,7 @@ TEST_CASE("the blocks cover each element once") {
     auto plan = plan_of({{batches, rows, columns}, {r * c, c, 1}, {r * 500, 500, 1}, {500 * c, c, 1}}, 500, nullptr, nullptr, false);
     plan.block = [](const cpu::GemmProblem& problem, std::size_t first_row, std::size_t last_row, std::size_t first_panel, std::size_t last_panel) {
       const std::lock_guard lock(mutex);
-      const cpu::Panels panels(problem.columns, kernel.lanes);
+      const cpu::Panels panels(problem.columns, kernel);
       for (std::size_t row = first_row; row < last_row; ++row)
         for (std::size_t column = panels.first_column(first_panel); column < std::min(problem.columns, panels.first_column(last_panel)); ++column)
           ++covered[(problem.batch * problem.rows + row) * width + column];

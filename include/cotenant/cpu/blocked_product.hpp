@@ -14,7 +14,7 @@
 namespace cotenant::cpu {
 
 namespace detail {
-inline Panels panels_of(const GemmProblem& problem) { return {problem.columns, problem.kernel->lanes}; }
+inline Panels panels_of(const GemmProblem& problem) { return {problem.columns, *problem.kernel}; }
 
 // One panel by one block of k of the right operand, in the order in which tiles read it.
 inline void pack_panel(const GemmProblem& problem, const Panels& panels, const DepthBlocks& blocks, std::size_t panel, std::size_t block, float* to) {
@@ -42,9 +42,6 @@ inline void pack_panels(const void* context, std::size_t first, std::size_t last
 // Hardly any last cache is smaller: products whose left operand fits need not ask.
 inline constexpr std::size_t least_level3 = std::size_t{2} << 20;
 
-// Rows of sums that are finished together: 3 KiB of them, which L1 holds beside a panel of bytes.
-inline constexpr std::size_t finished_rows = 16;
-
 // Some rows by some panels.
 struct BlockedProduct {
   // The left operand: lane l of row r is at data + r * row + l * sizeof(float) bytes.
@@ -52,53 +49,59 @@ struct BlockedProduct {
     const char* data;
     std::ptrdiff_t row;
   };
+  // A panel by a block of k, and where it lies packed, or will.
+  struct Place {
+    std::size_t panel, block;
+    float* packed;
+  };
 
   const GemmProblem& problem;
   const GemmKernel& kernel;
   const Panels panels;
   const DepthBlocks blocks;
   const std::size_t widest;
+  // That are finished together: two tiles or more, 3 or 4 KiB of sums, which L1 holds beside a panel of bytes.
+  const std::size_t finished_rows;
   std::size_t first_row = 0, last_row = 0, first_panel = 0, last_panel = 0;
   bool keeps_panels = false, is_packed = false, by_depth = false;
   float* packed = nullptr;
   float* sums = nullptr;  // those that are not the output itself wait here between the blocks of k
   float* tile = nullptr;  // sums that have no other place
 
-  // A right operand that L1 holds with all that lies between its rows is read where it lies.
+  // A right operand that L2 holds with all that lies between its rows is read where it lies.
   const bool right_is_near;
 
   explicit BlockedProduct(const GemmProblem& p)
-      : problem(p), kernel(*p.kernel), panels(panels_of(p)), blocks(p.depth, kernel.per_lane), widest(tile_vectors * kernel.lanes),
-        right_is_near(p.packed_right == nullptr && has_rows_of_lanes() && p.right.row_stride >= 0 &&
-                      p.depth * static_cast<std::size_t>(p.right.row_stride) <= (std::size_t{32} << 10) / sizeof(float)) {}
-  bool has_rows_of_lanes() const { return kernel.per_lane == 1 && problem.right.is_float && problem.right.column_stride == 1; }
-
-  void reserve(std::size_t columns_of_sums) {
-    const bool keeps = keeps_panels && problem.packed_right == nullptr;
-    if (problem.packed_right == nullptr)
-      packed = scratch(ScratchUse::packed_right, keeps ? blocks.lanes * own_columns() : std::min(blocks.step, blocks.lanes) * widest);
-    if (problem.direct == nullptr && blocks.count > 1) sums = scratch(ScratchUse::accumulators, (last_row - first_row) * columns_of_sums);
-    else if (problem.direct == nullptr || panels.padded_columns() != problem.columns)
-      tile = scratch(ScratchUse::tile, (finished_rows + kernel.tile_rows) * widest);
-  }
+      : problem(p), kernel(*p.kernel), panels(panels_of(p)), blocks(p.depth, kernel.per_lane), widest(kernel.tile_vectors * kernel.lanes),
+        finished_rows(std::max<std::size_t>(16 / kernel.tile_rows, 1) * kernel.tile_rows),
+        right_is_near(p.packed_right == nullptr && has_rows_of_lanes() &&
+                      p.depth * static_cast<std::size_t>(p.right.row_stride) <= caches().level2 / 4 * 3 / sizeof(float)) {}
+  bool has_rows_of_lanes() const { return kernel.per_lane == 1 && problem.right.is_float && problem.right.column_stride == 1 && problem.right.row_stride >= 0; }
   std::size_t own_columns() const { return panels.first_column(last_panel) - panels.first_column(first_panel); }
-  // The sums of a panel are finished before the next is begun: L2 holds them.
-  void panel_by_panel() {
-    reserve(widest);
-    const Left left = left_lanes(0, blocks.lanes);
-    for (std::size_t panel = first_panel; panel < last_panel; ++panel)
-      for (std::size_t block = 0; block < blocks.count; ++block)
-        multiply_panel({left.data + blocks.first(block) * sizeof(float), left.row}, panel, block, sums, panels.vectors(panel) * kernel.lanes);
-  }
-  // One block of k of the left operand for all panels: L2 holds it.
-  void depth_by_depth() {
-    const std::size_t columns = own_columns(), first_column = panels.first_column(first_panel);
-    reserve(columns);
-    for (std::size_t block = 0; block < blocks.count; ++block) {
-      const Left left = left_lanes(blocks.first(block), blocks.size(block));
-      for (std::size_t panel = first_panel; panel < last_panel; ++panel)
-        multiply_panel(left, panel, block, sums == nullptr ? nullptr : sums + (panels.first_column(panel) - first_column), columns);
+
+  // By panels: the sums of one are finished before the next is begun, L2 holds them. By depth: one block of k of the left operand for
+  // all panels, L2 holds that.
+  void run() {
+    const std::size_t some_panels = last_panel - first_panel, columns = by_depth ? own_columns() : widest;
+    if (problem.packed_right == nullptr)
+      packed = scratch(ScratchUse::packed_right, keeps_panels ? blocks.lanes * own_columns() : std::min(blocks.step, blocks.lanes) * widest);
+    if (problem.direct == nullptr && blocks.count > 1) sums = scratch(ScratchUse::accumulators, (last_row - first_row) * columns);
+    else if (problem.direct == nullptr || panels.padded_columns() != problem.columns) tile = scratch(ScratchUse::tile, finished_rows * widest);
+    Left left = by_depth ? Left{} : left_lanes(0, blocks.lanes);
+    for (std::size_t i = 0; i < some_panels * blocks.count; ++i) {
+      const Place now = place(i);
+      if (by_depth && now.panel == first_panel) left = left_lanes(blocks.first(now.block), blocks.size(now.block));
+      const Left own{by_depth ? left.data : left.data + blocks.first(now.block) * sizeof(float), left.row};
+      float* const own_sums = sums == nullptr || !by_depth ? sums : sums + (panels.first_column(now.panel) - panels.first_column(first_panel));
+      multiply_panel(own, now, i + 1 < some_panels * blocks.count ? place(i + 1) : now, own_sums, by_depth ? columns : panels.vectors(now.panel) * kernel.lanes);
     }
+  }
+  Place place(std::size_t i) const {
+    const std::size_t some_panels = last_panel - first_panel;
+    const std::size_t panel = first_panel + (by_depth ? i % some_panels : i / blocks.count), block = by_depth ? i / some_panels : i % blocks.count;
+    const std::size_t first = blocks.first(block), size = blocks.size(block), column = panels.first_column(panel);
+    if (problem.packed_right != nullptr) return {panel, block, const_cast<float*>(problem.packed_right) + first * panels.padded_columns() + size * column};
+    return {panel, block, keeps_panels ? packed + first * own_columns() + size * (column - panels.first_column(first_panel)) : packed};
   }
 
   // Rows whose neighbours along k lie side by side are read where they lie; others are packed into such rows first.
@@ -119,109 +122,84 @@ struct BlockedProduct {
     return {reinterpret_cast<const char*>(to), static_cast<std::ptrdiff_t>(stride * sizeof(float))};
   }
 
-  // Where the panel is that multiply_panel reads or packs, and in which the next one is to be found.
-  const float* packed_panel(std::size_t panel, std::size_t block) const {
-    const std::size_t first = blocks.first(block), size = blocks.size(block), column = panels.first_column(panel);
-    if (problem.packed_right != nullptr) return problem.packed_right + first * panels.padded_columns() + size * column;
-    return keeps_panels ? packed + first * own_columns() + size * (column - panels.first_column(first_panel)) : packed;
+  // The first element of a place in the right operand.
+  const char* unpacked(const Place& at) const {
+    return problem.right.at(static_cast<std::ptrdiff_t>(blocks.first(at.block) * kernel.per_lane) * problem.right.row_stride +
+                            static_cast<std::ptrdiff_t>(panels.first_column(at.panel)) * problem.right.column_stride);
   }
-  struct Next {
-    const char* data;
-    std::ptrdiff_t lane, tile;  // bytes from lane to lane and from tile to tile
-    std::size_t tiles = 3;      // that ask for it, a cache line per lane each
-  };
-  Next next_panel(std::size_t panel, std::size_t block) const {
-    const std::size_t first = blocks.first(block);
-    const auto tile_bytes = static_cast<std::ptrdiff_t>(64 * blocks.size(block));
-    if (panel + 1 >= last_panel) return {nullptr, 0, 0};
-    if (is_packed) return {reinterpret_cast<const char*>(packed_panel(panel + 1, block)), 64, tile_bytes};
+
+  // The lines of the place that comes next, one per lane for each tile that asks.
+  void ask_for(const Place& next, TileColumn& tiles) const {
     const Source& right = problem.right;
-    const auto n = static_cast<std::ptrdiff_t>(panels.first_column(panel + 1));
-    if (right.column_stride == 1) {
-      const char* const at = right.at(static_cast<std::ptrdiff_t>(first * kernel.per_lane) * right.row_stride + n);
-      const std::ptrdiff_t lane = right.row_stride * static_cast<std::ptrdiff_t>(right.element_size * kernel.per_lane);
-      // Rows that begin anywhere lie in four lines.
-      return {at, lane, 64, reinterpret_cast<std::uintptr_t>(at) % 64 == 0 && lane % 64 == 0 ? std::size_t{3} : std::size_t{4}};
-    }
-    if (right.row_stride == 1) return {right.at(n * right.column_stride) + 3 * 64 * first, 64, tile_bytes};
-    return {nullptr, 0, 0};
+    const std::size_t width = panels.vectors(next.panel) * kernel.lanes * sizeof(float);
+    tiles.asking = (width + 63) / 64;
+    tiles.next_right = is_packed ? reinterpret_cast<const char*>(next.packed) : unpacked(next);
+    tiles.next_right_lane = 64;
+    tiles.next_right_tile = static_cast<std::ptrdiff_t>(64 * blocks.size(next.block));
+    if (is_packed || right.row_stride == 1) return;
+    tiles.next_right_lane = right.row_stride * static_cast<std::ptrdiff_t>(right.element_size * kernel.per_lane);
+    tiles.next_right_tile = 64;
+    // Rows that begin anywhere lie in one line more.
+    if (reinterpret_cast<std::uintptr_t>(tiles.next_right) % 64 != 0 || tiles.next_right_lane % 64 != 0) ++tiles.asking;
+    if (right.column_stride != 1) tiles.asking = 0;
   }
 
   // One panel by one block of k, for all rows; `panel_sums`, where not null, are its sums, `sums_row` from row to row.
-  void multiply_panel(const Left& left, std::size_t panel, std::size_t block, float* panel_sums, std::size_t panel_sums_row) {
-    const std::size_t rows = last_row - first_row, column = panels.first_column(panel), vectors = panels.vectors(panel), width = vectors * kernel.lanes;
+  void multiply_panel(const Left& left, const Place& now, const Place& next, float* panel_sums, std::size_t panel_sums_row) {
+    const std::size_t rows = last_row - first_row, column = panels.first_column(now.panel), vectors = panels.vectors(now.panel), width = vectors * kernel.lanes;
     const std::size_t some = std::min(width, problem.columns - column);
     const auto n = static_cast<std::ptrdiff_t>(column);
-    const bool begins = block == 0, ends = block + 1 == blocks.count;
-    const auto in_place = [&] {
-      return reinterpret_cast<const float*>(problem.right.at(static_cast<std::ptrdiff_t>(blocks.first(block)) * problem.right.row_stride + n));
-    };
-    const bool stays = right_is_near && some == width;
-    const float* const right = stays ? in_place() : packed_panel(panel, block);
+    const bool begins = now.block == 0, ends = now.block + 1 == blocks.count, stays = right_is_near && some == width;
     const bool packs = !is_packed && !stays && some == widest && rows >= kernel.tile_rows && has_rows_of_lanes();
-    if (!is_packed && !packs && !stays) pack_panel(problem, panels, blocks, panel, block, const_cast<float*>(right));
-    Next next = next_panel(panel, block);
-    const std::size_t tile_rows = kernel.tile_rows;
-    const auto multiply = kernel.multiply;
-    TileStep step;
-    step.lanes = blocks.size(block);
-    step.add = !begins;
-    step.sums_are_far = by_depth;
-    const bool output_is_direct = problem.direct != nullptr;
-    std::size_t unfinished = 0;  // the first row that waits for finish()
-    for (std::size_t row = 0; row < rows;) {
-      const std::size_t height = kernel.tile_height(rows - row, vectors), used = std::min(height, rows - row);
-      float* to = tile;  // null where another place follows
-      auto to_row = static_cast<std::ptrdiff_t>(width);
-      float* const output = problem.direct == nullptr ? nullptr : problem.direct + static_cast<std::ptrdiff_t>(first_row + row) * problem.direct_stride + n;
-      if (output != nullptr && some == width) {
-        to = output;
-        to_row = problem.direct_stride;
-      } else if (panel_sums != nullptr) {
-        to = panel_sums + row * panel_sums_row;
-        to_row = static_cast<std::ptrdiff_t>(panel_sums_row);
-      } else if (output != nullptr && !begins) {
-        for (std::size_t i = 0; i < used; ++i) std::copy_n(output + static_cast<std::ptrdiff_t>(i) * problem.direct_stride, some, tile + i * width);
-      } else if (!output_is_direct) {
-        to = tile + (row - unfinished) * width;
+    if (!is_packed && !packs && !stays) pack_panel(problem, panels, blocks, now.panel, now.block, now.packed);
+    TileColumn tiles{};
+    if (next.panel != now.panel || next.block != now.block) ask_for(next, tiles);
+    tiles.packed = now.packed;
+    tiles.left_row = left.row;
+    tiles.lanes = blocks.size(now.block);
+    tiles.part = kernel.part(tiles.lanes);
+    tiles.add = !begins;
+    tiles.sums_are_far = by_depth;
+    // Sums are in the output or wait for the other blocks of k, all of them; or for finish() or to be copied to the output, a few rows.
+    float* const output = problem.direct == nullptr ? nullptr : problem.direct + static_cast<std::ptrdiff_t>(first_row) * problem.direct_stride + n;
+    float* const all = output != nullptr && some == width ? output : panel_sums;
+    tiles.sums_row = all == nullptr ? static_cast<std::ptrdiff_t>(width) : all == output ? problem.direct_stride : static_cast<std::ptrdiff_t>(panel_sums_row);
+    const bool finishes = ends && output == nullptr, stages = output != nullptr && all == nullptr;
+    // A call of finish() for each tile would cost 4 % at a depth of 384.
+    const std::size_t at_once = finishes || stages ? finished_rows : rows;
+    for (std::size_t group = 0; group < rows; group += at_once) {
+      const std::size_t group_rows = std::min(at_once, rows - group);
+      float* const sums_of_group = all == nullptr ? tile : all + static_cast<std::ptrdiff_t>(group) * tiles.sums_row;
+      float* const output_of_group = stages ? output + static_cast<std::ptrdiff_t>(group) * problem.direct_stride : nullptr;
+      if (stages && !begins)
+        for (std::size_t i = 0; i < group_rows; ++i) std::copy_n(output_of_group + static_cast<std::ptrdiff_t>(i) * problem.direct_stride, some, tile + i * width);
+      if (finishes && problem.result != nullptr) ask_for_result(first_row + group, group_rows, column, some);
+      for (std::size_t row = 0; row < group_rows; row += tiles.rows) {
+        const std::size_t rest = group_rows - row, height = kernel.tile_height(rest, vectors);
+        // The first tile packs. A lower one than the highest is the last.
+        const bool packing = packs && group + row == 0, in_place = packing || stays;
+        tiles.rows = rest < height ? rest : packing ? height : rest / height * height;
+        tiles.right = in_place ? reinterpret_cast<const float*>(unpacked(now)) : now.packed;
+        tiles.right_lane = in_place ? problem.right.row_stride : static_cast<std::ptrdiff_t>(width);
+        tiles.left = left.data + static_cast<std::ptrdiff_t>(group + row) * left.row;
+        tiles.sums = sums_of_group + static_cast<std::ptrdiff_t>(row) * tiles.sums_row;
+        kernel.multiply(height, vectors, packing, tiles);
+        const std::size_t asked = std::min(tiles.asking, (tiles.rows + height - 1) / height);
+        tiles.asking -= asked;
+        tiles.next_right += static_cast<std::ptrdiff_t>(asked) * tiles.next_right_tile;
       }
-      const char* const left_row = left.data + static_cast<std::ptrdiff_t>(row) * left.row;
-      const char* left_at = left_row;
-      float* sums_at = to;
-      for (std::size_t i = 0; i < height; ++i) {
-        step.left[i] = left_at;
-        step.sums[i] = sums_at;
-        if (i + 1 >= used) continue;  // the last one again
-        left_at += left.row;
-        sums_at += to_row;
-      }
-      const bool reads = packs && row == 0;
-      step.right = reads ? in_place() : right;
-      step.right_lane = reads || stays ? problem.right.row_stride : static_cast<std::ptrdiff_t>(width);
-      step.packed = const_cast<float*>(right);
-      // The next panel comes into L2 while the first tiles of this one are computed: a cache line per lane and tile.
-      const bool ahead = next.data != nullptr && row < next.tiles * tile_rows;
-      step.next_right = ahead ? next.data : left_row;  // not null: looking for a page that is not there takes long
-      step.next_right_lane = ahead ? next.lane : 0;
-      if (ahead) next.data += next.tile;
-      if (ends && problem.result != nullptr) {
-        const char* at = problem.result + static_cast<std::ptrdiff_t>(first_row + row) * problem.result_row + n * problem.result_column;
-        const std::ptrdiff_t bytes = static_cast<std::ptrdiff_t>(some) * problem.result_column;
-        for (std::size_t i = 0; i < used; ++i, at += problem.result_row)
-          for (std::ptrdiff_t byte = 0; byte < bytes; byte += 64) __builtin_prefetch(at + byte, 1);
-      }
-      multiply(height, vectors, reads ? Reading::packs : ahead ? Reading::ahead : Reading::plain, step);
-      if (output != nullptr && some < width) {
-        for (std::size_t i = 0; i < used; ++i) std::copy_n(tile + i * width, some, output + static_cast<std::ptrdiff_t>(i) * problem.direct_stride);
-      }
-      row += used;
-      if (output_is_direct || !ends) continue;
-      // Several tiles at once: a call for each costs 4 % at a depth of 384.
-      if (row - unfinished < finished_rows && row < rows) continue;
-      problem.finish(problem.context, problem.batch, to - static_cast<std::ptrdiff_t>(row - used - unfinished) * to_row, to_row, first_row + unfinished,
-                     column, row - unfinished, some);
-      unfinished = row;
+      if (stages)
+        for (std::size_t i = 0; i < group_rows; ++i) std::copy_n(tile + i * width, some, output_of_group + static_cast<std::ptrdiff_t>(i) * problem.direct_stride);
+      if (finishes) problem.finish(problem.context, problem.batch, sums_of_group, tiles.sums_row, first_row + group, column, group_rows, some);
     }
+  }
+
+  // Where finished sums will be stored.
+  void ask_for_result(std::size_t row, std::size_t rows, std::size_t column, std::size_t columns) const {
+    const char* at = problem.result + static_cast<std::ptrdiff_t>(row) * problem.result_row + static_cast<std::ptrdiff_t>(column) * problem.result_column;
+    const std::ptrdiff_t bytes = static_cast<std::ptrdiff_t>(columns) * problem.result_column;
+    for (std::size_t i = 0; i < rows; ++i, at += problem.result_row)
+      for (std::ptrdiff_t byte = 0; byte < bytes; byte += 64) __builtin_prefetch(at + byte, 1);
   }
 };
 }  // namespace detail
@@ -253,7 +231,7 @@ inline void multiply_blocks(const GemmProblem& problem, std::size_t first_row, s
       job.first_row = row;
       job.last_row = std::min(last_row, row + rows_at_once);
       job.is_packed = problem.packed_right != nullptr || row > first_row;
-      by_panel ? job.panel_by_panel() : job.depth_by_depth();
+      job.run();
     }
   }
 }
@@ -268,7 +246,7 @@ inline Ref<const PackedRight> packed_panels(const GemmProblem& problem, const Bl
   return packed_right(problem, block, problem.kernel, blocks.lanes * panels.padded_columns(), [&](float* to) {
     const detail::PackingTask task{problem, to};
     // About 0.25 ns per lane, from memory to memory.
-    parallel_for(panels.count(), static_cast<double>(blocks.lanes * tile_vectors * problem.kernel->lanes) / 4, &detail::pack_panels, &task);
+    parallel_for(panels.count(), static_cast<double>(blocks.lanes * problem.kernel->tile_vectors * problem.kernel->lanes) / 4, &detail::pack_panels, &task);
   });
 }
 

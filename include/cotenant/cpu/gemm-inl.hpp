@@ -32,36 +32,29 @@ template <std::int64_t Compiled, class Leaf = FloatLeaf> struct Gemm {
   // Its address names this leaf on this target.
   static const cpu::GemmKernel& kernel() {
     using Packing = LanePacking<Compiled, per_lane>;
-    static const cpu::GemmKernel table{hn::Lanes(FloatTag{}), per_lane, tile_rows, &multiply, &Packing::left, &Packing::right};
+    static const cpu::GemmKernel table{hn::Lanes(FloatTag{}), per_lane, tile_rows, tile_vectors, per_lane == 4, &multiply, &Packing::left, &Packing::right};
     return table;
   }
 
  private:
-  static void multiply(std::size_t height, std::size_t vectors, Reading also, const TileStep& step) {
-    if (vectors == 2) return multiply_height<2>(height, step);
-    if (vectors == 1) return multiply_height<1>(height, step);
-    if (height == tile_rows && also != Reading::plain) {
-      if constexpr (per_lane == 1)
-        if (also == Reading::packs) return multiply_rows<tile_rows, 3, Reading::packs>(step);
-      return multiply_rows<tile_rows, 3, Reading::ahead>(step);
-    }
-    if (height == 2) return multiply_rows<2, 3, Reading::plain>(step);
-    if constexpr (tile_rows > 4)
-      if (height == 6) return multiply_rows<6, 3, Reading::plain>(step);
-    multiply_height<3>(height, step);
+  static void multiply(std::size_t height, std::size_t vectors, bool packs, const TileColumn& tiles) {
+    if (vectors == 1) return multiply_rows<tile_rows, 1>(tiles);
+    if (vectors == 2) return multiply_rows<tile_rows, 2>(tiles);
+    if constexpr (tile_vectors == 4)
+      if (vectors == 3) return multiply_rows<tile_rows, 3>(tiles);
+    if (height == 2) return multiply_rows<2, tile_vectors>(tiles);
+    if constexpr (tile_rows == 6)
+      if (height == 4) return multiply_rows<4, tile_vectors>(tiles);
+    if constexpr (per_lane == 1)
+      if (packs) return multiply_rows<tile_rows, tile_vectors, Reading::packs>(tiles);
+    multiply_rows<tile_rows, tile_vectors, Reading::ahead>(tiles);
   }
-  // The lower half of the tile, or all of it.
-  template <std::size_t Vectors> static HWY_INLINE void multiply_height(std::size_t height, const TileStep& step) {
-    if (height == tile_rows) multiply_rows<tile_rows, Vectors, Reading::plain>(step);
-    else multiply_rows<tile_rows / 2, Vectors, Reading::plain>(step);
-  }
-  template <std::size_t Height, std::size_t Vectors, Reading Also> static HWY_NOINLINE COTENANT_DOT_CODE void multiply_rows(const TileStep& step) {
-    multiply_each<Vectors, Also>(std::make_index_sequence<Height>{}, step);
+  template <std::size_t Height, std::size_t Vectors, Reading Also = Reading::plain> static HWY_NOINLINE COTENANT_DOT_CODE void multiply_rows(const TileColumn& tiles) {
+    multiply_each<Vectors, Also>(std::make_index_sequence<Height>{}, tiles);
   }
   template <std::size_t Vectors, Reading Also, std::size_t... R>
-  static HWY_INLINE COTENANT_DOT_CODE void multiply_each(std::index_sequence<R...>, const TileStep& step) {
-    const auto zero = hn::Zero(FloatTag{});
-    TileProduct<Leaf, Also, Vectors, R...>::run(step, (static_cast<void>(R), zero)..., (static_cast<void>(R), zero)..., (static_cast<void>(R), zero)...);
+  static HWY_INLINE COTENANT_DOT_CODE void multiply_each(std::index_sequence<R...>, const TileColumn& tiles) {
+    TileProduct<Leaf, Also, Vectors, R...>::run(tiles);
   }
 };
 

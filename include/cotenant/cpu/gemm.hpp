@@ -15,27 +15,31 @@ namespace cotenant::cpu {
 using FinishTile = void (*)(const void* context, std::size_t batch, const float* sums, std::ptrdiff_t stride, std::size_t row,
                             std::size_t column, std::size_t rows, std::size_t columns);
 
-// A tile of sums is at most this many rows by three vectors.
-inline constexpr std::size_t most_tile_rows = 8, tile_vectors = 3;
-
-// One tile's product over one block of k. Rows that the tile has too much are the last one again.
-struct TileStep {
-  const char* left[most_tile_rows];  // lane 0 of each row
-  float* sums[most_tile_rows];       // column 0 of each row
-  const float* right;                // lane 0, column 0
-  std::ptrdiff_t right_lane;         // floats from lane to lane
+// Tiles one below the other: rows of the left operand by one block of k of a panel. The kernel goes from tile to tile by itself: what
+// is to be found out for each of them by a caller cost 25 cycles, a twentieth of a tile of 64 lanes.
+struct TileColumn {
+  const char* left;         // lane 0 of the first row
+  std::ptrdiff_t left_row;  // bytes from row to row
+  float* sums;              // column 0 of the first row
+  std::ptrdiff_t sums_row;  // floats from row to row
+  std::size_t rows;         // at least one. Rows that the last tile has too much are the last row again
+  const float* right;       // lane 0, column 0
+  std::ptrdiff_t right_lane;  // floats from lane to lane
   std::size_t lanes;
-  bool add;                          // to what the sums are, else they begin at 0
-  bool sums_are_far;                 // in no near cache: they are asked for while the tile is computed
-  float* packed;                     // where Reading::packs puts the panel
-  // Where the next panel of the right operand lies, for a cache line of it per lane.
+  std::size_t part;         // lanes whose products are summed up on their own
+  bool add;                 // to what the sums are, else they begin at 0
+  bool sums_are_far;        // in no near cache: they are asked for while the tile is computed
+  float* packed;            // where Reading::packs puts the panel
+  // The next panel of the right operand: each of the first `asking` tiles asks for a cache line of it per lane: bytes from lane to lane
+  // and from one tile's to the next one's.
   const char* next_right;
-  std::ptrdiff_t next_right_lane;
+  std::ptrdiff_t next_right_lane, next_right_tile;
+  std::size_t asking;
 };
 
-// What a tile does besides: `ahead` asks for a part of the next panel, so that it is in L2 when its turn comes (asking for the
-// left operand's next rows as well gained nothing); `packs` does so too, while it reads the panel from rows of floats where
-// they lie and leaves it packed for the tiles that follow: stores cost nothing here, a pass of its own 8 % at 128 rows.
+// What a tile does besides: `ahead` asks for a part of the next panel, so that it is in L2 when its turn comes; `packs` reads this one
+// from rows of floats where they lie and leaves it packed for the tiles that follow: a pass of its own costs 8 % at 128 rows. (Packing
+// the next panel vector by vector in four tiles was 1 to 5 % slower.)
 enum class Reading { plain, ahead, packs };
 
 // What the blocked product needs of a CPU target and a leaf: the rest is compiled once for all of them.
@@ -43,17 +47,27 @@ struct GemmKernel {
   std::size_t lanes;      // of a vector: 32 bits each
   std::size_t per_lane;   // elements of an operand in each
   std::size_t tile_rows;  // of the highest tile
-  // A tile of `height` rows, one that tile_height() gives, and `vectors` vectors; `packs` only where per_lane is 1.
-  void (*multiply)(std::size_t height, std::size_t vectors, Reading also, const TileStep& step);
+  std::size_t tile_vectors;  // of the widest
+  bool exact;             // sums are integers
+  // Tiles of `height` rows, one that tile_height() gives, and `vectors` vectors. Of the highest and widest one may pack, where per_lane is 1,
+  // and the others ask for the next panel.
+  void (*multiply)(std::size_t height, std::size_t vectors, bool packs, const TileColumn& tiles);
   // As LanePacking says.
   void (*pack_left)(const Source& from, std::size_t rows, std::size_t depth, std::uint8_t flip, float* to, std::size_t to_step);
   void (*pack_right)(const Source& from, std::size_t depth, std::size_t columns, float* to, std::size_t width);
 
-  // Of the tiles that have a kernel, the lowest that takes all `rows`, else the highest. Narrow panels are the last ones only: two
-  // heights do for them.
+  // A sum of some 256 products is taken in a register, then added to the others: the rounding errors of one long sum grow with its
+  // length. 256 gives the errors of OpenBLAS (its default kernels), 512 a third more; it costs 24 additions in 3072. Parts of one size,
+  // since one of a few lanes would cost as much as one of many.
+  std::size_t part(std::size_t depth_lanes) const {
+    const std::size_t parts = exact ? 1 : (depth_lanes + 128) / 256;
+    return parts <= 1 ? depth_lanes : (depth_lanes + parts - 1) / parts;
+  }
+
+  // Of the tiles that have a kernel, the lowest that takes all `rows`, else the highest. Narrow panels are the last ones only: one
+  // height does for them.
   std::size_t tile_height(std::size_t rows, std::size_t vectors) const {
-    if (tile_rows == 4) return rows <= 2 ? 2 : 4;
-    return rows > 6 || (rows > 4 && vectors < tile_vectors) ? tile_rows : rows > 4 ? 6 : rows > 2 || vectors < tile_vectors ? 4 : 2;
+    return vectors < tile_vectors || rows >= tile_rows ? tile_rows : (rows + 1) / 2 * 2;
   }
 };
 
@@ -95,15 +109,18 @@ inline bool has_few_rows(const GemmProblem& problem) {
 // How many vectors of `lanes` lanes, or lanes of so many elements, hold `count`. Powers of two: a division is not needed.
 inline std::size_t vectors(std::size_t count, std::size_t lanes) { return (count + lanes - 1) >> std::countr_zero(lanes); }
 
-// The columns of a product, cut into panels of three vectors. Where one vector would remain, the last two panels have two
-// each: one vector alone cannot keep the multipliers busy.
+// The columns of a product, cut into panels as wide as the widest tile. Where one vector would remain, the last two panels share what
+// they have: one vector alone cannot keep the multipliers busy.
 class Panels {
  public:
-  Panels(std::size_t columns, std::size_t lanes)
-      : lanes_(lanes), vectors_(cpu::vectors(columns, lanes)), whole_(vectors_ % 3 == 1 && vectors_ >= 4 ? (vectors_ - 4) / 3 : vectors_ / 3) {}
-  std::size_t count() const { return whole_ + (vectors_ - 3 * whole_ + 1) / 2; }
+  Panels(std::size_t columns, const GemmKernel& kernel)
+      : lanes_(kernel.lanes), widest_(kernel.tile_vectors), vectors_(cpu::vectors(columns, lanes_)),
+        whole_(vectors_ / widest_ - (vectors_ > widest_ && vectors_ % widest_ == 1 ? 1 : 0)) {}
+  std::size_t count() const { return whole_ + (vectors_ - widest_ * whole_ + widest_ - 1) / widest_; }
   // The vector with which a panel begins; that of count() is vectors().
-  std::size_t first_vector(std::size_t panel) const { return panel <= whole_ ? 3 * panel : (panel == count() ? vectors_ : 3 * whole_ + 2 * (panel - whole_)); }
+  std::size_t first_vector(std::size_t panel) const {
+    return panel <= whole_ ? widest_ * panel : panel == count() ? vectors_ : widest_ * whole_ + widest_ / 2 + 1;
+  }
   std::size_t vectors(std::size_t panel) const { return first_vector(panel + 1) - first_vector(panel); }
   std::size_t first_column(std::size_t panel) const { return first_vector(panel) * lanes_; }
   std::size_t vectors() const { return vectors_; }
@@ -111,13 +128,13 @@ class Panels {
   std::size_t padded_columns() const { return vectors_ * lanes_; }
 
  private:
-  std::size_t lanes_, vectors_, whole_;
+  std::size_t lanes_, widest_, vectors_, whole_;
 };
 
-// The depth is cut into blocks of at most this many lanes (a lane holds 1 float, 2 bf16 or 4 bytes). A panel of three vectors
-// is then at most 1024 * 3 * 64 bytes = 192 KiB, a fifth of the L2 cache of CPUs with such vectors, and half of that with shorter ones; it
-// is read from there at 192 bytes per 12 cycles. Blocks of 512 read and write the sums more often: 1 to 4 % where they cut a depth that is
-// one block now. The order of the additions depends on this and on part_lanes, never on the caches or the number of threads.
+// The depth is cut into blocks of at most this many lanes (a lane holds 1 float, 2 bf16 or 4 bytes). A panel of four vectors
+// is then at most 1024 * 4 * 64 bytes = 256 KiB, a quarter of the L2 cache of CPUs with such vectors, and less with shorter ones; it
+// is read from there at 256 bytes per 12 cycles. Blocks of 512 read and write the sums more often: 1 to 4 % where they cut a depth that is
+// one block now. The order of the additions depends on this and on GemmKernel::part, never on the caches or the number of threads.
 inline constexpr std::size_t block_lanes = 1024;
 
 // How the depth of a product is cut, and where a packed right operand has what: block after block of k, in each panel after

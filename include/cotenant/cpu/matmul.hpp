@@ -148,7 +148,7 @@ template <std::size_t Count> struct MatmulPlan {
   void divide(std::size_t batches) {
     const auto divide_up = [](std::size_t value, std::size_t unit) { return (value + unit - 1) / unit; };
     const std::size_t tile_rows = gemm.kernel->tile_rows, depth = vectors(gemm.depth, gemm.kernel->per_lane);
-    const Panels panels(gemm.columns, gemm.kernel->lanes);
+    const Panels panels(gemm.columns, *gemm.kernel);
     // Nanoseconds of `rows` by `vectors` vectors of sums: 2 vectors per cycle at 4 GHz. Packing a panel takes as long as
     // about 16 rows of it, reading it for few rows as long as 2, and reading a packed one from memory (64 bytes of each vector at some
     // 60 GB/s) as long as 8: an encoder of 16 tokens took 1.9 ms on two threads where both read all of the weights, and takes 1.2.
@@ -170,7 +170,7 @@ template <std::size_t Count> struct MatmulPlan {
         const std::size_t some_rows = gemm.few_rows != nullptr ? gemm.rows : divide_up(divide_up(gemm.rows, rows), tile_rows) * tile_rows;
         const std::size_t some_panels = divide_up(panels.count(), columns);
         const std::size_t rows_cut = divide_up(gemm.rows, some_rows), columns_cut = divide_up(panels.count(), some_panels);
-        const double one = work(std::min(some_rows, gemm.rows), std::min(panels.vectors(), 3 * some_panels));
+        const double one = work(std::min(some_rows, gemm.rows), std::min(panels.vectors(), gemm.kernel->tile_vectors * some_panels));
         const double all = static_cast<double>(divide_up(rows_cut * columns_cut * batches, threads)) * one;
         if (least != 0 && all >= least * 0.98) continue;
         least = all;
@@ -196,7 +196,7 @@ template <std::size_t Count> struct MatmulPlan {
         gemm.direct = reinterpret_cast<float*>(plan.out.at(at.offset(0)));
         gemm.direct_stride = plan.out.row_stride;
       }
-      const Panels panels(gemm.columns, gemm.kernel->lanes);
+      const Panels panels(gemm.columns, *gemm.kernel);
       const std::size_t row = task % per_batch / plan.column_blocks * plan.block_rows, panel = task % plan.column_blocks * plan.block_panels;
       const std::size_t last_row = std::min(gemm.rows, row + plan.block_rows), last_panel = std::min(panels.count(), panel + plan.block_panels);
       if (gemm.few_rows != nullptr) gemm.few_rows(gemm, panels.first_column(panel), std::min(gemm.columns, panels.first_column(last_panel)));

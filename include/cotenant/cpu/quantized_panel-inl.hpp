@@ -125,7 +125,7 @@ template <std::int64_t Compiled> struct QuantizedPanels {
       std::size_t column;
     };
     const std::size_t lanes = hn::Lanes(FloatTag{});
-    const cpu::Panels panels(problem.columns, lanes);
+    const cpu::Panels panels(problem.columns, Gemm<Compiled, Leaf>::kernel());
     const cpu::DepthBlocks blocks(problem.depth, Leaf::per_lane);
     float* const panel_memory = cpu::scratch(cpu::ScratchUse::packed_right, std::max<std::size_t>(blocks.lanes, 1) * tile_vectors * lanes);
     for (std::size_t panel = first_panel; panel < last_panel; ++panel) {

@@ -18,21 +18,20 @@
 HWY_BEFORE_NAMESPACE();
 namespace cotenant::HWY_NAMESPACE {
 
-// The tile: `tile_rows` rows by three vectors. A step in k loads three vectors of the right operand, broadcasts one lane of
-// each row of the left one, and does 3 * tile_rows multiply-adds: at two per cycle and a latency of 4 the eight sums in
-// flight that are needed are there, and eleven loads for 24 multiply-adds leave the two load ports half idle. With 32 registers
-// 24 sums + 3 vectors + 1 lane fit, with 16 registers 12 + 3 + 1. 12 x 2 was 1 to 2 % slower on Zen 5, 6 x 4 and 9 x 3 no faster.
+// The tile: `tile_rows` rows by `tile_vectors` vectors. With 32 registers 6 x 4: a step in k loads four vectors of the right operand,
+// broadcasts one lane of each of six rows of the left one, and does 24 multiply-adds. At two per cycle and a latency of 4 the eight sums
+// in flight that are needed are there, ten loads leave the two load ports more than half idle, and 24 sums + 4 vectors + 1 lane fit. 8 x 3
+// does as well, but 64 columns and their multiples are whole panels of four vectors. With 16 registers 4 x 3: 12 + 3 + 1.
 // Better targets have smaller numbers.
 #if (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR || HWY_ARCH_WASM
-inline constexpr std::size_t tile_rows = 4;
+inline constexpr std::size_t tile_rows = 4, tile_vectors = 3;
 #else
-inline constexpr std::size_t tile_rows = 8;
+inline constexpr std::size_t tile_rows = 6, tile_vectors = 4;
 #endif
-using cpu::Reading, cpu::tile_vectors, cpu::TileStep;
-static_assert(tile_rows <= cpu::most_tile_rows);
-// A sum of this many products is taken in a register, then added to the others: the rounding errors of one long sum grow with
-// its length. 256 gives the errors of OpenBLAS (its default kernels), 512 a third more; it costs 24 additions in 3072.
-inline constexpr std::size_t part_lanes = 256;
+using cpu::Reading, cpu::TileColumn;
+// A panel that is packed is asked for so many lanes ahead: those before, at 12 cycles each, cover what the last cache needs. A column of a
+// matrix may have few sets of the caches, so that more of it would push itself out.
+inline constexpr std::ptrdiff_t lanes_ahead = 8;
 
 // Four steps in k per turn of the loop: its counter and jump cost 2 % of the time otherwise.
 #if defined(__clang__)
@@ -43,63 +42,91 @@ inline constexpr std::size_t part_lanes = 256;
 
 template <std::size_t> struct SumsOfRow { using type = FloatVector; };
 
-// sums[r][column] (+)= sum over lanes of left[r][lane] · right[lane][column], for the rows R and `Vectors` vectors of columns.
-// The running sums, which begin at 0, are parameters, one pack per vector, because compilers keep those in registers:
+// sums[r][column] (+)= sum over lanes of left[r][lane] · right[lane][column], for rows in tiles of the rows R and `Vectors` vectors of
+// columns. The running sums, which begin at 0, are parameters, one pack per vector, because compilers keep those in registers:
 // arrays of vectors they may not.
 template <class Leaf, Reading Also, std::size_t Vectors, std::size_t... R> struct TileProduct {
+  static HWY_INLINE COTENANT_DOT_CODE void run(TileColumn tiles) {
+    constexpr std::size_t height = sizeof...(R);
+    const auto zero = hn::Zero(FloatTag{});
+    for (;;) {
+      tile(tiles, std::min(tiles.rows, height), (static_cast<void>(R), zero)..., (static_cast<void>(R), zero)..., (static_cast<void>(R), zero)...,
+           (static_cast<void>(R), zero)...);
+      if (tiles.rows <= height) return;
+      tiles.rows -= height;
+      tiles.left += static_cast<std::ptrdiff_t>(height) * tiles.left_row;
+      tiles.sums += static_cast<std::ptrdiff_t>(height) * tiles.sums_row;
+      if (tiles.asking > 0) --tiles.asking, tiles.next_right += tiles.next_right_tile;
+    }
+  }
+
+ private:
   static HWY_INLINE COTENANT_DOT_CODE FloatVector lane(const char* from) {
     float bits;
     std::memcpy(&bits, from, sizeof bits);
     return hn::Set(FloatTag{}, bits);
   }
-  static HWY_INLINE COTENANT_DOT_CODE void run(const TileStep& step, typename SumsOfRow<R>::type... first, typename SumsOfRow<R>::type... second,
-                                               typename SumsOfRow<R>::type... third) {
+  // Of the rows R those below `used`; the others are the last one again.
+  static HWY_INLINE COTENANT_DOT_CODE void tile(const TileColumn& tiles, std::size_t used, typename SumsOfRow<R>::type... first, typename SumsOfRow<R>::type... second,
+                                                typename SumsOfRow<R>::type... third, typename SumsOfRow<R>::type... fourth) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
-    const char* const left[] = {step.left[R]...};
-    const float* right = step.right;
-    float* packed = step.packed;
-    const char* next_right = step.next_right;
-    const std::ptrdiff_t right_lane = step.right_lane, next_right_lane = step.next_right_lane, end = static_cast<std::ptrdiff_t>(step.lanes * sizeof(float));
-    FloatVector value, right_second = hn::Zero(d), right_third = hn::Zero(d);
+    const char* left_at = tiles.left;
+    const char* const left[] = {left_at += R != 0 && R < used ? tiles.left_row : 0 ...};
+    float* sums_at = tiles.sums;
+    float* const sums[] = {sums_at += R != 0 && R < used ? tiles.sums_row : 0 ...};
+    const float* right = tiles.right;
+    float* packed = tiles.packed;
+    // Where nothing is asked for, a line that is near: looking for a page that is not there takes long.
+    const char* next_right = tiles.asking > 0 ? tiles.next_right : tiles.left;
+    const std::ptrdiff_t ask = lanes_ahead * tiles.right_lane;
+    const std::ptrdiff_t right_lane = tiles.right_lane, next_right_lane = tiles.asking > 0 ? tiles.next_right_lane : 0,
+                         end = static_cast<std::ptrdiff_t>(tiles.lanes * sizeof(float));
+    FloatVector value, right_second = hn::Zero(d), right_third = hn::Zero(d), right_fourth = hn::Zero(d);
     // The places of the sums are needed after the last step: until then they have time to come. Near ones need not be asked for: it
     // costs 1 to 3 % of tiles of 64 to 128 lanes; far ones gain 2 %.
-    if (step.sums_are_far)
-      ((hwy::Prefetch(step.sums[R]), hwy::Prefetch(step.sums[R] + (Vectors - 1) * lanes), hwy::Prefetch(step.sums[R] + Vectors * lanes - 1)), ...);
+    if (tiles.sums_are_far)
+      for (std::size_t at = 0; at < Vectors * lanes; at += 16) ((hwy::Prefetch(sums[R] + at)), ...);
     const auto zero = hn::Zero(d);
     std::ptrdiff_t k = 0;
-    bool add = step.add;
+    bool add = tiles.add;
     do {
-      const std::ptrdiff_t part = std::min(end, k + static_cast<std::ptrdiff_t>(part_lanes * sizeof(float)));
+      const std::ptrdiff_t part = std::min(end, k + static_cast<std::ptrdiff_t>(tiles.part * sizeof(float)));
       COTENANT_UNROLL_FOUR
       for (; k < part; k += sizeof(float)) {
         const auto right_first = hn::LoadU(d, right);
         if constexpr (Vectors > 1) right_second = hn::LoadU(d, right + lanes);
         if constexpr (Vectors > 2) right_third = hn::LoadU(d, right + 2 * lanes);
+        if constexpr (Vectors > 3) right_fourth = hn::LoadU(d, right + 3 * lanes);
         right += right_lane;
-        if constexpr (Also == Reading::packs) {
-          hn::Store(right_first, d, packed);
-          if constexpr (Vectors > 1) hn::Store(right_second, d, packed + lanes);
-          if constexpr (Vectors > 2) hn::Store(right_third, d, packed + 2 * lanes);
-          packed += Vectors * lanes;
-        }
         if constexpr (Also != Reading::plain) {
           __builtin_prefetch(next_right, 0, 2);
           next_right += next_right_lane;
         }
+        if constexpr (Also == Reading::packs) {
+          for (std::size_t column = 0; column < Vectors * lanes; column += 16) hwy::Prefetch(right + ask + column);
+          hn::Store(right_first, d, packed);
+          if constexpr (Vectors > 1) hn::Store(right_second, d, packed + lanes);
+          if constexpr (Vectors > 2) hn::Store(right_third, d, packed + 2 * lanes);
+          if constexpr (Vectors > 3) hn::Store(right_fourth, d, packed + 3 * lanes);
+          packed += Vectors * lanes;
+        }
         ((value = lane(left[R] + k), first = Leaf::accumulate(first, value, right_first),
           second = Vectors > 1 ? Leaf::accumulate(second, value, right_second) : second,
-          third = Vectors > 2 ? Leaf::accumulate(third, value, right_third) : third),
+          third = Vectors > 2 ? Leaf::accumulate(third, value, right_third) : third,
+          fourth = Vectors > 3 ? Leaf::accumulate(fourth, value, right_fourth) : fourth),
          ...);
       }
       if (add) {
-        ((first = Leaf::add(first, hn::LoadU(d, step.sums[R]))), ...);
-        if constexpr (Vectors > 1) ((second = Leaf::add(second, hn::LoadU(d, step.sums[R] + lanes))), ...);
-        if constexpr (Vectors > 2) ((third = Leaf::add(third, hn::LoadU(d, step.sums[R] + 2 * lanes))), ...);
+        ((first = Leaf::add(first, hn::LoadU(d, sums[R]))), ...);
+        if constexpr (Vectors > 1) ((second = Leaf::add(second, hn::LoadU(d, sums[R] + lanes))), ...);
+        if constexpr (Vectors > 2) ((third = Leaf::add(third, hn::LoadU(d, sums[R] + 2 * lanes))), ...);
+        if constexpr (Vectors > 3) ((fourth = Leaf::add(fourth, hn::LoadU(d, sums[R] + 3 * lanes))), ...);
       }
-      ((hn::StoreU(first, d, step.sums[R]), first = zero), ...);
-      if constexpr (Vectors > 1) ((hn::StoreU(second, d, step.sums[R] + lanes), second = zero), ...);
-      if constexpr (Vectors > 2) ((hn::StoreU(third, d, step.sums[R] + 2 * lanes), third = zero), ...);
+      ((hn::StoreU(first, d, sums[R]), first = zero), ...);
+      if constexpr (Vectors > 1) ((hn::StoreU(second, d, sums[R] + lanes), second = zero), ...);
+      if constexpr (Vectors > 2) ((hn::StoreU(third, d, sums[R] + 2 * lanes), third = zero), ...);
+      if constexpr (Vectors > 3) ((hn::StoreU(fourth, d, sums[R] + 3 * lanes), fourth = zero), ...);
       add = true;
     } while (k < end);
   }
