@@ -22,4 +22,13 @@ TEST_CASE("a buffer that came back is recorded into again, and one that could no
   options.faults->fail(vk::Step::record, VK_ERROR_OUT_OF_HOST_MEMORY);
   CHECK(cotenant::test::has(cotenant::test::message([&] { pool.begin(); }), "out_of_memory: recording work"));
   CHECK(pool.begin() == second);
+  // Begun ahead of time, where there is one; without the memory for it, begin() asks again.
+  CHECK(vkEndCommandBuffer(second) == VK_SUCCESS);
+  pool.give_back(second);
+  options.faults->fail(vk::Step::record, VK_ERROR_OUT_OF_HOST_MEMORY);
+  pool.prepare();
+  pool.prepare();
+  options.faults->fail(vk::Step::record, VK_ERROR_OUT_OF_HOST_MEMORY);
+  CHECK(pool.begin() == second);
+  CHECK(cotenant::test::has(cotenant::test::message([&] { pool.begin(); }), "out_of_memory"));
 }

@@ -2,6 +2,7 @@
 #ifndef COTENANT_VULKAN_COMMAND_POOL_HPP
 #define COTENANT_VULKAN_COMMAND_POOL_HPP
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "cotenant/vulkan/driver.hpp"
@@ -25,24 +26,17 @@ class CommandPool {
 
   // One that may be recorded into. Errors: OutOfMemory, DeviceLost.
   VkCommandBuffer begin() {
-    VkCommandBuffer commands = VK_NULL_HANDLE;
-    if (!idle_.empty()) {
-      commands = idle_.back();
-      idle_.pop_back();
-    } else {
-      VkCommandBufferAllocateInfo info{};
-      info.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO;
-      info.commandPool = pool_;
-      info.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
-      info.commandBufferCount = 1;
-      driver_.require(Step::record, [&] { return vkAllocateCommandBuffers(driver_.handle(), &info, &commands); }, [] { return "recording work"; });
-    }
-    VkCommandBufferBeginInfo info{};
-    info.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
-    info.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
-    const VkResult result = driver_.call(Step::record, [&] { return vkBeginCommandBuffer(commands, &info); });
+    if (prepared_ != VK_NULL_HANDLE) return std::exchange(prepared_, VK_NULL_HANDLE);
+    const VkCommandBuffer commands = take();
+    const VkResult result = begin_recording(commands);
     if (result < 0) idle_.push_back(commands), raise_result(result, "recording work");
     return commands;
+  }
+  // Makes one that is there ready for begin().
+  void prepare() noexcept {
+    if (prepared_ != VK_NULL_HANDLE || idle_.empty() || begin_recording(idle_.back()) < 0) return;
+    prepared_ = idle_.back();
+    idle_.pop_back();
   }
   // The device is done with it.
   void give_back(VkCommandBuffer commands) { idle_.push_back(commands); }
@@ -50,9 +44,32 @@ class CommandPool {
   void drop(VkCommandBuffer commands) noexcept { vkFreeCommandBuffers(driver_.handle(), pool_, 1, &commands); }
 
  private:
+  VkCommandBuffer take() {
+    VkCommandBuffer commands = VK_NULL_HANDLE;
+    if (!idle_.empty()) {
+      commands = idle_.back();
+      idle_.pop_back();
+      return commands;
+    }
+    VkCommandBufferAllocateInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO;
+    info.commandPool = pool_;
+    info.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
+    info.commandBufferCount = 1;
+    driver_.require(Step::record, [&] { return vkAllocateCommandBuffers(driver_.handle(), &info, &commands); }, [] { return "recording work"; });
+    return commands;
+  }
+  VkResult begin_recording(VkCommandBuffer commands) {
+    VkCommandBufferBeginInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
+    info.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
+    return driver_.call(Step::record, [&] { return vkBeginCommandBuffer(commands, &info); });
+  }
+
   Driver& driver_;
   VkCommandPool pool_ = VK_NULL_HANDLE;
   std::vector<VkCommandBuffer> idle_;
+  VkCommandBuffer prepared_ = VK_NULL_HANDLE;  // begun already
 };
 
 }  // namespace cotenant::vulkan
