@@ -155,6 +155,12 @@ TEST_CASE_TEMPLATE_DEFINE("products of quantised operands", Fixture, backend_qua
   check(std::type_identity<float>{}, std::type_identity<std::int8_t>{});
   check(std::type_identity<float>{}, std::type_identity<i4x2>{});
   check(std::type_identity<bf16>{}, std::type_identity<i4x2>{});
+  // Single rows of a batch by one matrix with a scale for each block of depth.
+  suite.repeat(1, [&] {
+    const auto rows = suite.template tensor<float>({3, 1, 64});
+    const auto weights = random_quantized<Fixture, std::int8_t>(suite, {10, 64}, {10, 4});
+    suite.compare("rows of a batch by blocks", matmul(rows.expected, weights.expected.transpose()), matmul(rows.actual, weights.actual.transpose()), {1e-4, 1e-5});
+  });
   // Few rows by pairs in blocks: several scales for a vector of weights, one for several vectors, and ends inside of one.
   for (const std::size_t block : {32u, 64u, 128u, 256u})
     for (const std::size_t blocks : {1u, 3u, 5u})

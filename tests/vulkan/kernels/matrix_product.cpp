@@ -45,6 +45,36 @@ TEST_CASE("single rows of a batch are the rows of one product") {
   CHECK(product.out().row == 6);
 }
 
+TEST_CASE("parameters of the right side, whose rows are depth, stay as they are where a batch becomes rows") {
+  const std::vector<float> memory(4096);
+  auto* const block = reinterpret_cast<Block*>(0x1000);
+  for (const std::size_t rows : {std::size_t{1}, std::size_t{3}}) {
+    const auto operands = [&](bool one_each) {
+      MatrixProduct product = matrix_product(8, operand(memory, contiguous_layout({7, rows, 8}), block), operand(memory, broadcast_to(contiguous_layout({8, 6}), {7, 8, 6}), block),
+                                             operand(memory, contiguous_layout({7, rows, 6}), block));
+      // A scale for each column and half of depth.
+      const Layout scale = contiguous_layout({7, 2, 6});
+      product.operands.push_back(matrix_operand(operand(memory, one_each ? scale : broadcast_to(contiguous_layout({2, 6}), {7, 2, 6}), block)));
+      product.operands.back().side = MatrixSide::right;
+      return product;
+    };
+    MatrixProduct shared = operands(false);
+    shared.merge_batches();
+    CHECK(shared.batch_rank == 0);
+    CHECK(shared.rows == 7 * rows);
+    CHECK(shared.a().row == 8);
+    CHECK(shared.operands[3].row == 6);
+    CHECK(shared.operands[3].column == 1);
+    MatrixProduct own = operands(true);
+    own.merge_batches();
+    CHECK(own.batch_rank == 1);
+    CHECK(own.rows == rows);
+    MatrixProduct turned = operands(false);
+    turned.transpose();
+    CHECK(turned.operands[3].side == MatrixSide::left);
+  }
+}
+
 TEST_CASE("transposing exchanges sides, rows and columns") {
   const std::vector<float> memory(4096);
   auto* const block = reinterpret_cast<Block*>(0x1000);

@@ -14,8 +14,12 @@
 
 namespace cotenant::vulkan {
 
+// What an operand that the epilogue or a side's elements read has for rows and columns: the result's, or one side's, of which one is depth.
+enum class MatrixSide { result, left, right };
+
 // One operand: strides in elements along its last axis but one (row), its last (column), and the batch axes.
 struct MatrixOperand {
+  MatrixSide side = MatrixSide::result;
   DType type = DType::f32;
   Block* block = nullptr;  // null where there is no such operand
   Reach reach;
@@ -57,7 +61,10 @@ struct MatrixProduct {
   void transpose() {
     std::swap(rows, columns);
     std::swap(operands[0], operands[1]);
-    for (MatrixOperand& operand : operands) std::swap(operand.row, operand.column);
+    for (MatrixOperand& operand : operands) {
+      std::swap(operand.row, operand.column);
+      if (operand.side != MatrixSide::result) operand.side = operand.side == MatrixSide::left ? MatrixSide::right : MatrixSide::left;
+    }
   }
 
   // Drops batch axes of one element and merges neighbours that every operand walks through as one; a whole batch whose
@@ -74,11 +81,13 @@ struct MatrixProduct {
     }
     batch_rank = rank;
     if (rank == 0 || !into_rows) return;
-    bool as_rows = operands[1].batch[rank - 1] == 0;
-    for (std::size_t i = 0; as_rows && i < operands.size(); ++i)
-      as_rows = i == 1 || rows == 1 || operands[i].batch[rank - 1] == operands[i].row * static_cast<std::ptrdiff_t>(rows);
-    if (!as_rows) return;
-    if (rows == 1) for (std::size_t i = 0; i < operands.size(); ++i) if (i != 1) operands[i].row = operands[i].batch[rank - 1];
+    // What belongs to the right operand has depth for rows: it stays as it is, the same for the whole batch.
+    const auto is_right = [&](std::size_t i) { return i == 1 || operands[i].side == MatrixSide::right; };
+    for (std::size_t i = 0; i < operands.size(); ++i) {
+      const std::ptrdiff_t step = operands[i].batch[rank - 1];
+      if (is_right(i) ? step != 0 : rows != 1 && step != operands[i].row * static_cast<std::ptrdiff_t>(rows)) return;
+    }
+    if (rows == 1) for (std::size_t i = 0; i < operands.size(); ++i) if (!is_right(i)) operands[i].row = operands[i].batch[rank - 1];
     rows *= batch[rank - 1];
     batch_rank = rank - 1;
   }

@@ -97,12 +97,14 @@ void quantized_matmul(Device& device, Stream& stream, const QuantizedMatmulArgum
   QuantizedSideCode left{dtype_of<A>}, right{dtype_of<B>};
   right.pairs_along_depth = x.pairs_along_k;
   // Parameters first, then what the epilogue reads.
-  const auto add = [&](const auto& parameter) {
+  const auto add = [&](const auto& parameter, MatrixSide side) {
     if (parameter.block == nullptr) return -1;
     product.operands.push_back(matrix_operand(parameter));
+    product.operands.back().side = side;
     return static_cast<int>(product.operands.size() - 1);
   };
-  left.scale = add(x.a_scale), left.zero_point = add(x.a_zero_point), right.scale = add(x.b_scale), right.zero_point = add(x.b_zero_point);
+  left.scale = add(x.a_scale, MatrixSide::left), left.zero_point = add(x.a_zero_point, MatrixSide::left);
+  right.scale = add(x.b_scale, MatrixSide::right), right.zero_point = add(x.b_zero_point, MatrixSide::right);
   const auto changes = [&](int index, bool is_left) {
     return index >= 0 && (is_left ? product.operands[static_cast<std::size_t>(index)].column : product.operands[static_cast<std::size_t>(index)].row) != 0;
   };
