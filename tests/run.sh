@@ -20,26 +20,40 @@ fail() { failed=$((failed + ${2:-1})); failures+=("$1"); }
 skip() { skipped=$((skipped + 1)); skips+=("$1: $2"); printf ' skip %4d s  %s: %s\n' 0 "$1" "$2"; }
 check() { if step "$@"; then pass; else fail "$1"; fi; }
 
-# begin_check TEXT COMMAND...: as check, beside what follows; end_checks waits for them, and prints and counts them in their order.
-# For what uses one core: as many at once as there are jobs.
+# begin check|doctest ARGUMENTS...: the same beside what follows; end_begun waits for all that was begun, and prints and counts it in its
+# order. For what uses one core: as many at once as there are jobs.
 begun=()
-begin_check() {
-  local output
-  while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do sleep 0.2; done
-  output=$(mktemp -d)
-  ( step_log=; terminal=false; step "$@" >"$output/text"; echo $? >"$output/status" ) &
-  begun+=("$!" "$output" "$1")
+begin() {
+  while [ "$(unfinished | wc -l)" -ge "$jobs" ]; do sleep 0.2; done
+  start "$@"
+  begun+=("$started")
 }
-end_checks() {
-  local index
-  for ((index = 0; index < ${#begun[@]}; index += 3)); do end_check "${begun[@]:index:3}"; done
+unfinished() { local folder; for folder in ${begun[@]+"${begun[@]}"}; do running "$folder" && echo "$folder"; done; }
+end_begun() {
+  local folder
+  for folder in ${begun[@]+"${begun[@]}"}; do finish "$folder"; done
   begun=()
 }
-end_check() {  # PID FOLDER TEXT
-  wait "$1" 2>/dev/null
-  cat "$2/text"
-  if [ "$(cat "$2/status" 2>/dev/null)" = 0 ]; then pass; else fail "$3"; fi
-  rm -rf "$2"
+# start COMMAND...: in the background; $started is the folder of what it says, which finish takes. No job of this shell, which would add
+# its seconds to those of the step that runs when it ends.
+start() {
+  started=$(mktemp -d)
+  printf '%s\n' "$2" >"$started/name"
+  ( counted "$@" >"$started/text" 2>&1 </dev/null & echo $! >"$started/process" )
+}
+counted() {
+  step_log= terminal=false passed=0 failed=0 skipped=0 failures=() skips=()
+  "$@"
+  cat >"$started/sums" <<< "passed=\$((passed + $passed)) failed=\$((failed + $failed)) skipped=\$((skipped + $skipped))
+    failures+=(${failures[*]@Q}) skips+=(${skips[*]@Q})"
+  mv "$started/sums" "$started/counts"
+}
+running() { [ ! -e "$1/counts" ] && kill -0 "$(cat "$1/process")" 2>/dev/null; }
+finish() {  # FOLDER
+  while running "$1"; do sleep 0.2; done
+  cat "$1/text"
+  if [ -e "$1/counts" ]; then source "$1/counts"; else fail "$(cat "$1/name") (it was ended)"; fi
+  rm -rf "$1"
 }
 title() { printf '\n%s\n' "$1"; }
 
@@ -72,19 +86,28 @@ roomy() {  # COMPILER
     echo "${CXXFLAGS:-}"
   fi
 }
-# build_and_test LABEL FOLDER OPTION...: configures build/FOLDER, builds it and runs its test programs.
+# build_and_test LABEL FOLDER OPTION...: configures build/FOLDER, builds it and begins its test programs.
 build_and_test() {
-  local label=$1 build=$root/build/$2 name compiler=${CXX:-c++}
+  local label=$1 build=$root/build/$2 name programs compiler=${CXX:-c++}
   shift 2
   case "$*" in *CMAKE_CXX_COMPILER=clang++*) compiler=clang++ ;; esac
   step "$label: configure" cmake -S "$root" -B "$build" -G Ninja -DCOTENANT_BUILD_TESTS=ON -DCOTENANT_UNITY_TESTS=ON -DCOTENANT_WERROR="$(werror "${CXX:-c++}")" \
-    -DCMAKE_CXX_FLAGS="$(roomy "$compiler")" "$@" &&
-    step "$label: build" cmake --build "$build" -j "$jobs" || { fail "$label: build"; return; }
-  for name in $(ctest --test-dir "$build" -N | sed -nE 's/^ *Test +#[0-9]+: //p'); do doctest "$label: $name" "$build/tests/test_$name"; done
+    -DCMAKE_CXX_FLAGS="$(roomy "$compiler")" "$@" || { fail "$label: configure"; return; }
+  programs=$(ctest --test-dir "$build" -N | sed -nE 's/^ *Test +#[0-9]+: //p')
+  # The suites on a device take longest, nearly all of it on one core: they run beside the rest of the build.
+  if grep -qx vulkan <<< "$programs"; then
+    step "$label: build of vulkan" cmake --build "$build" -j "$jobs" --target test_vulkan || { fail "$label: build of vulkan"; return; }
+    begin doctest "$label: vulkan" "$build/tests/test_vulkan"
+  fi
+  step "$label: build" cmake --build "$build" -j "$jobs" || { fail "$label: build"; return; }
+  for name in $programs; do [ "$name" = vulkan ] || begin doctest "$label: $name" "$build/tests/test_$name"; done
 }
 wrapper=()
+# A driver that computes on the CPU spends these suites' time on compiling kernels: it keeps them for the other builds of the same kernels,
+# and a third of that time is LLVM's optimiser, which is not what is tested.
+export MESA_SHADER_CACHE_DIR=$root/build/mesa_shader_cache GALLIVM_PERF=nopt
 
-begin=$SECONDS
+began=$SECONDS
 title "Packages"
 need_build_tools
 need doctest-dev "the test framework" has_header doctest/doctest.h
@@ -117,17 +140,9 @@ done
 
 if ! $quick; then
   # Two targets at once for four minutes and more, beside everything that follows. Compilers come first, but not so far that an input
-  # takes seconds. No job of this shell, which would add its seconds to those of the step that runs when it ends.
-  fuzz=$(mktemp -d)
-  ( { nice -n 5 tests/fuzz/run.sh --seconds 60 >"$fuzz/log" 2>&1 </dev/null; echo $? >"$fuzz/status"; } & echo $! >"$fuzz/process" )
-  fuzzed() {
-    local status
-    while [ ! -s "$fuzz/status" ] && kill -0 "$(cat "$fuzz/process")"; do sleep 1; done
-    status=$(cat "$fuzz/status") || status=1
-    cat "$fuzz/log"
-    rm -rf "$fuzz"
-    return "$status"
-  }
+  # takes seconds.
+  start check "tests/fuzz/run.sh: 60 s for each target, begun before the examples" nice -n 5 tests/fuzz/run.sh --seconds 60
+  fuzzed=$started
 
   title "Examples"
   for source in examples/*.cpp; do
@@ -148,19 +163,19 @@ if ! $quick; then
   title "Headers and generated files"
   # The same standard library: what compiles alone with the faster compiler does so with the other, which has its own warnings.
   check "each header alone and twice (clang++)" tests/headers.sh clang++
-  begin_check "all headers (${CXX:-g++})" tests/headers.sh "${CXX:-g++}" --together
-  begin_check "each header has its test file" tests/mirror.sh
-  begin_check "the rules of include/ are kept up" tests/amalgamate.sh
-  for script in $(find . -path ./build -prune -o -name '*.py' -exec grep -l -e '--check' {} + | sort); do begin_check "$script --check" python3 "$script" --check; done
-  for source in tests/compile_fail/*.cpp; do begin_check "must not compile: $(basename "$source" .cpp)" tests/compile_fail/run.sh "$source"; done
+  begin check "all headers (${CXX:-g++})" tests/headers.sh "${CXX:-g++}" --together
+  begin check "each header has its test file" tests/mirror.sh
+  begin check "the rules of include/ are kept up" tests/amalgamate.sh
+  for script in $(find . -path ./build -prune -o -name '*.py' -exec grep -l -e '--check' {} + | sort); do begin check "$script --check" python3 "$script" --check; done
+  for source in tests/compile_fail/*.cpp; do begin check "must not compile: $(basename "$source" .cpp)" tests/compile_fail/run.sh "$source"; done
 
-  end_checks
+  # Crashes and long runs in their short forms, and programs that use the library.
+  begin check "tests/kill/run.sh --quick" tests/kill/run.sh --quick
+  begin check "tests/soak/run.sh --quick" tests/soak/run.sh --quick
+  for consumer in $(tests/package/run.sh --list); do begin check "$consumer" tests/package/run.sh "$consumer"; done
 
-  title "Crashes and long runs in their short forms, and consumers"
-  begin_check "tests/kill/run.sh --quick" tests/kill/run.sh --quick
-  begin_check "tests/soak/run.sh --quick" tests/soak/run.sh --quick
-  for consumer in $(tests/package/run.sh --list); do begin_check "$consumer" tests/package/run.sh "$consumer"; done
-  end_checks
+  title "Tests of that build, generated files, what must not compile, crashes, consumers"
+  end_begun
 
   # One CPU target in the builds below: the kernels of the others are the same source, and compiling them takes most of the time.
   one_target=(-DCOTENANT_STATIC_DISPATCH=ON -DCOTENANT_BUILD_EXAMPLES=OFF -DCOTENANT_BUILD_BENCH=OFF -DCMAKE_BUILD_TYPE=Debug)
@@ -177,23 +192,24 @@ if ! $quick; then
   if "${wrapper[@]}" build/tsan_probe; then
     build_and_test thread tsan "${one_target[@]}" -DCMAKE_CXX_FLAGS_DEBUG="-O1 $simd" -DCOTENANT_SANITIZE=thread -DCOTENANT_SERIAL=ON \
       "-DCOTENANT_TEST_FOLDERS=share;storage;ipc"
-    check "tests/soak/run.sh --quick --tsan" "${wrapper[@]}" tests/soak/run.sh --quick --tsan
-    check "tests/vulkan/tsan.sh" "${wrapper[@]}" tests/vulkan/tsan.sh
+    begin check "tests/soak/run.sh --quick --tsan" "${wrapper[@]}" tests/soak/run.sh --quick --tsan
+    begin check "tests/vulkan/tsan.sh" "${wrapper[@]}" tests/vulkan/tsan.sh
   else
     skip "thread sanitizer" "its runtime does not start here"
   fi
-  wrapper=()
+  end_begun
 
   title "Hostile bytes"
-  check "tests/fuzz/run.sh: 60 s for each target, begun before the examples" fuzzed
+  finish "$fuzzed"
 fi
+end_begun
 
 title "Where the time went: seconds that passed, seconds computed on all cores"
 sort -k 2 -rn "$step_times" | awk '
   { computed += $2 }
   NR <= 30 { passed = $1; seconds = $2; $1 = $2 = ""; printf "  %5d %7.1f  %s\n", passed, seconds, substr($0, 3) }
   END { printf "        %7.1f  in all %d steps\n", computed, NR }'
-title "Summary: $((SECONDS - begin)) s"
+title "Summary: $((SECONDS - began)) s"
 for text in ${failures[@]+"${failures[@]}"}; do echo "  failed: $text"; done
 for text in ${skips[@]+"${skips[@]}"}; do echo "  skipped: $text"; done
 echo "$passed passed, $failed failed, $skipped skipped"
