@@ -21,7 +21,7 @@ struct Collector {
 };
 Collector collect(const SharedTensor<std::int32_t>& tensor) {
   Collector out;
-  write_row_major(out, tensor.view());
+  write_row_major(out, tensor.view().data(), tensor.view().layout(), sizeof(std::int32_t));
   return out;
 }
 }  // namespace

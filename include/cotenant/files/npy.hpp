@@ -126,7 +126,7 @@ template <TensorLike X> void write_npy(const std::filesystem::path& path, const 
   AtomicFile file(path);
   file.write(NpyHeader::text(dtype_of<T>, fortran_order, tensor.shape()));
   if (fortran_order) view = view.with(reversed);
-  write_row_major(file, view);
+  write_row_major(file, view.data(), view.layout(), sizeof(*view.data()));
   file.commit();
 }
 

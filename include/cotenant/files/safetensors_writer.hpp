@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -37,17 +36,18 @@ class SafetensorsWriter {
   // Adds a tensor under a new name. Any layout will do: the file gets its elements in row-major order.
   // Errors: AlreadyRegistered; InvalidArgument for an empty tensor, a reserved name, or one that is not UTF-8.
   template <TensorLike X> void add(std::string name, const X& like) {
-    const auto& tensor = as_tensor(like);
-    using T = element_type_of<X>;
     static_assert(storage_type_of<X>::host_accessible, "cotenant: only host tensors can be written to a file: copy_to<Heap>() it first");
-    static_assert(ScalarElement<T>, "cotenant: safetensors has no type for packed 4-bit pairs: write the bytes as u8");
-    if (!tensor) raise<InvalidArgument>("cannot write '" + name + "': it is an empty handle");
+    static_assert(ScalarElement<element_type_of<X>>, "cotenant: safetensors has no type for packed 4-bit pairs: write the bytes as u8");
+    add(std::move(name), dtype_of<element_type_of<X>>, as_tensor(like).block(), as_tensor(like).layout());
+  }
+  // The same for elements of a type known at run time, in a block that the host may read. Packed 4-bit pairs are written as u8.
+  void add(std::string name, DType dtype, const BlockRef& block, const Layout& layout) {
+    if (!block) raise<InvalidArgument>("cannot write '" + name + "': it is an empty handle");
     if (name == "__metadata__") raise<InvalidArgument>("no tensor can be called '__metadata__': the format reserves that name");
     check_utf8(name);
     for (const Entry& entry : entries_)
       if (entry.name == name) raise<AlreadyRegistered>("a tensor '" + name + "' is in this file already");
-    entries_.push_back({std::move(name), type_name(dtype_of<T>), sizeof(T), tensor.shape(), tensor.bytes(),
-                        [tensor](Output& out) { write_row_major(out, tensor.view()); }});
+    entries_.push_back({std::move(name), dtype, element_count(layout.shape) * size_of(dtype), block, layout});
   }
   // Errors: InvalidArgument where one is not UTF-8.
   void set_metadata(std::string key, std::string value) {
@@ -77,7 +77,8 @@ class SafetensorsWriter {
     std::size_t position = sizeof length + header.size();
     Output out{file, {}};
     for (const Entry* entry : order) {
-      entry->write(out);
+      entry->block->wait();
+      write_row_major(out, entry->block->data(), entry->layout, size_of(entry->dtype));
       written.push_back({entry->name, position, entry->bytes, out.checksum.take()});
       position += entry->bytes;
     }
@@ -117,15 +118,14 @@ class SafetensorsWriter {
   };
   struct Entry {
     std::string name;
-    std::string_view type;
-    std::size_t element_bytes;
-    Shape shape;
+    DType dtype;
     std::size_t bytes;
-    std::function<void(Output&)> write;
+    BlockRef block;
+    Layout layout;
   };
 
   static std::string_view type_name(DType dtype) {
-    constexpr std::string_view names[dtype_count] = {"F32", "F16", "BF16", "I8", "U8", "I32", "I64", "BOOL", ""};
+    constexpr std::string_view names[dtype_count] = {"F32", "F16", "BF16", "I8", "U8", "I32", "I64", "BOOL", "U8"};
     return names[static_cast<std::size_t>(dtype)];
   }
   static void check_utf8(std::string_view text) {
@@ -139,7 +139,7 @@ class SafetensorsWriter {
     std::vector<const Entry*> order;
     for (const Entry& entry : entries_) order.push_back(&entry);
     std::sort(order.begin(), order.end(),
-              [](const Entry* a, const Entry* b) { return a->element_bytes != b->element_bytes ? a->element_bytes > b->element_bytes : a->name < b->name; });
+              [](const Entry* a, const Entry* b) { return size_of(a->dtype) != size_of(b->dtype) ? size_of(a->dtype) > size_of(b->dtype) : a->name < b->name; });
     return order;
   }
   // Where the value of the checksums' key begins: at the header's first member, which is the metadata's first.
@@ -159,8 +159,8 @@ class SafetensorsWriter {
     }
     std::size_t at = 0;
     for (const Entry* entry : order) {
-      json.key(entry->name).begin_object().member("dtype", entry->type).key("shape").begin_array();
-      for (std::size_t extent : entry->shape) json.value(extent);
+      json.key(entry->name).begin_object().member("dtype", type_name(entry->dtype)).key("shape").begin_array();
+      for (std::size_t extent : entry->layout.shape) json.value(extent);
       json.end_array().key("data_offsets").begin_array().value(at).value(at + entry->bytes).end_array().end_object();
       at += entry->bytes;
     }

@@ -2,7 +2,6 @@
 #ifndef COTENANT_FILES_STORE_HPP
 #define COTENANT_FILES_STORE_HPP
 #include <chrono>
-#include <concepts>
 #include <cstddef>
 #include <filesystem>
 #include <functional>
@@ -46,9 +45,11 @@ class TensorStore {
   // Stores one tensor of any layout, in row-major order, in place of any of that name; durable on return.
   // Errors: also InvalidArgument (an empty tensor, a name that is reserved or not UTF-8); BudgetExceeded, see StoreOptions.
   template <TensorLike X> CommitResult save(const std::string& name, const X& tensor) {
-    StoreWriter::Batch batch;
-    batch.emplace(name, StoreWriter::item(name, as_tensor(tensor)));
-    return writer_.store(batch);
+    return save(name, StoreWriter::item(name, as_tensor(tensor)));
+  }
+  // The same for elements of a type known at run time, in a block that the host may read.
+  CommitResult save(const std::string& name, DType dtype, const BlockRef& block, const Layout& layout) {
+    return save(name, StoreWriter::item(name, dtype, block, layout));
   }
   // Holds a handle on the tensor until synchronize() stores it with others in one commit. Until then it is not part
   // of the store, and its elements must not change. Errors: InvalidArgument.
@@ -169,6 +170,11 @@ class TensorStore {
 
  private:
   using StoreWriter = detail::StoreWriter;
+  CommitResult save(const std::string& name, StoreWriter::Item item) {
+    StoreWriter::Batch batch;
+    batch.emplace(name, std::move(item));
+    return writer_.store(batch);
+  }
   // Gives back what could not be stored, unless a newer tensor of that name was put meanwhile.
   struct Returning {
     TensorStore& store;

@@ -7,7 +7,6 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -44,15 +43,8 @@ struct StoreRewrite {
     StoreRewrite result;
     result.last_used = file.last_used();
     each_intact(file, manifest, [&](const std::string& name, StoredTensor entry, const StoredFile::Part& part) {
-      if (entry.encoding == StoredEncoding::zstd) {
-        result.writer.add(name, SharedTensor<std::uint8_t, Mapped>(part.block, at(part, {entry.stored_bytes}, 1)));
-      } else {
-        with_element(entry.dtype, [&]<class T>(std::type_identity<T>) {
-          // Packed pairs go as plain bytes, as they came.
-          using Written = std::conditional_t<std::is_same_v<T, i4x2>, std::uint8_t, T>;
-          result.writer.add(name, SharedTensor<Written, Mapped>(part.block, at(part, entry.shape, sizeof(Written))));
-        });
-      }
+      if (entry.encoding == StoredEncoding::zstd) result.writer.add(name, DType::u8, part.block, at(part, {entry.stored_bytes}, 1));
+      else result.writer.add(name, entry.dtype, part.block, at(part, entry.shape, size_of(entry.dtype)));
       result.tensors.emplace(name, std::move(entry));
     });
     return result;

@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <span>
 #include <string>
-#include <type_traits>
 #include <utility>
 
 #include "cotenant/files/store.hpp"
@@ -34,15 +33,11 @@ class StoreSpill final : public SpillTarget {
 
   void save(const std::string& key, const void* data, std::size_t bytes, const SpillInfo& info) override {
     // Nothing is written through them: a tensor of borrowed memory is how the store takes bytes.
-    auto* from = static_cast<unsigned char*>(const_cast<void*>(data));
+    const auto whole = borrow(std::span<std::uint8_t>(static_cast<std::uint8_t*>(const_cast<void*>(data)), bytes), {bytes});
     // A bool would be checked for values that no bool has, and padding may hold any.
-    if (info.dtype != DType::boolean && checked_multiply(element_count(info.shape), size_of(info.dtype), "the number of bytes") == bytes) {
-      with_element(info.dtype, [&]<class T>(std::type_identity<T>) {
-        store_.save(key, borrow(std::span<T>(reinterpret_cast<T*>(from), bytes / sizeof(T)), info.shape));
-      });
-    } else {
-      store_.save(key, borrow(std::span<std::uint8_t>(from, bytes), {bytes}));
-    }
+    const bool is_tensor = info.dtype != DType::boolean && checked_multiply(element_count(info.shape), size_of(info.dtype), "the number of bytes") == bytes;
+    if (is_tensor) store_.save(key, info.dtype, whole.block(), contiguous_layout(info.shape));
+    else store_.save(key, whole);
   }
   void load(const std::string& key, void* data, std::size_t bytes) override { store_.read_bytes(key, data, bytes); }
   void erase(const std::string& key) noexcept override {

@@ -3,7 +3,6 @@
 #define COTENANT_FILES_STORE_WRITER_HPP
 #include <algorithm>
 #include <chrono>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -41,24 +40,19 @@ class StoreWriter {
   // A tensor of any type on its way to the disk.
   struct Item {
     DType dtype;
-    Shape shape;
-    std::function<void(SafetensorsWriter&)> add;
+    BlockRef block;
+    Layout layout;
   };
   using Batch = std::map<std::string, Item>;
 
   // Errors: InvalidArgument where it cannot be stored under this name.
+  static Item item(const std::string& name, DType dtype, const BlockRef& block, const Layout& layout) {
+    SafetensorsWriter().add(name, dtype, block, layout);
+    return {dtype, block, layout};
+  }
   template <Element T, Storage S> static Item item(const std::string& name, const SharedTensor<T, S>& tensor) {
-    Item made{dtype_of<T>, tensor.shape(), {}};
-    if constexpr (std::same_as<T, i4x2>) {
-      // Safetensors has no type for packed pairs; the manifest says what the bytes are.
-      if (!tensor) raise<InvalidArgument>("cannot store '" + name + "': it is an empty handle");
-      made.add = [name, bytes = SharedTensor<std::uint8_t, S>(tensor.block(), tensor.layout())](SafetensorsWriter& writer) { writer.add(name, bytes); };
-    } else {
-      made.add = [name, tensor](SafetensorsWriter& writer) { writer.add(name, tensor); };
-    }
-    SafetensorsWriter trial;
-    made.add(trial);
-    return made;
+    static_assert(S::host_accessible, "cotenant: only host tensors can be written to a file: copy_to<Heap>() it first");
+    return item(name, dtype_of<T>, tensor.block(), tensor.layout());
   }
 
   StoreWriter(StoreFolder& folder, const StoreOptions& options) : folder_(folder), options_(options) {}
@@ -68,19 +62,19 @@ class StoreWriter {
     change([&](Manifest& next, NewFiles& files) {
       SafetensorsWriter writer;
       for (const auto& [name, item] : batch) {
-        item.add(writer);
+        writer.add(name, item.dtype, item.block, item.layout);
         next.tensors.erase(name);
       }
       next.drop_unused_files();
       std::map<std::string, StoredTensor> special;
       for (const auto& [name, item] : batch)
-        if (item.dtype == DType::i4x2) special[name].dtype = item.dtype, special[name].shape = item.shape;
+        if (item.dtype == DType::i4x2) special[name].dtype = item.dtype, special[name].shape = item.layout.shape;  // safetensors has no such type
       FileRecord::describe(writer, next.generation + 1, special);
       result.swept = make_room(next, files, writer.file_bytes());
       const NewFiles::Written fresh = files.write(next, writer, options_.now());
       for (const WrittenTensor& written : fresh.tensors) {
         const Item& item = batch.at(written.name);
-        next.tensors[written.name] = {item.dtype, item.shape, written.bytes, fresh.name, written.position, written.bytes, StoredEncoding::raw, written.checksums};
+        next.tensors[written.name] = {item.dtype, item.layout.shape, written.bytes, fresh.name, written.position, written.bytes, StoredEncoding::raw, written.checksums};
       }
       result.tensors = batch.size();
       result.bytes = next.files.at(fresh.name);
