@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "cotenant/vulkan/kernel_key.hpp"
 #include "cotenant/vulkan/kernels/plan.hpp"
@@ -70,22 +71,24 @@ template <class T, std::size_t N> bool allows_vectors(const Operand<T>& operand,
   return reinterpret_cast<std::uintptr_t>(operand.view.data()) % Elements::access_bytes(dtype_of<std::remove_const_t<T>>, 1) == 0;
 }
 
-// The code around: calls body(offsets) for each place; offsets[i] is where operand i is, `first` included. `first` are the
-// operands' scalars from LaunchPlan::buffer().
-template <std::size_t N, class Body> void emit_elements(KernelBuilder& k, const ElementWise<N>& code, const std::array<Value, N>& first, Body body) {
+// The code around: results(offsets) reads and computes, then store(offsets, those results) writes them; offsets[i] is where operand i is,
+// `first` included. `first` are the operands' scalars from LaunchPlan::buffer(). A thread reads all its chunks before it writes any: a store
+// that might touch what is read next would keep the loads apart. Beyond the end it reads the last place again.
+template <std::size_t N, class Results, class Store>
+void emit_elements(KernelBuilder& k, const ElementWise<N>& code, const std::array<Value, N>& first, Results results, Store store) {
   const Value count = k.scalar();
   const AxesFrame<N> axes(k, code.rank);
   const std::uint32_t chunks = element_chunks(code.four);
   const Value group = k.workgroup_id(1) * static_cast<std::uint32_t>(groups_per_row) + k.workgroup_id(0),
               begin = group * (element_threads * chunks) + k.local_index();
+  std::vector<std::array<Value, N>> places;
+  std::vector<std::vector<Value>> values;
   for (std::uint32_t c = 0; c < chunks; ++c) {
-    const Value index = begin + c * element_threads;
-    k.when(index < count, [&] {
-      auto offsets = axes.offsets(index);
-      for (std::size_t i = 0; i < N; ++i) if (first[i].exists()) offsets[i] = offsets[i] + first[i];
-      body(offsets);
-    });
+    places.push_back(axes.offsets(min(begin + c * element_threads, count - 1u)));
+    for (std::size_t i = 0; i < N; ++i) if (first[i].exists()) places[c][i] = places[c][i] + first[i];
+    values.push_back(results(places[c]));
   }
+  for (std::uint32_t c = 0; c < chunks; ++c) k.when(begin + c * element_threads < count, [&] { store(places[c], values[c]); });
 }
 // What a thread reads once: the constants of a kernel, before its chunks.
 template <std::size_t N>

@@ -19,8 +19,8 @@ inline spirv::Words emit_gather(const Target& target, const ElementWise<3>& code
     const Value given = operand[1].load(at[1]), count = convert(given.type, rows);
     const Value index = min(max(select(given < 0, given + count, given), 0), count - 1);
     const Value row = at[0] + convert(k.u32(), index) * row_stride;
-    store_element(operand[2], code.reading[2], at[2], load_element(operand[0], code.reading[0], row));
-  });
+    return std::vector{load_element(operand[0], code.reading[0], row)};
+  }, [&](const std::array<Value, 3>& at, const std::vector<Value>& value) { store_element(operand[2], code.reading[2], at[2], value[0]); });
   return k.finish();
 }
 

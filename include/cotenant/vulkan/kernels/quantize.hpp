@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <type_traits>
+#include <vector>
 
 #include "cotenant/ops/quantize.hpp"
 #include "cotenant/vulkan/device.hpp"
@@ -71,18 +72,22 @@ inline spirv::Words emit_quantize(const Target& target, const QuantizeCode& code
     const Value q = quantized_value_of(k, value, number(scale, at), code.types[zero] ? number(zero, at) : Value{}, low, high);
     return convert(shaped_as(q.type, k.i32()), q);
   };
+  // Where the second value of a pair is.
+  const auto second_of = [&](std::array<Value, 6> at) {
+    for (std::size_t i = 0; i < 6; ++i) if (code.types[i]) at[i] = at[i] + second[i];
+    return at;
+  };
   emit_elements(k, code.elements, first, [&](const std::array<Value, 6>& at) {
-    if (!pairs) return store_element(operand[out], code.elements.reading[out], at[out], result(load(in, at), at));
-    std::array<Value, 6> next = at;
-    for (std::size_t i = 0; i < 6; ++i) if (code.types[i]) next[i] = at[i] + second[i];
-    if (from_pairs) {
-      const Value byte = operand[in].load(at[in]);
-      operand[out].store(at[out], result((byte << 28) >> 28, at));
-      operand[out].store(next[out], result((byte << 24) >> 28, next));
-    } else {
-      const Value low_half = result(operand[in].load(at[in]), at), high_half = result(operand[in].load(next[in]), next);
-      operand[out].store(at[out], (low_half & 15) | ((high_half & 15) << 4));
-    }
+    if (!pairs) return std::vector{result(load(in, at), at)};
+    const std::array<Value, 6> next = second_of(at);
+    if (!from_pairs) return std::vector{result(operand[in].load(at[in]), at), result(operand[in].load(next[in]), next)};
+    const Value byte = operand[in].load(at[in]);
+    return std::vector{result((byte << 28) >> 28, at), result((byte << 24) >> 28, next)};
+  }, [&](const std::array<Value, 6>& at, const std::vector<Value>& values) {
+    if (!pairs) return store_element(operand[out], code.elements.reading[out], at[out], values[0]);
+    if (to_pairs) return operand[out].store(at[out], (values[0] & 15) | ((values[1] & 15) << 4));
+    operand[out].store(at[out], values[0]);
+    operand[out].store(second_of(at)[out], values[1]);
   });
   return k.finish();
 }

@@ -18,10 +18,11 @@ inline spirv::Words emit_rotary(const Target& target, const ElementWise<6>& code
     std::array<Value, 4> v;
     for (std::size_t i = 0; i < 4; ++i) v[i] = load_element(operand[i], code.reading[i], at[i]);
     const auto [x, y, cosine, sine] = v;
-    // Both are known before either is written: the outputs may be the inputs.
-    const Value turned_x = x * cosine - y * sine, turned_y = y * cosine + x * sine;
-    store_element(operand[4], code.reading[4], at[4], turned_x);
-    store_element(operand[5], code.reading[5], at[5], turned_y);
+    return std::vector{x * cosine - y * sine, y * cosine + x * sine};
+  }, [&](const std::array<Value, 6>& at, const std::vector<Value>& turned) {
+    // All are known before any is written: the outputs may be the inputs.
+    store_element(operand[4], code.reading[4], at[4], turned[0]);
+    store_element(operand[5], code.reading[5], at[5], turned[1]);
   });
   return k.finish();
 }
