@@ -134,6 +134,12 @@ class KernelBuilder {
   Shared shared(Type element, std::uint32_t count) { return Shared(module_.global(spirv::StorageClass::Workgroup, module_.array(element, count))); }
   Variable variable(Type type) { return Variable(module_, type); }
   Variable variable(Value initial) { return Variable(initial); }
+  // So many of one type, or that begin with one value.
+  template <class Each> std::vector<Variable> variables(std::uint32_t count, Each each) {
+    std::vector<Variable> all;
+    for (std::uint32_t i = 0; i < count; ++i) all.push_back(variable(each));
+    return all;
+  }
 
   // ---- control
   template <class Then> void when(Value condition, Then then) { spirv::when(condition, then); }

@@ -90,9 +90,10 @@ class CooperativeAttentionEmitter {
       for (std::uint32_t i = 0; i < down_; ++i)
         queries.push_back(load(left_, line(part_row_ * AttentionLines::line_length(tile_.depth), i * side, d, tile_.depth), true, tile_.depth));
     k.barrier();
-    results_ = zeros(down_ * (tile_.width / side)), totals_ = zeros(down_);
+    const Value none = spirv::zero_matrix(sums_);
+    results_ = k.variables(down_ * (tile_.width / side), none), totals_ = k.variables(down_, none);
     largest_ = k.variable(k.constant(lowest));
-    for (std::uint32_t i = 0; i < down_; ++i) references_.push_back(k.variable(k.module().filled(sums_, k.constant(lowest))));
+    references_ = k.variables(down_, k.module().filled(sums_, k.constant(lowest)));
     key_lines.put(shared_, zero), put_key_number(number, zero), value_lines.put(shared_, k.constant(2 * key_lines_));
     k.barrier();
     const Variable turn = k.variable(zero);
@@ -151,8 +152,7 @@ class CooperativeAttentionEmitter {
   // at most 2^8 (f16 has room for 2^15), neither results nor sums are rescaled. In the end they are divided by each other.
   void weigh(const std::vector<Variable>& scores, Value first_key, Value turn) {
     constexpr float distance = 8;
-    std::vector<Variable> most;
-    for (std::uint32_t i = 0; i < down_; ++i) most.push_back(k.variable(sums_));
+    const std::vector<Variable> most = k.variables(down_, sums_);
     if (code_.mask != MaskKind::none) {
       masked(scores, most, first_key, turn);
     } else {
@@ -301,11 +301,6 @@ class CooperativeAttentionEmitter {
   Value element(const Variable& matrix, Value e) { return spirv::load(spirv::element_pointer(matrix.pointer(), e)); }
   void set_element(const Variable& matrix, Value e, Value value) { spirv::store(spirv::element_pointer(matrix.pointer(), e), value); }
   Value exponential(Value x) { return k.module().extended(spirv::Glsl::Exp2, x.type, {x}); }
-  std::vector<Variable> zeros(std::uint32_t count) {
-    std::vector<Variable> variables;
-    for (std::uint32_t i = 0; i < count; ++i) variables.push_back(k.variable(spirv::zero_matrix(sums_)));
-    return variables;
-  }
 
   KernelBuilder k;
   const AttentionCode& code_;

@@ -48,7 +48,7 @@ class AttentionEmitter {
   static constexpr float minus_infinity = -std::numeric_limits<float>::infinity();
 
   void tile() {
-    std::vector<Variable> results = zeros(4 * tile_.width_groups);
+    std::vector<Variable> results = k.variables(4 * tile_.width_groups, k.module().null(four_));
     const Variable largest = k.variable(constant_of(four_, minus_infinity)), total = k.variable(k.module().null(four_));
     // A causal query sees the keys before its number + shift; the last one of this tile sees most.
     Value end = keys_;
@@ -102,7 +102,7 @@ class AttentionEmitter {
 
   // q · kᵀ of the tile's queries and a block of keys: four rows of four.
   std::vector<Value> products(Value first_key) {
-    std::vector<Variable> sums = zeros(4);
+    std::vector<Variable> sums = k.variables(4, k.module().null(four_));
     const bool halves = is_vector(code_.product.fetch_a) && is_vector(code_.product.fetch_b);
     std::vector<Variable> left = registers(tile_.queries(), code_.product.fetch_a), right;
     if (!halves || code_.product.fetch_a != code_.product.fetch_b) right = registers(tile_.keys(), code_.product.fetch_b);
@@ -197,15 +197,8 @@ class AttentionEmitter {
   // exp(x) = 2^(x log2 e): arguments are at most 0, and what is far below leaves nothing of a relative error's weight.
   Value exponential(Value x) { return k.module().extended(spirv::Glsl::Exp2, x.type, {x * 1.44269504088896341f}); }
   Value swizzle(Value column) const { return column % std::min(tile_.threads_down, 8u); }
-  std::vector<Variable> zeros(std::uint32_t count) {
-    std::vector<Variable> variables;
-    for (std::uint32_t i = 0; i < count; ++i) variables.push_back(k.variable(k.module().null(four_)));
-    return variables;
-  }
   std::vector<Variable> registers(std::uint32_t length, Fetch fetch) {
-    std::vector<Variable> variables;
-    for (std::uint32_t i = 0; i < SimtSide::registers(tile_.threads(), tile_.depth, length, fetch); ++i) variables.push_back(k.variable(four_));
-    return variables;
+    return k.variables(SimtSide::registers(tile_.threads(), tile_.depth, length, fetch), four_);
   }
 
   KernelBuilder k;

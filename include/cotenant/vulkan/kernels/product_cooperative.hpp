@@ -194,8 +194,7 @@ inline spirv::Words emit_cooperative_product(const Target& target, const Product
     const Value part = k.subgroup_id(), zero = k.constant(0u);
     const Value part_row = part / (tile.columns / tile.part_columns) * tile.part_rows,
         part_column = part % (tile.columns / tile.part_columns) * tile.part_columns;
-    std::vector<Variable> sums;
-    for (std::uint32_t i = 0; i < down * over; ++i) sums.push_back(k.variable(spirv::zero_matrix(result)));
+    const std::vector<Variable> sums = k.variables(down * over, spirv::zero_matrix(result));
     const auto step = [&](Value kk, Value stage) {
       std::vector<Value> values, as;
       for (const Variable& sum : sums) values.push_back(sum.get());

@@ -34,8 +34,7 @@ inline spirv::Words emit_few_product(const Target& target, const ProductCode& co
   const Shared shared = k.shared(number, tile.rows * tile.width() * tile.threads);
   const Value thread = k.local_index();
   frame.for_tile(tile.rows, tile.columns(), [&] {
-    std::vector<Variable> sums;
-    for (std::uint32_t i = 0; i < tile.rows * tile.width(); ++i) sums.push_back(k.variable(k.module().null(number)));
+    const std::vector<Variable> sums = k.variables(tile.rows * tile.width(), k.module().null(number));
     const auto add = [&](std::uint32_t sum, Value left, Value right) { sums[sum].set(frame.accumulate(sums[sum].get(), left, right)); };
     const auto row = [&](std::uint32_t r) { return spirv::min(frame.row0 + r, frame.rows - 1u); };
     if (tile.along_depth) {
