@@ -24,13 +24,9 @@ struct Operands {
 cpu::MatmulPlan<0> plan_of(const Operands& o, std::size_t depth, cpu::MultiplyFewRows of_b, cpu::MultiplyFewRows of_a, bool direct = true) {
   cpu::MatmulPlan<0> plan;
   plan.gemm.kernel = &kernel;
-  cpu::Source source;
-  source.element_size = sizeof(float);
-  source.is_float = true;
-  cpu::Sink sink;
-  sink.element_size = sizeof(float);
-  sink.is_float = true;
-  plan.set_up(o.shape, depth, sink, o.out, {source, &o.a}, {source, &o.b}, {}, direct, of_b, of_a, false);
+  plan.gemm.left.element_size = plan.gemm.right.element_size = plan.out.element_size = sizeof(float);
+  plan.gemm.left.is_float = plan.gemm.right.is_float = plan.out.is_float = true;
+  plan.set_up(o.shape, depth, o.out, o.a, o.b, {}, direct, of_b, of_a, false);
   return plan;
 }
 

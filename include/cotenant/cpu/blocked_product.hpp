@@ -51,7 +51,7 @@ struct BlockedProduct {
   };
   // A panel by a block of k, and where it lies packed, or will.
   struct Place {
-    std::size_t panel, block;
+    std::size_t panel, block, column;
     float* packed;
   };
 
@@ -82,26 +82,37 @@ struct BlockedProduct {
   // By panels: the sums of one are finished before the next is begun, L2 holds them. By depth: one block of k of the left operand for
   // all panels, L2 holds that.
   void run() {
-    const std::size_t some_panels = last_panel - first_panel, columns = by_depth ? own_columns() : widest;
-    if (problem.packed_right == nullptr)
+    const std::size_t columns = by_depth ? own_columns() : widest;
+    if (problem.packed_right == nullptr && !(right_is_near && panels.padded_columns() == problem.columns))
       packed = scratch(ScratchUse::packed_right, keeps_panels ? blocks.lanes * own_columns() : std::min(blocks.step, blocks.lanes) * widest);
     if (problem.direct == nullptr && blocks.count > 1) sums = scratch(ScratchUse::accumulators, (last_row - first_row) * columns);
     else if (problem.direct == nullptr || panels.padded_columns() != problem.columns) tile = scratch(ScratchUse::tile, finished_rows * widest);
     Left left = by_depth ? Left{} : left_lanes(0, blocks.lanes);
-    for (std::size_t i = 0; i < some_panels * blocks.count; ++i) {
-      const Place now = place(i);
+    Place now = place(first_panel, 0);
+    for (std::size_t rest = (last_panel - first_panel) * blocks.count; rest > 0; --rest) {
       if (by_depth && now.panel == first_panel) left = left_lanes(blocks.first(now.block), blocks.size(now.block));
       const Left own{by_depth ? left.data : left.data + blocks.first(now.block) * sizeof(float), left.row};
       float* const own_sums = sums == nullptr || !by_depth ? sums : sums + (panels.first_column(now.panel) - panels.first_column(first_panel));
-      multiply_panel(own, now, i + 1 < some_panels * blocks.count ? place(i + 1) : now, own_sums, by_depth ? columns : panels.vectors(now.panel) * kernel.lanes);
+      const Place next = rest > 1 ? after(now) : now;
+      multiply_panel(own, now, next, own_sums, by_depth ? columns : panels.vectors(now.panel) * kernel.lanes);
+      now = next;
     }
   }
-  Place place(std::size_t i) const {
-    const std::size_t some_panels = last_panel - first_panel;
-    const std::size_t panel = first_panel + (by_depth ? i % some_panels : i / blocks.count), block = by_depth ? i / some_panels : i % blocks.count;
-    const std::size_t first = blocks.first(block), size = blocks.size(block), column = panels.first_column(panel);
-    if (problem.packed_right != nullptr) return {panel, block, const_cast<float*>(problem.packed_right) + first * panels.padded_columns() + size * column};
-    return {panel, block, keeps_panels ? packed + first * own_columns() + size * (column - panels.first_column(first_panel)) : packed};
+  Place after(const Place& now) const {
+    const bool is_last = by_depth ? now.panel + 1 == last_panel : now.block + 1 == blocks.count;
+    if (by_depth) return is_last ? place(first_panel, now.block + 1) : place(now.panel + 1, now.block);
+    return is_last ? place(now.panel + 1, 0) : place(now.panel, now.block + 1);
+  }
+  Place place(std::size_t panel, std::size_t block) const {
+    const std::size_t first = blocks.first(block), size = blocks.size(block), width = panels.vectors(panel) * kernel.lanes;
+    std::size_t column = panels.first_column(panel);
+    float* at = packed;
+    if (problem.packed_right != nullptr) at = const_cast<float*>(problem.packed_right) + first * panels.padded_columns() + size * column;
+    else if (keeps_panels) at += first * own_columns() + size * (column - panels.first_column(first_panel));
+    // The last panel may take whole vectors where it can: some columns of the one before are computed twice then.
+    const bool is_free = right_is_near && problem.direct != nullptr && blocks.count == 1 && panel != first_panel;
+    if (is_free && column + width > problem.columns) column = problem.columns - width;
+    return {panel, block, column, at};
   }
 
   // Rows whose neighbours along k lie side by side are read where they lie; others are packed into such rows first.
@@ -125,7 +136,7 @@ struct BlockedProduct {
   // The first element of a place in the right operand.
   const char* unpacked(const Place& at) const {
     return problem.right.at(static_cast<std::ptrdiff_t>(blocks.first(at.block) * kernel.per_lane) * problem.right.row_stride +
-                            static_cast<std::ptrdiff_t>(panels.first_column(at.panel)) * problem.right.column_stride);
+                            static_cast<std::ptrdiff_t>(at.column) * problem.right.column_stride);
   }
 
   // The lines of the place that comes next, one per lane for each tile that asks.
@@ -146,7 +157,7 @@ struct BlockedProduct {
 
   // One panel by one block of k, for all rows; `panel_sums`, where not null, are its sums, `sums_row` from row to row.
   void multiply_panel(const Left& left, const Place& now, const Place& next, float* panel_sums, std::size_t panel_sums_row) {
-    const std::size_t rows = last_row - first_row, column = panels.first_column(now.panel), vectors = panels.vectors(now.panel), width = vectors * kernel.lanes;
+    const std::size_t rows = last_row - first_row, column = now.column, vectors = panels.vectors(now.panel), width = vectors * kernel.lanes;
     const std::size_t some = std::min(width, problem.columns - column);
     const auto n = static_cast<std::ptrdiff_t>(column);
     const bool begins = now.block == 0, ends = now.block + 1 == blocks.count, stays = right_is_near && some == width;

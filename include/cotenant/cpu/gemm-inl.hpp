@@ -38,7 +38,7 @@ template <std::int64_t Compiled, class Leaf = FloatLeaf> struct Gemm {
 
  private:
   static void multiply(std::size_t height, std::size_t vectors, bool packs, const TileColumn& tiles) {
-    if (vectors == 1) return multiply_rows<tile_rows, 1>(tiles);
+    if (vectors == 1) return multiply_rows<8, 1>(tiles);
     if (vectors == 2) return multiply_rows<tile_rows, 2>(tiles);
     if constexpr (tile_vectors == 4)
       if (vectors == 3) return multiply_rows<tile_rows, 3>(tiles);

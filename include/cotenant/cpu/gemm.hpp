@@ -65,9 +65,9 @@ struct GemmKernel {
   }
 
   // Of the tiles that have a kernel, the lowest that takes all `rows`, else the highest. Narrow panels are the last ones only: one
-  // height does for them.
+  // height does for them; a single vector takes eight rows, for eight sums in flight.
   std::size_t tile_height(std::size_t rows, std::size_t vectors) const {
-    return vectors < tile_vectors || rows >= tile_rows ? tile_rows : (rows + 1) / 2 * 2;
+    return vectors == 1 ? 8 : vectors < tile_vectors || rows >= tile_rows ? tile_rows : (rows + 1) / 2 * 2;
   }
 };
 
@@ -114,9 +114,13 @@ inline std::size_t vectors(std::size_t count, std::size_t lanes) { return (count
 class Panels {
  public:
   Panels(std::size_t columns, const GemmKernel& kernel)
-      : lanes_(kernel.lanes), widest_(kernel.tile_vectors), vectors_(cpu::vectors(columns, lanes_)),
-        whole_(vectors_ / widest_ - (vectors_ > widest_ && vectors_ % widest_ == 1 ? 1 : 0)) {}
-  std::size_t count() const { return whole_ + (vectors_ - widest_ * whole_ + widest_ - 1) / widest_; }
+      : lanes_(kernel.lanes), widest_(kernel.tile_vectors), vectors_(cpu::vectors(columns, lanes_)), whole_(vectors_ / widest_) {
+    if (vectors_ > widest_ && vectors_ - widest_ * whole_ == 1) --whole_;
+  }
+  std::size_t count() const {
+    const std::size_t rest = vectors_ - widest_ * whole_;
+    return whole_ + (rest > widest_ ? 2 : rest > 0 ? 1 : 0);
+  }
   // The vector with which a panel begins; that of count() is vectors().
   std::size_t first_vector(std::size_t panel) const {
     return panel <= whole_ ? widest_ * panel : panel == count() ? vectors_ : widest_ * whole_ + widest_ / 2 + 1;

@@ -40,13 +40,17 @@ template <std::int64_t Compiled> struct Matmuls {
       if (by_pairs) plan.gemm.kernel = &Gemm<Compiled, Bf16Leaf<true>>::kernel();
     plan.gemm.finish = &finish<E, sizeof...(Extra)>;
     plan.epilogue = &arguments.epilogue;
+    plan.gemm.left = source(arguments.a);
+    plan.gemm.right = source(arguments.b);
+    plan.out = Rows<Compiled>::sink(out.data(), 0, 0);
+    ((plan.extra[I] = source(std::get<I>(arguments.extra))), ...);
     cpu::MultiplyFewRows few_of_a = nullptr, few_of_b = nullptr;
     if constexpr (is_plain) {
       few_of_a = &Skinny<Compiled>::template block<A>;
       few_of_b = &Skinny<Compiled>::template block<B>;
     }
-    plan.set_up(out.shape(), arguments.a.shape().back(), Rows<Compiled>::sink(out.data(), 0, 0), out.strides(), operand(arguments.a), operand(arguments.b),
-                {operand(std::get<I>(arguments.extra))...}, std::is_same_v<E, expr::Identity> && std::is_same_v<Out, float>, few_of_b, few_of_a, by_pairs);
+    plan.set_up(out.shape(), arguments.a.shape().back(), out.strides(), arguments.a.view.strides(), arguments.b.view.strides(),
+                {&std::get<I>(arguments.extra).view.strides()...}, std::is_same_v<E, expr::Identity> && std::is_same_v<Out, float>, few_of_b, few_of_a, by_pairs);
     const Block* const right_block = plan.swapped ? arguments.a.block : arguments.b.block;
     if constexpr (is_plain) plan.pack(right_block);
     else customize(plan, plan.one_right ? right_block : nullptr);
@@ -54,9 +58,7 @@ template <std::int64_t Compiled> struct Matmuls {
   }
 
  private:
-  template <class T> static cpu::MatrixOperand operand(const Operand<T>& from) {
-    return {Rows<Compiled>::source(from.view.data(), 0, 0), &from.view.strides()};
-  }
+  template <class T> static cpu::Source source(const Operand<T>& from) { return Rows<Compiled>::source(from.view.data(), 0, 0); }
 
   template <class E, std::size_t Count> static void finish(const void* context, std::size_t batch, const float* sums, std::ptrdiff_t stride, std::size_t row,
                                                            std::size_t column, std::size_t rows, std::size_t columns) {

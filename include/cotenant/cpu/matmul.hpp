@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <utility>
 
 #include "cotenant/core/layout.hpp"
 #include "cotenant/cpu/blocked_product.hpp"
@@ -21,14 +22,8 @@ using MultiplyBlocks = void (*)(const GemmProblem& problem, std::size_t first_ro
 // For few rows: see GemmProblem::few_rows.
 using MultiplyFewRows = void (*)(const GemmProblem& problem, std::size_t first_column, std::size_t last_column);
 
-// An operand without its strides, and those: batch axes, rows, columns.
-struct MatrixOperand {
-  Source source;
-  const Strides* strides = nullptr;
-};
-
-// Count operands of the epilogue beside the sums. Who uses it sets gemm.kernel, gemm.finish and epilogue, calls set_up(), may change
-// what it likes in `gemm`, `block` and `packed`, and calls run().
+// Count operands of the epilogue beside the sums. Who uses it sets gemm.kernel, gemm.finish, epilogue and the operands without their
+// strides (gemm.left is a, gemm.right b), calls set_up(), may change what it likes in `gemm`, `block` and `packed`, and calls run().
 template <std::size_t Count> struct MatmulPlan {
   GemmProblem gemm;
   Sink out;
@@ -46,32 +41,34 @@ template <std::size_t Count> struct MatmulPlan {
   // out has `shape` and at least one element. `can_be_direct`: it holds floats, and nothing is done to the sums. The kernels for few
   // rows read a right operand that is b, or a (in the transposed product); where they are null, it is neither transposed nor are
   // batch entries taken as rows. `packs_few`: a packed right operand is better for few rows, too.
-  [[gnu::noinline]] void set_up(const Shape& shape, std::size_t depth, const Sink& sink, const Strides& out_strides, const MatrixOperand& a,
-                                const MatrixOperand& b, const std::array<MatrixOperand, Count>& others, bool can_be_direct, MultiplyFewRows few_of_b,
-                                MultiplyFewRows few_of_a, bool packs_few) {
+  [[gnu::noinline]] void set_up(const Shape& shape, std::size_t depth, const Strides& out_strides, const Strides& a, const Strides& b,
+                                const std::array<const Strides*, Count>& others, bool can_be_direct, MultiplyFewRows few_of_b, MultiplyFewRows few_of_a,
+                                bool packs_few) {
     // Where the right operand has few columns and the left one many rows, it is the transposed product that has few rows.
     const std::size_t rank = shape.rank(), batch_rank = rank - 2;
-    swapped = few_of_a != nullptr && shape[rank - 1] <= most_few_rows && shape[rank - 2] > shape[rank - 1] &&
-              ((*a.strides)[rank - 1] == 1 || (*a.strides)[rank - 2] == 1);
+    swapped = few_of_a != nullptr && shape[rank - 1] <= most_few_rows && shape[rank - 2] > shape[rank - 1] && (a[rank - 1] == 1 || a[rank - 2] == 1);
     const std::size_t m = swapped ? rank - 1 : rank - 2, n = swapped ? rank - 2 : rank - 1;
     gemm.rows = shape[m];
     gemm.columns = shape[n];
     gemm.depth = depth;
     // Swapped, left and right change places and their rows and columns too: m and n say so for both.
-    const MatrixOperand &left = swapped ? b : a, &right = swapped ? a : b;
-    gemm.left = with_strides(left, m, n);
-    gemm.right = with_strides(right, m, n);
-    out = sink;
-    out.row_stride = out_strides[m];
-    out.column_stride = out_strides[n];
-    for (std::size_t i = 0; i < Count; ++i) extra[i] = with_strides(others[i], m, n);
+    if (swapped) std::swap(gemm.left, gemm.right);
+    const Strides &left = swapped ? b : a, &right = swapped ? a : b;
+    const auto set = [=](auto& operand, const Strides& strides) {
+      operand.row_stride = strides[m];
+      operand.column_stride = strides[n];
+    };
+    set(gemm.left, left);
+    set(gemm.right, right);
+    set(out, out_strides);
+    for (std::size_t i = 0; i < Count; ++i) set(extra[i], *others[i]);
     is_direct = can_be_direct && (out.column_stride == 1 || gemm.columns == 1);
 
     if (batch_rank != 0) {
       std::array<Strides, Count + 3> strides;
       std::array<const Strides*, Count + 3> operands{};
       for (std::size_t i = 0; i < Count + 3; ++i) {
-        const Strides& whole = i == 0 ? out_strides : i == 1 ? *left.strides : i == 2 ? *right.strides : *others[i - 3].strides;
+        const Strides& whole = i == 0 ? out_strides : i == 1 ? left : i == 2 ? right : *others[i - 3];
         strides[i] = whole.part(0, batch_rank);
         operands[i] = &strides[i];
       }
@@ -118,13 +115,6 @@ template <std::size_t Count> struct MatmulPlan {
   }
 
  private:
-  static Source with_strides(const MatrixOperand& operand, std::size_t m, std::size_t n) {
-    Source source = operand.source;
-    source.row_stride = (*operand.strides)[m];
-    source.column_stride = (*operand.strides)[n];
-    return source;
-  }
-
   // Sequences by one matrix of weights: batch entries that follow each other as rows do are rows of one larger product.
   void merge_batch_into_rows() {
     for (; batch.rank > 0; --batch.rank) {

@@ -68,7 +68,7 @@ inline Layout broadcast_batch(const Layout& layout, const Shape& batch) {
 template <Element Out, Storage S, TensorLike A, TensorLike B, class Epilogue = expr::Identity, TensorLike... Extra,
           class Backend = common_backend<SharedTensor<Out, S>, A, B, Extra...>>
   requires(expr::Recorded<Epilogue> || expr::Recordable<Epilogue, 1 + sizeof...(Extra)>)
-void matmul_into(SharedTensor<Out, S> out, const A& a, const B& b, const Epilogue& epilogue = {}, const Extra&... extra) {
+void matmul_into(const SharedTensor<Out, S>& out, const A& a, const B& b, const Epilogue& epilogue = {}, const Extra&... extra) {
     static_assert(FloatElement<element_type_of<A>> && FloatElement<element_type_of<B>>,
                   "matmul multiplies float, f16 or bf16 elements: dequantize() integers first");
     static_assert(ScalarElement<Out> && (ScalarElement<element_type_of<Extra>> && ...), "matmul's output and epilogue operands are scalar elements");
@@ -78,7 +78,7 @@ void matmul_into(SharedTensor<Out, S> out, const A& a, const B& b, const Epilogu
     static_assert(expr::arity<E> <= 1 + sizeof...(Extra), "the epilogue uses more operands than matmul was given");
     using Arguments = MatmulArguments<element_type_of<A>, element_type_of<B>, Out, E, element_type_of<Extra>...>;
     const auto run = [&](const Arguments& arguments) {
-      prepare<Backend>(input(a), input(b), input(extra)...);
+      std::apply([&](const auto&... operands) { prepare<Backend>(arguments.a, arguments.b, operands...); }, arguments.extra);
       backend_at<Backend>(out).matmul(arguments);
     };
     // Two matrices that fit need no other layouts than their own: a product of 16 x 16 takes less time than making some.
