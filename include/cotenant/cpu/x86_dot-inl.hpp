@@ -62,6 +62,11 @@ HWY_INLINE COTENANT_DOT_CODE FloatVector pair_of_bf16(FloatVector first, FloatVe
 HWY_INLINE COTENANT_DOT_CODE FloatVector dot_u8_i8(FloatVector sum, FloatVector left, FloatVector right) {
   return FloatVector{_mm512_castsi512_ps(_mm512_dpbusd_epi32(_mm512_castps_si512(sum.raw), _mm512_castps_si512(left.raw), _mm512_castps_si512(right.raw)))};
 }
+// x, which stays in a register: the compiler cannot take it from memory again.
+HWY_INLINE COTENANT_DOT_CODE FloatVector held(FloatVector x) {
+  __asm__("" : "+v"(x.raw));
+  return x;
+}
 // result[i] = table[index[i] % 16]: the instruction looks at no other bits. Highway's op would check the indices in debug builds,
 // with a function of libhwy that programs of one target need not link.
 // The masked form, because g++ 12 takes its own header's undefined vector in the other one for ours.
