@@ -17,6 +17,7 @@
 
 #include "cotenant/share/options.hpp"
 #include "cotenant/vulkan/backend.hpp"
+#include "cotenant/vulkan/module_check.hpp"
 #include "cotenant/vulkan/module_interface.hpp"
 
 namespace cotenant {
@@ -117,6 +118,7 @@ class CustomKernel {
     check_names();
     check_bindings();
     check_limits();
+    static_cast<void>(vulkan::detail::ModuleCheck(words_));
     key_ = "custom " + options_.entry_point + " " + std::to_string(words_.size()) + " " + std::to_string(vulkan::cache_file::checksum(words_.data(), words_.size() * 4));
     for (const std::uint32_t extent : workgroup_) key_ += " " + std::to_string(extent);
   }

@@ -62,7 +62,7 @@ class ModuleReader {
     if (words_[0] == swapped) fail("its bytes are in the other order");
     if (words_[0] != magic) fail("it does not begin with the magic number 0x07230203");
     if (words_[1] < 0x00010000 || words_[1] > 0x00010600) fail("its version is unknown");
-    if (words_[3] == 0 || words_[3] > (std::uint32_t{1} << 24)) fail("its bound of ids is " + std::to_string(words_[3]));
+    if (words_[3] == 0 || words_[3] > 0x3fffff) fail("its bound of ids is " + std::to_string(words_[3]));
     if (words_[4] != 0) fail("its schema is not 0");
     found_.version = words_[1];
   }

@@ -1,0 +1,117 @@
+#include "cotenant/vulkan/module_check.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstdint>
+#include <iterator>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "../error_text.hpp"
+#include "axpy_spirv.hpp"
+#include "cotenant/vulkan/module_interface.hpp"
+
+using namespace cotenant;
+using namespace cotenant::test;
+
+namespace {
+using Words = std::vector<std::uint32_t>;
+const Words axpy(std::begin(axpy_spirv), std::end(axpy_spirv));
+
+std::string refusal(const Words& words) { return message([&] { static_cast<void>(vulkan::detail::ModuleCheck(words)); }); }
+// Where the n-th instruction with this opcode begins.
+std::size_t find(std::uint32_t op, std::size_t n = 0) {
+  for (std::size_t at = 5; at < axpy.size(); at += axpy[at] >> 16)
+    if ((axpy[at] & 0xffff) == op && n-- == 0) return at;
+  FAIL("the module has no such instruction");
+  return 0;
+}
+std::string changed(std::size_t at, std::uint32_t word) {
+  Words words = axpy;
+  words[at] = word;
+  return refusal(words);
+}
+std::string without(std::size_t at) {
+  Words words = axpy;
+  words.erase(words.begin() + static_cast<std::ptrdiff_t>(at), words.begin() + static_cast<std::ptrdiff_t>(at + (words[at] >> 16)));
+  return refusal(words);
+}
+std::string twice(std::size_t at, std::size_t to) {
+  Words words = axpy;
+  const Words copy(words.begin() + static_cast<std::ptrdiff_t>(at), words.begin() + static_cast<std::ptrdiff_t>(at + (words[at] >> 16)));
+  words.insert(words.begin() + static_cast<std::ptrdiff_t>(to), copy.begin(), copy.end());
+  return refusal(words);
+}
+}  // namespace
+
+TEST_CASE("what a compiler made is left alone") { CHECK(refusal(axpy) == "no error"); }
+
+TEST_CASE("ids are defined once, before they are used, and are what is needed there") {
+  const std::size_t multiply = find(133), load = find(61), constant = find(43);
+  CHECK(has(changed(multiply + 3, 4000), "defined nowhere"));
+  CHECK(has(changed(multiply + 2, axpy[3]), "not below the bound"));
+  CHECK(has(changed(multiply + 2, 0), "the id 0"));
+  CHECK(has(changed(multiply + 2, axpy[load + 2]), "is defined twice"));
+  CHECK(has(changed(multiply + 3, axpy[find(129) + 2]), "used before it is defined"));
+  CHECK(has(changed(multiply + 3, axpy[constant + 1]), "is not what the instruction 133 needs"));
+  CHECK(has(changed(multiply + 1, axpy[constant + 2]), "is not what the instruction 133 needs"));
+  CHECK(has(changed(find(250) + 2, axpy[multiply + 2]), "is not what the instruction 250 needs"));
+}
+
+TEST_CASE("instructions have all their words, and stand where they belong") {
+  const std::size_t load = find(61);
+  CHECK(has(changed(load, 4u << 16 | 255u), "too long"));
+  CHECK(has(changed(find(248), 2u << 16 | 253u), "too long"));
+  CHECK(has(changed(find(253), 1u << 16 | 248u), "too short"));
+  CHECK(has(changed(load, 4u << 16 | 25u), "none of a kernel on storage buffers"));
+  CHECK(has(without(find(56)), "does not end"));
+  CHECK(has(without(find(248, 1)), "outside of every block"));
+  CHECK(has(without(find(250)), "no branch follows"));
+  CHECK(has(without(find(14)), "memory model"));
+  CHECK(has(twice(find(71), find(61)), "lies in a function"));
+  CHECK(has(twice(find(17), find(43)), "comes after its section"));
+}
+
+TEST_CASE("types fit, and buffers say where their parts lie") {
+  const std::size_t load = find(61), integer = find(21), real = find(22);
+  CHECK(has(changed(load + 1, axpy[real + 1]), "a load of another type"));
+  CHECK(has(changed(find(133) + 1, axpy[integer + 1]), "types that the instruction does not take"));
+  CHECK(has(changed(find(23) + 3, 9), "a vector that is none"));
+  CHECK(has(changed(real + 2, 31), "a float of unknown width"));
+  CHECK(has(changed(find(59, 1) + 3, 4), "another storage class"));
+  CHECK(has(changed(find(32) + 2, 77), "a storage class that kernels do not have"));
+  CHECK(has(changed(find(54) + 4, axpy[integer + 1]), "takes arguments"));
+  CHECK(has(changed(find(72) + 2, 12), "its struct does not have"));
+  CHECK(has(without(find(72)), "no offset"));
+  CHECK(has(changed(find(71, 1) + 2, 9), "has too many or too few operands"));
+  CHECK(has(changed(find(11) + 2, 0x4c534c48), "a set of instructions other than"));
+}
+
+TEST_CASE("modules with words changed at random are read within their bounds, and few come through") {
+  std::mt19937 random(7);
+  std::size_t refused = 0;
+  constexpr std::size_t rounds = 4000;
+  for (std::size_t round = 0; round < rounds; ++round) {
+    Words words = axpy;
+    for (std::uint32_t change = 0; change < 1 + round % 3; ++change) {
+      std::uint32_t& word = words[random() % words.size()];
+      switch (random() % 3) {
+        case 0: word ^= 1u << random() % 32; break;
+        case 1: word = static_cast<std::uint32_t>(random() % 90); break;
+        default: word = static_cast<std::uint32_t>(random());
+      }
+    }
+    if (round % 5 == 0) words.resize(random() % words.size());
+    const std::string said = message([&] {
+      static_cast<void>(vulkan::ModuleInterface::read(words, "main"));
+      static_cast<void>(vulkan::detail::ModuleCheck(words));
+    });
+    if (said != "no error") {
+      CHECK(has(said, "invalid_argument"));
+      ++refused;
+    }
+  }
+  // What comes through changed a name, a constant, or a literal that may be another one.
+  CHECK(refused > rounds * 4 / 5);
+}
