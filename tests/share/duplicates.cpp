@@ -75,6 +75,51 @@ TEST_CASE("what differs in one byte, in shape, in type or in storage is not the 
   CHECK(off.stats().true_bytes == 128_KiB);
 }
 
+TEST_CASE("quantised tensors are equal where their values and their scales are") {
+  ct::TensorSharingManager manager;
+  const auto quantised = [](std::int8_t last, float last_scale) {
+    ct::Quantized<std::int8_t, ct::Heap> tensor{ct::full<std::int8_t>({256, 256}, 3), ct::full<float>({256, 1}, 0.5f), {}};
+    tensor.values.mutable_view()(255, 255) = last;
+    tensor.scale.mutable_view()(255, 0) = last_scale;
+    return tensor;
+  };
+  manager.register_tensor("a", quantised(3, 0.5f));
+  const std::size_t alone = manager.stats().true_bytes;
+  const auto b = manager.register_tensor("b", quantised(3, 0.5f), {.producer = "m"});
+  CHECK(manager.stats().deduplicated == 1);
+  CHECK(manager.stats().true_bytes == alone);
+  CHECK(b.values.block() == manager.get<std::int8_t>("a", "m")->block());
+  CHECK(b.scale.view()(255, 0) == 0.5f);
+  CHECK(manager.get<float>("b", "m")->view()(255, 255) == 1.5f);
+  // Other values, another scale, no scale, a zero point.
+  manager.register_tensor("values", quantised(4, 0.5f));
+  manager.register_tensor("scale", quantised(3, 0.25f));
+  manager.register_tensor("bare", ct::full<std::int8_t>({256, 256}, 3));
+  auto with_zero = quantised(3, 0.5f);
+  with_zero.zero_point = ct::zeros<std::int8_t>({256, 1});
+  manager.register_tensor("zero point", with_zero);
+  CHECK(manager.stats().deduplicated == 1);
+  CHECK(manager.find_duplicates().empty());
+  SUBCASE("a writer of one name does not change the other") {
+    {
+      auto write = manager.write<std::int8_t>("b", "w");
+      CHECK_FALSE(write.in_place());
+      write.view()(0, 0) = 7;
+    }
+    CHECK(manager.get<float>("a", "n")->view()(0, 0) == 1.5f);
+    CHECK(manager.get<float>("b", "n")->view()(0, 0) == 3.5f);
+  }
+  SUBCASE("what was not joined is found by comparing") {
+    ct::TensorSharingManager off{{.deduplicate = false}};
+    off.register_tensor("a", quantised(3, 0.5f));
+    off.register_tensor("b", quantised(3, 0.5f));
+    off.register_tensor("scale", quantised(3, 0.25f));
+    const auto found = off.find_duplicates();
+    REQUIRE(found.size() == 1);
+    CHECK(found[0].tensors == std::vector<std::string>{"a", "b"});
+  }
+}
+
 TEST_CASE("a tensor that needs no room of its own is admitted to a full budget") {
   ct::TensorSharingManager manager{{.max_memory = 64_KiB}};
   manager.register_tensor("a", ramp(elements_of_64_kib), {.producer = "m"});

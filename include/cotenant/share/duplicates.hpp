@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "cotenant/share/form_plan.hpp"
 #include "cotenant/share/proven_equal.hpp"
 #include "cotenant/share/residence.hpp"
 
@@ -39,10 +40,24 @@ inline const char* first_byte(const Block& block, const Layout& layout, DType dt
   return static_cast<const char*>(block.data()) + static_cast<std::size_t>(layout.offset) * size_of(dtype);
 }
 
+// The bytes of a tensor's content, which begins with its first element and lies in one run; 0 where it does not. Quantised values and
+// their parameters do where they were packed side by side, with zeros between.
+inline std::size_t content_bytes(const Entry& entry) {
+  if (!is_contiguous(entry.layout.shape, entry.layout.strides)) return 0;
+  if (!entry.parameters) return entry.element_bytes();
+  const Shape& ranges = entry.parameters->scale.shape;
+  const bool zero_point = entry.parameters->zero_point.has_value();
+  const QuantizedPlaces places = quantized_places(entry.dtype, entry.layout.shape, ranges, zero_point);
+  return entry.layout.offset == 0 && *entry.parameters == *quantized_parameters(places, ranges, zero_point) ? places.bytes : 0;
+}
+inline bool same_parameters(const Entry& a, const Entry& b) {
+  return a.parameters && b.parameters ? *a.parameters == *b.parameters : !a.parameters && !b.parameters;
+}
+
 // A view keeps its bytes as they are, and work that is under way need not be waited for.
 inline bool Registry::may_equal_another(const Entry& entry) const {
-  return deduplicate_ && entry.source.empty() && !entry.parameters && entry.element_bytes() >= deduplicate_from_ && entry.block->host_accessible() && entry.block->ready() &&
-         is_contiguous(entry.layout.shape, entry.layout.strides);
+  return deduplicate_ && entry.source.empty() && entry.block->host_accessible() && entry.block->ready() &&
+         content_bytes(entry) >= std::max<std::size_t>(deduplicate_from_, 1);
 }
 
 inline std::size_t Registry::content_key(const Entry& entry) const {
@@ -57,10 +72,11 @@ inline std::shared_ptr<Entry> Registry::twin_of(Lock& lock, const Entry& entry) 
   const std::size_t key = content_key(entry);
   const void* const origin = entry.block->origin();
   const auto may_equal = [&](const Entry& other) {
-    return other.block->origin() != origin && other.dtype == entry.dtype && other.layout.shape == entry.layout.shape &&
+    return other.block->origin() != origin && other.dtype == entry.dtype && other.layout.shape == entry.layout.shape && same_parameters(other, entry) &&
            other.block->storage_identity() == entry.block->storage_identity() && blocks_.record(other.block).residence == Residence::resident;
   };
   const char* const data = first_byte(*entry.block, entry.layout, entry.dtype);
+  const std::size_t bytes = content_bytes(entry);
   const std::optional<FilePlace> place = entry.block->place_of(data);
   {
     const auto [first, last] = contents_.equal_range(key);
@@ -74,7 +90,7 @@ inline std::shared_ptr<Entry> Registry::twin_of(Lock& lock, const Entry& entry) 
     }
   }
   lock.unlock();
-  const std::size_t sample = sample_of(data, entry.element_bytes());
+  const std::size_t sample = sample_of(data, bytes);
   entry.sample.store(sample, std::memory_order_relaxed);
   lock.lock();
   std::vector<std::pair<std::shared_ptr<const Entry>, BlockRef>> others;
@@ -86,18 +102,18 @@ inline std::shared_ptr<Entry> Registry::twin_of(Lock& lock, const Entry& entry) 
   ++in_transit_;  // these handles keep blocks from leaving: whoever needs room waits
   lock.unlock();
   const auto compare = [&](const Block& block, const char* there) {
-    const bool same = equal_bytes(data, there, entry.element_bytes());
+    const bool same = equal_bytes(data, there, bytes);
     // A file's pages that only the comparison read are not kept for it; where somebody uses them they come back from the page cache.
-    block.drop_pages(there, entry.element_bytes());
+    block.drop_pages(there, bytes);
     return same;
   };
   // Files that were compared before, and are as they were, need not be read again.
   const auto is_equal = [&](const Block& block, const char* there) {
     const std::optional<FilePlace> other_place = place ? block.place_of(there) : std::nullopt;
     if (!other_place) return compare(block, there);
-    if (ProvenEqual::instance().knows(*place, *other_place, entry.element_bytes()) && place->file->is_unchanged() && other_place->file->is_unchanged()) return true;
+    if (ProvenEqual::instance().knows(*place, *other_place, bytes) && place->file->is_unchanged() && other_place->file->is_unchanged()) return true;
     if (!compare(block, there)) return false;
-    ProvenEqual::instance().add(*place, *other_place, entry.element_bytes());
+    ProvenEqual::instance().add(*place, *other_place, bytes);
     return true;
   };
   std::shared_ptr<Entry> twin;
@@ -105,12 +121,12 @@ inline std::shared_ptr<Entry> Registry::twin_of(Lock& lock, const Entry& entry) 
     block->wait();
     const char* const there = first_byte(*block, other->layout, entry.dtype);
     std::size_t known = other->sample.load(std::memory_order_relaxed);
-    if (known == 0) other->sample.store(known = sample_of(there, entry.element_bytes()), std::memory_order_relaxed);
+    if (known == 0) other->sample.store(known = sample_of(there, bytes), std::memory_order_relaxed);
     if (twin || known != sample) continue;
     if (!is_equal(*block, there)) continue;
     twin = entry.on(block, other->layout);
     twin->sample.store(sample, std::memory_order_relaxed);
-    entry.block->drop_pages(data, entry.element_bytes());  // never read again, where they are a file's
+    entry.block->drop_pages(data, bytes);  // never read again, where they are a file's
   }
   others.clear();
   lock.lock();
@@ -121,9 +137,7 @@ inline std::shared_ptr<Entry> Registry::twin_of(Lock& lock, const Entry& entry) 
 
 inline std::vector<MeasuredDuplicate> Registry::duplicates() {
   struct Content {
-    std::string name;
-    DType dtype;
-    Layout layout;
+    std::shared_ptr<const Entry> entry;
     BlockRef block;
     const char* data;
     std::size_t bytes;
@@ -133,35 +147,37 @@ inline std::vector<MeasuredDuplicate> Registry::duplicates() {
   {
     Lock lock(mutex_);
     for (const auto& [name, entry] : names_)
-      if (entry->element_bytes() >= deduplicate_from_ && entry->source.empty() && entry->block->host_accessible() && entry->block->ready() &&
-          blocks_.record(entry->block).residence == Residence::resident && is_contiguous(entry->layout.shape, entry->layout.strides))
-        contents.push_back({entry->name, entry->dtype, entry->layout, BlockRef(entry->block), first_byte(*entry->block, entry->layout, entry->dtype), entry->element_bytes()});
+      if (const std::size_t bytes = content_bytes(*entry); bytes >= std::max<std::size_t>(deduplicate_from_, 1) && entry->source.empty() &&
+          entry->block->host_accessible() && entry->block->ready() && blocks_.record(entry->block).residence == Residence::resident)
+        contents.push_back({entry, BlockRef(entry->block), first_byte(*entry->block, entry->layout, entry->dtype), bytes});
     ++in_transit_;
   }
   // Large ones first: the others are looked for in them.
-  std::sort(contents.begin(), contents.end(), [](const Content& a, const Content& b) { return a.bytes != b.bytes ? a.bytes > b.bytes : a.name < b.name; });
+  std::sort(contents.begin(), contents.end(), [](const Content& a, const Content& b) { return a.bytes != b.bytes ? a.bytes > b.bytes : a.entry->name < b.entry->name; });
   std::vector<MeasuredDuplicate> result;
   for (std::size_t i = 0; i < contents.size(); ++i) {
     const Content& whole = contents[i];
     if (whole.taken) continue;
-    MeasuredDuplicate equal{{whole.name}, true, 0}, part{{whole.name}, false, 0};
+    const Shape& shape = whole.entry->layout.shape;
+    MeasuredDuplicate equal{{whole.entry->name}, true, 0}, part{{whole.entry->name}, false, 0};
     for (std::size_t j = i + 1; j < contents.size(); ++j) {
       Content& other = contents[j];
-      const std::size_t rank = whole.layout.shape.rank();
-      if (other.taken || other.dtype != whole.dtype || other.layout.shape.rank() != rank || other.data == whole.data) continue;
+      const Shape& other_shape = other.entry->layout.shape;
+      const std::size_t rank = shape.rank();
+      if (other.taken || other.entry->dtype != whole.entry->dtype || other_shape.rank() != rank || other.data == whole.data || !same_parameters(*other.entry, *whole.entry)) continue;
       // The one axis along which they differ; rows of the smaller one are beginnings of the larger one's.
       std::size_t axis = rank, differing = 0;
-      for (std::size_t k = 0; k < rank; ++k) if (other.layout.shape[k] != whole.layout.shape[k]) axis = k, ++differing;
-      if (differing > 1 || (differing == 1 && other.layout.shape[axis] > whole.layout.shape[axis])) continue;
+      for (std::size_t k = 0; k < rank; ++k) if (other_shape[k] != shape[k]) axis = k, ++differing;
+      if (differing > 1 || (differing == 1 && (other_shape[axis] > shape[axis] || whole.entry->parameters))) continue;
       std::size_t runs = 1;
-      for (std::size_t k = 0; k < axis && differing == 1; ++k) runs *= other.layout.shape[k];
+      for (std::size_t k = 0; k < axis && differing == 1; ++k) runs *= other_shape[k];
       const std::size_t long_run = whole.bytes / runs, short_run = other.bytes / runs;
       bool same = true;
       for (std::size_t run = 0; same && run < runs; ++run) same = equal_bytes(whole.data + run * long_run, other.data + run * short_run, short_run);
       if (!same) continue;
       other.taken = true;
       MeasuredDuplicate& found = differing == 0 ? equal : part;
-      found.tensors.push_back(other.name);
+      found.tensors.push_back(other.entry->name);
       found.saved_bytes += other.bytes;
     }
     for (MeasuredDuplicate* found : {&equal, &part}) if (found->tensors.size() > 1) result.push_back(std::move(*found));

@@ -22,6 +22,7 @@ namespace cotenant::detail {
 struct QuantizedParameters {
   Layout scale;                      // of float
   std::optional<Layout> zero_point;  // of the values' quantized_value
+  friend bool operator==(const QuantizedParameters&, const QuantizedParameters&) = default;
 };
 
 // Calls f(index) for every row along the last axis; `index` has the row's place along the other axes. A scalar is one row.

@@ -46,7 +46,7 @@ struct Entry : std::enable_shared_from_this<Entry> {
   Entry(const Entry&) = delete;
   Entry& operator=(const Entry&) = delete;
   virtual ~Entry() = default;
-  // The same name on another block.
+  // The same name on another block, where the parameters of quantised values lie as they do here.
   virtual std::shared_ptr<Entry> on(const BlockRef& other, const Layout& there) const = 0;
   // Another layout of the same block.
   virtual std::shared_ptr<Entry> with(std::string other_name, const Layout& there) const = 0;
@@ -67,7 +67,7 @@ template <Element T, Storage S> struct TypedEntry final : Entry {
     ranges = std::make_shared<const ByteRanges>(byte_ranges(block, layout, sizeof(T)));
   }
   std::shared_ptr<Entry> on(const BlockRef& other, const Layout& there) const override {
-    auto entry = std::make_shared<TypedEntry>(name, SharedTensor<T, S>(other, there));
+    auto entry = std::make_shared<TypedEntry>(name, SharedTensor<T, S>(other, there), parameters);
     entry->source = source;
     return entry;
   }
