@@ -279,10 +279,11 @@ void all_tenants(const ct::Vulkan& gpu) {
       return turns[static_cast<std::size_t>(products) % 2];
     });
   }
-  // A workgroup for each of a few long rows: most of the device is idle.
-  {
-    const std::size_t rows = smoke ? 4 : 32, columns = smoke ? 256 : 65536;
-    const int times = smoke ? 5 : 300;
+  // A workgroup for each part of a few long rows: much of the device is idle. Kernels of 10 and of some 40 µs: the fewer there are, the less
+  // of the front end that the queues share.
+  for (const std::size_t columns : {smoke ? std::size_t{256} : std::size_t{65536}, smoke ? std::size_t{512} : std::size_t{262144}}) {
+    const std::size_t rows = smoke ? 4 : 32;
+    const int times = smoke ? 5 : columns > 100000 ? 100 : 300;
     const Tensor a = bench::numbers<float>(gpu, {rows, columns});
     tenants(gpu, std::to_string(times) + " dependent softmaxes of " + std::to_string(rows) + " x " + std::to_string(columns), [&](const ct::Vulkan& on) {
       const Tensor x = ct::empty<float>({rows, columns}, on);

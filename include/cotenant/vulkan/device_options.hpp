@@ -36,11 +36,12 @@ struct VulkanOptions {
   std::size_t max_memory = std::numeric_limits<std::size_t>::max();
   // The host writes to and reads from device memory directly where that is as fast as its own (integrated and software devices).
   bool zero_copy = true;
-  // Dispatches that are recorded before they are handed to the device, where that has work already; each time costs an H100 16 µs
+  // Dispatches that are recorded before they are handed to the device, where that has work already; each time costs an H100 6 µs
   // between two dispatches of 2. 1 shows at once which one fails.
   std::size_t batch = 400;
   // Queues that compute, which streams are dealt out to: kernels of two tenants run beside each other where each has one. Each
-  // takes time when the device is opened (H100: 68 ms with one, 90 with two, 191 with four, 250 with eight).
+  // takes time when the device is opened (H100: 72 ms with one, 95 with two, 191 with four, 250 with eight; of the 72, 65 are 592 calls
+  // of the kernel's driver, whatever features and extensions are asked for).
   std::uint32_t queues = 2;
   // Where compiled kernels are kept between runs: a folder; "-" nowhere. Empty: $COTENANT_CACHE, else
   // $XDG_CACHE_HOME/cotenant, else $HOME/.cache/cotenant, else nowhere.

@@ -12,7 +12,7 @@
 namespace cotenant::vulkan {
 
 // A barrier makes everything before it visible to everything after it, so one list of ranges is enough. On an H100 a
-// dispatch after a barrier costs 1.66 µs, one without 0.20 µs.
+// dispatch after a barrier costs 2.05 µs (1.85 where it does nothing), one without 0.15 µs.
 class Hazards {
  public:
   // Ranges count from multiples of `granularity` to multiples of it: with descriptors a kernel binds whole ones.

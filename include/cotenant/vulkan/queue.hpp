@@ -32,6 +32,7 @@ class Queue {
   VkQueue handle() const noexcept { return handle_; }
   std::uint32_t family() const noexcept { return family_; }
   bool computes() const noexcept { return computes_; }
+  bool newer() const noexcept { return newer_; }
 
   // The commands start when all of `waits` are reached, and raise `signal` when they are done.
   VkResult submit(VkCommandBuffer commands, std::span<const TimelineValue> waits, const TimelineValue& signal) {

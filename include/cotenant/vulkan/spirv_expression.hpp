@@ -51,7 +51,7 @@ template <class E, class F> void for_each_literal(const E& expression, F&& f) {
   else if constexpr (requires { expression.x; }) for_each_literal(expression.x, f);
 }
 // The literals as scalars of a launch, converted to the type C that the expression computes in: float, int32_t or int64_t.
-template <class C, class E> void append_literals(const E& expression, std::vector<std::uint32_t>& scalars) {
+template <class C, class E, class Scalars> void append_literals(const E& expression, Scalars& scalars) {
   for_each_literal(expression, [&](auto value) {
     const C converted = convert<C>(value);
     if constexpr (std::is_same_v<C, float>) scalars.push_back(__builtin_bit_cast(std::uint32_t, converted));

@@ -19,6 +19,7 @@
 #include "cotenant/vulkan/command_pool.hpp"
 #include "cotenant/vulkan/device.hpp"
 #include "cotenant/vulkan/hazards.hpp"
+#include "cotenant/vulkan/memory_barrier.hpp"
 #include "cotenant/vulkan/scratch.hpp"
 #include "cotenant/vulkan/timeline.hpp"
 
@@ -241,19 +242,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   }
   // What comes after waits for what came before; or the host does.
   void barrier(bool for_host = false) {
-    constexpr VkAccessFlags copied_in = VK_ACCESS_TRANSFER_WRITE_BIT, copied = copied_in | VK_ACCESS_TRANSFER_READ_BIT;
-    VkPipelineStageFlags work = VK_PIPELINE_STAGE_TRANSFER_BIT;
-    VkMemoryBarrier memory{};
-    memory.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER;
-    memory.srcAccessMask = copied_in;
-    memory.dstAccessMask = copied;
-    if (queue_.computes()) {
-      work |= VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
-      memory.srcAccessMask |= VK_ACCESS_SHADER_WRITE_BIT;
-      memory.dstAccessMask |= VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
-    }
-    if (for_host) memory.dstAccessMask = VK_ACCESS_HOST_READ_BIT;
-    vkCmdPipelineBarrier(open_.commands, work, for_host ? VkPipelineStageFlags{VK_PIPELINE_STAGE_HOST_BIT} : work, 0, 1, &memory, 0, nullptr, 0, nullptr);
+    MemoryBarrier(queue_, for_host).put(open_.commands);
     if (!for_host) hazards_.clear();
     barriers_.fetch_add(1, std::memory_order_relaxed);
   }

@@ -48,7 +48,7 @@ TEST_CASE("plan_map: dense operands are one stretch, whatever their axes") {
   // One element for all.
   const MapPlan scalar = plan({8, 100}, {{100, 1}, {0, 0}});
   CHECK(scalar.code.form == MapCode::Form::flat);
-  CHECK(scalar.code.repeated == std::vector<bool>{false, true});
+  CHECK(scalar.code.repeated == Few<std::uint8_t, 8>{0, 1});
   CHECK(scalar.buffers[1].bytes == 4);
 }
 

@@ -26,7 +26,8 @@ inline void copy_bits(Device& device, Stream& stream, const Shape& shape, const 
     return;
   }
   const MapPlan plan = plan_map(shape, std::array{out, in});
-  const KernelKey key("copy ", out.element_bytes, plan.code.key());
+  KernelKey key("copy ", out.element_bytes);
+  plan.code.append_to(key);
   device.launch(stream, {key, plan.buffers, plan.scalars, plan.groups}, [&](const Target& target) {
     KernelBuilder k(target, {.workgroup = MapCode::threads});
     std::vector<ElementBits> elements;

@@ -28,10 +28,16 @@ template <class Out, class E, class... In> void map(Device& device, Stream& stre
   MapPlan plan = plan_map(a.out.shape(), operands);
   append_literals<C>(a.expression, plan.scalars);
   constexpr std::array dtypes{dtype_of<Out>, dtype_of<In>...};
-  KernelKey key("map");
-  for (const DType dtype : dtypes) key.append(' ', to_string(dtype));
-  key.append(plan.code.key().view(), ' ');
-  append_expression_key(key, a.expression);
+  // The literals are no part of it.
+  static const KernelKey kind = [&] {
+    KernelKey text("map");
+    for (const DType dtype : dtypes) text.append(' ', to_string(dtype));
+    text.append(' ');
+    append_expression_key(text, a.expression);
+    return text;
+  }();
+  KernelKey key = kind;
+  plan.code.append_to(key);
   device.launch(stream, {key, plan.buffers, plan.scalars, plan.groups}, [&](const Target& target) {
     KernelBuilder k(target, {.workgroup = MapCode::threads, .halves = dtype_of<Out> == DType::f16 || dtype_of<Out> == DType::bf16});
     std::vector<Elements> elements;

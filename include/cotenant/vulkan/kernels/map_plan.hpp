@@ -8,10 +8,10 @@
 #include <cstdlib>
 #include <limits>
 #include <span>
-#include <vector>
 
 #include "cotenant/core/element.hpp"
 #include "cotenant/core/layout.hpp"
+#include "cotenant/vulkan/few.hpp"
 #include "cotenant/vulkan/kernel_key.hpp"
 #include "cotenant/vulkan/kernels/axes.hpp"
 #include "cotenant/vulkan/launch.hpp"
@@ -38,15 +38,14 @@ struct MapCode {
   std::uint32_t groups = 0;        // vectors of four elements at a time; 0: single elements
   std::uint32_t unroll = 1;        // times per invocation
   bool wide = false;               // indices and offsets of 64 bits
-  std::vector<bool> repeated;      // per operand: one element along the innermost axis
+  Few<std::uint8_t, 8> repeated;   // per operand: one element along the innermost axis
 
   static constexpr std::uint32_t threads = 256;
   std::uint32_t elements_at_once() const { return groups == 0 ? 1 : 4 * groups; }
   std::uint64_t elements_of_a_group() const { return std::uint64_t{threads} * unroll * elements_at_once(); }
-  KernelKey key() const {
-    KernelKey text(form == Form::flat ? " flat" : form == Form::rows ? " rows" : " singles", rank, wide ? "w " : " ", groups, 'x', unroll, ' ');
-    for (const bool once : repeated) text.append(once ? 'r' : '.');
-    return text;
+  void append_to(KernelKey& key) const {
+    key.append(form == Form::flat ? " flat" : form == Form::rows ? " rows" : " singles", rank, wide ? "w " : " ", groups, 'x', unroll, ' ');
+    for (const std::uint8_t once : repeated) key.append(once ? 'r' : '.');
   }
 };
 
@@ -63,8 +62,8 @@ struct FastDivisor {
 
 struct MapPlan {
   MapCode code;
-  std::vector<BufferArgument> buffers;
-  std::vector<std::uint32_t> scalars;  // as MapFrame of map_code.hpp reads them
+  Few<BufferArgument, 8> buffers;
+  Few<std::uint32_t, 32> scalars;  // as MapFrame of map_code.hpp reads them
   std::array<std::uint32_t, 3> groups{1, 1, 1};
 };
 
@@ -73,7 +72,8 @@ namespace detail {
 // Where the result runs backwards all do, the other way round.
 class MapAxes {
  public:
-  MapAxes(const Shape& shape, std::span<const MapOperand> operands) : walks(operands.size()) {
+  MapAxes(const Shape& shape, std::span<const MapOperand> operands) {
+    walks.assign(operands.size(), {});
     Shape order;  // of the axes
     const Strides& result = *operands[0].strides;
     for (std::size_t axis = 0; axis < shape.rank(); ++axis) {
@@ -106,7 +106,7 @@ class MapAxes {
     std::size_t reach = 1;          // elements from the lowest to the highest
   };
   Shape extent;  // outermost first
-  std::vector<Walk> walks;
+  Few<Walk, 4> walks;
 
  private:
   void append(std::size_t count, std::size_t axis, std::span<const MapOperand> operands) {
@@ -152,11 +152,9 @@ inline MapPlan plan_map(const Shape& shape, std::span<const MapOperand> operands
         vectors && step == 1 && reinterpret_cast<std::uintptr_t>(axes.walks[i].address) % access == 0 && axes.walks[i].start % static_cast<std::ptrdiff_t>(at_once) == 0;
     for (std::size_t axis = 0; axis + 1 < rank; ++axis) vectors = vectors && axes.walks[i].stride[axis] % static_cast<std::ptrdiff_t>(at_once) == 0;
   }
-  plan.buffers.reserve(operands.size());
   for (std::size_t i = 0; i < operands.size(); ++i)
     plan.buffers.push_back({operands[i].block, axes.walks[i].address, axes.walks[i].reach * operands[i].element_bytes, i == 0 ? Access::write : Access::read});
 
-  plan.scalars.reserve(8);  // a dense map's, and literals
   const auto scalar = [&](std::uint64_t value) {
     plan.scalars.push_back(static_cast<std::uint32_t>(value));
     if (code.wide) plan.scalars.push_back(static_cast<std::uint32_t>(value >> 32));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cotenant/ops/operand.hpp"
+#include "cotenant/vulkan/few.hpp"
 #include "cotenant/vulkan/kernel.hpp"
 #include "cotenant/vulkan/kernel_key.hpp"
 #include "cotenant/vulkan/kernels/axes.hpp"
@@ -20,8 +21,8 @@ class LaunchPlan {
   explicit LaunchPlan(std::string_view name) : key(name) {}
 
   KernelKey key;
-  std::vector<BufferArgument> buffers;
-  std::vector<std::uint32_t> scalars;
+  Few<BufferArgument, 8> buffers;
+  Few<std::uint32_t, 32> scalars;
   std::array<std::uint32_t, 3> groups{1, 1, 1};
   std::uint32_t subgroup_size = 0;
 
