@@ -39,4 +39,26 @@ TEST_CASE("what one manager has registered another one registers, counted once")
   CHECK(ct::attach(relay.path()).tensor<float>("trainer/heap/weights").view()(15, 15) == 255.0f);
 }
 
+TEST_CASE("quantised tensors are exported with their scale and zero point") {
+  const TemporaryFolder folder;
+  ct::TensorSharingManager producer, consumer;
+  ct::Quantized<std::uint8_t, ct::Heap> weights{ct::full<std::uint8_t>({4, 8}, 130), ct::full<float>({4, 1}, 0.5f), ct::full<std::uint8_t>({4, 1}, 128)};
+  weights.scale.mutable_view()(3, 0) = 0.25f;
+  producer.register_tensor("w", weights);
+  producer.register_tensor("packed", ct::Quantized<ct::i4x2, ct::Heap>{ct::full<ct::i4x2>({4, 4}, ct::i4x2(1, 2)), ct::full<float>({}, 2.0f), {}});
+  const ct::TensorExporter exporter = ct::export_tensors(producer, folder / "socket");
+  const ct::AttachedTensors attached = ct::attach(exporter.path());
+  CHECK(ct::register_tensors(consumer, attached) == 5);
+  const auto values = consumer.get<std::uint8_t, ct::SharedMemory>("w", "m");
+  const auto scale = consumer.get<float, ct::SharedMemory>("w.scale", "m");
+  const auto zero_point = consumer.get<std::uint8_t, ct::SharedMemory>("w.zero_point", "m");
+  CHECK(values->view()(3, 7) == 130);
+  CHECK(scale->shape() == ct::Shape{4, 1});
+  CHECK(scale->view()(0, 0) == 0.5f);
+  CHECK(scale->view()(3, 0) == 0.25f);
+  CHECK(zero_point->view()(2, 0) == 128);
+  CHECK(attached.tensor<ct::i4x2>("packed").shape() == ct::Shape{4, 4});
+  CHECK(attached.tensor<float>("packed.scale").view()(0, 0) == 2.0f);
+}
+
 #endif

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -18,32 +17,34 @@
 namespace cotenant {
 
 namespace detail {
-// A registered tensor of any type, without naming the type.
+// Registered tensors of any type, without naming the type.
 struct ManagerAccess {
-  static std::optional<NamedTensor> tensor(TensorSharingManager& manager, std::string_view name, std::string_view model) {
+  static void add(std::vector<NamedTensor>& to, TensorSharingManager& manager, std::string_view name, std::string_view model) {
     Registry& registry = *manager.registry_;
     const std::shared_ptr<Entry> known = registry.find(name);
     LeaseNode lease;
-    if (!known || registry.acquire(lease, name, model, known->dtype, known->block->storage_identity()) != Registry::Found::yes) return std::nullopt;
+    if (!known || registry.acquire(lease, name, model, known->dtype, known->block->storage_identity()) != Registry::Found::yes) return;
     const Entry& entry = *lease.tenancy()->entry();
     if (!entry.block->host_accessible())
       raise<Unsupported>("tensor '" + entry.name + "' lies in storage '" + std::string(entry.block->storage_name()) +
                          "', which other processes cannot read: copy it to the heap");
-    return NamedTensor(entry.name, entry.dtype, BlockRef(entry.block), entry.layout);
+    const auto part = [&](const char* suffix, DType dtype, const Layout& layout) { to.emplace_back(entry.name + suffix, dtype, BlockRef(entry.block), layout); };
+    part("", entry.dtype, entry.layout);
+    if (!entry.parameters) return;
+    part(".scale", DType::f32, entry.parameters->scale);
+    if (entry.parameters->zero_point) part(".zero_point", entry.dtype == DType::u8 ? DType::u8 : DType::i8, *entry.parameters->zero_point);
   }
 };
 }  // namespace detail
 
 // The tensors that a manager has registered, or those whose names begin with `prefix`, under their names. What was evicted comes back; what
-// is freed meanwhile is left out. Each is leased to `model` for a moment. Errors: Unsupported where one lies in a storage that the
+// is freed meanwhile is left out. Each is leased to `model` for a moment. Quantised values are followed by what turns them back into
+// numbers, as "<name>.scale" and, where there is one, "<name>.zero_point". Errors: Unsupported where one lies in a storage that the
 // host cannot read, and so no other process either; those of TensorSharingManager::get for what has to come back.
 inline std::vector<NamedTensor> registered_tensors(TensorSharingManager& manager, std::string_view prefix = {}, std::string_view model = "export") {
   std::vector<NamedTensor> tensors;
-  for (const auto& [name, usage] : manager.stats().tensors) {
-    if (!std::string_view(name).starts_with(prefix)) continue;
-    auto tensor = detail::ManagerAccess::tensor(manager, name, model);
-    if (tensor) tensors.push_back(std::move(*tensor));
-  }
+  for (const auto& [name, usage] : manager.stats().tensors)
+    if (std::string_view(name).starts_with(prefix)) detail::ManagerAccess::add(tensors, manager, name, model);
   return tensors;
 }
 
