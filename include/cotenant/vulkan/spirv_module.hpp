@@ -1,14 +1,14 @@
 // Module: the sections of one SPIR-V compute module, its types and constants, each made once.
 #ifndef COTENANT_VULKAN_SPIRV_MODULE_HPP
 #define COTENANT_VULKAN_SPIRV_MODULE_HPP
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <deque>
 #include <initializer_list>
 #include <map>
-#include <set>
-#include <string>
 #include <string_view>
 #include <utility>
 
@@ -42,10 +42,13 @@ class Module {
   Id new_id() { return bound_++; }
   MemoryModel memory_model() const { return memory_model_; }
   void capability(Capability capability) {
-    if (capabilities_.insert(word(capability)).second) write(capability_section_, Op::Capability, {word(capability)});
+    if (std::exchange(made(Op::Capability, {word(capability)}), 1) == 0) write(capability_section_, Op::Capability, {word(capability)});
   }
   void extension(const char* name) {
-    if (extensions_.insert(name).second) write(extension_section_, Op::Extension, text(name));
+    Words one;
+    write(one, Op::Extension, text(name));
+    const auto end = extension_section_.end();
+    if (std::search(extension_section_.begin(), end, one.begin(), one.end()) == end) append(extension_section_, one);
   }
 
   // ---- types
@@ -88,13 +91,15 @@ class Module {
   Type function(Type result) { return type(Op::TypeFunction, {result->id}, {.kind = Kind::function, .component = result}); }
   // struct { component elements[]; }, as a buffer holds it.
   Type buffer_block(Type component) {
-    Type& block = blocks_[component];
-    if (block != nullptr) return block;
+    const Type elements = type(Op::TypeRuntimeArray, {component->id}, {.kind = Kind::runtime_array, .component = component});
+    std::uint32_t& block = made(Op::TypeStruct, {elements->id});
+    if (block != 0) return &types_[block - 1];
     if (component->scalar().bytes == 2) capability(Capability::StorageBuffer16BitAccess);
     if (component->scalar().bytes == 1) capability(Capability::StorageBuffer8BitAccess);
-    const Type elements = type(Op::TypeRuntimeArray, {component->id}, {.kind = Kind::runtime_array, .component = component});
     decorate(elements->id, Decoration::ArrayStride, {component->bytes});
-    return block = structure({{elements, 0}});
+    const Type result = structure({{elements, 0}});
+    block = static_cast<std::uint32_t>(types_.size());
+    return result;
   }
   // A block of members at byte offsets. Never shared with an equal one.
   Type structure(const std::vector<std::pair<Type, std::uint32_t>>& members) {
@@ -119,7 +124,7 @@ class Module {
 
   // ---- constants: numbers by their bits, repeated where the type is a vector
   Value constant_bits(Type t, std::uint64_t bits) {
-    auto& id = constants_[{t, bits}];
+    Id& id = made(Op::Constant, {t->id, static_cast<std::uint32_t>(bits), static_cast<std::uint32_t>(bits >> 32)});
     if (id != 0) return {id, t};
     if (t->kind == Kind::vector) {
       const Id scalar = constant_bits(t->component, bits).id;
@@ -138,13 +143,13 @@ class Module {
   Value constant(bool value) { return constant_bits(boolean(), value ? 1 : 0); }
   // A vector or cooperative matrix all of whose components are the constant `component`.
   Value filled(Type t, Value component) {
-    Id& id = filled_[{t, component.id}];
+    Id& id = made(Op::ConstantComposite, {t->id, component.id});
     if (id == 0) composite_constant(id, t, Words(t->kind == Kind::vector ? t->count : 1, component.id));
     return {id, t};
   }
   // Zero bits of any type.
   Value null(Type t) {
-    Id& id = nulls_[t];
+    Id& id = made(Op::ConstantNull, {t->id});
     if (id == 0) write(type_section_, Op::ConstantNull, {t->id, id = new_id()});
     return {id, t};
   }
@@ -210,7 +215,7 @@ class Module {
       append(import, text("GLSL.std.450"));
       write(head, Op::ExtInstImport, import);
     }
-    const bool physical = capabilities_.count(word(Capability::PhysicalStorageBufferAddresses)) != 0;
+    const bool physical = made(Op::Capability, {word(Capability::PhysicalStorageBufferAddresses)}) != 0;
     write(head, Op::MemoryModel, {word(physical ? AddressingModel::PhysicalStorageBuffer64 : AddressingModel::Logical), word(memory_model_)});
     append(entry, text("main")), append(entry, interface_);
     write(head, Op::EntryPoint, entry);
@@ -244,6 +249,17 @@ class Module {
     section.insert(section.end(), operands, operands + count);
     return id;
   }
+  // An instruction without its result: its first word and up to five operands.
+  using Key = std::array<std::uint32_t, 6>;
+  // What that instruction has made: an id; of a type its place in types_, from 1; of a capability 1. 0: nothing yet.
+  std::uint32_t& made(Op op, const std::uint32_t* operands, std::size_t count) {
+    Key key{};
+    COTENANT_ASSERT(count < key.size());
+    key[0] = static_cast<std::uint32_t>(count) << 16 | word(op);
+    std::copy_n(operands, count, key.begin() + 1);
+    return made_[key];
+  }
+  std::uint32_t& made(Op op, std::initializer_list<std::uint32_t> operands) { return made(op, operands.begin(), operands.size()); }
   // What `type` fills in of a TypeInfo, in its order.
   struct Description {
     Kind kind;
@@ -262,9 +278,11 @@ class Module {
     return &types_.emplace_back(TypeInfo{this, id, d.kind, d.bits, d.is_signed, d.component, d.count, d.storage_class, d.bytes});
   }
   Type type(Op op, const Words& operands, const Description& description) {
-    Type& known = type_memo_[{word(op), operands}];
-    if (known == nullptr) known = new_type(op, operands, description);
-    return known;
+    std::uint32_t& known = made(op, operands.data(), operands.size());
+    if (known != 0) return &types_[known - 1];
+    const Type fresh = new_type(op, operands, description);
+    known = static_cast<std::uint32_t>(types_.size());
+    return fresh;
   }
   void composite_constant(Id& id, Type t, const Words& components) {
     Words all{t->id, id = new_id()};
@@ -278,14 +296,8 @@ class Module {
   std::uint32_t version_;
   MemoryModel memory_model_;
   Words capability_section_, extension_section_, interface_, mode_section_, decoration_section_, type_section_, variable_section_, prologue_, code_;
-  std::set<std::uint32_t> capabilities_;
-  std::set<std::string> extensions_;
   std::deque<TypeInfo> types_;  // their addresses stay
-  std::map<std::pair<std::uint32_t, Words>, Type> type_memo_;
-  std::map<Type, Type> blocks_;
-  std::map<std::pair<Type, std::uint64_t>, Id> constants_;
-  std::map<std::pair<Type, Id>, Id> filled_;
-  std::map<Type, Id> nulls_;
+  std::map<Key, std::uint32_t> made_;
 };
 
 }  // namespace cotenant::vulkan::spirv
