@@ -1,12 +1,9 @@
 // The SIMD CPU backend as a fixture of the suite: under every target that was compiled and that this machine supports.
 #ifndef COTENANT_TESTS_BACKEND_CPU_FIXTURE_HPP
 #define COTENANT_TESTS_BACKEND_CPU_FIXTURE_HPP
-#include <cotenant/cpu/cpu.hpp>
-// After cotenant: Highway opens its targets once per translation unit.
-#include <hwy/targets.h>
-
 #include <string>
 
+#include "../cpu/every_target.hpp"
 #include "suite.hpp"
 
 namespace cotenant::test {
@@ -15,17 +12,7 @@ struct CpuFixture {
   static Heap storage() { return {}; }
   static std::string description() { return std::string("cpu ") + Cpu::target_name(); }
   static bool rounds_weights() { return true; }  // of attention, in bf16
-  template <class F> static void for_each_configuration(F f) {
-#ifdef COTENANT_STATIC_DISPATCH
-    f();
-#else
-    for (const auto target : hwy::SupportedAndGeneratedTargets()) {
-      hwy::SetSupportedTargetsForTest(target);
-      f();
-    }
-    hwy::SetSupportedTargetsForTest(0);
-#endif
-  }
+  template <class F> static void for_each_configuration(F f) { on_every_target(f); }
 };
 }  // namespace cotenant::test
 

@@ -1,13 +1,13 @@
 // One program, several CPU targets: the best one is chosen, every one can be, and none reads or writes past a tensor's end.
 #include <cotenant/cotenant.hpp>
-// After cotenant: Highway opens its targets once per translation unit.
-#include <hwy/targets.h>
 
 #include <cstring>
 #include <string>
 #include <vector>
 
 #include <doctest/doctest.h>
+
+#include "every_target.hpp"
 
 #ifdef __linux__
 #include <sys/mman.h>
@@ -93,20 +93,11 @@ template <class T> void touch_only_what_is_there() {
 }
 
 TEST_CASE("kernels read and write nothing behind the last element") {
-  const auto run = [] {
+  on_every_target([] {
     touch_only_what_is_there<float>();
     touch_only_what_is_there<bf16>();
     touch_only_what_is_there<f16>();
-  };
-#ifdef COTENANT_STATIC_DISPATCH
-  run();
-#else
-  for (const auto target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    run();
-  }
-  hwy::SetSupportedTargetsForTest(0);
-#endif
+  });
 }
 #endif
 

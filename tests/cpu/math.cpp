@@ -5,8 +5,6 @@
 #endif
 #include <cotenant/cpu/cpu.hpp>
 #include <cotenant/ops/map.hpp>
-// After cotenant: Highway opens its targets once per translation unit.
-#include <hwy/targets.h>
 
 #include <cmath>
 #include <cstdint>
@@ -18,20 +16,10 @@
 
 #include <doctest/doctest.h>
 
+#include "every_target.hpp"
+
 namespace cotenant::test {
 namespace {
-
-template <class F> void on_every_target(F f) {
-#ifdef COTENANT_STATIC_DISPATCH
-  f();
-#else
-  for (const auto target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    f();
-  }
-  hwy::SetSupportedTargetsForTest(0);
-#endif
-}
 
 float from_bits(std::uint32_t bits) {
   float value;
