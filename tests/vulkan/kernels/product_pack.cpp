@@ -8,7 +8,7 @@ namespace {
 using namespace cotenant;
 using namespace cotenant::vulkan;
 
-TEST_CASE("a packed side gives the same product, whatever its layout was") {
+TEST_CASE("a packed or turned side gives the same product, whatever its layout was") {
   const test::Checked gpu;
   Stream& stream = *gpu->shared_stream();
   const std::size_t m = 33, k = 41, n = 35;
@@ -17,7 +17,7 @@ TEST_CASE("a packed side gives the same product, whatever its layout was") {
   for (std::size_t i = 0; i < b.size(); ++i) b[i] = static_cast<float>(i % 7) - 3;
   for (const bool a_transposed : {false, true})
     for (const bool b_transposed : {false, true})
-      for (const int sides : {1, 2, 3}) {
+      for (const int sides : {1, 2, 3, 5, 6, 7}) {
         const auto left = test::to_device(*gpu, a), right = test::to_device(*gpu, b);
         const auto out = empty<float>({m, n}, *gpu);
         const auto layout = [](bool transposed, std::size_t rows, std::size_t columns) {
@@ -27,8 +27,12 @@ TEST_CASE("a packed side gives the same product, whatever its layout was") {
         ProductCode code;
         code.epilogue_text = "plain", code.epilogue = plain_epilogue;
         BlockRef kept[2];
-        if (sides & 1) kept[0] = vulkan::detail::pack_side(gpu->device(), stream, product, code, true);
-        if (sides & 2) kept[1] = vulkan::detail::pack_side(gpu->device(), stream, product, code, false);
+        const auto prepared = [&](bool is_left) {
+          const bool turns = (sides & 4) != 0 && (is_left ? product.a().column : product.b().row) == 1;
+          return turns ? vulkan::detail::turn_side(gpu->device(), stream, product, is_left) : vulkan::detail::pack_side(gpu->device(), stream, product, code, is_left);
+        };
+        if (sides & 1) kept[0] = prepared(true);
+        if (sides & 2) kept[1] = prepared(false);
         // The tile of a GPU, on whatever device this is.
         ProductPlan plan;
         plan.simt.groups_over = plan.simt.groups_down = 1;

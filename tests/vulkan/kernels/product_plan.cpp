@@ -29,6 +29,12 @@ TEST_CASE("the plan follows the device and the extents, the same every time") {
   CHECK(default_plan(gpu, product_of(4096, 4096, 4096, DType::f16), false, false).kernel == ProductKernel::cooperative);
   CHECK(default_plan(gpu, product_of(4096, 4096, 4096, DType::i8), true, false).cooperative.k == 32);
   CHECK(default_plan(gpu, product_of(4096, 4096, 4096, DType::f16), false, true).kernel == ProductKernel::simt);
+  // Large products take the tile with the most sums per thread; fewer tiles than multiprocessors smaller ones, or parts of depth.
+  CHECK(default_plan(gpu, product_of(4096, 4096, 4096, DType::f32), false, false).simt.rows() == 128);
+  CHECK(default_plan(gpu, product_of(256, 256, 256, DType::f32), false, false).simt.rows() == 32);
+  CHECK(default_plan(gpu, product_of(128, 3072, 768, DType::f32), false, false).splits > 1);
+  CHECK(default_plan(gpu, product_of(128, 3072, 768, DType::f32), false, true).simt.unrolled == false);
+  CHECK(default_plan(gpu, product_of(128, 3072, 768, DType::f16), false, false).extent().rows == 32);
   // Few tiles and a long depth: several workgroups per tile.
   CHECK(default_plan(gpu, product_of(64, 65536, 64, DType::f32), false, false).splits > 1);
   Capabilities software = gpu;
@@ -44,6 +50,11 @@ TEST_CASE("the plan follows the device and the extents, the same every time") {
 
 TEST_CASE("every plan's tile fits the device's shared memory") {
   Capabilities gpu = test::paper_device();
+  for (const std::size_t shared : {std::size_t{49152}, std::size_t{32768}, std::size_t{16384}})
+    for (const std::size_t n : {64u, 512u, 1024u, 2048u, 4096u}) {
+      gpu.shared_memory_bytes = shared;
+      CHECK(default_plan(gpu, product_of(n, n, n, DType::f32), false, false).simt.shared() * 16 <= shared);
+    }
   for (const std::size_t shared : {std::size_t{49152}, std::size_t{32768}})
     for (const DType type : {DType::f16, DType::i8})
     for (const std::size_t n : {64u, 512u, 1024u, 2048u, 4096u}) {

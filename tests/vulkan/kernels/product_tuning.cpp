@@ -51,6 +51,13 @@ TEST_CASE("matrices of a workgroup are a candidate for whole tiles of f16, and w
   table.set(whole, false, product_candidates(gpu, whole, false).back());
   CHECK(table.find(gpu, whole, false)->kernel == ProductKernel::workgroup);
   CHECK_FALSE(table.find(gpu, square(2040, DType::f16), false).has_value());
+  // The same class, whichever of the two asks first.
+  for (const std::size_t n : {2040u, 2048u, 2040u}) {
+    const MatrixProduct product = square(n, DType::f16);
+    ProductPlan plan = default_plan(gpu, product, false, false);
+    table.choose(gpu, product, false, plan);
+    CHECK((plan.kernel == ProductKernel::workgroup) == (n == 2048));
+  }
 }
 
 TEST_CASE("a table finds what was set, in a later run too, and ignores what is damaged") {
@@ -70,6 +77,13 @@ TEST_CASE("a table finds what was set, in a later run too, and ignores what is d
     CHECK(table.find(gpu, square(1500, DType::f16), false)->key() == plans.back().key());
     CHECK_FALSE(table.find(gpu, square(1000, DType::f16), false).has_value());
     CHECK_FALSE(table.find(gpu, square(2000, DType::bf16), false).has_value());
+    for (int call = 0; call < 2; ++call) {
+      ProductPlan plan = default_plan(gpu, product, false, false), other = default_plan(gpu, square(1000, DType::f16), false, false);
+      const std::string before = other.key();
+      table.choose(gpu, product, false, plan), table.choose(gpu, square(1000, DType::f16), false, other);
+      CHECK(plan.key() == plans.back().key());
+      CHECK(other.key() == before);
+    }
   }
   CHECK(ProductTuning(path).find(gpu, product, false)->key() == plans.back().key());
   std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);

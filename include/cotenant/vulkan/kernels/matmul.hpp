@@ -107,15 +107,12 @@ inline void run_product(Device& device, Stream& stream, MatrixProduct product, P
     if (code.element_a || code.element_b) code.element_text += " t";
   }
   product.merge_batches();
-  std::array<BlockRef, 2> packed;
-  for (const bool left : {true, false})
-    if (worth_packing(device.capabilities(), product, code, left)) packed[left ? 0 : 1] = pack_side(device, stream, product, code, left);
+  const std::array<BlockRef, 2> copies = prepare_sides(device, stream, product, code);
   const bool reads_elements = quantised && (code.integers || code.element_a || code.element_b);
   ProductPlan plan = default_plan(device.capabilities(), product, code.integers, reads_elements);
   // The table is read when the first product asks.
-  const ProductTuning& tuning = ProductTuning::of(device);
-  if (!reads_elements && ProductTuning::any() && plan.kernel != ProductKernel::few)
-    if (const auto tuned = tuning.find(device.capabilities(), product, code.integers)) plan = *tuned;
+  ProductTuning& tuning = ProductTuning::of(device);
+  if (!reads_elements && ProductTuning::any() && plan.kernel != ProductKernel::few) tuning.choose(device.capabilities(), product, code.integers, plan);
   run_planned(device, stream, product, plan, std::move(code));
 }
 

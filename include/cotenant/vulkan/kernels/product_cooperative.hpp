@@ -175,7 +175,7 @@ class CooperativeSide {
 inline spirv::Words emit_cooperative_product(const Target& target, const ProductCode& code, const CooperativeTile& tile) {
   using spirv::Value;
   using Layout = detail::CooperativeSide::Layout;
-  KernelBuilder k(target, {.workgroup = tile.threads(), .vulkan_memory_model = true});
+  KernelBuilder k(target, {.workgroup = tile.threads(), .vulkan_memory_model = true, .halves = code.gives_halves()});
   ProductFrame frame(k, code);
   const bool integers = size_of(code.a) == 1;
   const std::uint32_t size_a = Layout(tile, true, code.fetch_a, code.a).size(), size_b = Layout(tile, false, code.fetch_b, code.b).size();

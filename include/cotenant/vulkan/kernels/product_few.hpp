@@ -26,7 +26,7 @@ struct FewTile {
 constexpr std::uint32_t ahead_of(DType type) { return static_cast<std::uint32_t>(16 / size_of(type) < 8 ? 16 / size_of(type) : 8); }
 
 inline spirv::Words emit_few_product(const Target& target, const ProductCode& code, const FewTile& tile) {
-  KernelBuilder k(target, {.workgroup = tile.threads});
+  KernelBuilder k(target, {.workgroup = tile.threads, .halves = code.gives_halves()});
   ProductFrame frame(k, code);
   const bool vectors = is_vector(code.fetch_b) || (tile.along_depth && code.four_b), vector_a = tile.along_depth && code.fetch_a == Fetch::vector_depth;
   const Type number = frame.number();

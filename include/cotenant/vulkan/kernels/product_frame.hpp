@@ -70,6 +70,7 @@ struct ProductCode {
   EmitElement element_a, element_b;  // of quantised values; absent where elements are the numbers. Needs a scalar fetch
   EmitElement four_a, four_b;        // beside them where four neighbours along depth may be read at once, from a multiple of four on: as a vector
 
+  bool gives_halves() const { return out == DType::f16 || out == DType::bf16; }
   std::string key() const {
     std::string text = (integers ? "i32 " : "") + std::string(to_string(a));
     text += std::string(" ") + to_string(fetch_a) + "," + std::string(to_string(b)) + " " + to_string(fetch_b) + ">" +

@@ -147,18 +147,19 @@ class SimtBlocks {
 
 inline spirv::Words emit_simt_product(const Target& target, const ProductCode& code, const SimtTile& tile) {
   using spirv::Value;
-  KernelBuilder k(target, {.workgroup = tile.threads()});
+  KernelBuilder k(target, {.workgroup = tile.threads(), .halves = code.gives_halves()});
   ProductFrame frame(k, code);
   const Type four = k.vector(frame.number(), 4);
   const Shared shared = k.shared(four, tile.shared());
   const std::uint32_t layer = tile.threads_down * tile.threads_over;
   const Value local = k.local_index(), thread = tile.threads_deep > 1 ? local % layer : local, deep = local / layer;
-  // 32 threads take 4 x 8 of the tile's threads, so that they read few different vectors of either side.
+  // 32 threads take 4 x 8 of the tile's threads, so that they read few different vectors of either side; every second one reads the
+  // same of b as its neighbour, every second pair the same of a: what shared memory then gives out at once.
   const bool patches = tile.threads_down % 4 == 0 && tile.threads_over % 8 == 0;
   const std::uint32_t over = tile.threads_over / 8;
   const Value patch = thread >> 5u, inside = thread & 31u;
-  const Value ty = patches ? patch / over * 4u + (inside >> 3u) : thread / tile.threads_over;
-  const Value tx = patches ? patch % over * 8u + (inside & 7u) : thread % tile.threads_over;
+  const Value ty = patches ? patch / over * 4u + ((inside & 1u) | (inside >> 4u) << 1u) : thread / tile.threads_over;
+  const Value tx = patches ? patch % over * 8u + (inside >> 1u & 7u) : thread % tile.threads_over;
   frame.for_tile(tile.rows(), tile.columns(), [&] {
     detail::SimtBlocks a(frame, tile, true), b(frame, tile, false);
     const std::uint32_t block = tile.block(), left = tile.depth * tile.rows() / 4;

@@ -12,7 +12,7 @@ inline constexpr std::uint32_t split_tile_rows = 4, split_tile_columns = 128;
 // Operand a is the sums, [parts][batch][rows][columns] in f32 or i32; depth is the number of parts and split_stride the distance
 // between two of them. Operand b is not used.
 inline spirv::Words emit_split_sum(const Target& target, const ProductCode& code) {
-  KernelBuilder k(target, {.workgroup = split_tile_rows * split_tile_columns / 4});
+  KernelBuilder k(target, {.workgroup = split_tile_rows * split_tile_columns / 4, .halves = code.gives_halves()});
   ProductFrame frame(k, code);
   const Type four = k.vector(frame.number(), 4);
   const Value part_stride = k.scalar();

@@ -3,6 +3,7 @@
 #define COTENANT_VULKAN_KERNELS_PRODUCT_TUNING_HPP
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -45,8 +46,8 @@ inline std::vector<ProductPlan> product_candidates(const Capabilities& device, c
       add(plan);
     }
   } else {
-    for (const SimtTile& tile : {SimtTile{8, 16, 2, 2, 16, true}, {16, 8, 2, 2, 16, true}, {16, 16, 2, 2, 16, true}, {8, 8, 2, 2, 16, true},
-        {8, 8, 2, 2, 32, true, 2}, {8, 16, 2, 2, 16, true, 2}, {8, 8, 1, 1, 16, false}}) {
+    for (const SimtTile& tile : {SimtTile{8, 16, 4, 2, 16, true}, {8, 16, 2, 2, 16, true}, {16, 8, 2, 2, 16, true}, {8, 8, 2, 2, 32, true, 2},
+        {8, 8, 2, 2, 16, true, 2}, {8, 8, 1, 1, 32, true, 2}, {8, 8, 1, 1, 16, false}}) {
       plan.simt = tile;
       if (tile.shared() * 16 <= device.shared_memory_bytes && tile.threads() <= device.max_workgroup_invocations) add(plan);
     }
@@ -87,11 +88,7 @@ class ProductTuning {
 
   // Products of one class share a tile: elements, layouts, and extents up to the next power of two.
   static std::string class_of(const MatrixProduct& product, bool integers) {
-    const auto power = [](std::size_t extent) {
-      std::size_t bits = 0;
-      while (std::size_t{1} << bits < extent) ++bits;
-      return std::to_string(bits);
-    };
+    const auto power = [](std::size_t extent) { return std::to_string(bits_of(extent)); };
     const auto layout = [](const MatrixOperand& x) { return x.column == 1 ? "r" : x.row == 1 ? "c" : "s"; };
     return std::string(integers ? "i32 " : "") + std::string(to_string(product.a().type)) + layout(product.a()) + " " +
         std::string(to_string(product.b().type)) + layout(product.b()) + " " +
@@ -99,20 +96,38 @@ class ProductTuning {
   }
   // The plan that was measured to be the fastest for such products, if any was.
   std::optional<ProductPlan> find(const Capabilities& device, const MatrixProduct& product, bool integers) const {
-    std::string tile;
+    const std::lock_guard lock(mutex_);
+    const auto found = tiles_.find(class_of(product, integers));
+    if (found == tiles_.end()) return {};
+    for (const ProductPlan& plan : product_candidates(device, product, integers)) if (plan.key() == found->second) return plan;
+    return {};  // of another version of this library, or for whole tiles only
+  }
+  // Replaces the default plan by that one: at each product's price, which find() is not.
+  void choose(const Capabilities& device, const MatrixProduct& product, bool integers, ProductPlan& plan) {
+    const std::uint64_t number = number_of(product, integers);
+    std::optional<ProductPlan> fastest;
+    bool is_known = false;
     {
       const std::lock_guard lock(mutex_);
-      const auto found = tiles_.find(class_of(product, integers));
-      if (found == tiles_.end()) return {};
-      tile = found->second;
+      if (const auto known = plans_.find(number); known != plans_.end()) is_known = true, fastest = known->second;
     }
-    for (const ProductPlan& plan : product_candidates(device, product, integers)) if (plan.key() == tile) return plan;
-    return {};  // of another version of this library
+    if (!is_known) {
+      fastest = find(device, product, integers);
+      const std::lock_guard lock(mutex_);
+      if (fastest || tiles_.count(class_of(product, integers)) == 0) plans_[number] = fastest;
+    }
+    if (!fastest || (fastest->kernel == ProductKernel::workgroup && !may_use_workgroup_matrices(device, product, fastest->workgroup))) return;
+    // How many parts depth is cut into depends on more than the class.
+    const TileExtent before = plan.extent(), after = fastest->extent();
+    const std::size_t splits = before.rows == after.rows && before.columns == after.columns ? plan.splits : 1;
+    plan = *fastest;
+    plan.splits = splits;
   }
   // Remembers a choice, on the disk too where there is a place.
   void set(const MatrixProduct& product, bool integers, const ProductPlan& plan) {
     const std::lock_guard lock(mutex_);
     tiles_[class_of(product, integers)] = plan.key();
+    plans_[number_of(product, integers)] = plan;
     any() = true;
     if (path_.empty()) return;
     std::vector<unsigned char> content;
@@ -124,6 +139,19 @@ class ProductTuning {
   }
 
  private:
+  static std::uint64_t bits_of(std::size_t extent) {
+    std::uint64_t bits = 0;
+    while (std::size_t{1} << bits < extent) ++bits;
+    return bits;
+  }
+  // The class as a number: what every product asks with.
+  static std::uint64_t number_of(const MatrixProduct& product, bool integers) {
+    std::uint64_t number = integers;
+    for (const MatrixOperand* x : {&product.a(), &product.b()})
+      number = number << 10 | static_cast<std::uint64_t>(x->type) << 2 | (x->column == 1 ? 0u : x->row == 1 ? 1u : 2u);
+    for (const std::size_t extent : {product.rows * product.batches(), product.columns, product.depth}) number = number << 6 | bits_of(extent);
+    return number;
+  }
   static ProductTuning& table_of(Device& device) {
     static std::mutex mutex;
     static std::map<std::string, std::unique_ptr<ProductTuning>> tables;
@@ -138,6 +166,7 @@ class ProductTuning {
   const std::string path_;
   mutable std::mutex mutex_;
   std::map<std::string, std::string> tiles_;
+  std::map<std::uint64_t, std::optional<ProductPlan>> plans_;  // as products have asked for them
 };
 
 }  // namespace cotenant::vulkan

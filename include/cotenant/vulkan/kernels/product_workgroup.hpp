@@ -40,7 +40,7 @@ inline bool may_use_workgroup_matrices(const Capabilities& device, const MatrixP
 
 inline spirv::Words emit_workgroup_product(const Target& target, const ProductCode& code, const WorkgroupTile& tile) {
   using spirv::Value;
-  KernelBuilder k(target, {.workgroup = tile.threads, .vulkan_memory_model = true});
+  KernelBuilder k(target, {.workgroup = tile.threads, .vulkan_memory_model = true, .halves = code.gives_halves()});
   ProductFrame frame(k, code);
   spirv::Module& module = k.module();
   using spirv::CooperativeMatrixUse;

@@ -25,16 +25,15 @@ std::string tune_matmul(const Vulkan& gpu, std::size_t rows, std::size_t depth, 
   const auto out = empty<Out>({rows, columns}, gpu);
   Device& device = gpu.device();
   Stream& stream = *gpu.shared_stream();
-  const MatrixProduct product = matrix_product(depth, input(a), input(b), output(out));
+  MatrixProduct product = matrix_product(depth, input(a), input(b), output(out));
   if (product.empty()) return {};
+  ProductCode plain;
+  plain.integers = integers, plain.epilogue_text = "a0", plain.epilogue = plain_epilogue;
+  const auto copies = detail::prepare_sides(device, stream, product, plain);
   Timestamps clock(stream, 2);
   const auto seconds = [&](const ProductPlan& plan, int calls) {
     clock.mark(0);
-    for (int i = 0; i < calls; ++i) {
-      ProductCode code;
-      code.integers = integers, code.epilogue_text = "a0", code.epilogue = plain_epilogue;
-      detail::run_planned(device, stream, product, plan, code);
-    }
+    for (int i = 0; i < calls; ++i) detail::run_planned(device, stream, product, plan, plain);
     clock.mark(1);
     return clock.seconds(0, 1) / calls;
   };
