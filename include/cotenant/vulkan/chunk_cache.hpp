@@ -1,9 +1,9 @@
 // ChunkCache: memory that the host writes or reads on its way to and from a device, recycled by size.
 #ifndef COTENANT_VULKAN_CHUNK_CACHE_HPP
 #define COTENANT_VULKAN_CHUNK_CACHE_HPP
+#include <algorithm>
 #include <bit>
 #include <cstddef>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -26,10 +26,11 @@ class ChunkCache {
     std::unique_ptr<MemoryChunk> chunk;
     {
       const std::lock_guard lock(mutex_);
-      const auto found = idle_.find(size);
-      if (found != idle_.end() && !found->second.empty()) {
-        chunk = std::move(found->second.back());
-        found->second.pop_back();
+      const auto found = std::find_if(idle_.begin(), idle_.end(), [&](const auto& idle) { return idle->bytes() == size; });
+      if (found != idle_.end()) {
+        chunk = std::move(*found);
+        *found = std::move(idle_.back());
+        idle_.pop_back();
         idle_bytes_ -= size;
       }
     }
@@ -38,7 +39,7 @@ class ChunkCache {
   }
   // Frees what nobody uses; how much that was.
   std::size_t trim() noexcept {
-    std::map<std::size_t, std::vector<std::unique_ptr<MemoryChunk>>> freed;
+    std::vector<std::unique_ptr<MemoryChunk>> freed;
     const std::lock_guard lock(mutex_);
     freed.swap(idle_);
     return std::exchange(idle_bytes_, 0);
@@ -49,14 +50,14 @@ class ChunkCache {
     const std::lock_guard lock(mutex_);
     if (idle_bytes_ + chunk->bytes() > keep_) return;
     idle_bytes_ += chunk->bytes();
-    idle_[chunk->bytes()].push_back(std::move(chunk));
+    idle_.push_back(std::move(chunk));
   }
 
   Driver& driver_;
   MemoryKind kind_;
   std::size_t smallest_, keep_;
   std::mutex mutex_;
-  std::map<std::size_t, std::vector<std::unique_ptr<MemoryChunk>>> idle_;
+  std::vector<std::unique_ptr<MemoryChunk>> idle_;  // a few
   std::size_t idle_bytes_ = 0;
 };
 

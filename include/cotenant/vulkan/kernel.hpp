@@ -1,6 +1,7 @@
 // KernelBuilder: the frame of every kernel: parameters, buffers, shared memory and the invocation's place in the grid.
 #ifndef COTENANT_VULKAN_KERNEL_HPP
 #define COTENANT_VULKAN_KERNEL_HPP
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -167,7 +168,7 @@ class KernelBuilder {
     else return module_.constant(static_cast<std::uint32_t>(number));
   }
   Value built_in(spirv::BuiltIn name, Type type) {
-    Value& value = built_ins_[name];
+    Value& value = built_ins_[spirv::word(name)];
     if (!value.exists()) {
       const Value variable = module_.global(spirv::StorageClass::Input, type);
       module_.decorate(variable.id, spirv::Decoration::BuiltIn, {spirv::word(name)});
@@ -259,7 +260,7 @@ class KernelBuilder {
   KernelOptions options_;
   std::uint32_t buffer_count_ = 0;
   std::vector<Value> scalars_;
-  std::map<spirv::BuiltIn, Value> built_ins_;
+  std::array<Value, spirv::word(spirv::BuiltIn::SubgroupLocalInvocationId) + 1> built_ins_{};  // by spirv::BuiltIn, of which that is the last
   std::map<std::pair<std::uint32_t, spirv::Id>, BufferAccess> accesses_;  // by the type's id: the same code in every run
 };
 

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <exception>
 #include <mutex>
-#include <set>
 #include <shared_mutex>
 #include <span>
 #include <string>
@@ -55,7 +54,7 @@ class Pipelines {
     save();
     clear();
     if (cache_ != VK_NULL_HANDLE) vkDestroyPipelineCache(driver_.handle(), cache_, nullptr);
-    for (const auto& [bindings, layout] : layouts_) {
+    for (const Pipeline& layout : layouts_) {
       vkDestroyPipelineLayout(driver_.handle(), layout.layout, nullptr);
       if (layout.bindings != VK_NULL_HANDLE) vkDestroyDescriptorSetLayout(driver_.handle(), layout.bindings, nullptr);
     }
@@ -67,15 +66,14 @@ class Pipelines {
     {
       const std::shared_lock lock(mutex_);
       const auto found = pipelines_.find(launch.key);
-      if (found != pipelines_.end()) return found->second;
+      if (found != pipelines_.end() && found->second.handle != VK_NULL_HANDLE) return found->second;
     }
-    std::string key(launch.key);
-    {
-      std::unique_lock lock(mutex_);
-      made_.wait(lock, [&] { return making_.count(key) == 0; });
-      const auto found = pipelines_.find(launch.key);
-      if (found != pipelines_.end()) return found->second;
-      making_.insert(key);
+    const std::string key(launch.key);
+    for (std::unique_lock lock(mutex_);;) {
+      const auto [entry, is_mine] = pipelines_.emplace(key, Pipeline{});
+      if (is_mine) break;
+      if (entry->second.handle != VK_NULL_HANDLE) return entry->second;
+      made_.wait(lock);
     }
     Pipeline pipeline;
     std::exception_ptr failure;
@@ -89,9 +87,10 @@ class Pipelines {
     });
     {
       const std::unique_lock lock(mutex_);
-      making_.erase(key);
-      if (!failure) {
-        pipelines_.emplace(std::move(key), pipeline);
+      if (failure) {
+        pipelines_.erase(key);
+      } else {
+        pipelines_[key] = pipeline;
         ++statistics_.kernels, statistics_.emit_seconds += emitted, statistics_.compile_seconds += compiled;
         unsaved_ = true;
       }
@@ -138,6 +137,7 @@ class Pipelines {
     const bool described = launch.foreign || addressing_ == Addressing::descriptors, block = launch.parameter_bytes() > max_push_constants;
     const std::size_t bindings = described ? launch.buffers.size() + (block ? 1 : 0) : 0;
     const std::unique_lock lock(mutex_);
+    if (layouts_.size() <= bindings) layouts_.resize(bindings + 1);
     Pipeline& layout = layouts_[bindings];
     if (layout.layout != VK_NULL_HANDLE) return layout;
     VkPipelineLayoutCreateInfo info{};
@@ -207,9 +207,8 @@ class Pipelines {
   VkPipelineCache cache_ = VK_NULL_HANDLE;
   mutable std::shared_mutex mutex_;
   std::condition_variable_any made_;
-  std::set<std::string> making_;
-  std::unordered_map<std::string, Pipeline, Hash, std::equal_to<>> pipelines_;
-  std::unordered_map<std::size_t, Pipeline> layouts_;
+  std::unordered_map<std::string, Pipeline, Hash, std::equal_to<>> pipelines_;  // without a handle: some thread is making it
+  std::vector<Pipeline> layouts_;                                               // by the number of bindings
   KernelStatistics statistics_;
   bool unsaved_ = false;
 };
