@@ -107,7 +107,7 @@ class VulkanBackend {
           from_host == to_host ? *stream_ : vulkan::detail::copying_stream(*stream_, to_host ? vulkan::Direction::to_host : vulkan::Direction::to_device, out.block, bytes);
       stream.copy({in.block, in.view.data(), bytes, vulkan::Access::read}, memory.find(in.view.data()), {out.block, out.view.data(), bytes, vulkan::Access::write},
                     memory.find(out.view.data()), nullptr);
-      if (&stream != stream_.get()) stream.flush();
+      if (from_host != to_host && bytes >= vulkan::large_copy) stream.flush();
     } else {
       vulkan::kernels::copy(device(), *stream_, arguments);
     }

@@ -52,6 +52,8 @@ class Device : public std::enable_shared_from_this<Device> {
   // device's tensors), Unsupported, OutOfMemory, DeviceLost.
   template <class Emit> void launch(Stream& stream, const Launch& launch, const Emit& emit) { queue(stream, launch, Emitter(emit)); }
 
+  // Whether no stream has work that is not done.
+  bool idle();
   // Returns when everything that was queued on any stream is done and what it kept is free. Errors: DeviceLost.
   void finish();
   // The same without an error: for the end and for when memory is short.

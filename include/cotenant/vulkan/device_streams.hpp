@@ -37,6 +37,13 @@ inline std::vector<std::shared_ptr<Stream>> Device::streams() {
     if (std::shared_ptr<Stream> stream = slot.lock()) result.push_back(std::move(stream));
   return result;
 }
+inline bool Device::idle() {
+  for (const auto& stream : streams()) {
+    stream->retire();
+    if (!stream->idle()) return false;
+  }
+  return true;
+}
 inline void Device::finish() {
   for (const auto& stream : streams()) stream->finish();
 }

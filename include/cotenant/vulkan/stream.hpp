@@ -113,7 +113,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void poll(std::uint64_t value) const { check_waited(timeline_.poll(value)); }
   void finish() {
     const std::uint64_t value = queued();
-    wait(value);
+    if (!idle()) wait(value);
     scratch_.release(value);
   }
   // The same without an error. What a lost device has not done is dropped once it has stopped.
@@ -133,7 +133,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
       const std::lock_guard lock(mutex_);
       for (std::size_t i = 0; i < copies.size(); ++i) copies[i] = copies_[i].get();
       std::uint64_t reached = 0;
-      if (!everything && timeline_.read(reached) < 0) return;
+      if (!everything && !pending_.empty() && timeline_.read(reached) < 0) return;
       const auto running = std::find_if(pending_.begin(), pending_.end(), [&](const Batch& batch) { return !everything && batch.value > reached; });
       for (auto batch = pending_.begin(); batch != running; ++batch) {
         device_->uses().done(*this, batch->value, batch->blocks);
@@ -152,6 +152,11 @@ class Stream : public std::enable_shared_from_this<Stream> {
   }
 
   const Timeline& timeline() const noexcept { return timeline_; }
+  // Whether everything that was ever queued is known to be done.
+  bool idle() {
+    const std::lock_guard lock(mutex_);
+    return open_.commands == VK_NULL_HANDLE && pending_.empty();
+  }
   // Where the timeline will be when everything queued up to now is done.
   std::uint64_t queued() {
     const std::lock_guard lock(mutex_);
