@@ -77,7 +77,7 @@ template <class Leaf = target::FloatLeaf, class T> Collected product(const Case<
   gemm.context = &collected;
   gemm.batch = 7;
   using Product = target::Gemm<HWY_TARGETS, Leaf>;
-  Product::block(gemm, 0, gemm.rows, 0, cpu::Panels(gemm.columns, Gemm::kernel()).count());
+  Product::block(gemm, 0, gemm.rows, 0, cpu::Panels(gemm.columns, Product::kernel()).count());
   return collected;
 }
 

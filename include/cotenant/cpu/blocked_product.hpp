@@ -60,7 +60,7 @@ struct BlockedProduct {
   const Panels panels;
   const DepthBlocks blocks;
   const std::size_t widest;
-  // That are finished together: two tiles or more, 3 or 4 KiB of sums, which L1 holds beside a panel of bytes.
+  // That are finished together: two tiles or more, 3 KiB of sums, which L1 holds beside a panel of bytes.
   const std::size_t finished_rows;
   std::size_t first_row = 0, last_row = 0, first_panel = 0, last_panel = 0;
   bool keeps_panels = false, is_packed = false, by_depth = false;

@@ -125,9 +125,10 @@ template <std::int64_t Compiled> struct QuantizedPanels {
       std::size_t column;
     };
     const std::size_t lanes = hn::Lanes(FloatTag{});
-    const cpu::Panels panels(problem.columns, Gemm<Compiled, Leaf>::kernel());
+    const cpu::GemmKernel& kernel = Gemm<Compiled, Leaf>::kernel();
+    const cpu::Panels panels(problem.columns, kernel);
     const cpu::DepthBlocks blocks(problem.depth, Leaf::per_lane);
-    float* const panel_memory = cpu::scratch(cpu::ScratchUse::packed_right, std::max<std::size_t>(blocks.lanes, 1) * tile_vectors * lanes);
+    float* const panel_memory = cpu::scratch(cpu::ScratchUse::packed_right, std::max<std::size_t>(blocks.lanes, 1) * kernel.tile_vectors * lanes);
     for (std::size_t panel = first_panel; panel < last_panel; ++panel) {
       const std::size_t column = panels.first_column(panel), width = panels.vectors(panel) * lanes, columns = std::min(width, problem.columns - column);
       for (std::size_t block = 0; block < blocks.count; ++block)
