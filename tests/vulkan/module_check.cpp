@@ -77,7 +77,7 @@ TEST_CASE("types fit, and buffers say where their parts lie") {
   const std::size_t load = find(61), integer = find(21), real = find(22);
   CHECK(has(changed(load + 1, axpy[real + 1]), "a load of another type"));
   CHECK(has(changed(find(133) + 1, axpy[integer + 1]), "types that the instruction does not take"));
-  CHECK(has(changed(find(23) + 3, 9), "a vector that is none"));
+  CHECK(has(changed(find(23) + 3, 9), "has another type"));
   CHECK(has(changed(real + 2, 31), "a float of unknown width"));
   CHECK(has(changed(find(59, 1) + 3, 4), "another storage class"));
   CHECK(has(changed(find(32) + 2, 77), "a storage class that kernels do not have"));
@@ -85,6 +85,9 @@ TEST_CASE("types fit, and buffers say where their parts lie") {
   CHECK(has(changed(find(72) + 2, 12), "its struct does not have"));
   CHECK(has(without(find(72)), "no offset"));
   CHECK(has(changed(find(71, 1) + 2, 9), "has too many or too few operands"));
+  CHECK(has(without(find(71)), "an input that is not built in"));
+  CHECK(has(changed(find(71) + 1, axpy[find(43) + 2]), "what a kernel is not told"));
+  CHECK(has(changed(find(71) + 3, 29), "has another type"));
   CHECK(has(changed(find(11) + 2, 0x4c534c48), "a set of instructions other than"));
 }
 

@@ -204,7 +204,7 @@ class ModuleCheck {
       default: return -2;
     }
   }
-  static constexpr std::uint32_t block = 2, buffer_block = 3, array_stride = 6, set_decoration = 34, offset_decoration = 35, whole = 0xffffffff;
+  static constexpr std::uint32_t block = 2, buffer_block = 3, array_stride = 6, built_in = 11, set_decoration = 34, offset_decoration = 35, whole = 0xffffffff;
   void check_decoration(const Instruction& one) {
     at_ = one.at;
     const auto& x = one.operands;
@@ -218,16 +218,27 @@ class ModuleCheck {
       const int literals = decoration_literals(x[first]);
       if (literals == -2 || (literals >= 0 && x.size() - first - 1 != static_cast<std::size_t>(literals))) fail("the decoration " + std::to_string(x[first]) + " is none of a kernel, or has too many or too few operands");
       decorated_.insert({x[0], of_member ? x[1] : whole, x[first]});
+      if (x[first] == built_in) check_built_in(of_member ? nullptr : definition(x[0]), x[first + 1]);
     }
     if (one.op == 14 && ((x[0] != 0 && x[0] != 5348) || (x[1] != 1 && x[1] != 3))) fail("an addressing or memory model that kernels do not have");
     if (one.op == 11 && !is_glsl(one) && !(x.size() > 1 && x[0] == 0x536e6f4e)) fail("a set of instructions other than GLSL.std.450");  // "NonS(emantic.…)" may be there
     if (one.op == 247 && x[1] > 3) fail("a selection control that is none");
+    if (one.op == 59 && x[0] == 1 && !has(one.result, built_in)) fail_id(one.result, "is an input that is not built in");
     if (one.op == 59 && (x[0] == 12 || x[0] == 2 || x[0] == 9)) {
       const std::uint32_t type = definition(one.type)->operands[1];
       if (!has(type, block) && !has(type, buffer_block)) fail_id(one.result, "is a buffer, but its type is not decorated as a block");
       if (x[0] != 9 && !has(one.result, set_decoration)) fail_id(one.result, "is a buffer without a descriptor set");
       check_layout(type);
     }
+  }
+  // What a kernel is told (section 3.21): the size of its workgroup as a constant, the rest as variables.
+  void check_built_in(const Instruction* there, std::uint32_t number) const {
+    const bool constant = number == 25, vector = number == 24 || (number >= 26 && number <= 28), mask = number >= 4416 && number <= 4420;
+    const bool scalar = number == 29 || number == 36 || number == 38 || number == 40 || number == 41;
+    const std::uint32_t of = there == nullptr ? 0 : there->op;
+    if (!(constant ? of == 44 || of == 51 : of == 59) || !(constant || vector || mask || scalar)) fail("something is decorated as what a kernel is not told");
+    const Kind kind = kind_of(constant ? there->type : definition(there->type)->operands[1]);
+    if (!(kind == Kind{'i', 32, scalar ? 1u : mask ? 4u : 3u})) fail("what a kernel is told has another type");
   }
   bool has(std::uint32_t id, std::uint32_t decoration, std::uint32_t of_member = whole) const { return decorated_.count({id, of_member, decoration}) > 0; }
   // Everything in a block says where it lies.
