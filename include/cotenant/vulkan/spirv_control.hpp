@@ -7,10 +7,10 @@ namespace cotenant::vulkan::spirv {
 
 namespace inner {
 // Shared memory in the Vulkan memory model: other invocations of the workgroup see each access.
-inline bool is_shared_with_workgroup(Value pointer) {
+[[gnu::cold]] inline bool is_shared_with_workgroup(Value pointer) {
   return pointer.type->storage_class == StorageClass::Workgroup && pointer.module().memory_model() == MemoryModel::Vulkan;
 }
-inline void add_load_operands(Words& operands, Value pointer, std::uint32_t alignment) {
+[[gnu::cold]] inline void add_load_operands(Words& operands, Value pointer, std::uint32_t alignment) {
   if (is_shared_with_workgroup(pointer)) {
     operands.push_back(memory_access::MakePointerVisible | memory_access::NonPrivatePointer);
     operands.push_back(pointer.module().constant(word(Scope::Workgroup)).id);
@@ -19,7 +19,7 @@ inline void add_load_operands(Words& operands, Value pointer, std::uint32_t alig
     operands.push_back(alignment);
   }
 }
-inline void add_store_operands(Words& operands, Value pointer, std::uint32_t alignment) {
+[[gnu::cold]] inline void add_store_operands(Words& operands, Value pointer, std::uint32_t alignment) {
   if (is_shared_with_workgroup(pointer)) {
     operands.push_back(memory_access::MakePointerAvailable | memory_access::NonPrivatePointer);
     operands.push_back(pointer.module().constant(word(Scope::Workgroup)).id);
@@ -31,18 +31,18 @@ inline void add_store_operands(Words& operands, Value pointer, std::uint32_t ali
 }  // namespace inner
 
 // What a pointer points to. Physical pointers need the alignment, in bytes, that the address has.
-inline Value load(Value pointer, std::uint32_t alignment = 0) {
+[[gnu::cold]] inline Value load(Value pointer, std::uint32_t alignment = 0) {
   Words operands{pointer.id};
   inner::add_load_operands(operands, pointer, alignment);
   return pointer.module().result(Op::Load, pointer.type->component, operands);
 }
-inline void store(Value pointer, Value value, std::uint32_t alignment = 0) {
+[[gnu::cold]] inline void store(Value pointer, Value value, std::uint32_t alignment = 0) {
   Words operands{pointer.id, value.id};
   inner::add_store_operands(operands, pointer, alignment);
   pointer.module().effect(Op::Store, operands);
 }
 // A pointer to component `index` of the array, vector or cooperative matrix that `pointer` points to.
-inline Value element_pointer(Value pointer, Value index) {
+[[gnu::cold]] inline Value element_pointer(Value pointer, Value index) {
   const Type component = pointer.type->component->component;
   return pointer.module().result(Op::AccessChain, pointer.module().pointer(pointer.type->storage_class, component), {pointer.id, index.id});
 }
@@ -89,7 +89,7 @@ template <class Then> void when(Value condition, Then then) {
   module.effect(Op::Label, {merge});
 }
 // Ends the invocation where condition. Not before a barrier that others reach.
-inline void return_when(Value condition) {
+[[gnu::cold]] inline void return_when(Value condition) {
   Module& module = condition.module();
   const Id yes = module.new_id(), merge = module.new_id();
   module.effect(Op::SelectionMerge, {merge, 0});
@@ -126,13 +126,13 @@ template <class Body> void loop(Value begin, Value end, Value step, Body body, L
 }
 
 // All invocations of the workgroup arrive before one goes on; what they wrote to shared memory is visible then.
-inline void workgroup_barrier(Module& module) {
+[[gnu::cold]] inline void workgroup_barrier(Module& module) {
   const Value scope = module.constant(word(Scope::Workgroup)),
               semantics = module.constant(memory_semantics::AcquireRelease | memory_semantics::WorkgroupMemory);
   module.effect(Op::ControlBarrier, {scope.id, scope.id, semantics.id});
 }
 // The same within the subgroup.
-inline void subgroup_barrier(Module& module) {
+[[gnu::cold]] inline void subgroup_barrier(Module& module) {
   const Value scope = module.constant(word(Scope::Subgroup)), semantics = module.constant(memory_semantics::AcquireRelease | memory_semantics::WorkgroupMemory);
   module.effect(Op::ControlBarrier, {scope.id, scope.id, semantics.id});
 }

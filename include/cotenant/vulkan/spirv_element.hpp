@@ -17,11 +17,11 @@ namespace cotenant::vulkan {
 constexpr bool is_float(DType dtype) { return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16; }
 
 // What an element is in a register.
-inline Type register_type(spirv::Module& module, DType dtype) {
+[[gnu::cold]] inline Type register_type(spirv::Module& module, DType dtype) {
   return is_float(dtype) ? module.f32() : dtype == DType::i64 ? module.integer(64, true) : module.i32();
 }
 // Errors: Unsupported where the device cannot load or store such elements.
-inline void check_element(const Capabilities& device, DType dtype) {
+[[gnu::cold]] inline void check_element(const Capabilities& device, DType dtype) {
   const std::size_t bytes = size_of(dtype);
   if ((bytes == 1 && !device.storage_8bit) || (bytes == 2 && !device.storage_16bit) || (bytes == 8 && !device.shader_int64))
     raise<Unsupported>("the device " + device.name + " has no access to single elements of " + std::string(to_string(dtype)) + " in memory (" +
@@ -35,7 +35,7 @@ inline Value as_f32(Value bits) { return spirv::bitcast(spirv::shaped_as(bits.ty
 inline Value as_i32(Value bits) { return spirv::bitcast(spirv::shaped_as(bits.type, bits.module().i32()), bits); }
 
 // The bits of an f32 as those of the nearest f16, ties to even; in the lower half of each word. Overflow gives infinity.
-inline Value f16_bits(Value value) {
+[[gnu::cold]] inline Value f16_bits(Value value) {
   const Value wide = bits_of(value), sign = (wide >> 16u) & 0x8000u, magnitude = wide & 0x7FFFFFFFu;
   const Value nan = ((magnitude >> 13u) & 0x3FFu) | 0x7E00u;
   // Below 2^-14: adding 0.5 puts the subnormals' unit 2^-24 at the last bit of the sum, which the addition rounds.
@@ -45,7 +45,7 @@ inline Value f16_bits(Value value) {
   return sign | select(magnitude > 0x7F800000u, nan, select(magnitude >= 0x477FF000u, 0x7C00u, finite));
 }
 // The same for bf16: the upper half of the f32, rounded to nearest even.
-inline Value bf16_bits(Value value) {
+[[gnu::cold]] inline Value bf16_bits(Value value) {
   const Value wide = bits_of(value), upper = wide >> 16u;
   return select((wide & 0x7FFFFFFFu) > 0x7F800000u, upper | 0x40u, (wide + ((upper & 1u) + 0x7FFFu)) >> 16u);
 }
@@ -53,7 +53,7 @@ inline Value bf16_bits(Value value) {
 inline Value two_f16(Value word) { return word.module().extended(spirv::Glsl::UnpackHalf2x16, word.module().vector(word.module().f32(), 2), {word}); }
 
 // A word's upper half beside another's lower half, and so on: components of v by their numbers.
-inline Value shuffle(Value a, Value b, std::vector<std::uint32_t> components) {
+[[gnu::cold]] inline Value shuffle(Value a, Value b, std::vector<std::uint32_t> components) {
   spirv::Words operands{a.id, b.id};
   operands.insert(operands.end(), components.begin(), components.end());
   return a.module().result(spirv::Op::VectorShuffle, a.module().vector(a.type->component, static_cast<std::uint32_t>(components.size())), operands);
@@ -62,7 +62,7 @@ inline bool rounds_f16(const Capabilities& device) { return device.shader_float1
 }  // namespace detail
 
 // The register value of an element from its bits in the low part of a word (of 64 bits for i64).
-inline Value decode(DType dtype, Value word) {
+[[gnu::cold]] inline Value decode(DType dtype, Value word) {
   switch (dtype) {
     case DType::f32: return detail::as_f32(word);
     case DType::f16: return extract(detail::two_f16(word), 0);
@@ -75,7 +75,7 @@ inline Value decode(DType dtype, Value word) {
 
 // `value` (f32, i32, i64 or boolean; vectors too) as the register value of an element of `to`. To i8, u8 and i4x2 only the low
 // byte of the result counts.
-inline Value convert_element(DType to, Value value) {
+[[gnu::cold]] inline Value convert_element(DType to, Value value) {
   using namespace spirv;
   Module& module = value.module();
   const Type t = shaped_as(value.type, register_type(module, to));
@@ -100,7 +100,7 @@ inline Value convert_element(DType to, Value value) {
 }
 
 // The element's bits, in the low part of a word (of 64 bits for i64), from its register value.
-inline Value encode(const Capabilities& device, DType dtype, Value value) {
+[[gnu::cold]] inline Value encode(const Capabilities& device, DType dtype, Value value) {
   switch (dtype) {
     case DType::f16: {
       if (!detail::rounds_f16(device)) return detail::f16_bits(value);
@@ -115,7 +115,7 @@ inline Value encode(const Capabilities& device, DType dtype, Value value) {
 }
 
 // Four elements from the words that hold them (one, two or four; for i64 four of 64 bits), as a vector of four register values.
-inline Value decode_four(DType dtype, const std::vector<Value>& words) {
+[[gnu::cold]] inline Value decode_four(DType dtype, const std::vector<Value>& words) {
   spirv::Module& module = words[0].module();
   if (size_of(dtype) >= 4) return bitcast(module.vector(register_type(module, dtype), 4), spirv::make_vector(words));
   if (dtype == DType::f16) return detail::shuffle(detail::two_f16(words[0]), detail::two_f16(words[1]), {0, 1, 2, 3});
@@ -128,7 +128,7 @@ inline Value decode_four(DType dtype, const std::vector<Value>& words) {
   return dtype == DType::i8 ? detail::as_i32(tops) >> 24 : detail::as_i32(tops >> 24u);
 }
 // The words of four elements, from their register values.
-inline std::vector<Value> encode_four(const Capabilities& device, DType dtype, Value value) {
+[[gnu::cold]] inline std::vector<Value> encode_four(const Capabilities& device, DType dtype, Value value) {
   spirv::Module& module = value.module();
   if (dtype == DType::f16 && detail::rounds_f16(device)) {
     const Value words = bitcast(module.vector(module.u32(), 2), convert(module.vector(module.f16(), 4), value));

@@ -26,7 +26,7 @@ inline Value exponent_bits(Value shifted) { return float_bits(shifted) << 23u; }
 // x * 2^n; both normal.
 inline Value times_power_of_two(Value x, Value exponent) { return from_bits(float_bits(x) + exponent); }
 // exp(r) - 1 for |r| <= 0.36; relative error of exp 4e-9.
-inline Value exp_minus_1(Value r) {
+[[gnu::cold]] inline Value exp_minus_1(Value r) {
   const Value square = r * r;
   const Value high = fma(square, 0.00138088455f, fma(r, 0.00837149564f, 0.0416686684f));
   return fma(square, fma(square, high, fma(r, 0.166664973f, 0.499999911f)), r);
@@ -37,7 +37,7 @@ inline Value reduced(Value n, Value x) { return fma(n, -ln2_low, fma(n, -ln2_hig
 
 // ---- exponentials
 // Within 1.1 ULP. exp(x) = 2^n exp(r), n = round(x / ln 2), |r| <= ln 2 / 2.
-inline Value exp(Value x) {
+[[gnu::cold]] inline Value exp(Value x) {
   using namespace inner;
   const Value shifted = fma(x, log2_e, rounding_shift);
   const Value n = without_shift(shifted, rounding_shift);
@@ -50,7 +50,7 @@ inline Value exp(Value x) {
 }
 namespace inner {
 // 2^64 exp(-size) for size in [0, 110]: normal throughout.
-inline Value raised_exp_of_minus(Value size) {
+[[gnu::cold]] inline Value raised_exp_of_minus(Value size) {
   const Value shifted = fma(size, -log2_e, rounding_shift + 64.f);
   const Value n = without_shift(shifted, rounding_shift + 64.f);
   return times_power_of_two(exp_minus_1(reduced(n, -size)) + 1.f, exponent_bits(shifted));
@@ -58,7 +58,7 @@ inline Value raised_exp_of_minus(Value size) {
 }  // namespace inner
 
 // Within 1 ULP. log(2^n (1 + f)) = n ln 2 + f - f^2 / 2 + f^3 R(f), 1 + f in [sqrt(1/2), sqrt 2).
-inline Value log(Value x) {
+[[gnu::cold]] inline Value log(Value x) {
   using namespace inner;
   const Value subnormal = is_subnormal_or_zero(x);
   const Value bits = signed_bits(raised_if_subnormal(x));
@@ -77,7 +77,7 @@ inline Value log(Value x) {
 
 // ---- sigmoids
 // Within 2 ULP. With m = 1 - exp(-2 |x|), which does not cancel in 1 - 2^n - 2^n (exp(r) - 1), it is m / (2 - m).
-inline Value tanh(Value x) {
+[[gnu::cold]] inline Value tanh(Value x) {
   using namespace inner;
   const Value size = abs(x), twice = min(size + size, 20.f);  // tanh(10) is 1
   const float shift = rounding_shift + 127.f;
@@ -90,7 +90,7 @@ inline Value tanh(Value x) {
 }
 // Within 2 ULP, subnormal results included. With E = exp(|x|) = 2^n + 2^n (exp(r) - 1) it is 1 / (1 + E) where x < 0, else
 // 1 - 1 / (1 + E).
-inline Value sigmoid(Value x) {
+[[gnu::cold]] inline Value sigmoid(Value x) {
   using namespace inner;
   const float shift = rounding_shift + 127.f;
   const Value size = abs(x), near = min(size, 86.f);
@@ -107,13 +107,13 @@ namespace inner {
 inline Value not_negative(Value x) { return select(x < 0.f, -0.f, x); }
 
 // x * sigmoid(y), y of x's sign, size = |y| at most 110; -0 at -infinity, its limit.
-inline Value times_sigmoid(Value x, Value size) {
+[[gnu::cold]] inline Value times_sigmoid(Value x, Value size) {
   const Value raised = raised_exp_of_minus(size);
   const Value factor = divide(raised, fma(raised, 0x1p-64f, 1.f));
   return fma(factor * min(abs(x), 110.f), -0x1p-64f, not_negative(x));
 }
 // a * b - product, exact. Without a fused operation: the upper 12 bits of each have exact products (Dekker).
-inline Value product_rest(Value a, Value b, Value product) {
+[[gnu::cold]] inline Value product_rest(Value a, Value b, Value product) {
   if (a.module().arithmetic.fuses) return fma(a, b, -product);
   const auto upper = [](Value v) { return from_bits(float_bits(v) & 0xFFFFF000u); };
   const auto exact = [](Value v) { return no_contraction(v); };
@@ -127,7 +127,7 @@ inline Value silu(Value x) { return inner::times_sigmoid(x, min(abs(x), 110.f));
 
 // ---- the normal distribution
 // Within 2 ULP. |x| < 0.95: x + x P(x^2); else 1 - exp(-S(|x|)), S fitted to -log(erfc), 1 from |x| = 4 on.
-inline Value erf(Value x) {
+[[gnu::cold]] inline Value erf(Value x) {
   using namespace inner;
   const Value size = abs(x), square = x * x;
   const Value small =
@@ -146,7 +146,7 @@ inline Value erf(Value x) {
 namespace inner {
 // For results that are rounded to f16 or bf16. The normal distribution's tail is 2^P(t): relative error 2^-15.9 for t < 5.6 and
 // 2^-12.6 up to 14.5, where only bf16 has something left: 0.03 units in the last place of either. A third of the instructions below.
-inline Value gelu_of_halves(Value x) {
+[[gnu::cold]] inline Value gelu_of_halves(Value x) {
   const Value t = min(abs(x), 14.5f);
   const Value power = polynomial(t, -1.00002205f, -1.1510731f, -0.458629429f, -0.054059051f, 0.00869479124f, -0.00102375203f, 8.35199899e-05f, -4.41481097e-06f,
                                  1.34926083e-07f, -1.80092896e-09f);
@@ -156,7 +156,7 @@ inline Value gelu_of_halves(Value x) {
 // Within 4 ULP, negative tail included. The normal distribution's tail is Q(t) = exp(-t^2 / 2) / D(t), and D is smooth and
 // grows towards sqrt(2 pi) t: a line and a small quotient of polynomials; relative error 2e-8 for t in [0, 14.6].
 // gelu(x) = x - x Q(x) for x > 0, x Q(-x) else.
-inline Value gelu(Value x) {
+[[gnu::cold]] inline Value gelu(Value x) {
   using namespace inner;
   if (x.module().arithmetic.halves) return gelu_of_halves(x);
   const Value t = min(abs(x), 14.5f);  // from there on t Q(t) is below half of the smallest subnormal
@@ -176,7 +176,7 @@ inline Value gelu(Value x) {
 }
 // Within 4 ULP of x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3): 1 + tanh(u) = 2 sigmoid(2 u). exp needs 2 u to more
 // digits than a float has, so it is kept in two parts.
-inline Value gelu_tanh(Value x) {
+[[gnu::cold]] inline Value gelu_tanh(Value x) {
   using namespace inner;
   const Value t = min(abs(x), 11.f);  // from 10.1 on the product is below half of the smallest subnormal
   // 2 u = t (a + b t^2), a = 2 sqrt(2 / pi) and b = 0.044715 a in two parts each.
@@ -199,7 +199,7 @@ inline Value gelu_tanh(Value x) {
 // base^exponent; in double where the device has it (within 1 ULP), else the error grows with the exponent. 1 where the exponent
 // is 0 or the base 1, even beside NaN; NaN for a negative number to a power that is no integer; the sign of the base where
 // the exponent is an odd integer.
-inline Value pow(Value base, Value exponent) {
+[[gnu::cold]] inline Value pow(Value base, Value exponent) {
   using namespace inner;
   Module& module = base.module();
   const Type wide = shaped_as(base.type, module.arithmetic.has_f64 ? module.floating(64) : module.f32());

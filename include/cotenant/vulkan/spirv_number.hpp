@@ -20,7 +20,7 @@ inline Value magnitude(Value x) { return float_bits(x) & 0x7FFFFFFFu; }
 inline Value is_nan(Value x) { return x.module().arithmetic.keeps_nan ? x != x : inner::magnitude(x) > 0x7F800000u; }
 inline Value is_zero(Value x) { return inner::magnitude(x) == 0u; }
 inline Value is_subnormal_or_zero(Value x) { return inner::magnitude(x) < 0x00800000u; }
-inline Value abs(Value x) {
+[[gnu::cold]] inline Value abs(Value x) {
   if (!x.type->is_float()) return select(x < 0, -x, x);
   return inner::from_bits(inner::magnitude(x));
 }
@@ -33,7 +33,7 @@ inline Value keep_nan(Value x, Value value) { return select(is_nan(x), x, value)
 // ---- comparisons that see subnormals
 namespace inner {
 // An integer that is ordered as the floats are, -0 equal to 0.
-inline Value order(Value x) {
+[[gnu::cold]] inline Value order(Value x) {
   const Value bits = signed_bits(x), size = bits & 0x7FFFFFFF;
   return select(bits < 0, -size, size);
 }
@@ -46,11 +46,11 @@ inline Value less_equal(Value a, Value b) { return inner::compares_as_is(a) ? a 
 inline Value equal(Value a, Value b) { return inner::compares_as_is(a) ? a == b : (inner::order(a) == inner::order(b)) && inner::numbers(a, b); }
 inline Value not_equal(Value a, Value b) { return inner::compares_as_is(a) ? a != b : !equal(a, b); }
 // NaN where one of them is NaN; any integers too.
-inline Value minimum(Value a, Value b) {
+[[gnu::cold]] inline Value minimum(Value a, Value b) {
   if (!a.type->is_float()) return select(b < a, b, a);
   return select(is_nan(a), a, select(is_nan(b), b, select(less(b, a), b, a)));
 }
-inline Value maximum(Value a, Value b) {
+[[gnu::cold]] inline Value maximum(Value a, Value b) {
   if (!a.type->is_float()) return select(a < b, b, a);
   return select(is_nan(a), a, select(is_nan(b), b, select(less(a, b), b, a)));
 }
@@ -59,7 +59,7 @@ inline Value relu(Value x) { return select(less(x, constant_like(x, 0)), 0, x); 
 
 // ---- division and roots
 // Rounded to nearest where quotient and divisor are normal numbers.
-inline Value divide(Value a, Value b) {
+[[gnu::cold]] inline Value divide(Value a, Value b) {
   const Value first = a / b;
   if (!a.type->is_float() || a.module().arithmetic.rounds_division) return first;
   // The remainder is exact, and its quotient makes up for the rounding of the first.
@@ -72,13 +72,13 @@ inline Value reciprocal(Value x) { return divide(constant_like(x, 1.f), x); }
 
 namespace inner {
 // Where x is subnormal, 2^149 x as a normal number, made from its bits; else x.
-inline Value raised_if_subnormal(Value x) {
+[[gnu::cold]] inline Value raised_if_subnormal(Value x) {
   return select(is_subnormal_or_zero(x), convert(x.type, magnitude(x)), x);
 }
 }  // namespace inner
 
 // Within 1 ULP; NaN below 0, -0 at -0.
-inline Value sqrt(Value x) {
+[[gnu::cold]] inline Value sqrt(Value x) {
   Module& module = x.module();
   const Value tiny = is_subnormal_or_zero(x);
   const Value raised = select(tiny, convert(x.type, inner::magnitude(x)) * 2.f, x);  // 2^150 x
@@ -90,7 +90,7 @@ inline Value sqrt(Value x) {
   return keep_nan(x, select(tiny && inner::magnitude(x) != 0u && inner::signed_bits(x) > 0, root * 0x1p-75f, special));
 }
 // 1 / sqrt(x) within 2 ULP; infinity with the sign of x at 0.
-inline Value rsqrt(Value x) {
+[[gnu::cold]] inline Value rsqrt(Value x) {
   Module& module = x.module();
   const Value tiny = is_subnormal_or_zero(x);
   const Value raised = select(tiny, convert(x.type, inner::magnitude(x)) * 2.f, x);
@@ -103,12 +103,12 @@ inline Value rsqrt(Value x) {
 }
 
 // ---- rounding to integers
-inline Value floor(Value x) {
+[[gnu::cold]] inline Value floor(Value x) {
   const Value value = x.module().extended(Glsl::Floor, x.type, {x});
   const Value below_zero = is_subnormal_or_zero(x) && !is_zero(x) && inner::signed_bits(x) < 0;
   return x.module().arithmetic.keeps_subnormals ? value : select(below_zero, -1.f, value);
 }
-inline Value ceil(Value x) {
+[[gnu::cold]] inline Value ceil(Value x) {
   const Value value = x.module().extended(Glsl::Ceil, x.type, {x});
   const Value above_zero = is_subnormal_or_zero(x) && inner::signed_bits(x) > 0;
   return x.module().arithmetic.keeps_subnormals ? value : select(above_zero, 1.f, value);

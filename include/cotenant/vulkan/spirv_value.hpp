@@ -39,7 +39,7 @@ template <class N> Value constant_like(Value v, N number) { return constant_of(v
 inline Value bitcast(Type t, Value v) { return t == v.type ? v : v.module().result(Op::Bitcast, t, {v.id}); }
 
 // ---- vectors
-inline Value make_vector(const std::vector<Value>& components) {
+[[gnu::cold]] inline Value make_vector(const std::vector<Value>& components) {
   if (components.size() == 1) return components[0];
   Module& module = components[0].module();
   Words ids;
@@ -48,7 +48,7 @@ inline Value make_vector(const std::vector<Value>& components) {
 }
 inline Value splat(Value scalar, std::uint32_t count) { return make_vector(std::vector<Value>(count, scalar)); }
 // Component `index` of a vector; a number is its own component 0.
-inline Value extract(Value v, std::uint32_t index) {
+[[gnu::cold]] inline Value extract(Value v, std::uint32_t index) {
   return v.type->is_vector() ? v.module().result(Op::CompositeExtract, v.type->component, {v.id, index}) : v;
 }
 // The same with an index that is known at run time only.
@@ -56,11 +56,11 @@ inline Value extract(Value v, Value index) { return v.module().result(Op::Vector
 
 namespace inner {
 inline Value repeated(Value v, Type like) { return like->is_vector() && !v.type->is_vector() ? splat(v, like->count) : v; }
-inline Value binary(Op on_floats, Op on_signed, Op on_unsigned, Value a, Value b) {
+[[gnu::cold]] inline Value binary(Op on_floats, Op on_signed, Op on_unsigned, Value a, Value b) {
   const Value left = repeated(a, b.type), right = repeated(b, a.type);
   return a.module().result(a.type->is_float() ? on_floats : a.type->scalar().is_signed ? on_signed : on_unsigned, left.type, {left.id, right.id});
 }
-inline Value compare(Op on_floats, Op on_signed, Op on_unsigned, Value a, Value b) {
+[[gnu::cold]] inline Value compare(Op on_floats, Op on_signed, Op on_unsigned, Value a, Value b) {
   const Value left = repeated(a, b.type), right = repeated(b, a.type);
   const Op op = a.type->is_float() ? on_floats : a.type->scalar().is_signed ? on_signed : on_unsigned;
   return a.module().result(op, shaped_as(left.type, a.module().boolean()), {left.id, right.id});
@@ -71,7 +71,7 @@ template <class N> concept Number = std::is_arithmetic_v<N>;
 // ---- arithmetic (also on cooperative matrices, component by component)
 inline Value operator+(Value a, Value b) { return inner::binary(Op::FAdd, Op::IAdd, Op::IAdd, a, b); }
 inline Value operator-(Value a, Value b) { return inner::binary(Op::FSub, Op::ISub, Op::ISub, a, b); }
-inline Value operator*(Value a, Value b) {
+[[gnu::cold]] inline Value operator*(Value a, Value b) {
   if (a.type->kind == Kind::cooperative_matrix && b.type->kind != Kind::cooperative_matrix)
     return a.module().result(Op::MatrixTimesScalar, a.type, {a.id, b.id});
   if (a.type->is_vector() && a.type->is_float() && !b.type->is_vector()) return a.module().result(Op::VectorTimesScalar, a.type, {a.id, b.id});
@@ -133,7 +133,7 @@ COTENANT_SPIRV_WITH_NUMBER(!=)
 #undef COTENANT_SPIRV_WITH_NUMBER
 
 // if_true where condition, else if_false; a single condition chooses whole vectors.
-inline Value select(Value condition, Value if_true, Value if_false) {
+[[gnu::cold]] inline Value select(Value condition, Value if_true, Value if_false) {
   const Value yes = inner::repeated(if_true, if_false.type), no = inner::repeated(if_false, if_true.type);
   const Value each = inner::repeated(condition, yes.type);
   return condition.module().result(Op::Select, yes.type, {each.id, yes.id, no.id});
@@ -142,11 +142,11 @@ template <inner::Number N> Value select(Value condition, Value if_true, N if_fal
 template <inner::Number N> Value select(Value condition, N if_true, Value if_false) { return select(condition, constant_like(if_false, if_true), if_false); }
 
 // The smaller and the larger. Of floats: the device's own instruction, either operand where one is NaN; see minimum() and maximum() of spirv_math.hpp.
-inline Value min(Value a, Value b) {
+[[gnu::cold]] inline Value min(Value a, Value b) {
   const Value left = inner::repeated(a, b.type), right = inner::repeated(b, a.type);
   return a.module().extended(a.type->is_float() ? Glsl::FMin : a.type->scalar().is_signed ? Glsl::SMin : Glsl::UMin, left.type, {left, right});
 }
-inline Value max(Value a, Value b) {
+[[gnu::cold]] inline Value max(Value a, Value b) {
   const Value left = inner::repeated(a, b.type), right = inner::repeated(b, a.type);
   return a.module().extended(a.type->is_float() ? Glsl::FMax : a.type->scalar().is_signed ? Glsl::SMax : Glsl::UMax, left.type, {left, right});
 }
@@ -154,7 +154,7 @@ template <inner::Number N> Value min(Value a, N b) { return min(a, constant_like
 template <inner::Number N> Value max(Value a, N b) { return max(a, constant_like(a, b)); }
 
 // a * b + c, fused where the device can.
-inline Value fma(Value a, Value b, Value c) {
+[[gnu::cold]] inline Value fma(Value a, Value b, Value c) {
   const Type t = a.type->is_vector() ? a.type : b.type->is_vector() ? b.type : c.type;
   return a.module().extended(Glsl::Fma, t, {inner::repeated(a, t), inner::repeated(b, t), inner::repeated(c, t)});
 }
@@ -164,7 +164,7 @@ template <inner::Number N, inner::Number M> Value fma(Value a, N b, M c) { retur
 
 // The value of v as a number of another kind or width (vectors and cooperative matrices too): floats to integers truncate,
 // undefined beyond the integer's range; integers keep their low bits; booleans are 0 and 1, and `!= 0` backwards.
-inline Value convert(Type t, Value v) {
+[[gnu::cold]] inline Value convert(Type t, Value v) {
   Module& module = v.module();
   const TypeInfo &from = v.type->scalar(), &to = t->scalar();
   if (&from == &to) return v;
@@ -188,7 +188,7 @@ inline Value convert(Type t, Value v) {
 }
 
 // The four products of signed 8-bit integers packed in two 32-bit words, summed; in one instruction where the device has one.
-inline Value packed_dot(Value a, Value b) {
+[[gnu::cold]] inline Value packed_dot(Value a, Value b) {
   Module& module = a.module();
   module.capability(Capability::DotProduct);
   module.capability(Capability::DotProductInput4x8BitPacked);
@@ -196,7 +196,7 @@ inline Value packed_dot(Value a, Value b) {
   return module.result(Op::SDot, module.i32(), {a.id, b.id, word(PackedVectorFormat::PackedVectorFormat4x8Bit)});
 }
 // The same of unsigned bytes in a and signed ones in b.
-inline Value packed_dot_mixed(Value a, Value b) {
+[[gnu::cold]] inline Value packed_dot_mixed(Value a, Value b) {
   Module& module = a.module();
   module.capability(Capability::DotProduct);
   module.capability(Capability::DotProductInput4x8BitPacked);
@@ -205,7 +205,7 @@ inline Value packed_dot_mixed(Value a, Value b) {
 }
 
 // Forbids that v's multiplication or addition becomes part of a fused one: its rounding is as it is written.
-inline Value no_contraction(Value v) {
+[[gnu::cold]] inline Value no_contraction(Value v) {
   v.module().decorate(v.id, Decoration::NoContraction);
   return v;
 }
