@@ -118,6 +118,27 @@ TEST_CASE("many threads that need the same weights first") {
   CHECK(packed_bytes(weights) < 2 * 300 * 512 * sizeof(float));
 }
 
+TEST_CASE("packed weights keep within the budget of the manager that has the weights") {
+  const auto x = numbers({24, 300});
+  const auto expected = matmul(x, numbers({300, 500}, 2));
+  const std::size_t bytes = numbers({300, 500}).block()->bytes();
+  TensorSharingManager manager{{.max_memory = bytes + bytes / 2}};
+  const auto weights = manager.register_tensor("weights", numbers({300, 500}, 2), {.consumers = {"model"}});
+  const auto lease = manager.get<float>("weights", "model");
+  std::vector<SharedTensor<float>> got(4);
+  std::vector<std::thread> threads;
+  for (auto& result : got) threads.emplace_back([&] { result = matmul(x, *lease); });
+  for (auto& thread : threads) thread.join();
+  for (const auto& result : got) CHECK(same_bits(result, expected));
+  CHECK(manager.stats().derived_bytes == 0);
+
+  TensorSharingManager roomy{{.max_memory = 3 * bytes}};
+  const auto packed = roomy.register_tensor("weights", numbers({300, 500}, 2));
+  CHECK(same_bits(matmul(x, packed), expected));
+  CHECK(roomy.stats().derived_bytes >= 300 * 500 * sizeof(float));
+  CHECK(roomy.stats().true_bytes + roomy.stats().derived_bytes <= 3 * bytes);
+}
+
 TEST_CASE("packed weights go with the block") {
   const auto bytes = [] { return cpu::PackedRight(1000).bytes(); }();
   CHECK(bytes >= 4000);
@@ -133,7 +154,7 @@ TEST_CASE("packed weights go with the block") {
   static const char maker = 0;
   matmul(numbers({24, 300}), weights);
   const std::size_t before = packed_bytes(weights);
-  weights.block()->derived().find_or_make({&maker, weights.view().data(), 1, 1, 1, 1}, [&] { return make_ref<const Marker>(gone); });
+  weights.block()->derived().find_or_make({&maker, weights.view().data(), 1, 1, 1, 1}, [&](DerivedRoom&) { return make_ref<const Marker>(gone); });
   CHECK(packed_bytes(weights) == before + 7);
   CHECK_FALSE(gone);
   weights = {};

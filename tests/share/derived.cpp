@@ -32,7 +32,7 @@ TEST_CASE("an artefact is made once, found by its key and freed with the block")
     CHECK(tensor.block()->derived_if_any() == nullptr);
     const float* data = tensor.view().data();
     const ct::DerivedKey key{&maker, data, 4, 8, 8, 1};
-    const auto make = [&] {
+    const auto make = [&](ct::DerivedRoom&) {
       ++made;
       return ct::make_ref<Artefact>(100, &alive);
     };
@@ -59,10 +59,10 @@ TEST_CASE("an artefact whose making fails is tried again") {
   tensor.block()->publish();
   ct::DerivedSet& set = tensor.block()->derived();
   const ct::DerivedKey key{&maker, tensor.view().data(), 4, 1, 1, 1};
-  CHECK_THROWS_AS(set.find_or_make(key, []() -> ct::Ref<const ct::Derived> { ct::raise<ct::OutOfMemory>("none left"); }), ct::OutOfMemory);
+  CHECK_THROWS_AS(set.find_or_make(key, [](ct::DerivedRoom&) -> ct::Ref<const ct::Derived> { ct::raise<ct::OutOfMemory>("none left"); }), ct::OutOfMemory);
   CHECK(set.find(key) == nullptr);
   CHECK(set.bytes() == 0);
-  CHECK(set.find_or_make(key, [] { return ct::make_ref<Artefact>(7); })->bytes() == 7);
+  CHECK(set.find_or_make(key, [](ct::DerivedRoom&) { return ct::make_ref<Artefact>(7); })->bytes() == 7);
 }
 
 TEST_CASE("threads that ask for one artefact get one") {
@@ -74,7 +74,7 @@ TEST_CASE("threads that ask for one artefact get one") {
   for (int t = 0; t < 4; ++t)
     threads.emplace_back([&] {
       for (std::size_t i = 0; i < 50; ++i)
-        tensor.block()->derived().find_or_make({&maker, data + i % 10, 1, 1, 1, 1}, [&] {
+        tensor.block()->derived().find_or_make({&maker, data + i % 10, 1, 1, 1, 1}, [&](ct::DerivedRoom&) {
           ++made;
           return ct::make_ref<Artefact>(1, &alive);
         });
@@ -89,7 +89,7 @@ TEST_CASE("the statistics count artefacts beside the tensors they belong to") {
   ct::TensorSharingManager manager;
   const auto weight = manager.register_tensor("weight", ct::zeros<float>({4, 8}));
   manager.register_tensor("other", ct::zeros<float>({4}));
-  weight.block()->derived().find_or_make({&maker, weight.view().data(), 4, 8, 8, 1}, [] { return ct::make_ref<Artefact>(640); });
+  weight.block()->derived().find_or_make({&maker, weight.view().data(), 4, 8, 8, 1}, [](ct::DerivedRoom&) { return ct::make_ref<Artefact>(640); });
   const ct::SharingStats stats = manager.stats();
   CHECK(stats.derived_bytes == 640);
   CHECK(stats.tensors.at("weight").derived_bytes == 640);

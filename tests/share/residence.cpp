@@ -184,11 +184,46 @@ TEST_CASE("artefacts count against the budget and go first where nobody uses the
     static_cast<void>(ct::derive<Doubled>(*lease, make));
     manager.register_tensor("x", filled(3), {.producer = "m"});
     CHECK(manager.stats().derived_bytes == 2 * page_bytes);
-    manager.register_tensor("y", filled(4), {.producer = "m"});
+    manager.register_tensor("y", filled(4));
     CHECK(manager.stats().derived_bytes == 0);
-    CHECK(ct::derive<Doubled>(*lease, make).view()(0) == 2.0f);  // made again
+    CHECK(ct::derive<Doubled>(*lease, make).view()(0) == 2.0f);  // made again, and not kept: one page is left
+    CHECK(manager.stats().derived_bytes == 0);
+    CHECK(manager.forget("y"));
+    CHECK(ct::derive<Doubled>(*lease, make).view()(0) == 2.0f);
+    CHECK(manager.stats().derived_bytes == 2 * page_bytes);
     CHECK(manager.optimize_memory(ct::MemoryMode::memory).freed_derived_bytes == 2 * page_bytes);
   }
+  SUBCASE("room for artefacts is what those of tensors without a lease take, no tensor goes for it") {
+    manager.register_tensor("idle", filled(3), {.producer = "m"});
+    static_cast<void>(ct::derive<Doubled>(*lease, make));
+    CHECK(manager.stats().tensors.at("w").derived_bytes == 2 * page_bytes);
+    const auto other = manager.get<float>("idle", "m");
+    static_cast<void>(ct::derive<Doubled>(*other, make));
+    CHECK(manager.stats().tensors.at("idle").derived_bytes == 0);  // "w" is leased, too
+    auto kept = *lease;
+    CHECK(manager.release("w", "m"));
+    static_cast<void>(ct::derive<Doubled>(*other, make));
+    CHECK(manager.stats().tensors.size() == 2);
+  }
+  SUBCASE("promises end where making fails") {
+    struct Refused;
+    for (int round = 0; round < 3; ++round)
+      CHECK_THROWS_AS(ct::derive<Refused>(*lease, []() -> ct::SharedTensor<float> { ct::raise<ct::OutOfMemory>("none left"); }), ct::OutOfMemory);
+    static_cast<void>(ct::derive<Doubled>(*lease, make));
+    CHECK(manager.stats().derived_bytes == 2 * page_bytes);
+  }
+}
+
+TEST_CASE("artefacts of tensors that outlive their manager are kept as they like") {
+  ct::SharedTensor<float> tensor;
+  {
+    ct::TensorSharingManager manager{{.max_memory = page_bytes}};
+    tensor = manager.register_tensor("w", filled(1));
+    static_cast<void>(ct::derive<Doubled>(tensor, [] { return filled(2); }));
+    CHECK(manager.stats().derived_bytes == 0);
+  }
+  static_cast<void>(ct::derive<Doubled>(tensor, [] { return filled(2); }));
+  CHECK(tensor.block()->derived_if_any()->bytes() == page_bytes);
 }
 
 TEST_CASE("modes") {

@@ -30,14 +30,15 @@ class PackedRight final : public Derived {
 inline constexpr std::size_t least_packed_elements = 4096;
 
 // The packed form of problem.right, which lies in `block`: made by the first call for these elements, found by the others;
-// null where the block may still change or keeps none, or the matrix is small. `maker` is the address of an object that only this kernel
+// null where the block may still change or keeps none, the matrix is small, or its manager's budget has no room. `maker` is the address of an object that only this kernel
 // on this CPU target has; `pack` fills `floats` floats. Where the storage can read the originals again, their pages go.
 template <class Pack>
 Ref<const PackedRight> packed_right(const GemmProblem& problem, const Block* block, const void* maker, std::size_t floats, const Pack& pack) {
   if (block == nullptr || !block->published() || !block->keeps_packed()) return nullptr;
   if (problem.columns < 2 || problem.depth < 2 || problem.columns * problem.depth < least_packed_elements) return nullptr;
   const DerivedKey key{maker, problem.right.data, problem.depth, problem.columns, problem.right.row_stride, problem.right.column_stride};
-  return block->derived().find_or_make(key, [&] {
+  return block->derived().find_or_make(key, [&](DerivedRoom& room) -> Ref<const PackedRight> {
+    if (!room.take(floats * sizeof(float))) return nullptr;
     auto packed = make_ref<PackedRight>(floats);
     pack(packed->data());
     const bool dense = (problem.right.column_stride == 1 && problem.right.row_stride == static_cast<std::ptrdiff_t>(problem.columns)) ||

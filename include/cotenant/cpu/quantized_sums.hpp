@@ -52,11 +52,13 @@ template <class T> void column_sums(const Operand<const T>& b, const Block* bloc
   const auto compute = [&](std::int32_t* sums) { sum_lines(b.view.data(), columns, b.view.stride(1), depth, b.view.stride(0), shift, sums); };
   if (block == nullptr || !block->published() || columns * depth < least_packed_elements) return compute(to);
   const DerivedKey key{&kept_sums_identity, b.view.data(), depth, columns, b.view.stride(0), b.view.stride(1)};
-  const auto kept = block->derived().find_or_make(key, [&] {
+  const auto kept = block->derived().find_or_make(key, [&](DerivedRoom& room) -> Ref<const KeptSums> {
+    if (!room.take(columns * sizeof(std::int32_t))) return nullptr;
     auto made = make_ref<KeptSums>(columns);
     compute(made->sums.data());
     return made;
   }).template as<const KeptSums>();
+  if (!kept) return compute(to);
   std::copy(kept->sums.begin(), kept->sums.end(), to);
 }
 

@@ -2,6 +2,7 @@
 #ifndef COTENANT_SHARE_DERIVE_HPP
 #define COTENANT_SHARE_DERIVE_HPP
 #include <cstddef>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -39,7 +40,8 @@ template <class Kind, class Value> inline constexpr char derivation = 0;
 
 // make(), or what it returned before for the same elements under the same Kind (a type that names the computation, and is
 // all that the value depends on besides the elements). Kept with the block of `source` and freed with it; every model that holds
-// these bytes gets the same value. Nothing is kept for a tensor that may still be written, or has more than two dimensions.
+// these bytes gets the same value. Nothing is kept for a tensor that may still be written or has more than two dimensions,
+// and where the budget of the manager that has it has no room.
 template <class Kind, TensorLike X, class Make> auto derive(const X& source, const Make& make) {
   using Value = std::remove_cvref_t<decltype(make())>;
   const auto& tensor = as_tensor(source);
@@ -51,8 +53,14 @@ template <class Kind, TensorLike X, class Make> auto derive(const X& source, con
   if (rank == 0) key.columns = 1;
   else key.columns = layout.shape[rank - 1], key.column_stride = layout.strides[rank - 1];
   if (rank == 2) key.rows = layout.shape[0] + 1, key.row_stride = layout.strides[0];
-  const auto kept = tensor.block()->derived().find_or_make(key, [&] { return make_ref<const detail::KeptValue<Value>>(make()); });
-  return static_cast<const detail::KeptValue<Value>&>(*kept).value();
+  std::optional<Value> unkept;
+  const auto kept = tensor.block()->derived().find_or_make(key, [&](DerivedRoom& room) -> Ref<const Derived> {
+    Value value = make();
+    if (room.take(kept_bytes(value))) return make_ref<const detail::KeptValue<Value>>(std::move(value));
+    unkept.emplace(std::move(value));
+    return nullptr;
+  });
+  return kept ? static_cast<const detail::KeptValue<Value>&>(*kept).value() : *std::move(unkept);
 }
 
 }  // namespace cotenant

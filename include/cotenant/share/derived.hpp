@@ -26,18 +26,47 @@ class Derived : public Counted {
   ~Derived() = default;
 };
 
-// Hears of every artefact of a block, from the thread that has made it and outside of every lock.
+// Grants room to every artefact of a block and hears of it, from the thread that makes it and outside of every lock.
 class DerivedObserver : public Counted {
  public:
-  using Made = void (*)(const DerivedObserver& self, std::size_t bytes, std::chrono::steady_clock::duration took);
-  void made(std::size_t bytes, std::chrono::steady_clock::duration took) const { made_(*this, bytes, took); }
+  struct Actions {
+    // Whether `bytes` more fit the budget; they are promised then, until unpromise().
+    bool (*promise)(const DerivedObserver& self, std::size_t bytes);
+    void (*unpromise)(const DerivedObserver& self, std::size_t bytes);
+    void (*made)(const DerivedObserver& self, std::size_t bytes, std::chrono::steady_clock::duration took);
+  };
+  bool promise(std::size_t bytes) const { return actions_.promise(*this, bytes); }
+  void unpromise(std::size_t bytes) const { actions_.unpromise(*this, bytes); }
+  void made(std::size_t bytes, std::chrono::steady_clock::duration took) const { actions_.made(*this, bytes, took); }
 
  protected:
-  explicit DerivedObserver(Made hear) : made_(hear) {}  // a pointer: see Counted
+  explicit DerivedObserver(const Actions& actions) : actions_(actions) {}  // pointers: see Counted
   ~DerivedObserver() = default;
 
  private:
-  const Made made_;
+  const Actions& actions_;
+};
+
+// Room in the budget for one artefact, as long as it is being made; once it is kept it is counted with its block.
+class DerivedRoom {
+ public:
+  // Null: nobody limits memory.
+  explicit DerivedRoom(const DerivedObserver* observer) : observer_(observer) {}
+  DerivedRoom(const DerivedRoom&) = delete;
+  DerivedRoom& operator=(const DerivedRoom&) = delete;
+  ~DerivedRoom() { if (taken_ > 0) observer_->unpromise(taken_); }
+
+  // Whether an artefact of so many bytes may be kept. To be asked once, before the memory is taken where that is possible.
+  bool take(std::size_t bytes) {
+    if (observer_ == nullptr) return true;
+    if (!observer_->promise(bytes)) return false;
+    taken_ = bytes;
+    return true;
+  }
+
+ private:
+  const DerivedObserver* const observer_;
+  std::size_t taken_ = 0;
 };
 
 // What an artefact was made from, and for whom: two keys are equal where the artefacts would be.
@@ -52,7 +81,7 @@ struct DerivedKey {
 // The artefacts of one block. They are found by whoever needs them next and freed with the block. Safe from any number of threads.
 class DerivedSet {
  public:
-  // `observer` is looked up when an artefact has been made; null, or holding null: nobody is told.
+  // `observer` is looked up when an artefact is made; null, or holding null: nobody is asked and told.
   explicit DerivedSet(const std::atomic<const DerivedObserver*>* observer = nullptr) : observer_(observer) {}
   DerivedSet(const DerivedSet&) = delete;
   DerivedSet& operator=(const DerivedSet&) = delete;
@@ -64,8 +93,8 @@ class DerivedSet {
     return found == slots_.end() ? nullptr : found->second->artefact;
   }
 
-  // The artefact; the first to ask makes it by make(), which returns a Ref<const Derived>, while others that
-  // ask for the same wait. Where make() throws, nothing is kept and the next one tries again.
+  // The artefact; the first to ask makes it by make(DerivedRoom&), which returns a Ref<const Derived>, while others that
+  // ask for the same wait. Where make() throws, or returns null for want of room, nothing is kept and the next one tries again.
   template <class Make> Ref<const Derived> find_or_make(const DerivedKey& key, const Make& make) {
     Ref<Slot> slot;
     {
@@ -81,14 +110,16 @@ class DerivedSet {
       if (slot->artefact) return slot->artefact;
     }
     const auto begin = std::chrono::steady_clock::now();
-    Ref<const Derived> made = make();
+    const DerivedObserver* const observer = observer_ == nullptr ? nullptr : observer_->load(std::memory_order_acquire);
+    DerivedRoom room(observer);
+    Ref<const Derived> made = make(room);
+    if (!made) return nullptr;
     {
       const std::lock_guard lock(mutex_);
       slot->artefact = made;
     }
     making.unlock();
-    if (const DerivedObserver* observer = observer_ == nullptr ? nullptr : observer_->load(std::memory_order_acquire))
-      observer->made(made->bytes(), std::chrono::steady_clock::now() - begin);
+    if (observer != nullptr) observer->made(made->bytes(), std::chrono::steady_clock::now() - begin);
     return made;
   }
 

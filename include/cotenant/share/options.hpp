@@ -47,7 +47,8 @@ enum class MemoryMode {
 struct ManagerOptions {
   static constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
 
-  // Bytes that the registered blocks may take together, each block counted once.
+  // Bytes that the registered blocks may take together, each block counted once, and what is kept with them, such as packed weights:
+  // where there is no room for those, kernels work without.
   std::size_t max_memory = unlimited;
   // How long a grant without a lease keeps a tensor: from the last release, or from the registration or the grant
   // where that was later.

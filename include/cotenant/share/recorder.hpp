@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -46,17 +47,29 @@ struct Recorder {
   }
 };
 
-// Records what kernels and models keep with a registered tensor's bytes, such as packed weights.
+class Registry;
+// The way to a registry for blocks, which may outlive it.
+struct RegistryLink {
+  mutable std::mutex mutex;      // before the registry's own
+  Registry* registry = nullptr;  // null once it is gone
+};
+
+// Finds room for what kernels and models keep with a registered tensor's bytes, such as packed weights, and records it.
 class DeriveNote final : public DerivedObserver {
  public:
-  DeriveNote(std::shared_ptr<Recorder> recorder, std::string tensor) : DerivedObserver(&record), recorder_(std::move(recorder)), tensor_(std::move(tensor)) {}
+  DeriveNote(std::shared_ptr<RegistryLink> link, std::shared_ptr<Recorder> recorder, std::string tensor)
+      : DerivedObserver(actions), link_(std::move(link)), recorder_(std::move(recorder)), tensor_(std::move(tensor)) {}
 
  private:
+  static bool promise(const DerivedObserver& self, std::size_t bytes);  // see residence.hpp
+  static void unpromise(const DerivedObserver& self, std::size_t bytes);
   static void record(const DerivedObserver& self, std::size_t bytes, std::chrono::steady_clock::duration took) {
     const auto& note = static_cast<const DeriveNote&>(self);
     note.recorder_->note(EventKind::derive, note.tensor_, {}, bytes, took);
     note.recorder_->deliver();
   }
+  static constexpr Actions actions = {&promise, &unpromise, &record};
+  const std::shared_ptr<RegistryLink> link_;
   const std::shared_ptr<Recorder> recorder_;
   const std::string tensor_;
 };

@@ -32,7 +32,7 @@ namespace cotenant::detail {
 // The members that are only declared here are defined in registry_changes.hpp (names, grants), residence.hpp (the budget,
 // sending away and bringing back), acquire.hpp (how a lease begins), forms.hpp, writing.hpp (write leases), duplicates.hpp and inventory.hpp.
 //
-// Locks, always taken in this order: mutex_ (names, blocks, models, grants, pins: whatever changes rarely), a TenancyTable shard's
+// Locks, always taken in this order: a RegistryLink's (whether there still is a registry), mutex_ (names, blocks, models, grants, pins: whatever changes rarely), a TenancyTable shard's
 // (finding a tenancy), a tenancy's (its counts). get and release of a known (tensor, model) pair take only
 // the last two. No lock is held while user code runs: deleters and storages (Doomed), spill targets, the clock, error handlers.
 //
@@ -44,6 +44,7 @@ class Registry {
       : grace_period_(options.grace_period), mode_(options.mode), spill_(options.spill), deduplicate_(options.deduplicate),
         deduplicate_from_(options.deduplicate_from), blocks_(options.max_memory, options.max_memory_of),
         recorder_(std::make_shared<Recorder>(Recorder{Clock(options.clock), nullptr})) {
+    link_->registry = this;
     if (options.record_timeline) recorder_->timeline = std::make_unique<Timeline>(options.timeline_events);
     if (options.record_events || options.on_event) recorder_->events = std::make_unique<EventLog>(options.event_capacity, options.on_event);
   }
@@ -51,6 +52,10 @@ class Registry {
   Registry& operator=(const Registry&) = delete;
   // Leases that are alive keep their tensors.
   ~Registry() {
+    {
+      const std::lock_guard lock(link_->mutex);
+      link_->registry = nullptr;
+    }
     Doomed doomed(spill_.get());
     const std::lock_guard lock(mutex_);
     for (const auto& [name, entry] : names_)
@@ -177,6 +182,10 @@ class Registry {
     patterns_.add(tensor_kind, families);
   }
 
+  // Whether an artefact of so many bytes fits beside everything else; they are taken then, until they are given back.
+  bool promise_artefact(std::size_t bytes, Doomed& doomed);
+  void unpromise_artefact(std::size_t bytes);
+
   // Everything that reports are computed from, as it was at one moment.
   struct Inventory {
     std::vector<TensorUsage> tensors;         // in order of registration
@@ -283,7 +292,8 @@ class Registry {
   std::vector<Victim> victims(TimePoint now, bool tidy, MemoryMode mode);
   void send_away(Lock& lock, const std::vector<Victim>& chosen, TimePoint now, Doomed& doomed, OptimizationResult* result = nullptr);
   std::size_t derived_bytes() const;
-  std::size_t drop_artefacts(std::size_t wanted, Doomed& doomed);
+  template <class Which> std::size_t drop_artefacts(std::size_t wanted, Doomed& doomed, const Which& which);
+  std::size_t drop_artefacts(std::size_t wanted, Doomed& doomed) { return drop_artefacts(wanted, doomed, [](const BlockRecord&) { return true; }); }
   bool comes_back(const Block& block) const { return block.droppable() || block.retreats() || (spill_ && block.restorable()); }
   bool settle_devices(Lock& lock, Doomed& doomed);
   bool may_equal_another(const Entry& entry) const;
@@ -292,7 +302,7 @@ class Registry {
   std::string next_key();
   // Puts an entry on its block, whose bytes are counted from here on.
   void list_on_block(Entry& entry, TimePoint now) {
-    if (recorder_->events) entry.block->observe_derived(make_ref<DeriveNote>(recorder_, entry.name));
+    if (recorder_->events || blocks_.is_limited()) entry.block->observe_derived(make_ref<DeriveNote>(link_, recorder_, entry.name));
     if (blocks_.add(entry)) blocks_changed(now);
   }
   void blocks_changed(TimePoint now) {
@@ -325,7 +335,9 @@ class Registry {
   std::size_t retired_hits_ = 0;  // of tenancies that are not listed any more
   std::atomic<std::size_t> misses_{0};
   TenancyTable tenancies_;
+  std::size_t promised_ = 0;  // bytes of artefacts that are being made
   const std::shared_ptr<Recorder> recorder_;
+  const std::shared_ptr<RegistryLink> link_ = std::make_shared<RegistryLink>();
 };
 
 }  // namespace cotenant::detail

@@ -133,21 +133,52 @@ inline void Registry::send_away(Lock& lock, const std::vector<Victim>& chosen, T
   }
 }
 
+// Of artefacts that are kept or being made.
 inline std::size_t Registry::derived_bytes() const {
   if (!blocks_.is_limited()) return 0;
-  std::size_t total = 0;
+  std::size_t total = promised_;
   for (const auto& [block, record] : blocks_.all())
     if (record.residence == Residence::resident)
       if (const DerivedSet* derived = block->derived_if_any()) total += derived->bytes();
   return total;
 }
 
-// Drops artefacts that nobody uses until `wanted` bytes of them are gone; they are made again when they are asked for. How many went.
-inline std::size_t Registry::drop_artefacts(std::size_t wanted, Doomed& doomed) {
+// Drops artefacts that nobody uses of blocks for which which(record), until `wanted` bytes of them are gone; they are made again when
+// they are asked for. How many went.
+template <class Which> std::size_t Registry::drop_artefacts(std::size_t wanted, Doomed& doomed, const Which& which) {
   std::size_t total = 0;
   for (const auto& [block, record] : blocks_.all())
-    if (total < wanted && record.residence == Residence::resident) total += block->take_unused_artefacts(doomed.artefacts);
+    if (total < wanted && record.residence == Residence::resident && which(record)) total += block->take_unused_artefacts(doomed.artefacts);
   return total;
+}
+
+// An artefact saves time, not memory: no tensor goes for it, and no other artefact but those of tensors that no model holds.
+inline bool Registry::promise_artefact(std::size_t bytes, Doomed& doomed) {
+  const std::lock_guard lock(mutex_);
+  const auto missing = [&] { return blocks_.missing_for({}, bytes, derived_bytes()).total; };
+  const auto nobody_holds = [](const BlockRecord& record) {
+    TimePoint last_used{};
+    return std::all_of(record.entries.begin(), record.entries.end(), [&](const Entry* entry) { return is_unused(*entry, last_used); });
+  };
+  if (const std::size_t lacking = missing(); lacking > 0 && (drop_artefacts(lacking, doomed, nobody_holds) < lacking || missing() > 0)) return false;
+  promised_ += bytes;
+  return true;
+}
+inline void Registry::unpromise_artefact(std::size_t bytes) {
+  const std::lock_guard lock(mutex_);
+  promised_ -= bytes;
+}
+
+inline bool DeriveNote::promise(const DerivedObserver& self, std::size_t bytes) {
+  const RegistryLink& link = *static_cast<const DeriveNote&>(self).link_;
+  Doomed doomed(nullptr);
+  const std::lock_guard lock(link.mutex);
+  return link.registry == nullptr || link.registry->promise_artefact(bytes, doomed);
+}
+inline void DeriveNote::unpromise(const DerivedObserver& self, std::size_t bytes) {
+  const RegistryLink& link = *static_cast<const DeriveNote&>(self).link_;
+  const std::lock_guard lock(link.mutex);
+  if (link.registry != nullptr) link.registry->unpromise_artefact(bytes);
 }
 
 // Kernels that were queued on a device keep what they read, leased or not, until the device is done with them. True where that
