@@ -41,6 +41,7 @@ struct AttentionBlock {
   const float* terms = nullptr;  // of each key, added to its scores
   float* scores = nullptr;       // [keys, lanes of the panel], as are masks
   float* staged_mask = nullptr;
+  float* spare = nullptr;        // [weighing_rows, lanes of the panel]
 };
 
 template <std::int64_t Compiled> struct Attentions {
@@ -81,9 +82,9 @@ template <std::int64_t Compiled> struct Attentions {
   }
 
  private:
-  // Keys of one block: their scores against a panel are 128 * 32 * 4 = 16 KiB, a third of the L1 cache, and a panel's
-  // results, which each block loads and stores once, cost less than two hundredths of its products.
-  static constexpr std::size_t block_keys = 128;
+  // Keys of one block, whole tiles of 12: their scores against a panel are 192 * 32 * 4 = 24 KiB, half of the L1 cache, and a panel's results,
+  // which each block loads and stores once, cost less than two hundredths of its products.
+  static constexpr std::size_t block_keys = 192;
   // Panels that share keys and values which had to be converted: the conversion costs less than a twentieth then.
   static constexpr std::size_t most_panels = 8;
 
@@ -110,23 +111,22 @@ template <std::int64_t Compiled> struct Attentions {
     const AttentionPlan& plan = *static_cast<const AttentionPlan*>(context);
     // Rows of keys and values, in lanes of the leaf.
     const std::size_t depth = lanes_of<Leaf>(plan.depth), most_pairs = lanes_of<Leaf>(block_keys);
-    const std::size_t width = panel_width(), of_panel = (depth + plan.width + 3) * width;
+    const std::size_t width = panel_width(), of_panel = (depth + plan.width + 2) * width;
     const bool stage_k = !reads_in_place<Leaf>(plan.k, plan.depth), stage_v = Leaf::per_lane != 1 || !reads_in_place<Leaf>(plan.v, plan.width);
     const bool has_mask = plan.mask.data != nullptr;
     // Rows that are staged begin at whole cache lines.
     const auto round_up = [](std::size_t floats) { return (floats + 15) / 16 * 16; };
     const std::size_t k_step = round_up(depth), v_step = round_up(plan.width);
     const std::size_t of_block = block_keys * (1 + width + (has_mask ? width : 0) + (stage_k ? k_step : 0)) + (stage_v ? most_pairs * v_step : 0);
-    const std::size_t row_floats = v_step * width;
+    const std::size_t row_floats = std::max(v_step, weighing_rows) * width;
     float* memory = cpu::scratch(cpu::ScratchUse::accumulators, of_panel * plan.task_panels + of_block + row_floats);
     const auto take = [&](std::size_t floats) { return std::exchange(memory, memory + floats); };
     AttentionPanel panels[most_panels];
     for (std::size_t i = 0; i < plan.task_panels; ++i) {
       panels[i].queries = take(depth * width);
       panels[i].sums = take(plan.width * width);
-      panels[i].largest = take(width);
+      panels[i].shift = take(width);
       panels[i].total = take(width);
-      panels[i].factor = take(width);
     }
     float* const scores = take(block_keys * width);
     float* const mask = has_mask ? take(block_keys * width) : nullptr;
@@ -135,7 +135,7 @@ template <std::int64_t Compiled> struct Attentions {
     float* const row = take(row_floats);
     float* const terms = take(block_keys);
     std::fill_n(terms, block_keys, 0.0f);
-    // A mask that is added and the same for all queries joins the scores as they are made.
+    // A mask that is added and the same for all queries joins the scores as they become weights.
     const bool in_terms = has_mask && !plan.mask_hides && plan.mask.row_stride == 0;
 
     for (std::size_t task = begin; task < end; ++task) {
@@ -146,7 +146,7 @@ template <std::int64_t Compiled> struct Attentions {
       for (std::size_t query = first_query; query < last_query; query += width) begin_panel<Leaf>(plan, at, query, panels[count++]);
       const std::size_t seen = plan.keys_seen(last_query - 1);
       for (std::size_t key = 0; key < seen; key += block_keys) {
-        AttentionBlock block{key, std::min(block_keys, seen - key), {}, {}, {}, terms, scores, mask};
+        AttentionBlock block{key, std::min(block_keys, seen - key), {}, {}, {}, terms, scores, mask, row};
         const cpu::Source k = rows_from(plan.k.moved(at.offset(2)), key), v = rows_from(plan.v.moved(at.offset(3)), key);
         if (stage_k) LanePacking<Compiled, Leaf::per_lane>::left(k, block.keys, plan.depth, 0, staged_k, k_step);
         if (stage_v) LanePacking<Compiled, Leaf::per_lane>::right(v, block.keys, plan.width, staged_v, v_step);
@@ -193,7 +193,11 @@ template <std::int64_t Compiled> struct Attentions {
     std::swap(q.row_stride, q.column_stride);
     // Lanes without a query compute on zeros.
     LanePacking<Compiled, Leaf::per_lane>::right(q, plan.depth, panel.count, panel.queries, panel.lanes);
-    std::fill_n(panel.largest, panel.lanes, hidden_score);
+    // Floats are scaled here, where they are fewer than scores; bf16 would be rounded.
+    const FloatTag d;
+    for (std::size_t i = 0; Leaf::per_lane == 1 && i < plan.depth * panel.lanes; i += vector)
+      hn::Store(hn::Mul(hn::Load(d, panel.queries + i), hn::Set(d, plan.scale * score_unit)), d, panel.queries + i);
+    std::fill_n(panel.shift, panel.lanes, hidden_score);
     std::fill_n(panel.total, panel.lanes, 0.0f);
     panel.started = false;
   }
@@ -202,11 +206,20 @@ template <std::int64_t Compiled> struct Attentions {
   template <class Leaf, bool Two> static void add_block(const AttentionPlan& plan, AttentionPanel& panel, const AttentionBlock& block) {
     using Weights = AttentionWeights<Compiled, Leaf, Two>;
     using Products = PanelProducts<Compiled, Leaf>;
-    Products::template product<Two>(block.keys, block.k, panel.queries, lanes_of<Leaf>(plan.depth), block.scores, ScoreSums{plan.scale * log2_e, block.terms});
+    Products::template product<Two>(block.keys, block.k, panel.queries, lanes_of<Leaf>(plan.depth), block.scores, false,
+                                    Leaf::per_lane == 1 ? 1.0f : plan.scale * score_unit);
     if (block.mask.data != nullptr) Weights::mask(plan, panel, block.keys, block.mask, block.scores, block.staged_mask);
     if (plan.causal && plan.keys_seen(panel.first) < block.first + block.keys) Weights::hide_later_keys(plan, panel, block.first, block.keys, block.scores);
-    if (Weights::add(panel, block.keys, block.scores) && panel.started) Weights::rescale(panel, plan.width);
-    Products::template product<Two>(plan.width, block.v, block.scores, lanes_of<Leaf>(block.keys), panel.sums, ResultSums{panel.started});
+    Weights::raise_shift(panel, block.keys, block.terms, block.scores, plan.width);
+    // Of fewer rows than the tile that weighs has, the first one is all of them, and what comes of it is not used.
+    const bool narrow = plan.width < weighing_rows;
+    const std::size_t done = narrow ? 0 : weighing_rows;
+    AttentionRows v = block.v;
+    if (narrow) v.row_step = 0;
+    Products::template weigh<Two>(v, block.scores, block.terms, block.keys, panel.shift, panel.total, narrow ? block.spare : panel.sums, panel.started && !narrow);
+    v = block.v;
+    v.data += static_cast<std::ptrdiff_t>(done) * v.row_step;
+    Products::template product<Two>(plan.width - done, v, block.scores, lanes_of<Leaf>(block.keys), panel.sums + done * panel.lanes, panel.started, 1.0f);
     panel.started = true;
   }
 

@@ -42,14 +42,29 @@ struct AttentionPlan {
   }
 };
 
-// Scores are multiplied by log2(e), so that a weight is a power of two: one multiplication less for each.
+// Scores are multiplied by this, so that a weight is a power of two, or of the table's 2^(1/32): one multiplication less for each.
+#if COTENANT_X86_DOT
+inline constexpr float score_unit = 32 * log2_e;
+#else
+inline constexpr float score_unit = log2_e;
+#endif
+// exp(x / score_unit) for x less than some 90 units, or NaN, which stays; 0 below -87 of them, where the weight does not count beside the largest.
+HWY_INLINE FloatVector weight_of_score(FloatTag d, FloatVector x) {
+#if COTENANT_X86_DOT
+  x = at_least(hn::Set(d, -127.0f * 32), x);
+  const auto shifted = hn::Add(x, hn::Set(d, rounding_shift));
+  return power_of_rest(d, hn::Sub(x, hn::Sub(shifted, hn::Set(d, rounding_shift))), shifted);
+#else
+  return exp2_of_negative(d, x);
+#endif
+}
 inline constexpr float hidden_score = -std::numeric_limits<float>::infinity();
 
 // A score with its mask.
 HWY_INLINE FloatVector masked_score(FloatTag d, FloatVector score, FloatVector mask, bool hides) {
   const auto least = hn::Set(d, std::numeric_limits<float>::lowest());
   // Among finite masks the least float stays finite: where all are, the weights are equal, not 0.
-  const auto multiple = hn::Mul(mask, hn::Set(d, log2_e));
+  const auto multiple = hn::Mul(mask, hn::Set(d, score_unit));
   const auto added = hn::IfThenElse(hn::And(hn::Lt(multiple, least), hn::Ge(mask, least)), least, multiple);
   return hides ? hn::IfThenElse(hn::Eq(mask, hn::Zero(d)), hn::Set(d, hidden_score), score) : hn::Add(score, added);
 }
@@ -121,11 +136,11 @@ template <std::int64_t Compiled> struct FewQueries {
     return problem;
   }
 
-  // Sums q · k become weights 2^(score - largest); returns their sum. `padded` keys, whole vectors: those that are not seen get 0.
+  // Sums q · k become weights exp(score - largest); returns their sum. `padded` keys, whole vectors: those that are not seen get 0.
   static float weigh(const AttentionPlan& plan, std::size_t query, float* scores, std::size_t padded, const float* mask) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d), seen = plan.keys_seen(query);
-    const auto scale = hn::Set(d, plan.scale * log2_e), hidden = hn::Set(d, hidden_score);
+    const auto scale = hn::Set(d, plan.scale * score_unit), hidden = hn::Set(d, hidden_score);
     std::fill(scores + plan.keys, scores + padded, 0.0f);
     auto largest = hidden;
     for (std::size_t i = 0; i < padded; i += lanes) {
@@ -139,7 +154,7 @@ template <std::int64_t Compiled> struct FewQueries {
     const auto shift = hn::Set(d, most > hidden_score ? most : 0.0f);
     auto total = hn::Zero(d);
     for (std::size_t i = 0; i < padded; i += lanes) {
-      const auto weight = exp2_of_negative(d, hn::Sub(hn::LoadU(d, scores + i), shift));
+      const auto weight = weight_of_score(d, hn::Sub(hn::LoadU(d, scores + i), shift));
       hn::StoreU(weight, d, scores + i);
       total = hn::Add(total, weight);
     }

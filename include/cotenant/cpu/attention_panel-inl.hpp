@@ -11,16 +11,18 @@
 
 #include <hwy/highway.h>
 
+#include "cotenant/cpu/attention_few-inl.hpp"
 #include "cotenant/cpu/leaf-inl.hpp"
+#include "cotenant/cpu/row-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace cotenant::HWY_NAMESPACE {
 
-// As many rows of sums as the registers hold, see TileProduct: 12 * 2 sums of 32 registers, 6 * 2 of 16.
+// As many rows of sums as the registers hold, see TileProduct: 12 * 2 sums of 32 registers, 6 * 2 of 16. Fewer where weights are made meanwhile.
 #if (HWY_ARCH_X86 && HWY_TARGET > HWY_AVX3) || HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR || HWY_ARCH_WASM
-inline constexpr std::size_t attention_rows = 6;
+inline constexpr std::size_t attention_rows = 6, weighing_rows = 4;
 #else
-inline constexpr std::size_t attention_rows = 12;
+inline constexpr std::size_t attention_rows = 12, weighing_rows = 8;
 #endif
 
 template <std::size_t> struct SumsOfQuery { using type = FloatVector; };
@@ -37,55 +39,131 @@ struct AttentionRows {
   }
 };
 
-// What becomes of a tile's sums. Scores: scaled, and `terms` of their key added.
-struct ScoreSums {
-  float scale;
-  const float* terms;
-  HWY_INLINE FloatVector operator()(FloatTag d, FloatVector sum, std::size_t row, const float*) const {
-    return hn::MulAdd(sum, hn::Set(d, scale), hn::Set(d, terms[row]));
+// What is subtracted from scores. Where every key is hidden yet, the weights exp(-inf - 0) are 0.
+HWY_INLINE FloatVector subtrahend(FloatTag d, const float* shift) {
+  const auto value = hn::Load(d, shift);
+  return hn::IfThenElseZero(hn::Gt(value, hn::Set(d, hidden_score)), value);
+}
+
+// The right operand: lanes [depth, width] that lie there.
+template <bool Two> struct LanesThere {
+  const float* at;
+  HWY_INLINE void next(FloatTag d, FloatVector& first, FloatVector& second) {
+    const std::size_t lanes = hn::Lanes(d);
+    first = hn::Load(d, at);
+    if constexpr (Two) second = hn::Load(d, at + lanes);
+    at += (Two ? 2 : 1) * lanes;
   }
 };
-// Results: added to what is there.
-struct ResultSums {
-  bool add;
-  HWY_INLINE FloatVector operator()(FloatTag d, FloatVector sum, std::size_t, const float* at) const { return add ? hn::Add(sum, hn::Load(d, at)) : sum; }
+// Lanes that are made of scores, and left behind for the tiles that come next: weights exp(score + term of its key - shift), and their totals.
+// So their arithmetic has the time that a tile's multiplications leave; each is made a step before it is asked for, because it takes some 40 cycles.
+template <class Leaf, bool Two> class LanesOfScores {
+ public:
+  FloatVector total0, total1;
+
+  // `scores` and `terms` of `keys`, at least one; weights are written where scores were read.
+  HWY_INLINE COTENANT_DOT_CODE LanesOfScores(FloatTag d, float* scores, const float* terms, std::size_t keys, FloatVector shift0, FloatVector shift1, FloatVector first_total, FloatVector second_total)
+      : total0(first_total), total1(second_total), from_(scores), to_(scores), terms_(terms), left_(keys), shift0_(shift0), shift1_(shift1) { make(d); }
+
+  HWY_INLINE COTENANT_DOT_CODE void next(FloatTag d, FloatVector& first, FloatVector& second) {
+    first = next0_;
+    hn::Store(first, d, to_);
+    total0 = hn::Add(total0, sum0_);
+    if constexpr (Two) {
+      second = next1_;
+      hn::Store(second, d, to_ + hn::Lanes(d));
+      total1 = hn::Add(total1, sum1_);
+    }
+    to_ += (Two ? 2 : 1) * hn::Lanes(d);
+    // Behind the last key the last one again, which nobody asks for.
+    const std::size_t step = left_ > Leaf::per_lane ? Leaf::per_lane : 0;
+    from_ += step * (Two ? 2 : 1) * hn::Lanes(d);
+    terms_ += step;
+    left_ -= step;
+    make(d);
+  }
+
+ private:
+  HWY_INLINE COTENANT_DOT_CODE void make(FloatTag d) {
+    next0_ = weights(d, from_, shift0_, sum0_);
+    if constexpr (Two) next1_ = weights(d, from_ + hn::Lanes(d), shift1_, sum1_);
+  }
+  // A lane, and the sum of the weights in it.
+  HWY_INLINE COTENANT_DOT_CODE FloatVector weights(FloatTag d, const float* scores, FloatVector shift, FloatVector& sum) const {
+    sum = weight_of_score(d, hn::Sub(hn::Add(hn::Load(d, scores), hn::Set(d, terms_[0])), shift));
+    if constexpr (Leaf::per_lane == 1) return sum;
+    else {
+      const auto first = sum;
+      const auto second = left_ > 1 ? weight_of_score(d, hn::Sub(hn::Add(hn::Load(d, scores + (Two ? 2 : 1) * hn::Lanes(d)), hn::Set(d, terms_[1])), shift)) : hn::Zero(d);
+      sum = hn::Add(first, second);
+      return Leaf::pair(first, second);
+    }
+  }
+  float *from_, *to_;
+  const float* terms_;
+  std::size_t left_;
+  FloatVector shift0_, shift1_, next0_, next1_, sum0_, sum1_;
 };
 
-// sums[R][width] = finish(sum over k < depth of left(R, k) * right[k][width]).
+// sums[R][width] = (sum over k < depth of left(R, k) * right[k][width], and what was there where it is added to) * factor.
 template <class Leaf, bool Two, std::size_t... R> struct PanelProduct {
-  template <class Finish>
-  static HWY_INLINE COTENANT_DOT_CODE void run(AttentionRows left, const float* HWY_RESTRICT right, std::size_t depth, float* HWY_RESTRICT sums, const Finish& finish,
-                                               std::size_t first_row, typename SumsOfQuery<R>::type... first, typename SumsOfQuery<R>::type... second) {
+  // As many steps of the loop over k as K are written out.
+  template <class Right, std::size_t... K>
+  static HWY_INLINE COTENANT_DOT_CODE void run(std::index_sequence<K...>, AttentionRows left, Right& right, std::size_t depth, float* sums, float factor,
+                                               typename SumsOfQuery<R>::type... first, typename SumsOfQuery<R>::type... second) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d), width = Two ? 2 * lanes : lanes;
-    for (std::size_t k = 0; k < depth; ++k) {
-      const auto right_first = hn::Load(d, right), right_second = Two ? hn::Load(d, right + lanes) : right_first;
-      right += width;
-      FloatVector value;
+    FloatVector right_first = hn::Zero(d), right_second = right_first, value;
+    std::size_t k = 0;
+    if constexpr (sizeof...(K) > 1)
+      for (; k + sizeof...(K) <= depth; k += sizeof...(K))
+        ((static_cast<void>(K), right.next(d, right_first, right_second),
+          ((value = left.spread(d, R), first = Leaf::accumulate(first, value, right_first), second = Two ? Leaf::accumulate(second, value, right_second) : second), ...),
+          left.data += left.depth_step),
+         ...);
+    for (; k < depth; ++k) {
+      right.next(d, right_first, right_second);
       ((value = left.spread(d, R), first = Leaf::accumulate(first, value, right_first), second = Two ? Leaf::accumulate(second, value, right_second) : second), ...);
       left.data += left.depth_step;
     }
-    (hn::Store(finish(d, first, first_row + R, sums + R * width), d, sums + R * width), ...);
-    if constexpr (Two) (hn::Store(finish(d, second, first_row + R, sums + R * width + lanes), d, sums + R * width + lanes), ...);
+    if (factor != 1) {
+      const auto scale = hn::Set(d, factor);
+      ((first = hn::Mul(first, scale), second = Two ? hn::Mul(second, scale) : second), ...);
+    }
+    (hn::Store(first, d, sums + R * width), ...);
+    if constexpr (Two) (hn::Store(second, d, sums + R * width + lanes), ...);
+  }
+  template <class Steps, class Right>
+  static HWY_INLINE COTENANT_DOT_CODE void add(Steps steps, const AttentionRows& left, Right& right, std::size_t depth, float* sums, bool add, float factor) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d), width = Two ? 2 * lanes : lanes;
+    FloatVector before[] = {(static_cast<void>(R), hn::Zero(d))...}, other[] = {(static_cast<void>(R), hn::Zero(d))...};
+    if (add) ((before[R] = hn::Load(d, sums + R * width), other[R] = hn::Load(d, sums + R * width + width - lanes)), ...);
+    run(steps, left, right, depth, sums, factor, before[R]..., other[R]...);
   }
 };
 
 template <std::int64_t Compiled, class Leaf> struct PanelProducts {
-  // sums[rows][lanes] = finish(left · right), a tile of rows at a time; of two vectors or one.
-  template <bool Two, class Finish> static void product(std::size_t rows, AttentionRows left, const float* right, std::size_t depth, float* sums, const Finish& finish) {
+  // sums[rows][lanes] = left · right * factor, a tile of rows at a time; of two vectors or one. `add`: to what was there, factor 1.
+  template <bool Two> static void product(std::size_t rows, AttentionRows left, const float* right, std::size_t depth, float* sums, bool add, float factor) {
     const std::size_t lanes = (Two ? 2 : 1) * hn::Lanes(FloatTag{});
     for (std::size_t row = 0; row < rows;) {
       const std::size_t height = tile_of(rows - row);
       switch (height) {
-        case 1: tile<Two>(std::make_index_sequence<1>{}, left, right, depth, sums, finish, row); break;
-        case 4: tile<Two>(std::make_index_sequence<4>{}, left, right, depth, sums, finish, row); break;
-        case 8: if constexpr (attention_rows > 8) tile<Two>(std::make_index_sequence<8>{}, left, right, depth, sums, finish, row); break;
-        default: tile<Two>(std::make_index_sequence<attention_rows>{}, left, right, depth, sums, finish, row); break;
+        case 1: tile<Two>(std::make_index_sequence<1>{}, left, right, depth, sums, add, factor); break;
+        case 4: tile<Two>(std::make_index_sequence<4>{}, left, right, depth, sums, add, factor); break;
+        case 8: if constexpr (attention_rows > 8) tile<Two>(std::make_index_sequence<8>{}, left, right, depth, sums, add, factor); break;
+        default: tile<Two>(std::make_index_sequence<attention_rows>{}, left, right, depth, sums, add, factor); break;
       }
       row += height;
       left.data += static_cast<std::ptrdiff_t>(height) * left.row_step;
       sums += height * lanes;
     }
+  }
+  // The same of weighing_rows rows, while scores become weights; their totals are added to `total`.
+  template <bool Two>
+  static void weigh(const AttentionRows& left, float* scores, const float* terms, std::size_t keys, const float* shift, float* total, float* sums, bool add) {
+    weigh_rows<Two>(std::make_index_sequence<weighing_rows>{}, left, scores, terms, keys, shift, total, sums, add);
   }
 
  private:
@@ -93,11 +171,21 @@ template <std::int64_t Compiled, class Leaf> struct PanelProducts {
     if (rows >= attention_rows) return attention_rows;
     return attention_rows > 8 && rows >= 8 ? 8 : rows >= 4 ? 4 : 1;
   }
-  template <bool Two, class Finish, std::size_t... R>
-  static COTENANT_DOT_CODE void tile(std::index_sequence<R...>, const AttentionRows& left, const float* right, std::size_t depth, float* sums, const Finish& finish,
-                                     std::size_t first_row) {
-    const auto zero = hn::Zero(FloatTag{});
-    PanelProduct<Leaf, Two, R...>::run(left, right, depth, sums, finish, first_row, (static_cast<void>(R), zero)..., (static_cast<void>(R), zero)...);
+  template <bool Two, std::size_t... R>
+  static COTENANT_DOT_CODE void tile(std::index_sequence<R...>, const AttentionRows& left, const float* right, std::size_t depth, float* sums, bool add, float factor) {
+    LanesThere<Two> lanes{right};
+    // The tile that most of the work is done by: written out eight times it takes 0.92 of the time, four times 0.95.
+    PanelProduct<Leaf, Two, R...>::add(std::make_index_sequence<Two && sizeof...(R) == attention_rows ? 8 : 1>{}, left, lanes, depth, sums, add, factor);
+  }
+  template <bool Two, std::size_t... R>
+  static COTENANT_DOT_CODE void weigh_rows(std::index_sequence<R...>, const AttentionRows& left, float* scores, const float* terms, std::size_t keys, const float* shift,
+                                           float* total, float* sums, bool add) {
+    const FloatTag d;
+    const std::size_t second = Two ? hn::Lanes(d) : 0;
+    LanesOfScores<Leaf, Two> lanes(d, scores, terms, keys, subtrahend(d, shift), subtrahend(d, shift + second), hn::Load(d, total), hn::Load(d, total + second));
+    PanelProduct<Leaf, Two, R...>::add(std::make_index_sequence<1>{}, left, lanes, (keys + Leaf::per_lane - 1) / Leaf::per_lane, sums, add, 1.0f);
+    hn::Store(lanes.total0, d, total);
+    if constexpr (Two) hn::Store(lanes.total1, d, total + second);
   }
 };
 

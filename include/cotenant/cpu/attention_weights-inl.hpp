@@ -25,9 +25,8 @@ struct AttentionPanel {
   std::size_t lanes = 0;
   float* queries = nullptr;          // [depth, lanes], lanes of the leaf
   float* sums = nullptr;             // [width, lanes]: sum of weight * value
-  float* largest = nullptr;          // [lanes]: of the scores until now
+  float* shift = nullptr;            // [lanes]: what is subtracted from scores, near the largest one until now
   float* total = nullptr;            // [lanes]: sum of the weights
-  float* factor = nullptr;           // [lanes]: what the last block made of earlier sums
   bool started = false;              // sums hold something
 };
 
@@ -60,73 +59,39 @@ template <std::int64_t Compiled, class Leaf, bool Two> struct AttentionWeights {
     }
   }
 
-  // Scores become weights 2^(score - largest), lanes of the leaf, and are added to the totals. True where earlier sums must be rescaled.
-  static COTENANT_DOT_CODE bool add(const AttentionPanel& panel, std::size_t keys, float* scores) {
-    const FloatTag d;
-    const std::size_t vector = hn::Lanes(d), lanes = (Two ? 2 : 1) * vector, odd = keys % 2 * lanes;
-    // The panel's second vector; of one vector only, the same again, which is not written.
-    const std::size_t second = lanes - vector;
-    const float* const end = scores + keys * lanes;
-    const auto before0 = hn::Load(d, panel.largest), before1 = hn::Load(d, panel.largest + second);
-    auto largest0 = before0, largest1 = before1, other0 = before0, other1 = before1;
-    if (odd != 0) {
-      other0 = hn::Max(before0, hn::Load(d, scores));
-      other1 = hn::Max(before1, hn::Load(d, scores + second));
-    }
-    for (const float* at = scores + odd; at != end; at += 2 * lanes) {
-      largest0 = hn::Max(largest0, hn::Load(d, at));
-      other0 = hn::Max(other0, hn::Load(d, at + lanes));
-      if constexpr (Two) {
-        largest1 = hn::Max(largest1, hn::Load(d, at + vector));
-        other1 = hn::Max(other1, hn::Load(d, at + lanes + vector));
-      }
-    }
-    largest0 = hn::Max(largest0, other0);
-    largest1 = Two ? hn::Max(largest1, other1) : largest0;
-    // Where every key is hidden yet, the weights 2^(-inf - 0) are 0.
-    const auto nothing = hn::Set(d, hidden_score);
-    const auto shift0 = hn::IfThenElseZero(hn::Gt(largest0, nothing), largest0), shift1 = hn::IfThenElseZero(hn::Gt(largest1, nothing), largest1);
-    const auto factor0 = exp2_of_negative(d, hn::Sub(before0, shift0)), factor1 = Two ? exp2_of_negative(d, hn::Sub(before1, shift1)) : factor0;
-    auto total0 = hn::Mul(hn::Load(d, panel.total), factor0), total1 = hn::Mul(hn::Load(d, panel.total + second), factor1);
-    float* to = scores;
-    for (const float* at = scores; at != end; to += lanes) {
-      const auto left = static_cast<std::size_t>(end - at);
-      total0 = add_lane(d, total0, at, lanes, left, shift0, to);
-      if constexpr (Two) total1 = add_lane(d, total1, at + vector, lanes, left, shift1, to + vector);
-      at += left < Leaf::per_lane * lanes ? left : Leaf::per_lane * lanes;
-    }
-    const auto keep = [&](std::size_t lane, FloatVector largest, FloatVector factor, FloatVector total) {
-      hn::Store(largest, d, panel.largest + lane);
-      hn::Store(factor, d, panel.factor + lane);
-      hn::Store(total, d, panel.total + lane);
-    };
-    keep(0, largest0, factor0, total0);
-    if constexpr (Two) keep(second, largest1, factor1, total1);
-    return !hn::AllTrue(d, hn::Eq(before0, largest0)) || !hn::AllTrue(d, hn::Eq(before1, largest1));
-  }
-
-  static void rescale(const AttentionPanel& panel, std::size_t rows) {
+  // Makes the shift large enough for a block of scores with their terms: where it grows, earlier sums are multiplied by what that makes of them.
+  // Scores up to `slack` larger leave it alone: their weights are at most 2^8, and what only tells a query's weights apart divides out in the end.
+  static void raise_shift(const AttentionPanel& panel, std::size_t keys, const float* terms, const float* scores, std::size_t rows) {
     const FloatTag d;
     const std::size_t vector = hn::Lanes(d), lanes = (Two ? 2 : 1) * vector;
-    const auto first = hn::Load(d, panel.factor), second = hn::Load(d, panel.factor + lanes - vector);
-    for (float* at = panel.sums; at != panel.sums + rows * lanes; at += lanes) {
-      hn::Store(hn::Mul(hn::Load(d, at), first), d, at);
-      if constexpr (Two) hn::Store(hn::Mul(hn::Load(d, at + vector), second), d, at + vector);
-    }
+    // The panel's second vector; of one vector only, the same again, which is not written.
+    const std::size_t second = lanes - vector;
+    const auto before0 = hn::Load(d, panel.shift), before1 = hn::Load(d, panel.shift + second), nothing = hn::Set(d, hidden_score);
+    auto largest0 = nothing, largest1 = nothing, other0 = nothing, other1 = nothing;
+    const auto take = [&](std::size_t key, FloatVector& zeroth, FloatVector& first) HWY_ATTR {
+      const auto term = hn::Set(d, terms[key]);
+      zeroth = hn::Max(zeroth, hn::Add(hn::Load(d, scores + key * lanes), term));
+      if constexpr (Two) first = hn::Max(first, hn::Add(hn::Load(d, scores + key * lanes + vector), term));
+    };
+    std::size_t key = 0;
+    for (; key + 2 <= keys; key += 2) take(key, largest0, largest1), take(key + 1, other0, other1);
+    if (key < keys) take(key, largest0, largest1);
+    largest0 = hn::Max(largest0, other0);
+    largest1 = Two ? hn::Max(largest1, other1) : largest0;
+    const auto slack = hn::Set(d, 8 * score_unit / log2_e);
+    if (hn::AllTrue(d, hn::Le(hn::Sub(largest0, slack), before0)) && hn::AllTrue(d, hn::Le(hn::Sub(largest1, slack), before1))) return;
+    raise(d, panel, 0, hn::Max(before0, largest0), before0, rows);
+    if constexpr (Two) raise(d, panel, second, hn::Max(before1, largest1), before1, rows);
   }
 
  private:
-  // The weights of as many keys as a lane holds, `step` apart, which may write where they are read; the total with them.
-  static HWY_INLINE COTENANT_DOT_CODE FloatVector add_lane(FloatTag d, FloatVector total, const float* at, std::size_t step, std::size_t left, FloatVector shift, float* to) {
-    const auto first = exp2_of_negative(d, hn::Sub(hn::Load(d, at), shift));
-    if constexpr (Leaf::per_lane == 1) {
-      hn::Store(first, d, to);
-      return hn::Add(total, first);
-    } else {
-      const auto second = left > step ? exp2_of_negative(d, hn::Sub(hn::Load(d, at + step), shift)) : hn::Zero(d);
-      hn::Store(Leaf::pair(first, second), d, to);
-      return hn::Add(total, hn::Add(first, second));
-    }
+  static HWY_INLINE void raise(FloatTag d, const AttentionPanel& panel, std::size_t lane, FloatVector shift, FloatVector before, std::size_t rows) {
+    const std::size_t lanes = (Two ? 2 : 1) * hn::Lanes(d);
+    hn::Store(shift, d, panel.shift + lane);
+    if (!panel.started) return;
+    const auto factor = weight_of_score(d, hn::Sub(before, subtrahend(d, panel.shift + lane)));
+    hn::Store(hn::Mul(hn::Load(d, panel.total + lane), factor), d, panel.total + lane);
+    for (std::size_t row = 0; row < rows; ++row) hn::Store(hn::Mul(hn::Load(d, panel.sums + row * lanes + lane), factor), d, panel.sums + row * lanes + lane);
   }
 };
 

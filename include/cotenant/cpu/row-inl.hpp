@@ -105,13 +105,16 @@ HWY_INLINE FloatVector at_least(FloatVector limit, FloatVector x) {
 }
 
 #if COTENANT_X86_DOT
+// 2^((n + rest) / 32), n as rounding_shift left it and |rest| <= 1/2. Relative error 5e-8.
+HWY_INLINE FloatVector power_of_rest(FloatTag d, FloatVector rest, FloatVector shifted) {
+  const auto power = power_of_steps(d, shifted);
+  return hn::MulAdd(hn::Mul(rest, hn::MulAdd(rest, hn::Set(d, 0.00023459615f), hn::Set(d, 0.021661166f))), power, power);
+}
 // 2^(x * steps / 32), as vector_exp() does it; 0 where x * steps is -127 * 32, at least which it must be. A last bit of exp(x) is lost for x
 // beyond -10, where it hardly counts: the rest of `steps` is left out.
 HWY_INLINE FloatVector power_of_negative(FloatTag d, FloatVector x, FloatVector steps) {
-  const auto shifted = hn::MulAdd(x, steps, hn::Set(d, rounding_shift)), n = hn::Sub(shifted, hn::Set(d, rounding_shift));
-  const auto r = hn::MulSub(x, steps, n), power = power_of_steps(d, shifted);
-  // Relative error 5e-8.
-  return hn::MulAdd(hn::Mul(r, hn::MulAdd(r, hn::Set(d, 0.00023459615f), hn::Set(d, 0.021661166f))), power, power);
+  const auto shifted = hn::MulAdd(x, steps, hn::Set(d, rounding_shift));
+  return power_of_rest(d, hn::MulSub(x, steps, hn::Sub(shifted, hn::Set(d, rounding_shift))), shifted);
 }
 #endif
 
