@@ -143,8 +143,9 @@ struct BlockedProduct {
   void ask_for(const Place& next, TileColumn& tiles) const {
     const Source& right = problem.right;
     const std::size_t width = panels.vectors(next.panel) * kernel.lanes * sizeof(float);
-    tiles.asking = (width + 63) / 64;
     tiles.next_right = is_packed ? reinterpret_cast<const char*>(next.packed) : unpacked(next);
+    if (tiles.next_right == nullptr) return;  // no elements may have no address
+    tiles.asking = (width + 63) / 64;
     tiles.next_right_lane = 64;
     tiles.next_right_tile = static_cast<std::ptrdiff_t>(64 * blocks.size(next.block));
     if (is_packed || right.row_stride == 1) return;
