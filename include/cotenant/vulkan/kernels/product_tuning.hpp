@@ -31,7 +31,7 @@ inline std::vector<ProductPlan> product_candidates(const Capabilities& device, c
     const std::uint32_t bytes = integers ? 2 : 1;  // as many bytes of depth, whatever the element
     for (const CooperativeTile& tile : {CooperativeTile{128, 128, 64, 64, 64, 16, 16, 16, 32, false, 1}, {128, 128, 64, 64, 64, 16, 16, 16, 32, true, 1},
         {128, 128, 32, 64, 64, 16, 16, 16, 32, false, 2}, {128, 256, 48, 64, 64, 16, 16, 16, 32, true, 1}, {64, 128, 64, 32, 32, 16, 16, 16, 32, true, 1},
-        {64, 64, 64, 32, 32, 16, 16, 16, 32, true, 1}}) {
+        {64, 128, 64, 32, 64, 16, 16, 16, 32, false, 1}, {64, 64, 64, 32, 32, 16, 16, 16, 32, true, 1}}) {
       plan.cooperative = tile;
       plan.cooperative.depth *= bytes, plan.cooperative.k *= bytes;
       std::size_t words = tile.subgroups() * plan.cooperative.strip();
