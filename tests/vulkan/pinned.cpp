@@ -52,7 +52,8 @@ TEST_CASE("copies between pinned tensors and the device have no part of the host
   vulkan::Stream& stream = *gpu->shared_stream();
   gpu->synchronize();
   // On the stream itself where the device is idle, else beside it.
-  const auto commands = [&] { return stream.commands() + stream.copies(vulkan::Direction::to_device).commands() + stream.copies(vulkan::Direction::to_host).commands(); };
+  const auto &up = stream.copies(vulkan::Direction::to_device), &down = stream.copies(vulkan::Direction::to_host);
+  const auto commands = [&] { return stream.commands() + up.commands() + down.commands(); };
   std::size_t before = commands();
   const auto one_more = [&] { return commands() == ++before; };
   const auto there = host.copy_to(*gpu);

@@ -217,10 +217,10 @@ class Stream : public std::enable_shared_from_this<Stream> {
     for (const BufferArgument& buffer : buffers)
       if (buffer.block != nullptr && buffer.access != Access::read && !is_scratch(*buffer.block)) buffer.block->set_pending(open_.completion);
     recorded_.fetch_add(1, std::memory_order_relaxed);
-    // A device without work gets some early: handing over takes the host 4 µs, as recording two or three does. One that has some gets large
-    // batches; asking it at each command takes 0.01 µs.
+    // A device without work gets some early, at first four commands: handing over takes the host 4 µs or more, as recording two or three
+    // does. One that has some gets large batches; asking it at each command takes 0.01 µs.
     const std::size_t count = ++open_.commands_recorded;
-    if (count < device_->options().batch && (count < 4 || !timeline_.reached(submitted_value_))) return false;
+    if (count < device_->options().batch && (count < (pending_.empty() ? 4u : 16u) || !timeline_.reached(submitted_value_))) return false;
     submit();
     return pending_.size() > 2;
   }
