@@ -113,7 +113,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void poll(std::uint64_t value) const { check_waited(timeline_.poll(value)); }
   void finish() {
     const std::uint64_t value = queued();
-    if (!idle()) wait(value);
+    if (idle()) driver().check_not_lost();
+    else wait(value);
     scratch_.release(value);
   }
   // The same without an error. What a lost device has not done is dropped once it has stopped.
