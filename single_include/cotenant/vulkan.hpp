@@ -377,35 +377,41 @@ inline constexpr std::uint32_t magic_number = 0x07230203;
 constexpr std::uint32_t version(std::uint32_t major, std::uint32_t minor) { return major << 16 | minor << 8; }
 
 enum class Op : std::uint16_t {
-  Extension = 10, ExtInstImport = 11, ExtInst = 12, MemoryModel = 14, EntryPoint = 15, ExecutionMode = 16, Capability = 17,
-  TypeVoid = 19, TypeBool = 20, TypeInt = 21, TypeFloat = 22, TypeVector = 23, TypeArray = 28, TypeRuntimeArray = 29, TypeStruct = 30,
-  TypePointer = 32, TypeFunction = 33,
-  ConstantTrue = 41, ConstantFalse = 42, Constant = 43, ConstantComposite = 44, ConstantNull = 46,
-  Function = 54, FunctionEnd = 56, Variable = 59, Load = 61, Store = 62, AccessChain = 65, Decorate = 71, MemberDecorate = 72,
-  VectorExtractDynamic = 77, VectorShuffle = 79, CompositeConstruct = 80, CompositeExtract = 81,
-  ConvertFToU = 109, ConvertFToS = 110, ConvertSToF = 111, ConvertUToF = 112, UConvert = 113, SConvert = 114, FConvert = 115, Bitcast = 124,
-  SNegate = 126, FNegate = 127, IAdd = 128, FAdd = 129, ISub = 130, FSub = 131, IMul = 132, FMul = 133, UDiv = 134, SDiv = 135, FDiv = 136, UMod = 137,
-  SRem = 138,
-  VectorTimesScalar = 142, MatrixTimesScalar = 143, UMulExtended = 151, Any = 154, All = 155,
-  LogicalEqual = 164, LogicalNotEqual = 165, LogicalOr = 166, LogicalAnd = 167, LogicalNot = 168, Select = 169,
-  IEqual = 170, INotEqual = 171, UGreaterThan = 172, SGreaterThan = 173, UGreaterThanEqual = 174, SGreaterThanEqual = 175,
-  ULessThan = 176, SLessThan = 177, ULessThanEqual = 178, SLessThanEqual = 179,
-  FOrdEqual = 180, FUnordNotEqual = 183, FOrdLessThan = 184, FOrdGreaterThan = 186, FOrdLessThanEqual = 188, FOrdGreaterThanEqual = 190,
+  Nop = 0, Undef = 1, SourceContinued = 2, Source = 3, SourceExtension = 4, Name = 5, MemberName = 6, String = 7, Line = 8, Extension = 10,
+  ExtInstImport = 11, ExtInst = 12, MemoryModel = 14, EntryPoint = 15, ExecutionMode = 16, Capability = 17, TypeVoid = 19, TypeBool = 20,
+  TypeInt = 21, TypeFloat = 22, TypeVector = 23, TypeMatrix = 24, TypeArray = 28, TypeRuntimeArray = 29, TypeStruct = 30, TypePointer = 32,
+  TypeFunction = 33, TypeForwardPointer = 39, ConstantTrue = 41, ConstantFalse = 42, Constant = 43, ConstantComposite = 44, ConstantNull = 46,
+  SpecConstantTrue = 48, SpecConstantFalse = 49, SpecConstant = 50, SpecConstantComposite = 51, SpecConstantOp = 52, Function = 54,
+  FunctionParameter = 55, FunctionEnd = 56, FunctionCall = 57, Variable = 59, Load = 61, Store = 62, CopyMemory = 63, AccessChain = 65,
+  PtrAccessChain = 67, ArrayLength = 68, InBoundsPtrAccessChain = 70, Decorate = 71, MemberDecorate = 72, DecorationGroup = 73, GroupDecorate = 74,
+  GroupMemberDecorate = 75, VectorExtractDynamic = 77, VectorInsertDynamic = 78, VectorShuffle = 79, CompositeConstruct = 80, CompositeExtract = 81,
+  CompositeInsert = 82, CopyObject = 83, ConvertFToU = 109, ConvertFToS = 110, ConvertSToF = 111, ConvertUToF = 112, UConvert = 113, SConvert = 114,
+  FConvert = 115, QuantizeToF16 = 116, Bitcast = 124, SNegate = 126, FNegate = 127, IAdd = 128, FAdd = 129, ISub = 130, FSub = 131, IMul = 132,
+  FMul = 133, UDiv = 134, SDiv = 135, FDiv = 136, UMod = 137, SRem = 138, SMod = 139, FRem = 140, FMod = 141, VectorTimesScalar = 142,
+  MatrixTimesScalar = 143, Dot = 148, UMulExtended = 151, Any = 154, All = 155, IsNan = 156, IsInf = 157, LogicalEqual = 164, LogicalNotEqual = 165,
+  LogicalOr = 166, LogicalAnd = 167, LogicalNot = 168, Select = 169, IEqual = 170, INotEqual = 171, UGreaterThan = 172, SGreaterThan = 173,
+  UGreaterThanEqual = 174, SGreaterThanEqual = 175, ULessThan = 176, SLessThan = 177, ULessThanEqual = 178, SLessThanEqual = 179, FOrdEqual = 180,
+  FUnordNotEqual = 183, FOrdLessThan = 184, FOrdGreaterThan = 186, FOrdLessThanEqual = 188, FOrdGreaterThanEqual = 190, FUnordGreaterThanEqual = 191,
   ShiftRightLogical = 194, ShiftRightArithmetic = 195, ShiftLeftLogical = 196, BitwiseOr = 197, BitwiseXor = 198, BitwiseAnd = 199, Not = 200,
-  BitFieldSExtract = 202, BitFieldUExtract = 203, BitCount = 205,
-  ControlBarrier = 224, MemoryBarrier = 225, AtomicIAdd = 234, AtomicSMax = 238, AtomicUMax = 239, AtomicAnd = 240, AtomicOr = 241,
-  LoopMerge = 246, SelectionMerge = 247, Label = 248, Branch = 249, BranchConditional = 250, Return = 253,
-  GroupNonUniformAll = 334, GroupNonUniformAny = 335, GroupNonUniformBroadcastFirst = 338, GroupNonUniformBallot = 339,
-  GroupNonUniformShuffle = 345, GroupNonUniformShuffleXor = 346, GroupNonUniformIAdd = 349, GroupNonUniformFAdd = 350,
+  BitFieldInsert = 201, BitFieldSExtract = 202, BitFieldUExtract = 203, BitReverse = 204, BitCount = 205, ControlBarrier = 224, MemoryBarrier = 225,
+  AtomicLoad = 227, AtomicStore = 228, AtomicExchange = 229, AtomicIIncrement = 232, AtomicIDecrement = 233, AtomicIAdd = 234, AtomicSMax = 238,
+  AtomicUMax = 239, AtomicAnd = 240, AtomicOr = 241, AtomicXor = 242, Phi = 245, LoopMerge = 246, SelectionMerge = 247, Label = 248, Branch = 249,
+  BranchConditional = 250, Switch = 251, Return = 253, ReturnValue = 254, Unreachable = 255, NoLine = 317, ModuleProcessed = 330,
+  ExecutionModeId = 331, DecorateId = 332, GroupNonUniformElect = 333, GroupNonUniformAll = 334, GroupNonUniformAny = 335,
+  GroupNonUniformBroadcast = 337, GroupNonUniformBroadcastFirst = 338, GroupNonUniformBallot = 339, GroupNonUniformInverseBallot = 340,
+  GroupNonUniformBallotBitExtract = 341, GroupNonUniformBallotBitCount = 342, GroupNonUniformBallotFindMSB = 344, GroupNonUniformShuffle = 345,
+  GroupNonUniformShuffleXor = 346, GroupNonUniformShuffleDown = 348, GroupNonUniformIAdd = 349, GroupNonUniformFAdd = 350, GroupNonUniformFMul = 352,
   GroupNonUniformSMin = 353, GroupNonUniformUMin = 354, GroupNonUniformFMin = 355, GroupNonUniformSMax = 356, GroupNonUniformUMax = 357,
-  GroupNonUniformFMax = 358,
+  GroupNonUniformFMax = 358, GroupNonUniformLogicalAnd = 362, GroupNonUniformLogicalXor = 364, TerminateInvocation = 4416,
   SDot = 4450, UDot = 4451, SUDot = 4452,
   // SPV_KHR_cooperative_matrix
   TypeCooperativeMatrixKHR = 4456, CooperativeMatrixLoadKHR = 4457, CooperativeMatrixStoreKHR = 4458, CooperativeMatrixMulAddKHR = 4459,
   CooperativeMatrixLengthKHR = 4460,
   // SPV_NV_cooperative_matrix2, SPV_NV_tensor_addressing
-  CooperativeMatrixLoadTensorNV = 5367, CooperativeMatrixStoreTensorNV = 5368, TypeTensorLayoutNV = 5370, TypeTensorViewNV = 5371, CreateTensorLayoutNV = 5372,
-  TensorLayoutSetDimensionNV = 5373, TensorLayoutSetStrideNV = 5374, TensorLayoutSliceNV = 5375, CreateTensorViewNV = 5377,
+  CooperativeMatrixLoadTensorNV = 5367, CooperativeMatrixStoreTensorNV = 5368, TypeTensorLayoutNV = 5370, TypeTensorViewNV = 5371,
+  CreateTensorLayoutNV = 5372, TensorLayoutSetDimensionNV = 5373, TensorLayoutSetStrideNV = 5374, TensorLayoutSliceNV = 5375,
+  CreateTensorViewNV = 5377,
+  DecorateString = 5632, MemberDecorateString = 5633,
 };
 
 enum class Capability : std::uint32_t {
@@ -10884,30 +10890,38 @@ inline constexpr ModuleInstruction module_instructions[] = {
     {0, 0, ""}, {1, 1, "tr"}, {2, 2, "s"}, {3, 3, "ll*l"}, {4, 4, "s"}, {5, 5, "is"}, {6, 6, "ils"}, {7, 7, "rs"}, {8, 8, "ill"},
     {10, 10, "s"}, {11, 11, "rs"}, {12, 12, "trel*i"}, {14, 14, "ll"}, {15, 15, "lfs*i"}, {16, 16, "fl*l"}, {17, 17, "l"},
     // types
-    {19, 20, "r"}, {21, 21, "rll"}, {22, 22, "rl"}, {23, 24, "ryl"}, {28, 28, "ryk"}, {29, 29, "ry"}, {30, 30, "r*y"}, {32, 32, "rcy"}, {33, 33, "ry*y"}, {39, 39, "yc"},
+    {19, 20, "r"}, {21, 21, "rll"}, {22, 22, "rl?l"}, {23, 24, "ryl"}, {28, 28, "ryk"}, {29, 29, "ry"}, {30, 30, "r*y"}, {32, 32, "rcy"}, {33, 33, "ry*y"},
+    {39, 39, "yc"},
     // constants
     {41, 42, "tr"}, {43, 43, "trl*l"}, {44, 44, "tr*k"}, {46, 46, "tr"}, {48, 49, "tr"}, {50, 50, "trl*l"}, {51, 51, "tr*k"}, {52, 52, "trl*l"},
     // functions and memory
-    {54, 54, "trly"}, {55, 55, "tr"}, {56, 56, ""}, {57, 57, "trf*v"}, {59, 59, "trc?i"}, {61, 61, "trvm"}, {62, 62, "vvm"}, {63, 63, "vvmm"}, {65, 66, "trv*v"},
+    {54, 54, "trly"}, {55, 55, "tr"}, {56, 56, ""}, {57, 57, "trf*v"}, {59, 59, "trc?i"}, {61, 61, "trvm"}, {62, 62, "vvm"}, {63, 63, "vvmm"},
+    {65, 66, "trv*v"},
     {67, 67, "trvv*v"}, {68, 68, "trvl"}, {70, 70, "trvv*v"},
     // annotations
     {71, 71, "il*l"}, {72, 72, "yll*l"}, {73, 73, "r"}, {74, 74, "i*i"}, {75, 75, "i*l"},
     // composites and conversions
-    {77, 77, "trvv"}, {78, 78, "trvvv"}, {79, 79, "trvvl*l"}, {80, 80, "tr*v"}, {81, 81, "trvl*l"}, {82, 82, "trvvl*l"}, {83, 84, "trv"}, {109, 116, "trv"}, {117, 117, "trv"},
+    {77, 77, "trvv"}, {78, 78, "trvvv"}, {79, 79, "trvvl*l"}, {80, 80, "tr*v"}, {81, 81, "trvl*l"}, {82, 82, "trvvl*l"}, {83, 84, "trv"}, {109, 116, "trv"},
+    {117, 117, "trv"},
     {120, 120, "trv"}, {124, 124, "trv"},
     // arithmetic, comparisons, bits
-    {126, 127, "trv"}, {128, 152, "trvv"}, {154, 157, "trv"}, {164, 167, "trvv"}, {168, 168, "trv"}, {169, 169, "trvvv"}, {170, 191, "trvv"}, {194, 199, "trvv"}, {200, 200, "trv"},
+    {126, 127, "trv"}, {128, 152, "trvv"}, {154, 157, "trv"}, {164, 167, "trvv"}, {168, 168, "trv"}, {169, 169, "trvvv"}, {170, 191, "trvv"},
+    {194, 199, "trvv"}, {200, 200, "trv"},
     {201, 201, "trvvvv"}, {202, 203, "trvvv"}, {204, 205, "trv"},
     // barriers and atomics
-    {224, 224, "kkk"}, {225, 225, "kk"}, {227, 227, "trvkk"}, {228, 228, "vkkv"}, {229, 229, "trvkkv"}, {230, 230, "trvkkkvv"}, {232, 233, "trvkk"}, {234, 242, "trvkkv"},
+    {224, 224, "kkk"}, {225, 225, "kk"}, {227, 227, "trvkk"}, {228, 228, "vkkv"}, {229, 229, "trvkkv"}, {230, 230, "trvkkkvv"}, {232, 233, "trvkk"},
+    {234, 242, "trvkkv"},
     // control flow
-    {245, 245, "trp"}, {246, 246, "bbl*l"}, {247, 247, "bl"}, {248, 248, "r"}, {249, 249, "b"}, {250, 250, "vbb*l"}, {251, 251, "vbw"}, {252, 253, ""}, {254, 254, "v"},
+    {245, 245, "trp"}, {246, 246, "bbl*l"}, {247, 247, "bl"}, {248, 248, "r"}, {249, 249, "b"}, {250, 250, "vbb*l"}, {251, 251, "vbw"}, {252, 253, ""},
+    {254, 254, "v"},
     {255, 255, ""}, {317, 317, ""}, {330, 330, "s"}, {331, 331, "fl*k"}, {332, 332, "il*i"},
     // subgroups
-    {333, 333, "trk"}, {334, 336, "trkv"}, {337, 337, "trkvv"}, {338, 340, "trkv"}, {341, 341, "trkvv"}, {342, 342, "trklv"}, {343, 344, "trkv"}, {345, 348, "trkvv"},
+    {333, 333, "trk"}, {334, 336, "trkv"}, {337, 337, "trkvv"}, {338, 340, "trkv"}, {341, 341, "trkvv"}, {342, 342, "trklv"}, {343, 344, "trkv"},
+    {345, 348, "trkvv"},
     {349, 364, "trklv?v"}, {400, 400, "trv"}, {401, 403, "trvv"}, {4416, 4416, ""},
     // integer dot products, cooperative matrices
-    {4450, 4452, "trvv?l"}, {4453, 4455, "trvvv?l"}, {4456, 4456, "rykkkk"}, {4457, 4457, "trvk?vm"}, {4458, 4458, "vvk?vm"}, {4459, 4459, "trvvv?l"}, {4460, 4460, "try"},
+    {4450, 4452, "trvv?l"}, {4453, 4455, "trvvv?l"}, {4456, 4456, "rykkkk"}, {4457, 4457, "trvk?vm"}, {4458, 4458, "vvk?vm"}, {4459, 4459, "trvvv?l"},
+    {4460, 4460, "try"},
     {5632, 5632, "il*l"}, {5633, 5633, "yll*l"},
 };
 
@@ -10924,63 +10938,55 @@ inline constexpr char extended_operands[] = "11111111111111111111111122111111112
 
 #endif
 
-// ---- cotenant/vulkan/module_check.hpp ----
-// ModuleCheck: refuses SPIR-V of somebody else that breaks the specification's rules, on which drivers rely without looking.
-#ifndef COTENANT_VULKAN_MODULE_CHECK_HPP
-#define COTENANT_VULKAN_MODULE_CHECK_HPP
+// ---- cotenant/vulkan/module_text.hpp ----
+// ModuleText: the instructions of a SPIR-V module of somebody else, taken apart by the grammar, and what its ids stand for.
+#ifndef COTENANT_VULKAN_MODULE_TEXT_HPP
+#define COTENANT_VULKAN_MODULE_TEXT_HPP
 
 namespace cotenant::vulkan::detail {
 
-// Of a module whose instructions fill its words exactly: each one's words; ids, defined once and before they are used, of the right
-// kind; the order of sections; functions, blocks and where branches go; how buffers are laid out; the types of what is computed. Not
-// checked: that what a block uses was computed on every way to it, and that control flow is structured. Without these rules one module in
-// 35 whose words had been changed at random crashed the driver (Mesa 22.3), which trusts whoever wrote them.
-class ModuleCheck {
- public:
-  // Errors: InvalidArgument, which says where and what.
-  explicit ModuleCheck(std::span<const std::uint32_t> words) : words_(words) {
+// What the checks of a module are made of: see ModuleTypes and ModuleCheck.
+class ModuleText {
+ protected:
+  using Op = spirv::Op;
+  // Of a module whose instructions fill its words exactly. Errors: InvalidArgument, where an instruction has other words than its grammar.
+  explicit ModuleText(std::span<const std::uint32_t> words) : words_(words) {
     for (std::size_t at = 5; at < words.size(); at += words[at] >> 16) read(at);
-    for (Instruction& one : instructions_) check_order(one);
-    at_ = words.size();
-    if (state_ != State::outside) fail("the last function does not end");
-    if (count(14) != 1 || count(15) == 0) fail("there is not one memory model, or no entry point");
-    for (const Instruction& one : instructions_) check_use(one);
-    for (const Instruction& one : instructions_) check_decoration(one);
-    for (const Instruction& one : instructions_) check_types(one);
   }
+  ~ModuleText() = default;
 
- private:
   struct Use {
     char kind;
     std::uint32_t id;
   };
   struct Instruction {
-    std::uint32_t op = 0, type = 0, result = 0;
+    Op op = Op::Nop;
+    std::uint32_t type = 0, result = 0;
     std::size_t at = 0;                  // its first word
     std::span<const std::uint32_t> operands;  // after type and result
     std::vector<Use> uses;
     std::size_t function = 0, order = 0;  // the function that it lies in, from 1 on; 0: outside
   };
-  enum class State { outside, parameters, between, block };
-
-  [[noreturn]] void fail(const std::string& what) const { raise<InvalidArgument>("this is no SPIR-V module that can be run: at word " + std::to_string(at_) + ", " + what); }
+  [[noreturn]] void fail(const std::string& what) const {
+    raise<InvalidArgument>("this is no SPIR-V module that can be run: at word " + std::to_string(at_) + ", " + what);
+  }
   [[noreturn]] void fail_id(std::uint32_t id, const std::string& what) const { fail("%" + std::to_string(id) + " " + what); }
-  std::size_t count(std::uint32_t op) const {
+  static std::string number(Op op) { return std::to_string(static_cast<unsigned>(op)); }
+  std::size_t count(Op op) const {
     return static_cast<std::size_t>(std::count_if(instructions_.begin(), instructions_.end(), [&](const Instruction& one) { return one.op == op; }));
   }
 
-  // ---- words ----
   void read(std::size_t at) {
     at_ = at;
     const std::span<const std::uint32_t> all = words_.subspan(at, words_[at] >> 16);
-    const std::uint32_t op = all[0] & 0xffff;
-    const char* kinds = words_of_instruction(op);
-    if (kinds == nullptr) fail("the instruction " + std::to_string(op) + " is none of a kernel on storage buffers");
+    const Op op = static_cast<Op>(all[0] & 0xffff);
+    const char* kinds = words_of_instruction(all[0] & 0xffff);
+    if (kinds == nullptr) fail("the instruction " + number(op) + " is none of a kernel on storage buffers");
     Instruction one;
     one.op = op, one.at = at;
     std::size_t next = 1, skipped = 1;
     const auto take = [&] {
-      if (next == all.size()) fail("the instruction " + std::to_string(op) + " is too short");
+      if (next == all.size()) fail("the instruction " + number(op) + " is too short");
       return all[next++];
     };
     const auto take_one = [&](char kind) {
@@ -11007,172 +11013,25 @@ class ModuleCheck {
       else if (*kinds == '?') { if (++kinds, next < all.size()) take_one(*kinds); }
       else take_one(*kinds);
     }
-    if (next != all.size()) fail("the instruction " + std::to_string(op) + " is too long");
+    if (next != all.size()) fail("the instruction " + number(op) + " is too long");
     one.operands = all.subspan(skipped);
     instructions_.push_back(std::move(one));
   }
   static bool has_zero_byte(std::uint32_t word) { return (word & 0xff) == 0 || (word >> 8 & 0xff) == 0 || (word >> 16 & 0xff) == 0 || word >> 24 == 0; }
   // Section 3.7; 5349 is PhysicalStorageBuffer.
-  void check_storage(std::uint32_t storage) const { if ((storage > 12 && storage != 5349) || storage == 3 || storage == 8) fail("a storage class that kernels do not have"); }
+  void check_storage(std::uint32_t storage) const { if ((storage > 12 && storage != 5349) || storage == 3 ||
+      storage == 8) fail("a storage class that kernels do not have"); }
 
-  // ---- sections, functions and blocks ----
-  static int section(std::uint32_t op) {
-    switch (op) {
-      case 17: return 0;
-      case 10: return 1;
-      case 11: return 2;
-      case 14: return 3;
-      case 15: return 4;
-      case 16: case 331: return 5;
-      case 2: case 3: case 4: case 7: return 6;
-      case 5: case 6: return 7;
-      case 330: return 8;
-      case 71: case 72: case 73: case 74: case 75: case 332: case 5632: case 5633: return 9;
-      case 59: return 10;
-      default: return is_type(op) || is_constant(op) ? 10 : 11;
-    }
-  }
-  static bool is_type(std::uint32_t op) { return (op >= 19 && op <= 33) || op == 4456; }
-  static bool is_constant(std::uint32_t op) { return (op >= 41 && op <= 52) || op == 1; }
-  static bool ends_block(std::uint32_t op) { return (op >= 249 && op <= 255) || op == 4416; }
+  static bool is_type(Op op) { return (op >= Op::TypeVoid && op <= Op::TypeFunction) || op == Op::TypeCooperativeMatrixKHR; }
+  static bool is_constant(Op op) { return (op >= Op::ConstantTrue && op <= Op::SpecConstantOp) || op == Op::Undef; }
+  // "GLSL.std.450", as words.
+  static bool is_glsl(const Instruction& set) { return set.operands.size() == 4 && set.operands[0] == 0x4c534c47 && set.operands[1] == 0x6474732e &&
+      set.operands[2] == 0x3035342e; }
 
-  void check_order(Instruction& one) {
-    at_ = one.at;
-    one.order = ++order_;
-    const bool anywhere = one.op == 0 || one.op == 8 || one.op == 317 || (one.op == 1 && state_ == State::block) || (one.op == 12 && state_ == State::outside && section_ == 10);
-    const int here = one.op == 39 ? 10 : section(one.op);
-    if (!anywhere && state_ == State::outside) {
-      if (here < section_) fail("the instruction " + std::to_string(one.op) + " comes after its section of the module");
-      section_ = here;
-      if (here == 11 && one.op != 54) fail("the instruction " + std::to_string(one.op) + " lies outside of every function");
-    } else if (!anywhere && here < 11 && one.op != 59) {
-      fail("the instruction " + std::to_string(one.op) + " lies in a function");
-    }
-    if (merged_ && !(one.op >= 249 && one.op <= 251)) fail("no branch follows where ways are said to meet again");
-    merged_ = one.op == 246 || one.op == 247;
-    switch (one.op) {
-      case 54:
-        if (state_ != State::outside) fail("a function begins in another");
-        state_ = State::parameters, ++function_, blocks_ = 0;
-        break;
-      case 55: if (state_ != State::parameters) fail("a parameter does not stand at the begin of a function"); break;
-      case 248:
-        if (state_ != State::parameters && state_ != State::between) fail("a block begins where another has not ended");
-        state_ = State::block, ++blocks_, first_ = true;
-        break;
-      case 56:
-        if (state_ != State::between || blocks_ == 0) fail("a function ends where a block has not, or has no block");
-        state_ = State::between;
-        break;
-      default: if (state_ != State::outside && state_ != State::block && !anywhere) fail("the instruction " + std::to_string(one.op) + " lies outside of every block");
-    }
-    one.function = state_ == State::outside ? 0 : function_;
-    if (one.op == 59 && (one.function != 0) != (one.operands[0] == 7)) fail("a variable of this storage class does not lie here");
-    if (one.op == 59 && one.function != 0 && blocks_ != 1) fail("a variable lies behind the first block of its function");
-    if (one.op == 245 && !first_) fail("a phi does not stand at the begin of its block");
-    if (one.op != 248 && one.op != 245 && one.op != 8 && one.op != 317) first_ = false;
-    if (ends_block(one.op)) state_ = State::between;
-    if (one.op == 56) state_ = State::outside;
-    if (one.result == 0) {
-      if (one.type != 0 || words_of_instruction(one.op)[0] == 'r') fail("the result has the id 0");
-      return;
-    }
-    if (one.result >= words_[3]) fail_id(one.result, "is not below the bound of ids");
-    if (!defined_.emplace(one.result, &one).second) fail_id(one.result, "is defined twice");
-  }
-
-  // ---- ids ----
   const Instruction* definition(std::uint32_t id) const {
     const auto found = defined_.find(id);
     return found == defined_.end() ? nullptr : found->second;
   }
-  void check_use(const Instruction& one) {
-    at_ = one.at;
-    for (const Use& use : one.uses) {
-      const Instruction* const there = definition(use.id);
-      if (there == nullptr) fail_id(use.id, "is defined nowhere");
-      const bool value = there->type != 0 && there->op != 54, earlier = there->order < one.order;
-      if ((use.kind == 'y' && !is_type(there->op)) || (use.kind == 'b' && there->op != 248) || (use.kind == 'f' && there->op != 54) || (use.kind == 'e' && there->op != 11) ||
-          (use.kind == 'k' && !is_constant(there->op)) || ((use.kind == 'v' || use.kind == 'p') && !value))
-        fail_id(use.id, "is not what the instruction " + std::to_string(one.op) + " needs there");
-      // A pointer may be named before it is declared; what a phi takes comes from blocks that may lie behind.
-      const bool forward = use.kind == 'b' || use.kind == 'f' || use.kind == 'i' || use.kind == 'p' || one.op == 39 || there->op == 32 || section(one.op) < 10;
-      if (!forward && !earlier) fail_id(use.id, "is used before it is defined");
-      if (there->function != 0 && one.function != 0 && there->op != 54 && there->function != one.function) fail_id(use.id, "belongs to another function");
-    }
-    if (one.op == 15) {
-      const Instruction* const kernel = definition(one.operands[1]);
-      const Instruction* const signature = definition(kernel->operands[1]);
-      if (signature == nullptr || signature->op != 33 || signature->operands.size() != 1) fail("the entry point takes arguments");
-    }
-    if ((one.op == 16 || one.op == 331) && std::none_of(instructions_.begin(), instructions_.end(), [&](const Instruction& other) { return other.op == 15 && other.operands[1] == one.operands[0]; }))
-      fail("an execution mode of what is no entry point");
-  }
-
-  // ---- what types and variables are decorated with ----
-  // Literals of a decoration (section 3.20), -1 for any; -2 where kernels have no such decoration.
-  static int decoration_literals(std::uint32_t decoration) {
-    switch (decoration) {
-      case 0: case 2: case 3: case 4: case 5: case 18: case 19: case 20: case 21: case 23: case 24: case 25: case 26: case 42: case 4469: case 4470: case 5355: case 5356: return 0;
-      case 1: case 6: case 7: case 11: case 33: case 34: case 35: case 39: case 44: return 1;
-      case 5634: case 5635: case 5636: return -1;
-      default: return -2;
-    }
-  }
-  static constexpr std::uint32_t block = 2, buffer_block = 3, array_stride = 6, built_in = 11, set_decoration = 34, offset_decoration = 35, whole = 0xffffffff;
-  void check_decoration(const Instruction& one) {
-    at_ = one.at;
-    const auto& x = one.operands;
-    const bool of_member = one.op == 72 || one.op == 5633;
-    if (one.op == 6 || of_member) {
-      const Instruction* const type = definition(x[0]);
-      if (type->op != 30 || x[1] >= type->operands.size()) fail("a member is named that its struct does not have");
-    }
-    if (one.op == 71 || one.op == 5632 || of_member) {
-      const std::size_t first = of_member ? 2 : 1;
-      const int literals = decoration_literals(x[first]);
-      if (literals == -2 || (literals >= 0 && x.size() - first - 1 != static_cast<std::size_t>(literals))) fail("the decoration " + std::to_string(x[first]) + " is none of a kernel, or has too many or too few operands");
-      decorated_.insert({x[0], of_member ? x[1] : whole, x[first]});
-      if (x[first] == built_in) check_built_in(of_member ? nullptr : definition(x[0]), x[first + 1]);
-    }
-    if (one.op == 14 && ((x[0] != 0 && x[0] != 5348) || (x[1] != 1 && x[1] != 3))) fail("an addressing or memory model that kernels do not have");
-    if (one.op == 11 && !is_glsl(one) && !(x.size() > 1 && x[0] == 0x536e6f4e)) fail("a set of instructions other than GLSL.std.450");  // "NonS(emantic.…)" may be there
-    if (one.op == 247 && x[1] > 3) fail("a selection control that is none");
-    if (one.op == 59 && x[0] == 1 && !has(one.result, built_in)) fail_id(one.result, "is an input that is not built in");
-    if (one.op == 59 && (x[0] == 12 || x[0] == 2 || x[0] == 9)) {
-      const std::uint32_t type = definition(one.type)->operands[1];
-      if (!has(type, block) && !has(type, buffer_block)) fail_id(one.result, "is a buffer, but its type is not decorated as a block");
-      if (x[0] != 9 && !has(one.result, set_decoration)) fail_id(one.result, "is a buffer without a descriptor set");
-      check_layout(type);
-    }
-  }
-  // What a kernel is told (section 3.21): the size of its workgroup as a constant, the rest as variables.
-  void check_built_in(const Instruction* there, std::uint32_t number) const {
-    const bool constant = number == 25, vector = number == 24 || (number >= 26 && number <= 28), mask = number >= 4416 && number <= 4420;
-    const bool scalar = number == 29 || number == 36 || number == 38 || number == 40 || number == 41;
-    const std::uint32_t of = there == nullptr ? 0 : there->op;
-    if (!(constant ? of == 44 || of == 51 : of == 59) || !(constant || vector || mask || scalar)) fail("something is decorated as what a kernel is not told");
-    const Kind kind = kind_of(constant ? there->type : definition(there->type)->operands[1]);
-    if (!(kind == Kind{'i', 32, scalar ? 1u : mask ? 4u : 3u})) fail("what a kernel is told has another type");
-  }
-  bool has(std::uint32_t id, std::uint32_t decoration, std::uint32_t of_member = whole) const { return decorated_.count({id, of_member, decoration}) > 0; }
-  // Everything in a block says where it lies.
-  void check_layout(std::uint32_t type) const {
-    const Instruction* const t = definition(type);
-    if (t->op == 30)
-      for (std::uint32_t i = 0; i < t->operands.size(); ++i) {
-        if (!has(type, offset_decoration, i)) fail_id(type, "is a struct in a buffer, of which a member has no offset");
-        check_layout(t->operands[i]);
-      }
-    if (t->op == 28 || t->op == 29) {
-      if (!has(type, array_stride)) fail_id(type, "is an array in a buffer without a stride");
-      check_layout(t->operands[0]);
-    }
-  }
-  // "GLSL.std.450", as words.
-  static bool is_glsl(const Instruction& set) { return set.operands.size() == 4 && set.operands[0] == 0x4c534c47 && set.operands[1] == 0x6474732e && set.operands[2] == 0x3035342e; }
-
-  // ---- types ----
   // f float, i integer, b bool, p pointer, o any other; vectors have several of them.
   struct Kind {
     char of = 'o';
@@ -11183,16 +11042,16 @@ class ModuleCheck {
     const Instruction* const t = definition(type);
     if (t == nullptr) return {};
     switch (t->op) {
-      case 20: return {'b', 1, 1};
-      case 21: return {'i', t->operands[0], 1};
-      case 22: return {'f', t->operands[0], 1};
-      case 32: return {'p', 64, 1};
-      case 23: {
+      case Op::TypeBool: return {'b', 1, 1};
+      case Op::TypeInt: return {'i', t->operands[0], 1};
+      case Op::TypeFloat: return {'f', t->operands[0], 1};
+      case Op::TypePointer: return {'p', 64, 1};
+      case Op::TypeVector: {
         Kind kind = kind_of(t->operands[0]);
         kind.count = t->operands[1];
         return kind;
       }
-      case 4456: {
+      case Op::TypeCooperativeMatrixKHR: {
         Kind kind = kind_of(t->operands[0]);
         kind.count = 0;  // of a matrix: as many as its use says
         return kind;
@@ -11203,21 +11062,46 @@ class ModuleCheck {
   std::uint32_t type_of(std::uint32_t value) const { return definition(value)->type; }
   Kind kind(std::uint32_t value) const { return kind_of(type_of(value)); }
   void expect(bool holds, const char* what) const { if (!holds) fail(what); }
+
+  std::span<const std::uint32_t> words_;
+  std::vector<Instruction> instructions_;
+  std::map<std::uint32_t, const Instruction*> defined_;
+  std::size_t at_ = 5;  // what is looked at, for messages
+};
+
+}  // namespace cotenant::vulkan::detail
+
+#endif
+
+// ---- cotenant/vulkan/module_types.hpp ----
+// ModuleTypes: whether the instructions of a SPIR-V module of somebody else compute with operands of types that they take.
+#ifndef COTENANT_VULKAN_MODULE_TYPES_HPP
+#define COTENANT_VULKAN_MODULE_TYPES_HPP
+
+namespace cotenant::vulkan::detail {
+
+// SPIR-V specification, sections 3.42.6 to 3.42.24, and 2 of the extended instructions' for GLSL.std.450. For modules whose ids are all
+// defined, each as the kind of thing that is used: see ModuleCheck.
+class ModuleTypes : protected ModuleText {
+ protected:
+  using ModuleText::ModuleText;
+  ~ModuleTypes() = default;
+
   std::uint32_t pointee(std::uint32_t pointer) const {
     const Instruction* const t = definition(type_of(pointer));
-    if (t == nullptr || t->op != 32) fail_id(pointer, "is no pointer");
+    if (t == nullptr || t->op != Op::TypePointer) fail_id(pointer, "is no pointer");
     return t->operands[1];
   }
   // The type of member `index` of a composite; `id` of the index where it is one.
   std::uint32_t member(std::uint32_t type, std::uint32_t index, std::uint32_t id) const {
     const Instruction* const t = definition(type);
-    switch (t == nullptr ? 0 : t->op) {
-      case 23: case 24: if (id == 0 && index >= t->operands[1]) break; return t->operands[0];
-      case 28: case 29: case 4456: return t->operands[0];
-      case 30:
+    switch (t == nullptr ? Op::Nop : t->op) {
+      case Op::TypeVector: case Op::TypeMatrix: if (id == 0 && index >= t->operands[1]) break; return t->operands[0];
+      case Op::TypeArray: case Op::TypeRuntimeArray: case Op::TypeCooperativeMatrixKHR: return t->operands[0];
+      case Op::TypeStruct:
         if (id != 0) {
           const Instruction* const constant = definition(id);
-          if (constant->op != 43) fail("a member of a struct is chosen by what is no constant");
+          if (constant->op != Op::Constant) fail("a member of a struct is chosen by what is no constant");
           index = constant->operands[0];
         }
         if (index < t->operands.size()) return t->operands[index];
@@ -11229,7 +11113,7 @@ class ModuleCheck {
   void check_types(const Instruction& one) {
     at_ = one.at;
     const auto& x = one.operands;
-    const std::uint32_t op = one.op;
+    const Op op = one.op;
     const Kind result = kind_of(one.type);
     const auto all = [&](char of, std::size_t from, std::size_t to) {
       for (std::size_t i = from; i < to; ++i) if (kind(x[i]).of != of || kind(x[i]).count != result.count) return false;
@@ -11239,120 +11123,142 @@ class ModuleCheck {
       for (std::size_t i = from; i < to; ++i) if (!(kind(x[i]) == result)) return false;
       return true;
     };
-    const auto within = [op](std::uint32_t first, std::uint32_t last) { return op >= first && op <= last; };
+    const auto within = [op](Op first, Op last) { return op >= first && op <= last; };
     constexpr const char* types = "operands or a result of types that the instruction does not take";
-    if (op == 21) expect(x[0] == 8 || x[0] == 16 || x[0] == 32 || x[0] == 64, "an integer of unknown width");
-    else if (op == 22) expect(x[0] == 16 || x[0] == 32 || x[0] == 64, "a float of unknown width");
-    else if (op == 23) expect(x[1] >= 2 && x[1] <= 4 && kind_of(x[0]).of != 'o' && kind_of(x[0]).of != 'p' && kind_of(x[0]).count == 1, "a vector that is none");
-    else if (op == 24) expect(x[1] >= 2 && x[1] <= 4 && kind_of(x[0]).of == 'f' && kind_of(x[0]).count > 1, "a matrix that is none");
-    else if (op == 28) expect(kind(x[1]).of == 'i' && kind(x[1]).count == 1, "an array whose length is no integer");
-    else if (op == 30) for (const std::uint32_t part : x) expect(definition(part)->op != 19 && definition(part)->op != 33, "a struct of what has no values");
-    else if (within(41, 42) || within(48, 49)) expect(result.of == 'b' && result.count == 1, types);
-    else if (op == 43 || op == 50) expect((result.of == 'i' || result.of == 'f') && result.count == 1 && x.size() == (result.width + 31) / 32, "a constant of another size than its type");
-    else if (op == 44 || op == 51 || op == 80) check_construct(one, result);
-    else if (op == 54) check_function(one);
-    else if (op == 55) expect(definition(one.type)->op != 19, types);
-    else if (op == 57) check_call(one);
-    else if (op == 59) {
+    if (op == Op::TypeInt) expect(x[0] == 8 || x[0] == 16 || x[0] == 32 || x[0] == 64, "an integer of unknown width");
+    else if (op == Op::TypeFloat) expect(x[0] == 16 || x[0] == 32 || x[0] == 64, "a float of unknown width");
+    else if (op == Op::TypeVector)
+      expect(x[1] >= 2 && x[1] <= 4 && kind_of(x[0]).of != 'o' && kind_of(x[0]).of != 'p' && kind_of(x[0]).count == 1, "a vector that is none");
+    else if (op == Op::TypeMatrix) expect(x[1] >= 2 && x[1] <= 4 && kind_of(x[0]).of == 'f' && kind_of(x[0]).count > 1, "a matrix that is none");
+    else if (op == Op::TypeArray) expect(kind(x[1]).of == 'i' && kind(x[1]).count == 1, "an array whose length is no integer");
+    else if (op == Op::TypeStruct) for (const std::uint32_t part : x)
+      expect(definition(part)->op != Op::TypeVoid && definition(part)->op != Op::TypeFunction, "a struct of what has no values");
+    else if (within(Op::ConstantTrue, Op::ConstantFalse) || within(Op::SpecConstantTrue, Op::SpecConstantFalse))
+      expect(result.of == 'b' && result.count == 1, types);
+    else if (op == Op::Constant || op == Op::SpecConstant)
+      expect((result.of == 'i' || result.of == 'f') && result.count == 1 && x.size() == (result.width + 31) / 32, "a constant of another size than its type");
+    else if (op == Op::ConstantComposite || op == Op::SpecConstantComposite || op == Op::CompositeConstruct) check_construct(one, result);
+    else if (op == Op::Function) check_function(one);
+    else if (op == Op::FunctionParameter) expect(definition(one.type)->op != Op::TypeVoid, types);
+    else if (op == Op::FunctionCall) check_call(one);
+    else if (op == Op::Variable) {
       const Instruction* const t = definition(one.type);
-      expect(t->op == 32 && t->operands[0] == x[0], "a variable whose pointer has another storage class");
-      expect(definition(t->operands[1])->op != 19 && definition(t->operands[1])->op != 33, types);
-    } else if (op == 61) expect(pointee(x[0]) == one.type, "a load of another type than its pointer's");
-    else if (op == 62) expect(pointee(x[0]) == type_of(x[1]), "a store of another type than its pointer's");
-    else if (op == 63) expect(pointee(x[0]) == pointee(x[1]), types);
-    else if (within(65, 67) || op == 70) {
+      expect(t->op == Op::TypePointer && t->operands[0] == x[0], "a variable whose pointer has another storage class");
+      expect(definition(t->operands[1])->op != Op::TypeVoid && definition(t->operands[1])->op != Op::TypeFunction, types);
+    } else if (op == Op::Load) expect(pointee(x[0]) == one.type, "a load of another type than its pointer's");
+    else if (op == Op::Store) expect(pointee(x[0]) == type_of(x[1]), "a store of another type than its pointer's");
+    else if (op == Op::CopyMemory) expect(pointee(x[0]) == pointee(x[1]), types);
+    else if (within(Op::AccessChain, Op::PtrAccessChain) || op == Op::InBoundsPtrAccessChain) {
       std::uint32_t type = pointee(x[0]);
-      for (std::size_t i = op >= 67 ? 2 : 1; i < x.size(); ++i) expect(kind(x[i]).of == 'i' && kind(x[i]).count == 1, types), type = member(type, 0, x[i]);
+      for (std::size_t i = op >= Op::PtrAccessChain ? 2 : 1; i < x.size(); ++i)
+        expect(kind(x[i]).of == 'i' && kind(x[i]).count == 1, types), type = member(type, 0, x[i]);
       const Instruction *const to = definition(one.type), *const from = definition(type_of(x[0]));
-      expect(to->op == 32 && to->operands[1] == type && to->operands[0] == from->operands[0], "a pointer to a part, of another type than the part");
-    } else if (op == 68) {
+      expect(to->op == Op::TypePointer && to->operands[1] == type &&
+          to->operands[0] == from->operands[0], "a pointer to a part, of another type than the part");
+    } else if (op == Op::ArrayLength) {
       const Instruction* const t = definition(pointee(x[0]));
-      expect(t->op == 30 && x[1] < t->operands.size() && definition(t->operands[x[1]])->op == 29 && result.of == 'i', "the length of what is no array");
-    } else if (op == 77) expect(kind(x[0]).count > 1 && kind(x[0]).of == result.of && result.count == 1 && kind(x[1]).of == 'i', types);
-    else if (op == 78) expect(like(0, 1) && kind(x[1]).of == result.of && kind(x[1]).count == 1 && kind(x[2]).of == 'i', types);
-    else if (op == 79) {
-      expect(kind(x[0]).of == result.of && kind(x[1]).of == result.of && kind(x[0]).width == result.width && kind(x[1]).width == result.width && x.size() - 2 == result.count, types);
-      for (std::size_t i = 2; i < x.size(); ++i) expect(x[i] == 0xffffffff || x[i] < kind(x[0]).count + kind(x[1]).count, "a part is taken of what has no such part");
-    } else if (op == 81 || op == 82) {
-      std::uint32_t type = type_of(op == 81 ? x[0] : x[1]);
-      for (std::size_t i = op == 81 ? 1 : 2; i < x.size(); ++i) type = member(type, x[i], 0);
-      expect(op == 81 ? type == one.type : type == type_of(x[0]) && one.type == type_of(x[1]), types);
-    } else if (op == 83) expect(type_of(x[0]) == one.type, types);
-    else if (op == 109 || op == 110) expect(result.of == 'i' && all('f', 0, 1), types);
-    else if (op == 111 || op == 112) expect(result.of == 'f' && all('i', 0, 1), types);
-    else if (op == 113 || op == 114) expect(result.of == 'i' && all('i', 0, 1), types);
-    else if (op == 115 || op == 116) expect(result.of == 'f' && all('f', 0, 1), types);
-    else if (op == 124) {
+      expect(t->op == Op::TypeStruct && x[1] < t->operands.size() && definition(t->operands[x[1]])->op == Op::TypeRuntimeArray &&
+          result.of == 'i', "the length of what is no array");
+    } else if (op == Op::VectorExtractDynamic) expect(kind(x[0]).count > 1 && kind(x[0]).of == result.of && result.count == 1 && kind(x[1]).of == 'i', types);
+    else if (op == Op::VectorInsertDynamic) expect(like(0, 1) && kind(x[1]).of == result.of && kind(x[1]).count == 1 && kind(x[2]).of == 'i', types);
+    else if (op == Op::VectorShuffle) {
+      expect(kind(x[0]).of == result.of && kind(x[1]).of == result.of && kind(x[0]).width == result.width && kind(x[1]).width == result.width &&
+          x.size() - 2 == result.count, types);
+      for (std::size_t i = 2; i < x.size(); ++i)
+        expect(x[i] == 0xffffffff || x[i] < kind(x[0]).count + kind(x[1]).count, "a part is taken of what has no such part");
+    } else if (op == Op::CompositeExtract || op == Op::CompositeInsert) {
+      std::uint32_t type = type_of(op == Op::CompositeExtract ? x[0] : x[1]);
+      for (std::size_t i = op == Op::CompositeExtract ? 1 : 2; i < x.size(); ++i) type = member(type, x[i], 0);
+      expect(op == Op::CompositeExtract ? type == one.type : type == type_of(x[0]) && one.type == type_of(x[1]), types);
+    } else if (op == Op::CopyObject) expect(type_of(x[0]) == one.type, types);
+    else if (op == Op::ConvertFToU || op == Op::ConvertFToS) expect(result.of == 'i' && all('f', 0, 1), types);
+    else if (op == Op::ConvertSToF || op == Op::ConvertUToF) expect(result.of == 'f' && all('i', 0, 1), types);
+    else if (op == Op::UConvert || op == Op::SConvert) expect(result.of == 'i' && all('i', 0, 1), types);
+    else if (op == Op::FConvert || op == Op::QuantizeToF16) expect(result.of == 'f' && all('f', 0, 1), types);
+    else if (op == Op::Bitcast) {
       const Kind from = kind(x[0]);
       expect(from.of != 'o' && from.of != 'b' && result.of != 'o' && result.of != 'b', types);
       expect(from.of == 'p' || result.of == 'p' || from.width * from.count == result.width * result.count, types);
-    } else if (op == 126 || op == 200 || op == 204 || op == 128 || op == 130 || op == 132 || within(134, 135) || within(137, 139) || within(197, 199)) expect(result.of == 'i' && like(0, x.size()), types);
-    else if (within(194, 196)) expect(result.of == 'i' && like(0, 1) && all('i', 1, 2), types);
-    else if (op == 127 || op == 129 || op == 131 || op == 133 || op == 136 || within(140, 141)) expect((result.of == 'f' && like(0, x.size())) || type_of(x[0]) == one.type, types);
-    else if (op == 142) expect(result.of == 'f' && like(0, 1) && kind(x[1]).of == 'f' && kind(x[1]).count == 1, types);
-    else if (op == 148) expect(result.of == 'f' && result.count == 1 && kind(x[0]) == kind(x[1]) && kind(x[0]).of == 'f' && kind(x[0]).count > 1, types);
-    else if (op == 154 || op == 155) expect(result == Kind({'b', 1, 1}) && kind(x[0]).of == 'b', types);
-    else if (op == 156 || op == 157) expect(result.of == 'b' && all('f', 0, 1), types);
-    else if (within(164, 168)) expect(result.of == 'b' && like(0, x.size()), types);
-    else if (op == 169) expect(kind(x[0]).of == 'b' && type_of(x[1]) == one.type && type_of(x[2]) == one.type && (kind(x[0]).count == result.count || kind(x[0]).count == 1), types);
-    else if (within(170, 179)) expect(result.of == 'b' && all('i', 0, 2) && kind(x[0]) == kind(x[1]), types);
-    else if (within(180, 191)) expect(result.of == 'b' && all('f', 0, 2) && kind(x[0]) == kind(x[1]), types);
-    else if (within(201, 203)) expect(result.of == 'i' && like(0, op == 201 ? 2 : 1) && kind(x[x.size() - 2]).of == 'i' && kind(x.back()).of == 'i', types);
-    else if (op == 205) expect(result.of == 'i' && all('i', 0, 1), types);
-    else if (op == 227 || within(229, 242)) {
+    } else if (op == Op::SNegate || op == Op::Not || op == Op::BitReverse || op == Op::IAdd || op == Op::ISub || op == Op::IMul ||
+        within(Op::UDiv, Op::SDiv) || within(Op::UMod, Op::SMod) || within(Op::BitwiseOr, Op::BitwiseAnd)) expect(result.of == 'i' && like(0, x.size()), types);
+    else if (within(Op::ShiftRightLogical, Op::ShiftLeftLogical)) expect(result.of == 'i' && like(0, 1) && all('i', 1, 2), types);
+    else if (op == Op::FNegate || op == Op::FAdd || op == Op::FSub || op == Op::FMul || op == Op::FDiv || within(Op::FRem, Op::FMod))
+      expect((result.of == 'f' && like(0, x.size())) || type_of(x[0]) == one.type, types);
+    else if (op == Op::VectorTimesScalar) expect(result.of == 'f' && like(0, 1) && kind(x[1]).of == 'f' && kind(x[1]).count == 1, types);
+    else if (op == Op::Dot) expect(result.of == 'f' && result.count == 1 && kind(x[0]) == kind(x[1]) && kind(x[0]).of == 'f' && kind(x[0]).count > 1, types);
+    else if (op == Op::Any || op == Op::All) expect(result == Kind({'b', 1, 1}) && kind(x[0]).of == 'b', types);
+    else if (op == Op::IsNan || op == Op::IsInf) expect(result.of == 'b' && all('f', 0, 1), types);
+    else if (within(Op::LogicalEqual, Op::LogicalNot)) expect(result.of == 'b' && like(0, x.size()), types);
+    else if (op == Op::Select)
+      expect(kind(x[0]).of == 'b' && type_of(x[1]) == one.type && type_of(x[2]) == one.type &&
+          (kind(x[0]).count == result.count || kind(x[0]).count == 1), types);
+    else if (within(Op::IEqual, Op::SLessThanEqual)) expect(result.of == 'b' && all('i', 0, 2) && kind(x[0]) == kind(x[1]), types);
+    else if (within(Op::FOrdEqual, Op::FUnordGreaterThanEqual)) expect(result.of == 'b' && all('f', 0, 2) && kind(x[0]) == kind(x[1]), types);
+    else if (within(Op::BitFieldInsert, Op::BitFieldUExtract))
+      expect(result.of == 'i' && like(0, op == Op::BitFieldInsert ? 2 : 1) && kind(x[x.size() - 2]).of == 'i' && kind(x.back()).of == 'i', types);
+    else if (op == Op::BitCount) expect(result.of == 'i' && all('i', 0, 1), types);
+    else if (op == Op::AtomicLoad || within(Op::AtomicExchange, Op::AtomicXor)) {
       expect((result.of == 'i' || result.of == 'f') && result.count == 1 && pointee(x[0]) == one.type, types);
-      if (op != 227 && op != 232 && op != 233) expect(kind(x.back()) == result, types);
-    } else if (op == 228) expect(pointee(x[0]) == type_of(x[3]) && kind(x[3]).count == 1 && kind(x[3]).of != 'o', types);
-    else if (op == 245) {
+      if (op != Op::AtomicLoad && op != Op::AtomicIIncrement && op != Op::AtomicIDecrement) expect(kind(x.back()) == result, types);
+    } else if (op == Op::AtomicStore) expect(pointee(x[0]) == type_of(x[3]) && kind(x[3]).count == 1 && kind(x[3]).of != 'o', types);
+    else if (op == Op::Phi) {
       for (std::size_t i = 0; i + 1 < x.size(); i += 2) expect(type_of(x[i]) == one.type, types);
       expect(x.size() >= 2, "a phi without a value");
-    } else if (op == 250) expect(kind(x[0]) == Kind({'b', 1, 1}) && (x.size() == 3 || x.size() == 5), types);
-    else if (op == 251) expect(kind(x[0]).of == 'i' && kind(x[0]).count == 1 && kind(x[0]).width <= 32, types);
-    else if (op == 12) check_extended(one, result);
-    else if (op == 333 || op == 334 || op == 335) expect(result == Kind({'b', 1, 1}) && (op == 333 || kind(x[1]) == result), types);
-    else if (op == 337 || op == 338 || within(345, 348)) expect(result.of != 'o' && result.of != 'p' && kind(x[1]) == result, types);
-    else if (op == 339) expect(result == Kind({'i', 32, 4}) && kind(x[1]) == Kind({'b', 1, 1}), types);
-    else if (op == 340 || within(342, 344)) expect(kind(x.back()).of == 'i' && kind(x.back()).count == 4, types);
-    else if (op == 341) expect(kind(x[1]).of == 'i' && kind(x[1]).count == 4, types);
-    else if (within(349, 364)) expect(result.of == (op >= 362 ? 'b' : op == 350 || op == 352 || op == 355 || op == 358 ? 'f' : 'i') && kind(x[2]) == result, types);
+    } else if (op == Op::BranchConditional) expect(kind(x[0]) == Kind({'b', 1, 1}) && (x.size() == 3 || x.size() == 5), types);
+    else if (op == Op::Switch) expect(kind(x[0]).of == 'i' && kind(x[0]).count == 1 && kind(x[0]).width <= 32, types);
+    else if (op == Op::ExtInst) check_extended(one, result);
+    else if (op == Op::GroupNonUniformElect || op == Op::GroupNonUniformAll || op == Op::GroupNonUniformAny)
+      expect(result == Kind({'b', 1, 1}) && (op == Op::GroupNonUniformElect || kind(x[1]) == result), types);
+    else if (op == Op::GroupNonUniformBroadcast || op == Op::GroupNonUniformBroadcastFirst ||
+        within(Op::GroupNonUniformShuffle, Op::GroupNonUniformShuffleDown)) expect(result.of != 'o' && result.of != 'p' && kind(x[1]) == result, types);
+    else if (op == Op::GroupNonUniformBallot) expect(result == Kind({'i', 32, 4}) && kind(x[1]) == Kind({'b', 1, 1}), types);
+    else if (op == Op::GroupNonUniformInverseBallot || within(Op::GroupNonUniformBallotBitCount, Op::GroupNonUniformBallotFindMSB))
+      expect(kind(x.back()).of == 'i' && kind(x.back()).count == 4, types);
+    else if (op == Op::GroupNonUniformBallotBitExtract) expect(kind(x[1]).of == 'i' && kind(x[1]).count == 4, types);
+    else if (within(Op::GroupNonUniformIAdd, Op::GroupNonUniformLogicalXor))
+      expect(result.of == (op >= Op::GroupNonUniformLogicalAnd ? 'b' : op == Op::GroupNonUniformFAdd || op == Op::GroupNonUniformFMul ||
+          op == Op::GroupNonUniformFMin || op == Op::GroupNonUniformFMax ? 'f' : 'i') && kind(x[2]) == result, types);
   }
   void check_construct(const Instruction& one, const Kind& result) const {
     const Instruction* const t = definition(one.type);
     const auto& x = one.operands;
     constexpr const char* parts = "a composite of other parts than its type's";
-    if (t->op == 23) {
+    if (t->op == Op::TypeVector) {
       std::uint32_t total = 0;
       for (const std::uint32_t part : x) {
         expect(kind(part).of == result.of && kind(part).width == result.width, parts);
         total += kind(part).count;
       }
       expect(total == result.count, parts);
-    } else if (t->op == 30 || t->op == 28 || t->op == 24) {
-      for (std::size_t i = 0; i < x.size(); ++i) expect(t->op == 30 ? i < t->operands.size() && type_of(x[i]) == t->operands[i] : type_of(x[i]) == t->operands[0], parts);
-      if (t->op == 24) expect(x.size() == t->operands[1], parts);
-      if (t->op == 30) expect(x.size() == t->operands.size(), parts);
-      if (t->op == 28) if (const Instruction* const length = definition(t->operands[1]); length->op == 43) expect(x.size() == length->operands[0], parts);
+    } else if (t->op == Op::TypeStruct || t->op == Op::TypeArray || t->op == Op::TypeMatrix) {
+      for (std::size_t i = 0; i < x.size(); ++i)
+        expect(t->op == Op::TypeStruct ? i < t->operands.size() && type_of(x[i]) == t->operands[i] : type_of(x[i]) == t->operands[0], parts);
+      if (t->op == Op::TypeMatrix) expect(x.size() == t->operands[1], parts);
+      if (t->op == Op::TypeStruct) expect(x.size() == t->operands.size(), parts);
+      if (t->op == Op::TypeArray) if (const Instruction* const length = definition(t->operands[1]); length->op == Op::Constant)
+        expect(x.size() == length->operands[0], parts);
     } else {
-      expect(t->op == 4456 && x.size() == 1 && kind(x[0]).of == result.of, parts);
+      expect(t->op == Op::TypeCooperativeMatrixKHR && x.size() == 1 && kind(x[0]).of == result.of, parts);
     }
   }
   void check_function(const Instruction& one) const {
     const Instruction* const t = definition(one.operands[1]);
-    expect(t->op == 33 && t->operands[0] == one.type, "a function that returns another type than it says");
+    expect(t->op == Op::TypeFunction && t->operands[0] == one.type, "a function that returns another type than it says");
     std::size_t next = 1;
-    const bool returns = definition(one.type)->op != 19;
-    for (auto i = static_cast<std::size_t>(&one - instructions_.data()) + 1; i < instructions_.size() && instructions_[i].op != 56; ++i) {
+    const bool returns = definition(one.type)->op != Op::TypeVoid;
+    for (auto i = static_cast<std::size_t>(&one - instructions_.data()) + 1; i < instructions_.size() && instructions_[i].op != Op::FunctionEnd; ++i) {
       const Instruction& inside = instructions_[i];
-      if (inside.op == 55) expect(next < t->operands.size() && inside.type == t->operands[next++], "a parameter of another type than its function's");
-      if (inside.op == 253) expect(!returns, "a function that returns nothing where it has a type");
-      if (inside.op == 254) expect(returns && type_of(inside.operands[0]) == one.type, "a function that returns another type than it says");
+      if (inside.op == Op::FunctionParameter)
+        expect(next < t->operands.size() && inside.type == t->operands[next++], "a parameter of another type than its function's");
+      if (inside.op == Op::Return) expect(!returns, "a function that returns nothing where it has a type");
+      if (inside.op == Op::ReturnValue) expect(returns && type_of(inside.operands[0]) == one.type, "a function that returns another type than it says");
     }
     expect(next == t->operands.size(), "a function with fewer parameters than its type");
   }
   void check_call(const Instruction& one) const {
     const Instruction* const callee = definition(one.operands[0]);
     const Instruction* const t = definition(callee->operands[1]);
-    expect(callee->type == one.type && t->op == 33 && t->operands.size() == one.operands.size(), "a call that does not fit its function");
+    expect(callee->type == one.type && t->op == Op::TypeFunction && t->operands.size() == one.operands.size(), "a call that does not fit its function");
     for (std::size_t i = 1; i < one.operands.size(); ++i) {
       const Instruction* const argument = definition(one.operands[i]);
       expect(argument->type == t->operands[i], "a call that does not fit its function");
@@ -11362,21 +11268,213 @@ class ModuleCheck {
     const auto& x = one.operands;
     if (!is_glsl(*definition(x[0]))) return;
     const std::uint32_t number = x[1];
-    expect(number >= 1 && number < sizeof extended_operands && x.size() - 2 == static_cast<std::size_t>(extended_operands[number - 1] - '0') && x.size() > 2, "no such function in GLSL.std.450");
-    for (std::size_t i = 2; i < x.size(); ++i) if (const Instruction* const value = definition(x[i]); value->type == 0 || value->op == 54) fail_id(x[i], "is no value");
+    expect(number >= 1 && number < sizeof extended_operands && x.size() - 2 == static_cast<std::size_t>(extended_operands[number - 1] - '0') &&
+        x.size() > 2, "no such function in GLSL.std.450");
+    for (std::size_t i = 2; i < x.size(); ++i) if (const Instruction* const value = definition(x[i]); value->type == 0 || value->op == Op::Function)
+      fail_id(x[i], "is no value");
     // Pointers, matrices and packed values have rules of their own; the others take what they give.
     const bool own = (number >= 33 && number <= 36) || (number >= 51 && number <= 68) || number == 72;
     if (own) return;
-    const bool integer = number == 5 || number == 7 || number == 38 || number == 39 || number == 41 || number == 42 || number == 44 || number == 45 || (number >= 73 && number <= 75);
+    const bool integer = number == 5 || number == 7 || number == 38 || number == 39 || number == 41 || number == 42 || number == 44 || number == 45 ||
+        (number >= 73 && number <= 75);
     expect(result.of == (integer ? 'i' : 'f'), "a function of GLSL.std.450 on types that it does not take");
     for (std::size_t i = 2; i < x.size(); ++i) expect(kind(x[i]) == result, "a function of GLSL.std.450 on types that it does not take");
   }
+};
 
-  std::span<const std::uint32_t> words_;
-  std::vector<Instruction> instructions_;
-  std::map<std::uint32_t, const Instruction*> defined_;
+}  // namespace cotenant::vulkan::detail
+
+#endif
+
+// ---- cotenant/vulkan/module_check.hpp ----
+// ModuleCheck: refuses SPIR-V of somebody else that breaks the specification's rules, on which drivers rely without looking.
+#ifndef COTENANT_VULKAN_MODULE_CHECK_HPP
+#define COTENANT_VULKAN_MODULE_CHECK_HPP
+
+namespace cotenant::vulkan::detail {
+
+// Of a module whose instructions fill its words exactly: each one's words; ids, defined once and before they are used, of the right
+// kind; the order of sections; functions, blocks and where branches go; how buffers are laid out; the types of what is computed. Not
+// checked: that what a block uses was computed on every way to it, and that control flow is structured. Without these rules, of
+// 600 modules whose words had been changed at random 8 crashed the driver (Mesa 22.3), which trusts whoever wrote them.
+class ModuleCheck final : ModuleTypes {
+ public:
+  // Errors: InvalidArgument, which says where and what.
+  explicit ModuleCheck(std::span<const std::uint32_t> words) : ModuleTypes(words) {
+    for (Instruction& one : instructions_) check_order(one);
+    at_ = words.size();
+    if (state_ != State::outside) fail("the last function does not end");
+    if (count(Op::MemoryModel) != 1 || count(Op::EntryPoint) == 0) fail("there is not one memory model, or no entry point");
+    for (const Instruction& one : instructions_) check_use(one);
+    for (const Instruction& one : instructions_) check_decoration(one);
+    for (const Instruction& one : instructions_) check_types(one);
+  }
+
+ private:
+  enum class State { outside, parameters, between, block };
+
+  // ---- sections, functions and blocks ----
+  static int section(Op op) {
+    switch (op) {
+      case Op::Capability: return 0;
+      case Op::Extension: return 1;
+      case Op::ExtInstImport: return 2;
+      case Op::MemoryModel: return 3;
+      case Op::EntryPoint: return 4;
+      case Op::ExecutionMode: case Op::ExecutionModeId: return 5;
+      case Op::SourceContinued: case Op::Source: case Op::SourceExtension: case Op::String: return 6;
+      case Op::Name: case Op::MemberName: return 7;
+      case Op::ModuleProcessed: return 8;
+      case Op::Decorate: case Op::MemberDecorate: case Op::DecorationGroup: case Op::GroupDecorate: case Op::GroupMemberDecorate:
+      case Op::DecorateId: case Op::DecorateString: case Op::MemberDecorateString: return 9;
+      case Op::Variable: return 10;
+      default: return is_type(op) || is_constant(op) ? 10 : 11;
+    }
+  }
+  static bool ends_block(Op op) { return (op >= Op::Branch && op <= Op::Unreachable) || op == Op::TerminateInvocation; }
+
+  void check_order(Instruction& one) {
+    at_ = one.at;
+    one.order = ++order_;
+    const bool anywhere = one.op == Op::Nop || one.op == Op::Line || one.op == Op::NoLine || (one.op == Op::Undef && state_ == State::block) ||
+        (one.op == Op::ExtInst && state_ == State::outside && section_ == 10);
+    const int here = one.op == Op::TypeForwardPointer ? 10 : section(one.op);
+    if (!anywhere && state_ == State::outside) {
+      if (here < section_) fail("the instruction " + number(one.op) + " comes after its section of the module");
+      section_ = here;
+      if (here == 11 && one.op != Op::Function) fail("the instruction " + number(one.op) + " lies outside of every function");
+    } else if (!anywhere && here < 11 && one.op != Op::Variable) {
+      fail("the instruction " + number(one.op) + " lies in a function");
+    }
+    if (merged_ && !(one.op >= Op::Branch && one.op <= Op::Switch)) fail("no branch follows where ways are said to meet again");
+    merged_ = one.op == Op::LoopMerge || one.op == Op::SelectionMerge;
+    switch (one.op) {
+      case Op::Function:
+        if (state_ != State::outside) fail("a function begins in another");
+        state_ = State::parameters, ++function_, blocks_ = 0;
+        break;
+      case Op::FunctionParameter: if (state_ != State::parameters) fail("a parameter does not stand at the begin of a function"); break;
+      case Op::Label:
+        if (state_ != State::parameters && state_ != State::between) fail("a block begins where another has not ended");
+        state_ = State::block, ++blocks_, first_ = true;
+        break;
+      case Op::FunctionEnd:
+        if (state_ != State::between || blocks_ == 0) fail("a function ends where a block has not, or has no block");
+        state_ = State::between;
+        break;
+      default: if (state_ != State::outside && state_ != State::block && !anywhere) fail("the instruction " + number(one.op) + " lies outside of every block");
+    }
+    one.function = state_ == State::outside ? 0 : function_;
+    if (one.op == Op::Variable && (one.function != 0) != (one.operands[0] == 7)) fail("a variable of this storage class does not lie here");
+    if (one.op == Op::Variable && one.function != 0 && blocks_ != 1) fail("a variable lies behind the first block of its function");
+    if (one.op == Op::Phi && !first_) fail("a phi does not stand at the begin of its block");
+    if (one.op != Op::Label && one.op != Op::Phi && one.op != Op::Line && one.op != Op::NoLine) first_ = false;
+    if (ends_block(one.op)) state_ = State::between;
+    if (one.op == Op::FunctionEnd) state_ = State::outside;
+    if (one.result == 0) {
+      if (one.type != 0 || words_of_instruction(static_cast<std::uint32_t>(one.op))[0] == 'r') fail("the result has the id 0");
+      return;
+    }
+    if (one.result >= words_[3]) fail_id(one.result, "is not below the bound of ids");
+    if (!defined_.emplace(one.result, &one).second) fail_id(one.result, "is defined twice");
+  }
+
+  // ---- ids ----
+  void check_use(const Instruction& one) {
+    at_ = one.at;
+    for (const Use& use : one.uses) {
+      const Instruction* const there = definition(use.id);
+      if (there == nullptr) fail_id(use.id, "is defined nowhere");
+      const bool value = there->type != 0 && there->op != Op::Function, earlier = there->order < one.order;
+      if ((use.kind == 'y' && !is_type(there->op)) || (use.kind == 'b' && there->op != Op::Label) || (use.kind == 'f' && there->op != Op::Function) ||
+          (use.kind == 'e' && there->op != Op::ExtInstImport) ||
+          (use.kind == 'k' && !is_constant(there->op)) || ((use.kind == 'v' || use.kind == 'p') && !value))
+        fail_id(use.id, "is not what the instruction " + number(one.op) + " needs there");
+      // A pointer may be named before it is declared; what a phi takes comes from blocks that may lie behind.
+      const bool forward = use.kind == 'b' || use.kind == 'f' || use.kind == 'i' || use.kind == 'p' || one.op == Op::TypeForwardPointer ||
+          there->op == Op::TypePointer || section(one.op) < 10;
+      if (!forward && !earlier) fail_id(use.id, "is used before it is defined");
+      if (there->function != 0 && one.function != 0 && there->op != Op::Function && there->function != one.function)
+        fail_id(use.id, "belongs to another function");
+    }
+    if (one.op == Op::EntryPoint) {
+      const Instruction* const kernel = definition(one.operands[1]);
+      const Instruction* const signature = definition(kernel->operands[1]);
+      if (signature == nullptr || signature->op != Op::TypeFunction || signature->operands.size() != 1) fail("the entry point takes arguments");
+    }
+    if ((one.op == Op::ExecutionMode || one.op == Op::ExecutionModeId) &&
+        std::none_of(instructions_.begin(), instructions_.end(),
+            [&](const Instruction& other) { return other.op == Op::EntryPoint && other.operands[1] == one.operands[0]; }))
+      fail("an execution mode of what is no entry point");
+  }
+
+  // ---- what types and variables are decorated with ----
+  // Literals of a decoration (section 3.20), -1 for any; -2 where kernels have no such decoration.
+  static int decoration_literals(std::uint32_t decoration) {
+    switch (decoration) {
+      case 0: case 2: case 3: case 4: case 5: case 18: case 19: case 20: case 21: case 23: case 24: case 25: case 26: case 42:
+      case 4469: case 4470: case 5355: case 5356: return 0;
+      case 1: case 6: case 7: case 11: case 33: case 34: case 35: case 39: case 44: return 1;
+      case 5634: case 5635: case 5636: return -1;
+      default: return -2;
+    }
+  }
+  static constexpr std::uint32_t block = 2, buffer_block = 3, array_stride = 6, built_in = 11, set_decoration = 34, offset_decoration = 35, whole = 0xffffffff;
+  void check_decoration(const Instruction& one) {
+    at_ = one.at;
+    const auto& x = one.operands;
+    const bool of_member = one.op == Op::MemberDecorate || one.op == Op::MemberDecorateString;
+    if (one.op == Op::MemberName || of_member) {
+      const Instruction* const type = definition(x[0]);
+      if (type->op != Op::TypeStruct || x[1] >= type->operands.size()) fail("a member is named that its struct does not have");
+    }
+    if (one.op == Op::Decorate || one.op == Op::DecorateString || of_member) {
+      const std::size_t first = of_member ? 2 : 1;
+      const int literals = decoration_literals(x[first]);
+      if (literals == -2 || (literals >= 0 && x.size() - first - 1 != static_cast<std::size_t>(literals)))
+        fail("the decoration " + std::to_string(x[first]) + " is none of a kernel, or has too many or too few operands");
+      decorated_.insert({x[0], of_member ? x[1] : whole, x[first]});
+      if (x[first] == built_in) check_built_in(of_member ? nullptr : definition(x[0]), x[first + 1]);
+    }
+    if (one.op == Op::MemoryModel && ((x[0] != 0 && x[0] != 5348) || (x[1] != 1 && x[1] != 3))) fail("an addressing or memory model that kernels do not have");
+    if (one.op == Op::ExtInstImport && !is_glsl(one) && !(x.size() > 1 && x[0] == 0x536e6f4e)) fail("a set of instructions other than GLSL.std.450");
+    // "NonS(emantic.…)" may be there
+    if (one.op == Op::SelectionMerge && x[1] > 3) fail("a selection control that is none");
+    if (one.op == Op::Variable && x[0] == 1 && !has(one.result, built_in)) fail_id(one.result, "is an input that is not built in");
+    if (one.op == Op::Variable && (x[0] == 12 || x[0] == 2 || x[0] == 9)) {
+      const std::uint32_t type = definition(one.type)->operands[1];
+      if (!has(type, block) && !has(type, buffer_block)) fail_id(one.result, "is a buffer, but its type is not decorated as a block");
+      if (x[0] != 9 && !has(one.result, set_decoration)) fail_id(one.result, "is a buffer without a descriptor set");
+      check_layout(type);
+    }
+  }
+  // What a kernel is told (section 3.21): the size of its workgroup as a constant, the rest as variables.
+  void check_built_in(const Instruction* there, std::uint32_t number) const {
+    const bool constant = number == 25, vector = number == 24 || (number >= 26 && number <= 28), mask = number >= 4416 && number <= 4420;
+    const bool scalar = number == 29 || number == 36 || number == 38 || number == 40 || number == 41;
+    const Op of = there == nullptr ? Op::Nop : there->op;
+    if (!(constant ? of == Op::ConstantComposite || of == Op::SpecConstantComposite : of == Op::Variable) || !(constant || vector || mask || scalar))
+      fail("something is decorated as what a kernel is not told");
+    const Kind kind = kind_of(constant ? there->type : definition(there->type)->operands[1]);
+    if (!(kind == Kind{'i', 32, scalar ? 1u : mask ? 4u : 3u})) fail("what a kernel is told has another type");
+  }
+  bool has(std::uint32_t id, std::uint32_t decoration, std::uint32_t of_member = whole) const { return decorated_.count({id, of_member, decoration}) > 0; }
+  // Everything in a block says where it lies.
+  void check_layout(std::uint32_t type) const {
+    const Instruction* const t = definition(type);
+    if (t->op == Op::TypeStruct)
+      for (std::uint32_t i = 0; i < t->operands.size(); ++i) {
+        if (!has(type, offset_decoration, i)) fail_id(type, "is a struct in a buffer, of which a member has no offset");
+        check_layout(t->operands[i]);
+      }
+    if (t->op == Op::TypeArray || t->op == Op::TypeRuntimeArray) {
+      if (!has(type, array_stride)) fail_id(type, "is an array in a buffer without a stride");
+      check_layout(t->operands[0]);
+    }
+  }
+
   std::set<std::array<std::uint32_t, 3>> decorated_;  // id, member, decoration
-  std::size_t at_ = 5, function_ = 0, blocks_ = 0, order_ = 0;
+  std::size_t function_ = 0, blocks_ = 0, order_ = 0;
   int section_ = 0;
   State state_ = State::outside;
   bool merged_ = false, first_ = false;
