@@ -1,13 +1,21 @@
 """The rows of products.cpp in PyTorch (cuBLAS, with f32 products in f32) on the same GPU. JSON lines."""
 import torch
 
-from peer import device_seconds, row
+from peer import device_seconds, recorded, row
 
 types = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 
 
+# Calls in a graph: its launch takes some 10 us, which are to be little of each.
+calls_in_graph = 20
+
+
 def measure(name, operations, size, call):
-    row(name, device_seconds(call), operations=operations, size=size)
+    seconds = device_seconds(call)
+    row(name, seconds, operations=operations, size=size)
+    if seconds < 1e-4:  # of shorter ones the host may be the limit
+        graph = recorded(lambda: [call() for _ in range(calls_in_graph)])
+        row(name, device_seconds(graph.replay) / calls_in_graph, "CUDA graph", operations=operations, size=size)
 
 
 def matrix(rows, columns, dtype, transposed=False):
