@@ -41,7 +41,8 @@ float page() {
 
   ct::Vulkan gpu;                                                        // the best device
   auto w = weights.copy_to(gpu);                                         // SharedTensor<float, Vulkan>
-  auto y = ct::matmul(x.copy_to(gpu), w, epilogue, bias.copy_to(gpu));   // queued
+  auto in = x.copy_to(ct::Pinned(gpu));                                  // host memory that the device reads by itself, at the full rate
+  auto y = ct::matmul(in.copy_to(gpu), w, epilogue, bias.copy_to(gpu));  // queued
   auto host = ct::softmax(y, -1).copy_to<ct::Heap>();                    // only reading waits
   auto t5 = gpu.stream("t5-base");                                       // the same memory, work of its own: a tenant
   auto z = ct::map([](auto a) { return 2.f * a; }, w.copy_to(t5));       // beside the other's, until they touch one tensor
