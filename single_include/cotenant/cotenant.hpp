@@ -13300,8 +13300,8 @@ template <class X> concept ProductActivations = TensorLike<X> || detail::is_quan
 // of linear layers are, come as weights.transpose(). a is float, f16 or bf16 (WebNN: dequantizeLinear of b, then matmul; ONNX
 // MatMulNBits), or quantised to int8_t or uint8_t per tensor, per row or per block (ONNX: MatMulInteger with the scales applied,
 // or QLinearMatMul with an epilogue that quantises). out: any scalar element; integers saturate. Errors: ShapeError, ReadOnly.
-// A backend may take floats beside 4-bit weights as 24-bit fixed-point numbers, eight neighbours along k with one scale: the error is then at
-// most 2^-24 of the largest of the eight for each of their products, not of that product.
+// A backend may take floats beside 4-bit weights as 24-bit fixed-point numbers, eight neighbours along k with one scale, where the largest of
+// them is at most 2^8 times the next one: the error is then at most 2^-24 of the largest of the eight for each of their products, not of that product.
 template <Element Out, Storage S, ProductActivations A, QuantizedElement B, Storage SB, class Epilogue = expr::Identity, TensorLike... Extra,
           class Backend = common_backend<SharedTensor<Out, S>, detail::values_type<A>, SharedTensor<B, SB>, Extra...>>
   requires(expr::Recorded<Epilogue> || expr::Recordable<Epilogue, 1 + sizeof...(Extra)>)
@@ -20456,10 +20456,25 @@ template <std::size_t... C> struct PairsProduct {
 #if COTENANT_X86_DOT
 // The same in fixed point. Of the floats x of a step each lane's eight become scale (digit0 + 256 digit1 + 65536 digit2), digits in i8: what is
 // lost is at most 2^-24 of the largest of the eight, a rounding of that one: beside a number 2^k times larger, its seven neighbours keep 24 - k
-// bits, which tells where that one's weight is 0. Products with 4-bit weights and a lane's sum of them are exact: of
+// bits, which tells where that one's weight is 0, so that fits() asks for k of at most 8 of the next one. Products with 4-bit weights and a lane's sum of them are exact: of
 // random operands the RMS error is 1.1e-7 (depth 768) to 1.7e-7 (4096), in floats 0.9e-7 to 1.7e-7. Six dot products do what eight lookups,
 // shifts, multiplications and additions do, so that 17 operations in place of 31 take a vector of bytes.
 template <std::size_t... C> struct FixedPairsProduct {
+  // Whether every number of a step is finite, and the largest of a lane's eight at most 2^8 times the next one.
+  static bool fits(const float* step) {
+    const FloatTag d;
+    auto largest = hn::Zero(d), next = largest;
+    auto finite = hn::IsFinite(largest);
+    for (std::size_t i = 0; i < 8; ++i) {
+      const auto size = hn::Abs(hn::LoadU(d, step + i * hn::Lanes(d)));
+      finite = hn::And(finite, hn::IsFinite(size));
+      next = hn::Max(next, hn::Min(largest, size));
+      largest = hn::Max(largest, size);
+    }
+    const auto near = hn::Or(hn::Le(largest, hn::Mul(next, hn::Set(d, 256.0f))), hn::Eq(next, hn::Zero(d)));
+    return hn::AllTrue(d, hn::And(finite, near));
+  }
+
   // Eight vectors of finite floats become six of digits, of the even numbers and of the odd ones, one to start a lane's sum with, and the scales.
   static void convert(float* step) {
     const FloatTag d;
@@ -20739,25 +20754,25 @@ template <std::int64_t Compiled> struct QuantizedSkinny {
       return weights;
     }
 
-    // Rows in the order of steps, see ScalesOfStep; in fixed point if the CPU and the scales' places allow it, and every number is finite.
+    // Rows in the order of steps, see ScalesOfStep; in fixed point if the CPU, the scales' places and all numbers allow it.
     void prepare(float* left, std::size_t rows, std::size_t row_floats, float* plain) {
-      const FloatTag d;
-      const std::size_t lanes = hn::Lanes(d), filled = (depth + step() - 1) / step() * step();
-      bool finite = true;
+      const std::size_t lanes = hn::Lanes(FloatTag()), filled = (depth + step() - 1) / step() * step();
       for (std::size_t row = 0; row < rows; ++row) {
         float* const to = left + row * row_floats;
         std::copy_n(to, filled, plain);
         for (std::size_t k = 0; k < filled; k += step())
           for (std::size_t lane = 0; lane < lanes; ++lane)
             for (std::size_t i = 0; i < 8; ++i) to[k + i * lanes + lane] = plain[k + 8 * lane + i];
-        for (std::size_t k = 0; k < filled; k += lanes) finite = finite && hn::AllTrue(d, hn::IsFinite(hn::Load(d, to + k)));
       }
 #if COTENANT_X86_DOT
-      fixed = finite && Dots<Compiled>::has_u8_i8() && (scales.count == 1 || scaling.scale_block_stride == 1);
-      for (std::size_t row = 0; fixed && row < rows; ++row)
-        for (std::size_t k = 0; k < filled; k += step()) FixedPairsProduct<0, 1, 2, 3>::convert(left + row * row_floats + k);
-#else
-      static_cast<void>(finite);
+      using Fixed = FixedPairsProduct<0, 1, 2, 3>;
+      fixed = Dots<Compiled>::has_u8_i8() && (scales.count == 1 || scaling.scale_block_stride == 1);
+      const auto each_step = [&](const auto& use) {
+        for (std::size_t row = 0; fixed && row < rows; ++row)
+          for (std::size_t k = 0; k < filled; k += step()) use(left + row * row_floats + k);
+      };
+      each_step([&](const float* floats) { fixed = fixed && Fixed::fits(floats); });
+      each_step([](float* floats) { Fixed::convert(floats); });
 #endif
     }
     // Of 0 columns, the first one as all of four.

@@ -45,6 +45,7 @@ TEST_CASE("few rows by 4-bit weights are as exact as sums of floats, whatever th
     const auto packed = quantize<i4x2>(weights, per_block(block));
     const auto values = dequantize(packed);
     const auto product = matmul(x, packed.transpose());
+    const auto alone = matmul(x.slice(0, 2, 3), packed.transpose());  // all of one size
     for (std::size_t row = 0; row < 3; ++row)
       for (std::size_t column = 0; column < n; ++column) {
         double sum = 0, size = 0;
@@ -53,7 +54,16 @@ TEST_CASE("few rows by 4-bit weights are as exact as sums of floats, whatever th
           sum += term, size += std::abs(term);
         }
         CHECK(std::abs(static_cast<double>(product.view()(row, column)) - sum) <= 1e-6 * size);
+        if (row == 2) CHECK(std::abs(static_cast<double>(alone.view()(std::size_t{0}, column)) - sum) <= 1e-6 * size);
       }
+    // Beside a number that nothing is multiplied with, however large, the others count in full.
+    for (const float size : {1e4f, 1e30f}) {
+      auto lonely = map([](auto v) { return v; }, x);
+      std::size_t at = 0;
+      while (values.view()(0, at) != 0) ++at;
+      lonely.mutable_view()(2, at) = size;
+      CHECK(matmul(lonely.slice(0, 2, 3), packed.transpose()).view()(0, 0) == doctest::Approx(static_cast<double>(product.view()(2, 0))).epsilon(1e-5));
+    }
     auto large = map([](auto v) { return v; }, x);
     large.mutable_view()(2, 5) = std::numeric_limits<float>::infinity();
     const auto infinite = matmul(large, packed.transpose());

@@ -127,10 +127,25 @@ template <std::size_t... C> struct PairsProduct {
 #if COTENANT_X86_DOT
 // The same in fixed point. Of the floats x of a step each lane's eight become scale (digit0 + 256 digit1 + 65536 digit2), digits in i8: what is
 // lost is at most 2^-24 of the largest of the eight, a rounding of that one: beside a number 2^k times larger, its seven neighbours keep 24 - k
-// bits, which tells where that one's weight is 0. Products with 4-bit weights and a lane's sum of them are exact: of
+// bits, which tells where that one's weight is 0, so that fits() asks for k of at most 8 of the next one. Products with 4-bit weights and a lane's sum of them are exact: of
 // random operands the RMS error is 1.1e-7 (depth 768) to 1.7e-7 (4096), in floats 0.9e-7 to 1.7e-7. Six dot products do what eight lookups,
 // shifts, multiplications and additions do, so that 17 operations in place of 31 take a vector of bytes.
 template <std::size_t... C> struct FixedPairsProduct {
+  // Whether every number of a step is finite, and the largest of a lane's eight at most 2^8 times the next one.
+  static bool fits(const float* step) {
+    const FloatTag d;
+    auto largest = hn::Zero(d), next = largest;
+    auto finite = hn::IsFinite(largest);
+    for (std::size_t i = 0; i < 8; ++i) {
+      const auto size = hn::Abs(hn::LoadU(d, step + i * hn::Lanes(d)));
+      finite = hn::And(finite, hn::IsFinite(size));
+      next = hn::Max(next, hn::Min(largest, size));
+      largest = hn::Max(largest, size);
+    }
+    const auto near = hn::Or(hn::Le(largest, hn::Mul(next, hn::Set(d, 256.0f))), hn::Eq(next, hn::Zero(d)));
+    return hn::AllTrue(d, hn::And(finite, near));
+  }
+
   // Eight vectors of finite floats become six of digits, of the even numbers and of the odd ones, one to start a lane's sum with, and the scales.
   static void convert(float* step) {
     const FloatTag d;

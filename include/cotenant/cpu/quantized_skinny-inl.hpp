@@ -187,25 +187,25 @@ template <std::int64_t Compiled> struct QuantizedSkinny {
       return weights;
     }
 
-    // Rows in the order of steps, see ScalesOfStep; in fixed point if the CPU and the scales' places allow it, and every number is finite.
+    // Rows in the order of steps, see ScalesOfStep; in fixed point if the CPU, the scales' places and all numbers allow it.
     void prepare(float* left, std::size_t rows, std::size_t row_floats, float* plain) {
-      const FloatTag d;
-      const std::size_t lanes = hn::Lanes(d), filled = (depth + step() - 1) / step() * step();
-      bool finite = true;
+      const std::size_t lanes = hn::Lanes(FloatTag()), filled = (depth + step() - 1) / step() * step();
       for (std::size_t row = 0; row < rows; ++row) {
         float* const to = left + row * row_floats;
         std::copy_n(to, filled, plain);
         for (std::size_t k = 0; k < filled; k += step())
           for (std::size_t lane = 0; lane < lanes; ++lane)
             for (std::size_t i = 0; i < 8; ++i) to[k + i * lanes + lane] = plain[k + 8 * lane + i];
-        for (std::size_t k = 0; k < filled; k += lanes) finite = finite && hn::AllTrue(d, hn::IsFinite(hn::Load(d, to + k)));
       }
 #if COTENANT_X86_DOT
-      fixed = finite && Dots<Compiled>::has_u8_i8() && (scales.count == 1 || scaling.scale_block_stride == 1);
-      for (std::size_t row = 0; fixed && row < rows; ++row)
-        for (std::size_t k = 0; k < filled; k += step()) FixedPairsProduct<0, 1, 2, 3>::convert(left + row * row_floats + k);
-#else
-      static_cast<void>(finite);
+      using Fixed = FixedPairsProduct<0, 1, 2, 3>;
+      fixed = Dots<Compiled>::has_u8_i8() && (scales.count == 1 || scaling.scale_block_stride == 1);
+      const auto each_step = [&](const auto& use) {
+        for (std::size_t row = 0; fixed && row < rows; ++row)
+          for (std::size_t k = 0; k < filled; k += step()) use(left + row * row_floats + k);
+      };
+      each_step([&](const float* floats) { fixed = fixed && Fixed::fits(floats); });
+      each_step([](float* floats) { Fixed::convert(floats); });
 #endif
     }
     // Of 0 columns, the first one as all of four.

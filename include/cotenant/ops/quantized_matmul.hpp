@@ -171,8 +171,8 @@ template <class X> concept ProductActivations = TensorLike<X> || detail::is_quan
 // of linear layers are, come as weights.transpose(). a is float, f16 or bf16 (WebNN: dequantizeLinear of b, then matmul; ONNX
 // MatMulNBits), or quantised to int8_t or uint8_t per tensor, per row or per block (ONNX: MatMulInteger with the scales applied,
 // or QLinearMatMul with an epilogue that quantises). out: any scalar element; integers saturate. Errors: ShapeError, ReadOnly.
-// A backend may take floats beside 4-bit weights as 24-bit fixed-point numbers, eight neighbours along k with one scale: the error is then at
-// most 2^-24 of the largest of the eight for each of their products, not of that product.
+// A backend may take floats beside 4-bit weights as 24-bit fixed-point numbers, eight neighbours along k with one scale, where the largest of
+// them is at most 2^8 times the next one: the error is then at most 2^-24 of the largest of the eight for each of their products, not of that product.
 template <Element Out, Storage S, ProductActivations A, QuantizedElement B, Storage SB, class Epilogue = expr::Identity, TensorLike... Extra,
           class Backend = common_backend<SharedTensor<Out, S>, detail::values_type<A>, SharedTensor<B, SB>, Extra...>>
   requires(expr::Recorded<Epilogue> || expr::Recordable<Epilogue, 1 + sizeof...(Extra)>)
