@@ -60,7 +60,7 @@ title() { printf '\n%s\n' "$1"; }
 # doctest LABEL PROGRAM: one line; counts its test cases, and one failure where it ends without a summary.
 doctest() {
   local status=0 cases
-  step "$1" timeout 1200 "${wrapper[@]}" "$2" --no-colors=true || status=$?
+  step "$1" timeout 2400 "${wrapper[@]}" "$2" --no-colors=true || status=$?
   local good bad left_out
   cases=$(sed -nE 's/^\[doctest\] test cases: +[0-9]+ \| +([0-9]+) passed \| +([0-9]+) failed \| +([0-9]+) skipped.*/\1 \2 \3/p' "$step_log" | tail -n 1)
   if [ -z "$cases" ]; then fail "$1 (ended without a summary)"; return; fi
