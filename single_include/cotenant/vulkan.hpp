@@ -7457,7 +7457,7 @@ inline constexpr std::size_t large_copy = std::size_t{4} << 20;
 namespace detail {
 // Where a copy goes: large ones run beside the stream's kernels, and are ordered by the blocks that both touch. Scratch is ordered by its
 // own stream alone. Where there is nothing to run beside, the stream's own queue is the faster one: 48 to 52 GB/s on an H100, where queues that
-// only copy have 49 and 51 beside kernels but 29 and 35 once it has idled for 0.1 s: copies alone do not raise its clocks (345 of 1980 MHz).
+// only copy have 49 and 51 beside kernels but 29 and 35 once it has idled for 0.1 s. (Its clock was at 345 to 750 of 1980 MHz then: likely the cause.)
 inline Stream& copying_stream(Stream& stream, Direction direction, const Block* block, std::size_t bytes) {
   return bytes < large_copy || block == nullptr || is_scratch(*block) || stream.device().idle() ? stream : stream.copies(direction);
 }
