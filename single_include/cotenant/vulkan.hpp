@@ -11022,8 +11022,6 @@ class ModuleText {
   void check_storage(std::uint32_t storage) const { if ((storage > 12 && storage != 5349) || storage == 3 ||
       storage == 8) fail("a storage class that kernels do not have"); }
 
-  static bool is_type(Op op) { return (op >= Op::TypeVoid && op <= Op::TypeFunction) || op == Op::TypeCooperativeMatrixKHR; }
-  static bool is_constant(Op op) { return (op >= Op::ConstantTrue && op <= Op::SpecConstantOp) || op == Op::Undef; }
   // "GLSL.std.450", as words.
   static bool is_glsl(const Instruction& set) { return set.operands.size() == 4 && set.operands[0] == 0x4c534c47 && set.operands[1] == 0x6474732e &&
       set.operands[2] == 0x3035342e; }
@@ -11286,6 +11284,46 @@ class ModuleTypes : protected ModuleText {
 
 #endif
 
+// ---- cotenant/vulkan/spirv_sections.hpp ----
+// section_of(): in which part of a SPIR-V module an instruction stands; what declares types and constants, what ends a block.
+#ifndef COTENANT_VULKAN_SPIRV_SECTIONS_HPP
+#define COTENANT_VULKAN_SPIRV_SECTIONS_HPP
+
+namespace cotenant::vulkan::spirv {
+
+constexpr bool is_type(Op op) {
+  return (op >= Op::TypeVoid && op <= Op::TypeFunction) || op == Op::TypeCooperativeMatrixKHR || op == Op::TypeTensorLayoutNV || op == Op::TypeTensorViewNV;
+}
+constexpr bool is_constant(Op op) { return (op >= Op::ConstantTrue && op <= Op::SpecConstantOp) || op == Op::Undef; }
+constexpr bool ends_block(Op op) { return (op >= Op::Branch && op <= Op::Unreachable) || op == Op::TerminateInvocation; }
+
+// In the order of SPIR-V's specification, section 2.4.
+enum class Section {
+  capabilities, extensions, instruction_sets, memory_model, entry_points, execution_modes, sources, names, processes, annotations, declarations, functions
+};
+// Of variables that of the module's own; those of a function stand in it.
+constexpr Section section_of(Op op) {
+  switch (op) {
+    case Op::Capability: return Section::capabilities;
+    case Op::Extension: return Section::extensions;
+    case Op::ExtInstImport: return Section::instruction_sets;
+    case Op::MemoryModel: return Section::memory_model;
+    case Op::EntryPoint: return Section::entry_points;
+    case Op::ExecutionMode: case Op::ExecutionModeId: return Section::execution_modes;
+    case Op::SourceContinued: case Op::Source: case Op::SourceExtension: case Op::String: return Section::sources;
+    case Op::Name: case Op::MemberName: return Section::names;
+    case Op::ModuleProcessed: return Section::processes;
+    case Op::Decorate: case Op::MemberDecorate: case Op::DecorationGroup: case Op::GroupDecorate: case Op::GroupMemberDecorate:
+    case Op::DecorateId: case Op::DecorateString: case Op::MemberDecorateString: return Section::annotations;
+    case Op::Variable: case Op::TypeForwardPointer: return Section::declarations;
+    default: return is_type(op) || is_constant(op) ? Section::declarations : Section::functions;
+  }
+}
+
+}  // namespace cotenant::vulkan::spirv
+
+#endif
+
 // ---- cotenant/vulkan/module_check.hpp ----
 // ModuleCheck: refuses SPIR-V of somebody else that breaks the specification's rules, on which drivers rely without looking.
 #ifndef COTENANT_VULKAN_MODULE_CHECK_HPP
@@ -11313,37 +11351,20 @@ class ModuleCheck final : ModuleTypes {
  private:
   enum class State { outside, parameters, between, block };
 
-  // ---- sections, functions and blocks ----
-  static int section(Op op) {
-    switch (op) {
-      case Op::Capability: return 0;
-      case Op::Extension: return 1;
-      case Op::ExtInstImport: return 2;
-      case Op::MemoryModel: return 3;
-      case Op::EntryPoint: return 4;
-      case Op::ExecutionMode: case Op::ExecutionModeId: return 5;
-      case Op::SourceContinued: case Op::Source: case Op::SourceExtension: case Op::String: return 6;
-      case Op::Name: case Op::MemberName: return 7;
-      case Op::ModuleProcessed: return 8;
-      case Op::Decorate: case Op::MemberDecorate: case Op::DecorationGroup: case Op::GroupDecorate: case Op::GroupMemberDecorate:
-      case Op::DecorateId: case Op::DecorateString: case Op::MemberDecorateString: return 9;
-      case Op::Variable: return 10;
-      default: return is_type(op) || is_constant(op) ? 10 : 11;
-    }
-  }
-  static bool ends_block(Op op) { return (op >= Op::Branch && op <= Op::Unreachable) || op == Op::TerminateInvocation; }
+  using Section = spirv::Section;
 
+  // ---- sections, functions and blocks ----
   void check_order(Instruction& one) {
     at_ = one.at;
     one.order = ++order_;
     const bool anywhere = one.op == Op::Nop || one.op == Op::Line || one.op == Op::NoLine || (one.op == Op::Undef && state_ == State::block) ||
-        (one.op == Op::ExtInst && state_ == State::outside && section_ == 10);
-    const int here = one.op == Op::TypeForwardPointer ? 10 : section(one.op);
+        (one.op == Op::ExtInst && state_ == State::outside && section_ == Section::declarations);
+    const Section here = spirv::section_of(one.op);
     if (!anywhere && state_ == State::outside) {
       if (here < section_) fail("the instruction " + number(one.op) + " comes after its section of the module");
       section_ = here;
-      if (here == 11 && one.op != Op::Function) fail("the instruction " + number(one.op) + " lies outside of every function");
-    } else if (!anywhere && here < 11 && one.op != Op::Variable) {
+      if (here == Section::functions && one.op != Op::Function) fail("the instruction " + number(one.op) + " lies outside of every function");
+    } else if (!anywhere && here < Section::functions && one.op != Op::Variable) {
       fail("the instruction " + number(one.op) + " lies in a function");
     }
     if (merged_ && !(one.op >= Op::Branch && one.op <= Op::Switch)) fail("no branch follows where ways are said to meet again");
@@ -11369,7 +11390,7 @@ class ModuleCheck final : ModuleTypes {
     if (one.op == Op::Variable && one.function != 0 && blocks_ != 1) fail("a variable lies behind the first block of its function");
     if (one.op == Op::Phi && !first_) fail("a phi does not stand at the begin of its block");
     if (one.op != Op::Label && one.op != Op::Phi && one.op != Op::Line && one.op != Op::NoLine) first_ = false;
-    if (ends_block(one.op)) state_ = State::between;
+    if (spirv::ends_block(one.op)) state_ = State::between;
     if (one.op == Op::FunctionEnd) state_ = State::outside;
     if (one.result == 0) {
       if (one.type != 0 || words_of_instruction(static_cast<std::uint32_t>(one.op))[0] == 'r') fail("the result has the id 0");
@@ -11386,13 +11407,13 @@ class ModuleCheck final : ModuleTypes {
       const Instruction* const there = definition(use.id);
       if (there == nullptr) fail_id(use.id, "is defined nowhere");
       const bool value = there->type != 0 && there->op != Op::Function, earlier = there->order < one.order;
-      if ((use.kind == 'y' && !is_type(there->op)) || (use.kind == 'b' && there->op != Op::Label) || (use.kind == 'f' && there->op != Op::Function) ||
+      if ((use.kind == 'y' && !spirv::is_type(there->op)) || (use.kind == 'b' && there->op != Op::Label) || (use.kind == 'f' && there->op != Op::Function) ||
           (use.kind == 'e' && there->op != Op::ExtInstImport) ||
-          (use.kind == 'k' && !is_constant(there->op)) || ((use.kind == 'v' || use.kind == 'p') && !value))
+          (use.kind == 'k' && !spirv::is_constant(there->op)) || ((use.kind == 'v' || use.kind == 'p') && !value))
         fail_id(use.id, "is not what the instruction " + number(one.op) + " needs there");
       // A pointer may be named before it is declared; what a phi takes comes from blocks that may lie behind.
       const bool forward = use.kind == 'b' || use.kind == 'f' || use.kind == 'i' || use.kind == 'p' || one.op == Op::TypeForwardPointer ||
-          there->op == Op::TypePointer || section(one.op) < 10;
+          there->op == Op::TypePointer || spirv::section_of(one.op) < Section::declarations;
       if (!forward && !earlier) fail_id(use.id, "is used before it is defined");
       if (there->function != 0 && one.function != 0 && there->op != Op::Function && there->function != one.function)
         fail_id(use.id, "belongs to another function");
@@ -11475,7 +11496,7 @@ class ModuleCheck final : ModuleTypes {
 
   std::set<std::array<std::uint32_t, 3>> decorated_;  // id, member, decoration
   std::size_t function_ = 0, blocks_ = 0, order_ = 0;
-  int section_ = 0;
+  Section section_ = Section::capabilities;
   State state_ = State::outside;
   bool merged_ = false, first_ = false;
 };

@@ -7,14 +7,13 @@
 #include <cstdint>
 #include <iterator>
 #include <string>
-#include <vector>
 
 #include "../error_text.hpp"
 #include "axpy_spirv.hpp"
 #include "cotenant/vulkan/module_check.hpp"
 
 namespace cotenant::test {
-using Words = std::vector<std::uint32_t>;
+using vulkan::spirv::Words;
 inline const Words axpy(std::begin(axpy_spirv), std::end(axpy_spirv));
 
 inline std::string refusal(const Words& words) { return message([&] { static_cast<void>(vulkan::detail::ModuleCheck(words)); }); }

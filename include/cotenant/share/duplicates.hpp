@@ -54,11 +54,14 @@ inline bool same_parameters(const Entry& a, const Entry& b) {
   return a.parameters && b.parameters ? *a.parameters == *b.parameters : !a.parameters && !b.parameters;
 }
 
-// A view keeps its bytes as they are, and work that is under way need not be waited for.
-inline bool Registry::may_equal_another(const Entry& entry) const {
-  return deduplicate_ && entry.source.empty() && entry.block->host_accessible() && entry.block->ready() &&
-         content_bytes(entry) >= std::max<std::size_t>(deduplicate_from_, 1);
+// The same where they are worth comparing with others', else 0. A view keeps its bytes as they are, and work under way need not be waited for.
+inline std::size_t comparable_bytes(const Entry& entry, std::size_t at_least) {
+  if (!entry.source.empty() || !entry.block->host_accessible() || !entry.block->ready()) return 0;
+  const std::size_t bytes = content_bytes(entry);
+  return bytes >= at_least ? bytes : 0;
 }
+
+inline bool Registry::may_equal_another(const Entry& entry) const { return deduplicate_ && comparable_bytes(entry, deduplicate_from_) > 0; }
 
 inline std::size_t Registry::content_key(const Entry& entry) const {
   std::size_t key = static_cast<std::size_t>(entry.dtype) + reinterpret_cast<std::uintptr_t>(entry.block->storage_identity());
@@ -147,8 +150,7 @@ inline std::vector<MeasuredDuplicate> Registry::duplicates() {
   {
     Lock lock(mutex_);
     for (const auto& [name, entry] : names_)
-      if (const std::size_t bytes = content_bytes(*entry); bytes >= std::max<std::size_t>(deduplicate_from_, 1) && entry->source.empty() &&
-          entry->block->host_accessible() && entry->block->ready() && blocks_.record(entry->block).residence == Residence::resident)
+      if (const std::size_t bytes = comparable_bytes(*entry, deduplicate_from_); bytes > 0 && blocks_.record(entry->block).residence == Residence::resident)
         contents.push_back({entry, BlockRef(entry->block), first_byte(*entry->block, entry->layout, entry->dtype), bytes});
     ++in_transit_;
   }

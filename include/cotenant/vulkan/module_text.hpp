@@ -93,8 +93,6 @@ class ModuleText {
   void check_storage(std::uint32_t storage) const { if ((storage > 12 && storage != 5349) || storage == 3 ||
       storage == 8) fail("a storage class that kernels do not have"); }
 
-  static bool is_type(Op op) { return (op >= Op::TypeVoid && op <= Op::TypeFunction) || op == Op::TypeCooperativeMatrixKHR; }
-  static bool is_constant(Op op) { return (op >= Op::ConstantTrue && op <= Op::SpecConstantOp) || op == Op::Undef; }
   // "GLSL.std.450", as words.
   static bool is_glsl(const Instruction& set) { return set.operands.size() == 4 && set.operands[0] == 0x4c534c47 && set.operands[1] == 0x6474732e &&
       set.operands[2] == 0x3035342e; }

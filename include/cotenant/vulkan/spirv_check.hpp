@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cotenant/vulkan/spirv_grammar.hpp"
+#include "cotenant/vulkan/spirv_sections.hpp"
 
 namespace cotenant::vulkan::spirv {
 
@@ -24,26 +25,6 @@ struct Instruction {
 };
 
 namespace inner {
-inline bool is_terminator(Op op) { return op == Op::Branch || op == Op::BranchConditional || op == Op::Return; }
-inline bool is_type(Op op) {
-  return (op >= Op::TypeVoid && op <= Op::TypeFunction) || op == Op::TypeCooperativeMatrixKHR || op == Op::TypeTensorLayoutNV || op == Op::TypeTensorViewNV;
-}
-// The section of the module that an instruction belongs to, in their order.
-inline int section_of(Op op) {
-  switch (op) {
-    case Op::Capability: return 0;
-    case Op::Extension: return 1;
-    case Op::ExtInstImport: return 2;
-    case Op::MemoryModel: return 3;
-    case Op::EntryPoint: return 4;
-    case Op::ExecutionMode: return 5;
-    case Op::Decorate: case Op::MemberDecorate: return 6;
-    case Op::Constant: case Op::ConstantTrue: case Op::ConstantFalse: case Op::ConstantComposite: case Op::ConstantNull: return 7;
-    case Op::Variable: return -1;  // of the module or of the function
-    default: return is_type(op) ? 7 : 8;
-  }
-}
-
 class Checker {
  public:
   std::vector<std::string> complaints;
@@ -120,11 +101,11 @@ class Checker {
   }
 
   void check_order() {
-    int last = 0;
+    Section last = Section::capabilities;
     bool inside = false;
     for (const Instruction& one : instructions_) {
       if (one.op == Op::Function) inside = true;
-      const int section = one.op == Op::Variable ? (inside ? 8 : 7) : section_of(one.op);
+      const Section section = one.op == Op::Variable && inside ? Section::functions : section_of(one.op);
       if (section < last) complain(one.at, "an instruction in the wrong section");
       last = std::max(last, section);
     }
@@ -174,7 +155,7 @@ class Checker {
       if ((one.op == Op::SelectionMerge || one.op == Op::LoopMerge) &&
           (i + 1 == instructions_.size() || (instructions_[i + 1].op != Op::Branch && instructions_[i + 1].op != Op::BranchConditional)))
         complain(one.at, "a merge that no branch follows");
-      if (!is_terminator(one.op)) continue;
+      if (!ends_block(one.op)) continue;
       open = false;
       blocks.back().end = i;
       if (one.op == Op::Branch && !one.ids.empty()) blocks.back().next = {one.ids[0]};
