@@ -10,8 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "../error_text.hpp"
 #include "cotenant/vulkan/launch.hpp"
-#include "cotenant/vulkan/spirv_check.hpp"
+#include "cotenant/vulkan/module_check.hpp"
 
 namespace cotenant::test {
 
@@ -27,9 +28,9 @@ inline vulkan::Capabilities usual_device() {
   return device;
 }
 
-// Checks a module's structure, and all of it where SPIRV-Tools are installed and know its capabilities.
+// Checks a module as custom kernels are, and all of it where SPIRV-Tools are installed and know its capabilities.
 inline void check_valid(const vulkan::spirv::Words& words, bool known_to_tools = true) {
-  for (const std::string& complaint : vulkan::spirv::check_module(words)) FAIL_CHECK(complaint);
+  CHECK(message([&] { static_cast<void>(vulkan::detail::ModuleCheck(words)); }) == "no error");
   static const bool installed = std::system("command -v spirv-val > /dev/null 2>&1") == 0;
   if (!installed || !known_to_tools) return;
   char path[] = "/tmp/cotenant-XXXXXX";

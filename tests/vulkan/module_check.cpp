@@ -5,7 +5,9 @@
 #include <random>
 
 #include "changed_module.hpp"
+#include "cotenant/vulkan/kernel.hpp"
 #include "cotenant/vulkan/module_interface.hpp"
+#include "emitted.hpp"
 
 using namespace cotenant;
 using namespace cotenant::test;
@@ -43,6 +45,49 @@ TEST_CASE("what decorations and built-in variables are of, and that buffers say 
   CHECK(has(changed(find(71) + 1, axpy[find(43) + 2]), "what a kernel is not told"));
   CHECK(has(changed(find(71) + 3, 29), "has another type"));
   CHECK(has(changed(find(11) + 2, 0x4c534c48), "a set of instructions other than"));
+}
+
+namespace {
+Words kernel_with(auto rest) {
+  static const vulkan::Capabilities device = usual_device();
+  vulkan::KernelBuilder k({device});
+  const vulkan::Buffer x = k.buffer(k.f32());
+  const vulkan::Value i = k.local_index();
+  k.when(i < 5u, [&] { x.store(i, x.load(i) + 1.f); });
+  Words words = k.finish();
+  rest(words);
+  return words;
+}
+std::size_t find_in(const Words& words, vulkan::spirv::Op op) {
+  std::size_t at = 5;
+  while ((words[at] & 0xffff) != static_cast<std::uint32_t>(op)) at += words[at] >> 16;
+  return at;
+}
+}  // namespace
+
+TEST_CASE("what one branch computed is not used behind it") {
+  using vulkan::spirv::Op;
+  CHECK(refusal(kernel_with([](Words&) {})) == "no error");
+  CHECK(has(refusal(kernel_with([](Words& w) {
+              const std::size_t last = find_in(w, Op::Return), add = find_in(w, Op::FAdd);
+              const Words use{4u << 16 | static_cast<std::uint32_t>(Op::FNegate), w[add + 1], w[3]++, w[add + 2]};
+              w.insert(w.begin() + static_cast<std::ptrdiff_t>(last), use.begin(), use.end());
+            })), "may not have been computed"));
+}
+
+TEST_CASE("variables that a kernel uses are named by its entry point, and what it has besides by capabilities") {
+  using namespace vulkan;
+  CHECK(has(refusal(kernel_with([](Words& w) {
+              const std::size_t entry = find_in(w, spirv::Op::EntryPoint), length = w[entry] >> 16;
+              w[entry] -= 1u << 16;
+              w[1] = spirv::version(1, 4);
+              w.erase(w.begin() + static_cast<std::ptrdiff_t>(entry + length - 1));
+            })), "not in the entry point's interface"));
+  CHECK(has(changed(find(21) + 2, 64), "a 64-bit integer without its capability"));
+  spirv::Module module(spirv::version(1, 6));
+  module.execution_mode(spirv::ExecutionMode::LocalSize, {32, 1, 1});
+  module.cooperative_matrix(module.f16(), spirv::Scope::Subgroup, 16, 16, spirv::CooperativeMatrixUse::MatrixA);
+  CHECK(has(refusal(module.finish()), "Vulkan memory model"));
 }
 
 TEST_CASE("modules with words changed at random are read within their bounds, and few come through") {

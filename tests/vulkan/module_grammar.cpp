@@ -4,19 +4,22 @@
 
 #include <string_view>
 
+using namespace cotenant::vulkan::spirv;
+
 TEST_CASE("instructions have their words, and what no kernel has is none") {
-  using cotenant::vulkan::detail::words_of_instruction;
-  CHECK(std::string_view(words_of_instruction(61)) == "trvm");   // OpLoad
-  CHECK(std::string_view(words_of_instruction(129)) == "trvv");  // OpFAdd
-  CHECK(std::string_view(words_of_instruction(253)).empty());    // OpReturn
-  CHECK(words_of_instruction(25) == nullptr);                    // OpTypeImage
-  CHECK(words_of_instruction(60000) == nullptr);
-  // In order, and no instruction twice: the first that fits is taken.
-  int last = -1;
-  for (const auto& one : cotenant::vulkan::detail::module_instructions) {
-    CHECK(one.first > last);
+  CHECK(std::string_view(words_of(Op::Load)) == "trvm");
+  CHECK(std::string_view(words_of(Op::FAdd)) == "trvv");
+  CHECK(std::string_view(words_of(Op::LoopMerge)) == "bbl*l");
+  CHECK(std::string_view(words_of(Op::CooperativeMatrixStoreTensorNV)) == "vvvmn");
+  CHECK(std::string_view(words_of(Op::Return)).empty());
+  CHECK(words_of(Op{25}) == nullptr);  // OpTypeImage
+  CHECK(words_of(Op{60000}) == nullptr);
+  CHECK(sizeof extended_operands == 82);
+}
+
+TEST_CASE("no instruction has two grammars") {
+  for (const Grammar& one : grammar) {
     CHECK(one.last >= one.first);
-    last = one.last;
+    for (const Grammar& other : grammar) CHECK((&other == &one || other.first > one.last || other.last < one.first));
   }
-  CHECK(sizeof cotenant::vulkan::detail::extended_operands == 82);
 }

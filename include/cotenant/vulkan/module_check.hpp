@@ -1,32 +1,38 @@
-// ModuleCheck: refuses SPIR-V of somebody else that breaks the specification's rules, on which drivers rely without looking.
+// ModuleCheck: refuses SPIR-V that breaks the specification's rules, on which drivers rely without looking.
 #ifndef COTENANT_VULKAN_MODULE_CHECK_HPP
 #define COTENANT_VULKAN_MODULE_CHECK_HPP
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <set>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "cotenant/vulkan/dominators.hpp"
 #include "cotenant/vulkan/module_types.hpp"
-#include "cotenant/vulkan/spirv_sections.hpp"
+#include "cotenant/vulkan/module_sections.hpp"
 
 namespace cotenant::vulkan::detail {
 
-// Of a module whose instructions fill its words exactly: each one's words; ids, defined once and before they are used, of the right
-// kind; the order of sections; functions, blocks and where branches go; how buffers are laid out; the types of what is computed. Not
-// checked: that what a block uses was computed on every way to it, and that control flow is structured. Without these rules, of
-// 600 modules whose words had been changed at random 8 crashed the driver (Mesa 22.3), which trusts whoever wrote them.
+// Each instruction's words; ids, defined once and before they are used, on every way, and of the right kind; the order of sections;
+// functions, blocks and where branches go; how buffers are laid out; the types of what is computed; capabilities of what kernels have
+// besides shaders' types. Not checked: that control flow is structured. Without these rules, of 600 modules whose words had been
+// changed at random 8 crashed the driver (Mesa 22.3), which trusts whoever wrote them; and kernels of ours that tools do not know yet
+// would be checked by nobody.
 class ModuleCheck final : ModuleTypes {
  public:
   // Errors: InvalidArgument, which says where and what.
   explicit ModuleCheck(std::span<const std::uint32_t> words) : ModuleTypes(words) {
-    for (Instruction& one : instructions_) check_order(one);
+    for (const Instruction& one : instructions_) check_order(one);
     at_ = words.size();
     if (state_ != State::outside) fail("the last function does not end");
     if (count(Op::MemoryModel) != 1 || count(Op::EntryPoint) == 0) fail("there is not one memory model, or no entry point");
     for (const Instruction& one : instructions_) check_use(one);
+    check_ways();
+    check_capabilities();
     for (const Instruction& one : instructions_) check_decoration(one);
     for (const Instruction& one : instructions_) check_types(one);
   }
@@ -37,9 +43,8 @@ class ModuleCheck final : ModuleTypes {
   using Section = spirv::Section;
 
   // ---- sections, functions and blocks ----
-  void check_order(Instruction& one) {
+  void check_order(const Instruction& one) {
     at_ = one.at;
-    one.order = ++order_;
     const bool anywhere = one.op == Op::Nop || one.op == Op::Line || one.op == Op::NoLine || (one.op == Op::Undef && state_ == State::block) ||
         (one.op == Op::ExtInst && state_ == State::outside && section_ == Section::declarations);
     const Section here = spirv::section_of(one.op);
@@ -55,7 +60,7 @@ class ModuleCheck final : ModuleTypes {
     switch (one.op) {
       case Op::Function:
         if (state_ != State::outside) fail("a function begins in another");
-        state_ = State::parameters, ++function_, blocks_ = 0;
+        state_ = State::parameters, blocks_ = 0;
         break;
       case Op::FunctionParameter: if (state_ != State::parameters) fail("a parameter does not stand at the begin of a function"); break;
       case Op::Label:
@@ -68,19 +73,12 @@ class ModuleCheck final : ModuleTypes {
         break;
       default: if (state_ != State::outside && state_ != State::block && !anywhere) fail("the instruction " + number(one.op) + " lies outside of every block");
     }
-    one.function = state_ == State::outside ? 0 : function_;
     if (one.op == Op::Variable && (one.function != 0) != (one.operands[0] == 7)) fail("a variable of this storage class does not lie here");
     if (one.op == Op::Variable && one.function != 0 && blocks_ != 1) fail("a variable lies behind the first block of its function");
     if (one.op == Op::Phi && !first_) fail("a phi does not stand at the begin of its block");
     if (one.op != Op::Label && one.op != Op::Phi && one.op != Op::Line && one.op != Op::NoLine) first_ = false;
     if (spirv::ends_block(one.op)) state_ = State::between;
     if (one.op == Op::FunctionEnd) state_ = State::outside;
-    if (one.result == 0) {
-      if (one.type != 0 || words_of_instruction(static_cast<std::uint32_t>(one.op))[0] == 'r') fail("the result has the id 0");
-      return;
-    }
-    if (one.result >= words_[3]) fail_id(one.result, "is not below the bound of ids");
-    if (!defined_.emplace(one.result, &one).second) fail_id(one.result, "is defined twice");
   }
 
   // ---- ids ----
@@ -89,7 +87,7 @@ class ModuleCheck final : ModuleTypes {
     for (const Use& use : one.uses) {
       const Instruction* const there = definition(use.id);
       if (there == nullptr) fail_id(use.id, "is defined nowhere");
-      const bool value = there->type != 0 && there->op != Op::Function, earlier = there->order < one.order;
+      const bool value = there->type != 0 && there->op != Op::Function, earlier = there < &one;
       if ((use.kind == 'y' && !spirv::is_type(there->op)) || (use.kind == 'b' && there->op != Op::Label) || (use.kind == 'f' && there->op != Op::Function) ||
           (use.kind == 'e' && there->op != Op::ExtInstImport) ||
           (use.kind == 'k' && !spirv::is_constant(there->op)) || ((use.kind == 'v' || use.kind == 'p') && !value))
@@ -110,6 +108,76 @@ class ModuleCheck final : ModuleTypes {
         std::none_of(instructions_.begin(), instructions_.end(),
             [&](const Instruction& other) { return other.op == Op::EntryPoint && other.operands[1] == one.operands[0]; }))
       fail("an execution mode of what is no entry point");
+  }
+
+  // ---- ways ----
+  void check_ways() {
+    // Block 0 is everything outside of the others, from which each function's first block is reached.
+    std::vector<std::size_t> block_of(instructions_.size());
+    std::vector<std::vector<std::size_t>> next(1);
+    const auto place = [&](const Instruction* one) -> std::size_t& { return block_of[static_cast<std::size_t>(one - instructions_.data())]; };
+    for (std::size_t now = 0, first = 0; const Instruction& one : instructions_) {
+      if (one.op == Op::Function) first = next.size();
+      if (one.op == Op::Label) now = next.size(), next.emplace_back();
+      if (one.op == Op::Label && now == first) next[0].push_back(first);
+      if (one.op == Op::FunctionEnd) now = 0;
+      place(&one) = now;
+    }
+    for (const Instruction& one : instructions_)
+      if (spirv::ends_block(one.op)) for (const Use& use : one.uses) if (use.kind == 'b') next[place(&one)].push_back(place(definition(use.id)));
+    const Dominators ways(next);
+    for (const Instruction& one : instructions_) {
+      at_ = one.at;
+      const bool call = one.op == Op::ExtInst && one.function != 0 && is_glsl(*definition(one.operands[0]));
+      for (std::size_t i = 0; i < one.uses.size(); ++i) {
+        const Use& use = one.uses[i];
+        if (use.kind != 'v' && use.kind != 'p' && !(use.kind == 'i' && call)) continue;
+        const Instruction* const there = definition(use.id);
+        // What a phi takes is there at the end of the block that it comes from, which is named behind it.
+        const bool of_phi = use.kind == 'p';
+        const std::size_t from = place(there), to = of_phi ? place(definition(one.uses[i + 1].id)) : place(&one);
+        if (ways.reached(to) && (from == to ? !of_phi && there >= &one : !ways.always_before(from, to)))
+          fail_id(use.id, "is used where it may not have been computed");
+      }
+    }
+  }
+
+  // ---- capabilities (section 3.31), and what an entry point says that it uses ----
+  void check_capabilities() {
+    using spirv::Capability;
+    std::set<Capability> capabilities;
+    std::uint32_t model = 0;
+    std::map<std::size_t, std::set<std::uint32_t>> interfaces;  // by function
+    for (const Instruction& one : instructions_) {
+      at_ = one.at;
+      const auto needs = [&](Capability capability,
+          const char* what) { if (capabilities.count(capability) == 0) fail(std::string(what) + " without its capability"); };
+      const auto& x = one.operands;
+      switch (one.op) {
+        case Op::Capability: capabilities.insert(static_cast<Capability>(x[0])); break;
+        case Op::MemoryModel: model = x[1]; break;
+        case Op::EntryPoint: {
+          auto& named = interfaces[definition(x[1])->function];
+          for (const Use& use : one.uses) if (use.kind == 'i') named.insert(use.id);
+          break;
+        }
+        case Op::TypeInt: if (x[0] == 64) needs(Capability::Int64, "a 64-bit integer"); break;
+        case Op::TypeFloat: if (x[0] == 64) needs(Capability::Float64, "a 64-bit float"); break;
+        case Op::TypeCooperativeMatrixKHR:
+          needs(Capability::CooperativeMatrixKHR, "a cooperative matrix");
+          if (model != static_cast<std::uint32_t>(spirv::MemoryModel::Vulkan)) fail("a cooperative matrix without the Vulkan memory model");
+          break;
+        case Op::CooperativeMatrixLoadTensorNV: case Op::CooperativeMatrixStoreTensorNV:
+          needs(Capability::CooperativeMatrixTensorAddressesNV, "tensor addressing");
+          break;
+        default: break;
+      }
+      // Since version 1.4 all of a module's variables that a kernel uses are named, not only what it is told.
+      if (const auto interface = interfaces.find(one.function); one.function != 0 && interface != interfaces.end() && words_[1] >= spirv::version(1, 4))
+        for (const Use& use : one.uses)
+          if (const Instruction* const there = definition(use.id); there->op == Op::Variable && there->function == 0 && interface->second.count(use.id) == 0)
+            fail_id(use.id, "is not in the entry point's interface");
+    }
   }
 
   // ---- what types and variables are decorated with ----
@@ -178,7 +246,7 @@ class ModuleCheck final : ModuleTypes {
   }
 
   std::set<std::array<std::uint32_t, 3>> decorated_;  // id, member, decoration
-  std::size_t function_ = 0, blocks_ = 0, order_ = 0;
+  std::size_t blocks_ = 0;
   Section section_ = Section::capabilities;
   State state_ = State::outside;
   bool merged_ = false, first_ = false;

@@ -1,4 +1,4 @@
-// ModuleTypes: whether the instructions of a SPIR-V module of somebody else compute with operands of types that they take.
+// ModuleTypes: whether the instructions of a SPIR-V module compute with operands of types that they take.
 #ifndef COTENANT_VULKAN_MODULE_TYPES_HPP
 #define COTENANT_VULKAN_MODULE_TYPES_HPP
 #include <cstddef>
@@ -111,7 +111,9 @@ class ModuleTypes : protected ModuleText {
         within(Op::UDiv, Op::SDiv) || within(Op::UMod, Op::SMod) || within(Op::BitwiseOr, Op::BitwiseAnd)) expect(result.of == 'i' && like(0, x.size()), types);
     else if (within(Op::ShiftRightLogical, Op::ShiftLeftLogical)) expect(result.of == 'i' && like(0, 1) && all('i', 1, 2), types);
     else if (op == Op::FNegate || op == Op::FAdd || op == Op::FSub || op == Op::FMul || op == Op::FDiv || within(Op::FRem, Op::FMod))
-      expect((result.of == 'f' && like(0, x.size())) || type_of(x[0]) == one.type, types);
+      expect(result.of == 'f' && like(0, x.size()), types);
+    else if (op == Op::MatrixTimesScalar) expect(type_of(x[0]) == one.type && kind(x[1]).of != 'o' && kind(x[1]).count == 1, types);
+    else if (op == Op::CooperativeMatrixMulAddKHR) check_multiply_add(one);
     else if (op == Op::VectorTimesScalar) expect(result.of == 'f' && like(0, 1) && kind(x[1]).of == 'f' && kind(x[1]).count == 1, types);
     else if (op == Op::Dot) expect(result.of == 'f' && result.count == 1 && kind(x[0]) == kind(x[1]) && kind(x[0]).of == 'f' && kind(x[0]).count > 1, types);
     else if (op == Op::Any || op == Op::All) expect(result == Kind({'b', 1, 1}) && kind(x[0]).of == 'b', types);
@@ -169,6 +171,21 @@ class ModuleTypes : protected ModuleText {
       expect(t->op == Op::TypeCooperativeMatrixKHR && x.size() == 1 && kind(x[0]).of == result.of, parts);
     }
   }
+  // Operands of a matrix's type: of what, scope, rows, columns, use. Those that are constants of specialization may become equal.
+  void check_multiply_add(const Instruction& one) const {
+    const auto part = [&](std::uint32_t type, std::size_t i) {
+      const Instruction* const t = definition(type);
+      expect(t != nullptr && t->op == Op::TypeCooperativeMatrixKHR, "a product of what is no matrix");
+      return t->operands[i];
+    };
+    const auto equal = [&](std::uint32_t left, std::uint32_t right) {
+      const Instruction *const a = definition(left), *const b = definition(right);
+      return a == b || a->op != Op::Constant || b->op != Op::Constant || a->operands[0] == b->operands[0];
+    };
+    const std::uint32_t a = type_of(one.operands[0]), b = type_of(one.operands[1]), sum = type_of(one.operands[2]), result = one.type;
+    expect(equal(part(a, 2), part(result, 2)) && equal(part(b, 3), part(result, 3)) && equal(part(a, 3), part(b, 2)) && equal(part(sum, 2), part(result, 2)) &&
+        equal(part(sum, 3), part(result, 3)), "a product of matrices of extents that do not fit");
+  }
   void check_function(const Instruction& one) const {
     const Instruction* const t = definition(one.operands[1]);
     expect(t->op == Op::TypeFunction && t->operands[0] == one.type, "a function that returns another type than it says");
@@ -196,7 +213,7 @@ class ModuleTypes : protected ModuleText {
     const auto& x = one.operands;
     if (!is_glsl(*definition(x[0]))) return;
     const std::uint32_t number = x[1];
-    expect(number >= 1 && number < sizeof extended_operands && x.size() - 2 == static_cast<std::size_t>(extended_operands[number - 1] - '0') &&
+    expect(number >= 1 && number < sizeof spirv::extended_operands && x.size() - 2 == static_cast<std::size_t>(spirv::extended_operands[number - 1] - '0') &&
         x.size() > 2, "no such function in GLSL.std.450");
     for (std::size_t i = 2; i < x.size(); ++i) if (const Instruction* const value = definition(x[i]); value->type == 0 || value->op == Op::Function)
       fail_id(x[i], "is no value");

@@ -20,27 +20,29 @@ enum class Op : std::uint16_t {
   TypeFunction = 33, TypeForwardPointer = 39, ConstantTrue = 41, ConstantFalse = 42, Constant = 43, ConstantComposite = 44, ConstantNull = 46,
   SpecConstantTrue = 48, SpecConstantFalse = 49, SpecConstant = 50, SpecConstantComposite = 51, SpecConstantOp = 52, Function = 54,
   FunctionParameter = 55, FunctionEnd = 56, FunctionCall = 57, Variable = 59, Load = 61, Store = 62, CopyMemory = 63, AccessChain = 65,
-  PtrAccessChain = 67, ArrayLength = 68, InBoundsPtrAccessChain = 70, Decorate = 71, MemberDecorate = 72, DecorationGroup = 73, GroupDecorate = 74,
-  GroupMemberDecorate = 75, VectorExtractDynamic = 77, VectorInsertDynamic = 78, VectorShuffle = 79, CompositeConstruct = 80, CompositeExtract = 81,
-  CompositeInsert = 82, CopyObject = 83, ConvertFToU = 109, ConvertFToS = 110, ConvertSToF = 111, ConvertUToF = 112, UConvert = 113, SConvert = 114,
-  FConvert = 115, QuantizeToF16 = 116, Bitcast = 124, SNegate = 126, FNegate = 127, IAdd = 128, FAdd = 129, ISub = 130, FSub = 131, IMul = 132,
-  FMul = 133, UDiv = 134, SDiv = 135, FDiv = 136, UMod = 137, SRem = 138, SMod = 139, FRem = 140, FMod = 141, VectorTimesScalar = 142,
-  MatrixTimesScalar = 143, Dot = 148, UMulExtended = 151, Any = 154, All = 155, IsNan = 156, IsInf = 157, LogicalEqual = 164, LogicalNotEqual = 165,
+  InBoundsAccessChain = 66, PtrAccessChain = 67, ArrayLength = 68, InBoundsPtrAccessChain = 70, Decorate = 71, MemberDecorate = 72,
+  DecorationGroup = 73, GroupDecorate = 74, GroupMemberDecorate = 75, VectorExtractDynamic = 77, VectorInsertDynamic = 78, VectorShuffle = 79,
+  CompositeConstruct = 80, CompositeExtract = 81, CompositeInsert = 82, CopyObject = 83, Transpose = 84, ConvertFToU = 109, ConvertFToS = 110,
+  ConvertSToF = 111, ConvertUToF = 112, UConvert = 113, SConvert = 114, FConvert = 115, QuantizeToF16 = 116, ConvertPtrToU = 117,
+  ConvertUToPtr = 120, Bitcast = 124, SNegate = 126, FNegate = 127, IAdd = 128, FAdd = 129, ISub = 130, FSub = 131, IMul = 132, FMul = 133,
+  UDiv = 134, SDiv = 135, FDiv = 136, UMod = 137, SRem = 138, SMod = 139, FRem = 140, FMod = 141, VectorTimesScalar = 142, MatrixTimesScalar = 143,
+  Dot = 148, UMulExtended = 151, SMulExtended = 152, Any = 154, All = 155, IsNan = 156, IsInf = 157, LogicalEqual = 164, LogicalNotEqual = 165,
   LogicalOr = 166, LogicalAnd = 167, LogicalNot = 168, Select = 169, IEqual = 170, INotEqual = 171, UGreaterThan = 172, SGreaterThan = 173,
   UGreaterThanEqual = 174, SGreaterThanEqual = 175, ULessThan = 176, SLessThan = 177, ULessThanEqual = 178, SLessThanEqual = 179, FOrdEqual = 180,
-  FUnordNotEqual = 183, FOrdLessThan = 184, FOrdGreaterThan = 186, FOrdLessThanEqual = 188, FOrdGreaterThanEqual = 190, FUnordGreaterThanEqual = 191,
-  ShiftRightLogical = 194, ShiftRightArithmetic = 195, ShiftLeftLogical = 196, BitwiseOr = 197, BitwiseXor = 198, BitwiseAnd = 199, Not = 200,
-  BitFieldInsert = 201, BitFieldSExtract = 202, BitFieldUExtract = 203, BitReverse = 204, BitCount = 205, ControlBarrier = 224, MemoryBarrier = 225,
-  AtomicLoad = 227, AtomicStore = 228, AtomicExchange = 229, AtomicIIncrement = 232, AtomicIDecrement = 233, AtomicIAdd = 234, AtomicSMax = 238,
-  AtomicUMax = 239, AtomicAnd = 240, AtomicOr = 241, AtomicXor = 242, Phi = 245, LoopMerge = 246, SelectionMerge = 247, Label = 248, Branch = 249,
-  BranchConditional = 250, Switch = 251, Return = 253, ReturnValue = 254, Unreachable = 255, NoLine = 317, ModuleProcessed = 330,
-  ExecutionModeId = 331, DecorateId = 332, GroupNonUniformElect = 333, GroupNonUniformAll = 334, GroupNonUniformAny = 335,
-  GroupNonUniformBroadcast = 337, GroupNonUniformBroadcastFirst = 338, GroupNonUniformBallot = 339, GroupNonUniformInverseBallot = 340,
-  GroupNonUniformBallotBitExtract = 341, GroupNonUniformBallotBitCount = 342, GroupNonUniformBallotFindMSB = 344, GroupNonUniformShuffle = 345,
-  GroupNonUniformShuffleXor = 346, GroupNonUniformShuffleDown = 348, GroupNonUniformIAdd = 349, GroupNonUniformFAdd = 350, GroupNonUniformFMul = 352,
-  GroupNonUniformSMin = 353, GroupNonUniformUMin = 354, GroupNonUniformFMin = 355, GroupNonUniformSMax = 356, GroupNonUniformUMax = 357,
-  GroupNonUniformFMax = 358, GroupNonUniformLogicalAnd = 362, GroupNonUniformLogicalXor = 364, TerminateInvocation = 4416,
-  SDot = 4450, UDot = 4451, SUDot = 4452,
+  FUnordNotEqual = 183, FOrdLessThan = 184, FOrdGreaterThan = 186, FOrdLessThanEqual = 188, FOrdGreaterThanEqual = 190,
+  FUnordGreaterThanEqual = 191, ShiftRightLogical = 194, ShiftRightArithmetic = 195, ShiftLeftLogical = 196, BitwiseOr = 197, BitwiseXor = 198,
+  BitwiseAnd = 199, Not = 200, BitFieldInsert = 201, BitFieldSExtract = 202, BitFieldUExtract = 203, BitReverse = 204, BitCount = 205,
+  ControlBarrier = 224, MemoryBarrier = 225, AtomicLoad = 227, AtomicStore = 228, AtomicExchange = 229, AtomicCompareExchange = 230,
+  AtomicIIncrement = 232, AtomicIDecrement = 233, AtomicIAdd = 234, AtomicSMax = 238, AtomicUMax = 239, AtomicAnd = 240, AtomicOr = 241,
+  AtomicXor = 242, Phi = 245, LoopMerge = 246, SelectionMerge = 247, Label = 248, Branch = 249, BranchConditional = 250, Switch = 251, Kill = 252,
+  Return = 253, ReturnValue = 254, Unreachable = 255, NoLine = 317, ModuleProcessed = 330, ExecutionModeId = 331, DecorateId = 332,
+  GroupNonUniformElect = 333, GroupNonUniformAll = 334, GroupNonUniformAny = 335, GroupNonUniformAllEqual = 336, GroupNonUniformBroadcast = 337,
+  GroupNonUniformBroadcastFirst = 338, GroupNonUniformBallot = 339, GroupNonUniformInverseBallot = 340, GroupNonUniformBallotBitExtract = 341,
+  GroupNonUniformBallotBitCount = 342, GroupNonUniformBallotFindLSB = 343, GroupNonUniformBallotFindMSB = 344, GroupNonUniformShuffle = 345,
+  GroupNonUniformShuffleXor = 346, GroupNonUniformShuffleDown = 348, GroupNonUniformIAdd = 349, GroupNonUniformFAdd = 350,
+  GroupNonUniformFMul = 352, GroupNonUniformSMin = 353, GroupNonUniformUMin = 354, GroupNonUniformFMin = 355, GroupNonUniformSMax = 356,
+  GroupNonUniformUMax = 357, GroupNonUniformFMax = 358, GroupNonUniformLogicalAnd = 362, GroupNonUniformLogicalXor = 364, CopyLogical = 400,
+  PtrEqual = 401, PtrDiff = 403, TerminateInvocation = 4416, SDot = 4450, UDot = 4451, SUDot = 4452, SDotAccSat = 4453, SUDotAccSat = 4455,
   // SPV_KHR_cooperative_matrix
   TypeCooperativeMatrixKHR = 4456, CooperativeMatrixLoadKHR = 4457, CooperativeMatrixStoreKHR = 4458, CooperativeMatrixMulAddKHR = 4459,
   CooperativeMatrixLengthKHR = 4460,
@@ -48,6 +50,7 @@ enum class Op : std::uint16_t {
   CooperativeMatrixLoadTensorNV = 5367, CooperativeMatrixStoreTensorNV = 5368, TypeTensorLayoutNV = 5370, TypeTensorViewNV = 5371,
   CreateTensorLayoutNV = 5372, TensorLayoutSetDimensionNV = 5373, TensorLayoutSetStrideNV = 5374, TensorLayoutSliceNV = 5375,
   CreateTensorViewNV = 5377,
+  // SPV_GOOGLE_decorate_string
   DecorateString = 5632, MemberDecorateString = 5633,
 };
 
@@ -60,16 +63,21 @@ enum class Capability : std::uint32_t {
   DotProductInput4x8BitPacked = 6018, DotProduct = 6019, CooperativeMatrixKHR = 6022,
 };
 
-enum class StorageClass : std::uint32_t { Input = 1, Workgroup = 4, Function = 7, PushConstant = 9, StorageBuffer = 12, PhysicalStorageBuffer = 5349 };
+enum class StorageClass : std::uint32_t {
+  UniformConstant = 0, Input = 1, Uniform = 2, Workgroup = 4, Function = 7, PushConstant = 9, StorageBuffer = 12, PhysicalStorageBuffer = 5349
+};
 enum class AddressingModel : std::uint32_t { Logical = 0, PhysicalStorageBuffer64 = 5348 };
 enum class MemoryModel : std::uint32_t { GLSL450 = 1, Vulkan = 3 };
 enum class ExecutionModel : std::uint32_t { GLCompute = 5 };
-enum class ExecutionMode : std::uint32_t { LocalSize = 17, DenormPreserve = 4459, SignedZeroInfNanPreserve = 4461, RoundingModeRTE = 4462 };
+enum class ExecutionMode : std::uint32_t {
+  LocalSize = 17, LocalSizeId = 38, DenormPreserve = 4459, SignedZeroInfNanPreserve = 4461, RoundingModeRTE = 4462
+};
 enum class Decoration : std::uint32_t {
-  Block = 2, ArrayStride = 6, BuiltIn = 11, Aliased = 20, NonWritable = 24, Binding = 33, DescriptorSet = 34, Offset = 35, NoContraction = 42
+  SpecId = 1, Block = 2, ArrayStride = 6, BuiltIn = 11, Aliased = 20, NonWritable = 24, Binding = 33, DescriptorSet = 34, Offset = 35, NoContraction = 42
 };
 enum class BuiltIn : std::uint32_t {
-  NumWorkgroups = 24, WorkgroupId = 26, LocalInvocationIndex = 29, SubgroupSize = 36, NumSubgroups = 38, SubgroupId = 40, SubgroupLocalInvocationId = 41
+  NumWorkgroups = 24, WorkgroupSize = 25, WorkgroupId = 26, LocalInvocationIndex = 29, SubgroupSize = 36, NumSubgroups = 38, SubgroupId = 40,
+  SubgroupLocalInvocationId = 41
 };
 enum class Scope : std::uint32_t { Device = 1, Workgroup = 2, Subgroup = 3 };
 enum class GroupOperation : std::uint32_t { Reduce = 0, InclusiveScan = 1, ExclusiveScan = 2 };

@@ -5,8 +5,9 @@
 
 #include <string>
 
+#include "../../error_text.hpp"
 #include "cotenant/vulkan/kernels/product_frame.hpp"
-#include "cotenant/vulkan/spirv_check.hpp"
+#include "cotenant/vulkan/module_check.hpp"
 
 namespace cotenant::test {
 
@@ -37,7 +38,7 @@ inline vulkan::ProductCode plain_code(DType a, DType b, DType out, vulkan::Fetch
 }
 inline void check_words(const vulkan::spirv::Words& words) {
   REQUIRE(words.size() > 5);
-  for (const std::string& complaint : vulkan::spirv::check_module(words)) FAIL_CHECK(complaint);
+  CHECK(message([&] { static_cast<void>(vulkan::detail::ModuleCheck(words)); }) == "no error");
 }
 inline constexpr vulkan::Fetch every_fetch[] = {vulkan::Fetch::vector_depth, vulkan::Fetch::vector_across, vulkan::Fetch::scalar_depth,
     vulkan::Fetch::scalar_across};

@@ -1,6 +1,6 @@
 // section_of(): in which part of a SPIR-V module an instruction stands; what declares types and constants, what ends a block.
-#ifndef COTENANT_VULKAN_SPIRV_SECTIONS_HPP
-#define COTENANT_VULKAN_SPIRV_SECTIONS_HPP
+#ifndef COTENANT_VULKAN_MODULE_SECTIONS_HPP
+#define COTENANT_VULKAN_MODULE_SECTIONS_HPP
 #include "cotenant/vulkan/spirv.hpp"
 
 namespace cotenant::vulkan::spirv {

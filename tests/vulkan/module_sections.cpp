@@ -1,4 +1,4 @@
-#include "cotenant/vulkan/spirv_sections.hpp"
+#include "cotenant/vulkan/module_sections.hpp"
 
 #include <doctest/doctest.h>
 
