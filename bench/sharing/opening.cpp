@@ -110,7 +110,7 @@ double bytes_of(const std::vector<std::filesystem::path>& folders, bool shared) 
 // What a comparison must at least do: both files in memory, every byte of them read.
 double compare(const std::filesystem::path& a, const std::filesystem::path& b) {
   return bench_sharing::seconds_of([&] {
-    const ct::BlockRef one = ct::BlockRef::adopt(ct::Mapped{}, ct::Mapped::map(a / "model.safetensors")), two = ct::BlockRef::adopt(ct::Mapped{}, ct::Mapped::map(b / "model.safetensors"));
+    const ct::BlockRef one = ct::Block::adopt(ct::Mapped{}, ct::Mapped::map(a / "model.safetensors")), two = ct::Block::adopt(ct::Mapped{}, ct::Mapped::map(b / "model.safetensors"));
     if (std::memcmp(one->data(), two->data(), one->bytes()) != 0) ct::raise<ct::InvalidArgument>("two copies of a file differ");
   });
 }

@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <cstddef>
+#include <new>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -18,6 +20,13 @@ struct Leaf final : Base {
   explicit Leaf(std::atomic<int>& count) : alive(count) { ++alive; }
   ~Leaf() { --alive; }
   std::atomic<int>& alive;
+};
+// There is never memory for one.
+struct Unmade final : ct::Counted {
+  explicit Unmade(std::vector<int>&& numbers) : taken(std::move(numbers)) {}
+  static void* operator new(std::size_t, const std::nothrow_t&) noexcept { return nullptr; }
+  static void operator delete(void*) noexcept {}
+  std::vector<int> taken;
 };
 }  // namespace
 
@@ -58,6 +67,22 @@ TEST_CASE("moving keeps the count, assigning to itself the object, and a detache
   CHECK(second.use_count() == 1);
   second = ct::make_ref<Leaf>(alive);
   CHECK(alive == 1);
+}
+
+TEST_CASE("a pointer to what is counted gives another handle, and the count is the object's") {
+  std::atomic<int> alive{0};
+  const ct::Ref<Leaf> leaf = ct::try_make_ref<Leaf>(alive);
+  const ct::Ref<Base> again(leaf.get());
+  CHECK(leaf->references() == 2);
+  CHECK(again.use_count() == 2);
+  CHECK_FALSE(ct::Ref<Leaf>::first(nullptr));
+  CHECK(alive == 1);
+}
+
+TEST_CASE("where there is no memory the arguments are left as they were") {
+  std::vector<int> numbers{1, 2, 3};
+  CHECK(ct::try_make_ref<Unmade>(std::move(numbers)) == nullptr);
+  CHECK(numbers.size() == 3);
 }
 
 TEST_CASE("threads share one count") {

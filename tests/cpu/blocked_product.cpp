@@ -127,7 +127,7 @@ TEST_CASE("a private operand, or none, is not packed for later calls") {
   Product product(8, 100, 100);
   std::vector<float> turned;
   CHECK(cpu::packed_panels(product.problem(true, turned, false), nullptr) == nullptr);
-  const BlockRef block = BlockRef::allocate(Heap{}, 40000);
+  const BlockRef block = Block::allocate(Heap{}, 40000);
   CHECK(cpu::packed_panels(product.problem(true, turned, false), block.get()) == nullptr);
 }
 
@@ -135,7 +135,7 @@ TEST_CASE("a packed operand gives the same, and is made once") {
   Product product(9, 77, 600);
   std::vector<float> turned;
   cpu::GemmProblem gemm = product.problem(true, turned, false);
-  const BlockRef block = BlockRef::allocate(Heap{}, product.right.size() * sizeof(float));
+  const BlockRef block = Block::allocate(Heap{}, product.right.size() * sizeof(float));
   std::copy(product.right.begin(), product.right.end(), static_cast<float*>(block->data()));
   gemm.right.data = static_cast<const char*>(block->data());
   block->publish();

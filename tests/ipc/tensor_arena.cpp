@@ -80,7 +80,7 @@ TEST_CASE("gaps that nobody else needs are left out") {
 }
 
 TEST_CASE("views of different types on the same bytes keep them in common") {
-  const ct::BlockRef block = ct::BlockRef::allocate(ct::Heap{}, 256);
+  const ct::BlockRef block = ct::Block::allocate(ct::Heap{}, 256);
   auto* const data = static_cast<unsigned char*>(block->data());
   for (int i = 0; i < 256; ++i) data[i] = static_cast<unsigned char>(i);
   const ct::SharedTensor<std::uint8_t> bytes(block, {{9}, {1}, 3});

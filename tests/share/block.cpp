@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -15,12 +16,13 @@
 #include "cotenant/storage/mapped.hpp"
 
 namespace ct = cotenant;
+using ct::Block;
 using ct::BlockRef;
 
 TEST_CASE("references are counted and the last one frees") {
   int freed = 0;
   char byte = 0;
-  BlockRef first = BlockRef::adopt(ct::Borrowed{[&] { ++freed; }}, {&byte, 1});
+  BlockRef first = Block::adopt(ct::Borrowed{[&] { ++freed; }}, {&byte, 1});
   CHECK(first->references() == 1);
   {
     BlockRef second = first;
@@ -44,7 +46,7 @@ TEST_CASE("references are counted and the last one frees") {
 TEST_CASE_TEMPLATE("an assigned reference frees at once what it held, in a template too", T, char) {
   int freed = 0;
   T byte = 0;
-  const auto fresh = [&] { return BlockRef::adopt(ct::Borrowed{[&] { ++freed; }}, {&byte, 1}); };
+  const auto fresh = [&] { return Block::adopt(ct::Borrowed{[&] { ++freed; }}, {&byte, 1}); };
   BlockRef reference = fresh(), other = fresh();
   reference = {};
   CHECK_FALSE(reference);
@@ -56,26 +58,34 @@ TEST_CASE_TEMPLATE("an assigned reference frees at once what it held, in a templ
   CHECK(freed == 3);
 }
 
+TEST_CASE("a block is counted as everything else is") {
+  static_assert(std::is_same_v<BlockRef, ct::Ref<Block>> && std::is_base_of_v<ct::Counted, Block>);
+  static_assert(sizeof(BlockRef) == sizeof(void*));
+  const BlockRef block = Block::allocate(ct::Heap(), 1);
+  const BlockRef again(block.get());
+  CHECK(block.use_count() == 2);
+}
+
 TEST_CASE("a block knows its storage") {
-  const BlockRef heap = BlockRef::allocate(ct::Heap(), 100);
+  const BlockRef heap = Block::allocate(ct::Heap(), 100);
   CHECK(heap->bytes() == 128);
   CHECK(heap->storage_name() == "heap");
   CHECK(heap->host_accessible());
   char byte = 0;
   bool called = false;
-  const BlockRef borrowed = BlockRef::adopt(ct::Borrowed{[&] { called = true; }}, {&byte, 1});
+  const BlockRef borrowed = Block::adopt(ct::Borrowed{[&] { called = true; }}, {&byte, 1});
   CHECK(heap->storage_identity() != borrowed->storage_identity());
-  CHECK(heap->storage_identity() == BlockRef::allocate(ct::Heap(), 1)->storage_identity());
+  CHECK(heap->storage_identity() == Block::allocate(ct::Heap(), 1)->storage_identity());
   borrowed->storage<ct::Borrowed>().deleter();
   CHECK(called);
 }
 
 TEST_CASE("publishing is for good, and read-only storage is always published") {
-  const BlockRef block = BlockRef::allocate(ct::Heap(), 1);
+  const BlockRef block = Block::allocate(ct::Heap(), 1);
   CHECK_FALSE(block->published());
   block->publish();
   CHECK(block->published());
-  CHECK(BlockRef::adopt(ct::Mapped(), {})->published());
+  CHECK(Block::adopt(ct::Mapped(), {})->published());
 }
 
 TEST_CASE("waiting happens once, and again after a failure") {
@@ -88,7 +98,7 @@ TEST_CASE("waiting happens once, and again after a failure") {
     }
   };
   const auto work = ct::make_ref<Work>();
-  const BlockRef block = BlockRef::allocate(ct::Heap(), 1);
+  const BlockRef block = Block::allocate(ct::Heap(), 1);
   block->wait();
   block->set_pending(work);
   CHECK_THROWS_AS(block->wait(), std::runtime_error);
@@ -100,7 +110,7 @@ TEST_CASE("waiting happens once, and again after a failure") {
 TEST_CASE("many threads copy and drop references") {
   std::atomic<int> freed{0};
   char byte = 0;
-  BlockRef block = BlockRef::adopt(ct::Borrowed{[&] { ++freed; }}, {&byte, 1});
+  BlockRef block = Block::adopt(ct::Borrowed{[&] { ++freed; }}, {&byte, 1});
   std::vector<std::thread> threads;
   for (int thread = 0; thread < 8; ++thread)
     threads.emplace_back([block] {

@@ -164,7 +164,7 @@ TEST_CASE("one place in one file is equal to itself without being read; equal fi
   const auto open = [&](const char* name) {
     ct::Mapped storage;
     const ct::Allocation mapping = ct::Mapped::map(folder / name, &storage.file);
-    return ct::SharedTensor<std::uint8_t, ct::Mapped>(ct::BlockRef::adopt(std::move(storage), mapping), ct::contiguous_layout(ct::Shape{std::size_t{64_KiB}}));
+    return ct::SharedTensor<std::uint8_t, ct::Mapped>(ct::Block::adopt(std::move(storage), mapping), ct::contiguous_layout(ct::Shape{std::size_t{64_KiB}}));
   };
   const std::size_t before = ct::detail::ProvenEqual::instance().size();
   {

@@ -15,7 +15,7 @@ TEST_CASE("an entry knows the bytes that it covers") {
 }
 
 TEST_CASE("a quantised entry covers its parameters as well") {
-  const ct::BlockRef block = ct::BlockRef::allocate(ct::Heap{}, 256);
+  const ct::BlockRef block = ct::Block::allocate(ct::Heap{}, 256);
   ct::detail::QuantizedParameters parameters{ct::contiguous_layout({2, 1}), ct::contiguous_layout({2, 1})};
   parameters.scale.offset = 16;
   parameters.zero_point->offset = 128;

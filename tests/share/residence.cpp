@@ -259,7 +259,7 @@ TEST_CASE("a clean file's pages leave the process and come back from the file") 
     std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(bytes));
   }
   ct::TensorSharingManager manager{{.max_memory = bytes + page_bytes}};
-  manager.register_tensor("weights", ct::SharedTensor<float, ct::Mapped>(ct::BlockRef::adopt(ct::Mapped{}, ct::Mapped::map(path)), ct::contiguous_layout({bytes / sizeof(float)})));
+  manager.register_tensor("weights", ct::SharedTensor<float, ct::Mapped>(ct::Block::adopt(ct::Mapped{}, ct::Mapped::map(path)), ct::contiguous_layout({bytes / sizeof(float)})));
   std::filesystem::remove(path);  // the mapping keeps it
   const auto sum = [&] {
     const auto lease = manager.get<float, ct::Mapped>("weights", "m");

@@ -60,7 +60,7 @@ TEST_CASE("what cannot be mapped says which file and why") {
 TEST_CASE("pages of a file may be dropped and come back; anonymous pages stay") {
   const std::string text(100'000, 'x');
   const TemporaryFile file("dropped", text);
-  const ct::BlockRef block = ct::BlockRef::adopt(ct::Mapped(), ct::Mapped::map(file.path()));
+  const ct::BlockRef block = ct::Block::adopt(ct::Mapped(), ct::Mapped::map(file.path()));
   const char* const data = static_cast<const char*>(block->data());
   for (const std::size_t first : {std::size_t{0}, std::size_t{5000}, std::size_t{99'999}}) {
     block->drop_pages(data + first, text.size() - first);
@@ -68,7 +68,7 @@ TEST_CASE("pages of a file may be dropped and come back; anonymous pages stay") 
   }
   const ct::Allocation room = ct::Mapped::anonymous(100'000);
   std::memcpy(room.data, text.data(), text.size());
-  const ct::BlockRef only = ct::BlockRef::adopt(ct::Mapped{.from_file = false}, room);
+  const ct::BlockRef only = ct::Block::adopt(ct::Mapped{.from_file = false}, room);
   only->drop_pages(room.data, text.size());
   CHECK(std::memcmp(room.data, text.data(), text.size()) == 0);
   const ct::SharedTensor<float> heap = ct::full({64}, 3.0f);
@@ -80,7 +80,7 @@ TEST_CASE("tensors on a file are read-only, outlive the name of the file, and ca
   float values[16];
   for (int i = 0; i < 16; ++i) values[i] = static_cast<float>(i);
   auto file = std::make_unique<TemporaryFile>("tensor", std::string(reinterpret_cast<const char*>(values), sizeof values));
-  const ct::BlockRef block = ct::BlockRef::adopt(ct::Mapped(), ct::Mapped::map(file->path()));
+  const ct::BlockRef block = ct::Block::adopt(ct::Mapped(), ct::Mapped::map(file->path()));
   file.reset();
   ct::SharedTensor<float, ct::Mapped> tensor(block, ct::contiguous_layout({4, 4}));
   CHECK(tensor.view()(3, 3) == 15.0f);

@@ -26,7 +26,7 @@ TEST_CASE("tensors on shared memory read it, keep it, and keep the connection") 
       std::memcpy(arena.writable().data() + i * sizeof(float), &value, sizeof value);
     }
     arena.seal();
-    const ct::BlockRef block = ct::BlockRef::adopt(ct::SharedMemory{connection}, ct::SharedMemory::map(arena.descriptor(), arena.bytes()));
+    const ct::BlockRef block = ct::Block::adopt(ct::SharedMemory{connection}, ct::SharedMemory::map(arena.descriptor(), arena.bytes()));
     tensor = {block, ct::contiguous_layout({8, 8})};
   }
   CHECK(tensor.view()(7, 7) == 63.0f);

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <concepts>
 #include <cstddef>
+#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -22,15 +23,17 @@ class Counted {
   Counted(const Counted&) = delete;
   Counted& operator=(const Counted&) = delete;
 
+  // Handles at this moment; other threads may change it at once.
+  std::size_t references() const noexcept { return references_.load(std::memory_order_acquire); }
+
  protected:
   ~Counted() = default;
 
  private:
   template <class T> friend class Ref;
-  template <class T, class... Arguments> friend Ref<T> make_ref(Arguments&&... arguments);
 
   mutable std::atomic<std::size_t> references_{0};
-  void (*destroy_)(const Counted&) noexcept = nullptr;
+  mutable void (*destroy_)(const Counted&) noexcept = nullptr;
 };
 
 // Copying costs one relaxed increment. T may be const.
@@ -38,9 +41,14 @@ template <class T> class Ref {
  public:
   Ref() = default;
   Ref(std::nullptr_t) noexcept {}
+  // Another handle on what has one already.
+  explicit Ref(T* object) noexcept : object_(object) {
+    if (object_ != nullptr) object_->Counted::references_.fetch_add(1, std::memory_order_relaxed);
+  }
   Ref(const Ref& other) noexcept : Ref(other.object_) {}
   Ref(Ref&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
   template <class U> requires std::convertible_to<U*, T*> Ref(Ref<U> other) noexcept : object_(other.detach()) {}
+  // Two, and not one that takes its argument by value: clang 14 never destroys what `reference = {}` makes for that in a template.
   Ref& operator=(const Ref& other) noexcept { return *this = Ref(other); }
   Ref& operator=(Ref&& other) noexcept {
     Ref old(std::move(other));
@@ -68,25 +76,26 @@ template <class T> class Ref {
   T* operator->() const noexcept { return object_; }
   T& operator*() const noexcept { return *object_; }
   explicit operator bool() const noexcept { return object_ != nullptr; }
-  // Handles at this moment; other threads may change it at once.
-  std::size_t use_count() const noexcept { return object_ == nullptr ? 0 : object_->Counted::references_.load(std::memory_order_acquire); }
+  // The first handle on an object that was made by new; null where that is.
+  static Ref first(T* object) noexcept {
+    if (object != nullptr) object->Counted::destroy_ = [](const Counted& counted) noexcept { delete static_cast<const T*>(&counted); };
+    return Ref(object);
+  }
+  std::size_t use_count() const noexcept { return object_ == nullptr ? 0 : object_->Counted::references(); }
   friend bool operator==(const Ref& a, const Ref& b) noexcept { return a.object_ == b.object_; }
   friend bool operator==(const Ref& a, std::nullptr_t) noexcept { return a.object_ == nullptr; }
 
  private:
-  template <class U, class... Arguments> friend Ref<U> make_ref(Arguments&&... arguments);
-
-  explicit Ref(T* object) noexcept : object_(object) {
-    if (object_ != nullptr) object_->Counted::references_.fetch_add(1, std::memory_order_relaxed);
-  }
   T* object_ = nullptr;
 };
 
 // A new T, which derives from Counted, with one handle on it.
 template <class T, class... Arguments> Ref<T> make_ref(Arguments&&... arguments) {
-  auto* const object = new std::remove_const_t<T>(std::forward<Arguments>(arguments)...);
-  static_cast<Counted*>(object)->destroy_ = [](const Counted& counted) noexcept { delete static_cast<const T*>(&counted); };
-  return Ref<T>(object);
+  return Ref<T>::first(new std::remove_const_t<T>(std::forward<Arguments>(arguments)...));
+}
+// Null where the system has no memory; the arguments are as they were then.
+template <class T, class... Arguments> Ref<T> try_make_ref(Arguments&&... arguments) {
+  return Ref<T>::first(new (std::nothrow) std::remove_const_t<T>(std::forward<Arguments>(arguments)...));
 }
 
 }  // namespace cotenant

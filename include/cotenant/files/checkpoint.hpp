@@ -167,7 +167,7 @@ class Checkpoint {
     Mapped storage = view.block()->template storage<Mapped>();  // with the file that other processes may be given
     storage.whole = whole;
     const Allocation bytes{const_cast<T*>(static_cast<const T*>(view.unchecked_view().data())), view.bytes()};
-    return SharedTensor<T, Mapped>(BlockRef::adopt(std::move(storage), bytes), contiguous_layout(view.shape()));
+    return SharedTensor<T, Mapped>(Block::adopt(std::move(storage), bytes), contiguous_layout(view.shape()));
   }
 
   template <Element T>

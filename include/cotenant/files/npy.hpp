@@ -28,7 +28,7 @@ class NpyFile {
   // Errors: NotFound, IoError; BadFile where the header contradicts the format or the file's length; Unsupported for
   // records of several fields, more than eight dimensions, or a later version of the format.
   static NpyFile open(const std::filesystem::path& path) {
-    NpyFile file(path.string(), BlockRef::adopt(Mapped{}, Mapped::map(path)));
+    NpyFile file(path.string(), Block::adopt(Mapped{}, Mapped::map(path)));
     const std::string_view bytes(static_cast<const char*>(file.block_->data()), file.block_->bytes());
     file.header_ = NpyHeader::parse(bytes, file.path_);
     file.check_length();
@@ -94,7 +94,7 @@ class NpyFile {
     const std::size_t bytes = element_count(header_.shape) * size_of(*header_.dtype);
     const Allocation room = Mapped::anonymous(bytes);
     if (bytes != 0) std::memcpy(room.data, static_cast<const char*>(block_->data()) + position_, bytes);
-    block_ = BlockRef::adopt(Mapped{.from_file = false}, room);
+    block_ = Block::adopt(Mapped{.from_file = false}, room);
     position_ = 0;
     copied_ = true;
   }

@@ -90,7 +90,7 @@ template <Element T> class ProgressiveLoad {
     } else {
       const Allocation room = Mapped::anonymous(total_);
       bytes_ = unpacked_ = static_cast<unsigned char*>(room.data);
-      block = BlockRef::adopt(Mapped{.from_file = false}, room);
+      block = Block::adopt(Mapped{.from_file = false}, room);
     }
     tensor_ = SharedTensor<T, Mapped>(std::move(block), layout);
     row_bytes_ = tensor_.rank() == 0 || tensor_.shape()[0] == 0 ? 0 : total_ / tensor_.shape()[0];

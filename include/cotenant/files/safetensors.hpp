@@ -51,7 +51,7 @@ class SafetensorsFile {
   static SafetensorsFile open(const std::filesystem::path& path) {
     Mapped storage;
     const Allocation mapping = Mapped::map(path, &storage.file);
-    SafetensorsFile file(path.string(), BlockRef::adopt(std::move(storage), mapping));
+    SafetensorsFile file(path.string(), Block::adopt(std::move(storage), mapping));
     file.read_header();
     file.align();
     return file;
@@ -247,7 +247,7 @@ class SafetensorsFile {
       info.position = position;
       position += (info.end - info.begin + line - 1) / line * line;
     }
-    block_ = BlockRef::adopt(Mapped{.from_file = false}, room);
+    block_ = Block::adopt(Mapped{.from_file = false}, room);
     copied_ = true;
   }
 

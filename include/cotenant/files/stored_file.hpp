@@ -111,7 +111,7 @@ class StoredFile {
   // Errors: IoError.
   Part map(std::size_t first, std::size_t bytes) const {
     COTENANT_ASSERT(first <= bytes_ && bytes <= bytes_ - first);
-    if (bytes == 0) return {BlockRef::adopt(Mapped{}, {}), 0};
+    if (bytes == 0) return {Block::adopt(Mapped{}, {}), 0};
 #if defined(_WIN32)
     fail("map");
 #else
@@ -120,7 +120,7 @@ class StoredFile {
     void* data = ::mmap(nullptr, length, PROT_READ, MAP_PRIVATE, descriptor_, static_cast<off_t>(first - offset));
     if (data == MAP_FAILED) fail("map");
     // Faults bring in 64 KiB each: MADV_POPULATE_READ for all that will be read took as long (6 ms per 100 MB).
-    return {BlockRef::adopt(Mapped{}, {data, length}), offset};
+    return {Block::adopt(Mapped{}, {data, length}), offset};
 #endif
   }
 

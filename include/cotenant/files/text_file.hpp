@@ -13,7 +13,7 @@ namespace cotenant {
 
 // Errors: NotFound, IoError.
 inline std::string read_text_file(const std::filesystem::path& path) {
-  const BlockRef file = BlockRef::adopt(Mapped{}, Mapped::map(path));
+  const BlockRef file = Block::adopt(Mapped{}, Mapped::map(path));
   return file->bytes() == 0 ? std::string() : std::string(static_cast<const char*>(file->data()), file->bytes());
 }
 

@@ -150,7 +150,7 @@ inline AttachedTensors ArenaOpener::open(std::vector<Descriptor> parts, std::str
     return static_cast<std::size_t>(status.st_size);
   };
   const auto map = [&](const Descriptor& descriptor, std::size_t bytes) {
-    return BlockRef::adopt(SharedMemory{connection, keep_packed}, SharedMemory::map(descriptor, bytes));
+    return Block::adopt(SharedMemory{connection, keep_packed}, SharedMemory::map(descriptor, bytes));
   };
   if (parts.empty()) bad("no descriptor");
   auto content = std::make_shared<AttachedTensors::Content>();

@@ -31,11 +31,15 @@ class Completion : public Counted {
 };
 
 class Block;
+// Copying one costs one relaxed increment; the last one frees the block.
+using BlockRef = Ref<Block>;
 
 namespace detail {
-// What a storage does with its blocks, by pointers in a table for each policy, not by virtual functions: see Counted.
+// What a storage is and does with its blocks, in a table for each policy: pointers, not virtual functions, see Counted.
 struct BlockActions {
-  void (*destroy)(Block& block) noexcept;
+  std::string_view (*name)() noexcept;
+  const void* identity;
+  bool host_accessible, writable;
   void (*drop_pages)(const Block& block, const void* data, std::size_t bytes) noexcept;
   bool (*droppable)(const Block& block) noexcept;
   bool restorable, retreats;
@@ -49,23 +53,28 @@ struct BlockActions {
 };
 }  // namespace detail
 
-class Block {
+class Block : public Counted {
  public:
-  Block(const Block&) = delete;
-  Block& operator=(const Block&) = delete;
+  // New bytes of an allocating storage. Errors: OutOfMemory.
+  template <AllocatingStorage S> static BlockRef allocate(S storage, std::size_t bytes) {
+    const Allocation allocation = storage.allocate(bytes);
+    return adopt(std::move(storage), allocation);
+  }
+  // Bytes that exist already; storage.deallocate() runs when the last reference is gone.
+  // Errors: OutOfMemory where there is no room for the count; the bytes are given back first.
+  template <Storage S> static BlockRef adopt(S storage, Allocation allocation);
 
   void* data() const noexcept { return allocation_.data; }
   // Bytes really taken, padding included.
   std::size_t bytes() const noexcept { return allocation_.bytes; }
-  std::string_view storage_name() const noexcept { return storage_name_; }
+  std::string_view storage_name() const noexcept { return actions_.name(); }
   // Identifies the storage policy at run time.
-  const void* storage_identity() const noexcept { return storage_identity_; }
-  bool host_accessible() const noexcept { return host_accessible_; }
-  // Handles on this block at this moment; other threads may change it at once.
-  std::size_t references() const noexcept { return references_.load(std::memory_order_acquire); }
+  const void* storage_identity() const noexcept { return actions_.identity; }
+  bool host_accessible() const noexcept { return actions_.host_accessible; }
 
-  // A block is private until a manager publishes it: from then on others may be reading, and nobody writes in place.
-  bool published() const noexcept { return !writable_ || published_.load(std::memory_order_acquire); }
+  // A block is private until a manager publishes it: from then on others may be reading, and nobody writes in place. One that
+  // nobody can write is published from the beginning.
+  bool published() const noexcept { return published_.load(std::memory_order_acquire); }
   void publish() noexcept { published_.store(true, std::memory_order_release); }
   // Whether a kernel may keep these bytes once more in the order that it reads them in. Not where they are another process's, and were
   // asked for so that this one has none of its own.
@@ -132,7 +141,7 @@ class Block {
   void give_back(Allocation allocation) noexcept { actions_.give_back(*this, allocation); }
   // Takes publish() back, for a writer. What was made from the bytes will not be true any more, so the artefacts go too.
   std::unique_ptr<DerivedSet> make_private() noexcept {
-    published_.store(false, std::memory_order_release);
+    published_.store(!actions_.writable, std::memory_order_release);
     return take_artefacts();
   }
   // Artefacts that nobody uses at this moment, appended to `unused`; they are made again when they are wanted. Their bytes.
@@ -145,15 +154,8 @@ class Block {
   template <Storage S> const S& storage() const;
 
  protected:
-  Block(const detail::BlockActions& actions, Allocation allocation, std::string_view storage_name, const void* identity, bool host_accessible, bool writable,
-        bool keeps_packed)
-      : allocation_(allocation),
-        actions_(actions),
-        storage_name_(storage_name),
-        storage_identity_(identity),
-        host_accessible_(host_accessible),
-        writable_(writable),
-        keeps_packed_(keeps_packed) {}
+  Block(const detail::BlockActions& actions, Allocation allocation, bool keeps_packed)
+      : allocation_(allocation), actions_(actions), keeps_packed_(keeps_packed), published_(!actions.writable) {}
   ~Block() {
     delete derived_.load(std::memory_order_acquire);
     Ref<const DerivedObserver>::attach(observer_.load(std::memory_order_acquire));
@@ -162,15 +164,9 @@ class Block {
   Allocation allocation_;
 
  private:
-  friend class BlockRef;
   const detail::BlockActions& actions_;
-  std::atomic<std::size_t> references_{0};
-  std::string_view storage_name_;
-  const void* storage_identity_;
-  bool host_accessible_;
-  bool writable_;
-  bool keeps_packed_;
-  std::atomic<bool> published_{false};
+  const bool keeps_packed_;
+  std::atomic<bool> published_;
   mutable std::atomic<bool> pending_{false};
   mutable std::atomic<DerivedSet*> derived_{nullptr};
   std::atomic<const DerivedObserver*> observer_{nullptr};
@@ -181,7 +177,8 @@ namespace detail {
 template <class S> inline constexpr char storage_identity_of = 0;
 
 // Storages of memory that the host cannot read in place, but copy.
-template <class S> concept CopiedStorage = AllocatingStorage<S> && !S::host_accessible && requires(const S& storage, Allocation allocation, std::byte* to, const std::byte* from) {
+template <class S> concept CopiedStorage = AllocatingStorage<S> && !S::host_accessible &&
+    requires(const S& storage, Allocation allocation, std::byte* to, const std::byte* from) {
   storage.copy_out(allocation, to);
   storage.copy_in(allocation, from);
 };
@@ -189,7 +186,7 @@ template <class S> concept CopiedStorage = AllocatingStorage<S> && !S::host_acce
 template <Storage S> class StoredBlock final : public Block {
  public:
   StoredBlock(S storage, Allocation allocation)
-      : Block(actions, allocation, S::name(), &storage_identity_of<S>, S::host_accessible, S::writable, keeps_packed(storage)), storage_(std::move(storage)) {}
+      : Block(actions, allocation, keeps_packed(storage)), storage_(std::move(storage)) {}
   ~StoredBlock() {
     if (allocation_.data != nullptr || allocation_.bytes == 0) storage_.deallocate(allocation_);  // else it is away
   }
@@ -199,7 +196,7 @@ template <Storage S> class StoredBlock final : public Block {
   static StoredBlock& self(Block& block) noexcept { return static_cast<StoredBlock&>(block); }
   static const StoredBlock& self(const Block& block) noexcept { return static_cast<const StoredBlock&>(block); }
 
-  static void destroy(Block& block) noexcept { delete &self(block); }
+  static std::string_view name() noexcept { return S::name(); }
   static void drop_pages(const Block& block, const void* data, std::size_t bytes) noexcept {
     if constexpr (requires { self(block).storage_.drop_pages(data, bytes); }) self(block).storage_.drop_pages(data, bytes);
     else static_cast<void>(block), static_cast<void>(data), static_cast<void>(bytes);
@@ -215,7 +212,8 @@ template <Storage S> class StoredBlock final : public Block {
     return &block;
   }
   static std::optional<FilePlace> place_of(const Block& block, const void* address) {
-    if constexpr (requires { { self(block).storage_.place_of(address) } -> std::same_as<std::optional<FilePlace>>; }) return self(block).storage_.place_of(address);
+    if constexpr (requires { { self(block).storage_.place_of(address) } -> std::same_as<std::optional<FilePlace>>; })
+      return self(block).storage_.place_of(address);
     else return static_cast<void>(block), static_cast<void>(address), std::nullopt;
   }
   static void retreat(Block& block) {
@@ -253,8 +251,10 @@ template <Storage S> class StoredBlock final : public Block {
   }
   static void give_back(Block& block, Allocation allocation) noexcept { self(block).storage_.deallocate(allocation); }
 
-  static constexpr BlockActions actions{&destroy,   &drop_pages, &droppable, AllocatingStorage<S> && S::host_accessible, CopiedStorage<S>, &retreat, &come_back,
-                                        &settle,    &origin,     &place_of,  &room_again,                                &give_back};
+  static constexpr BlockActions actions{
+      .name = &name, .identity = &storage_identity_of<S>, .host_accessible = S::host_accessible, .writable = S::writable, .drop_pages = &drop_pages,
+      .droppable = &droppable, .restorable = AllocatingStorage<S> && S::host_accessible, .retreats = CopiedStorage<S>, .retreat = &retreat,
+      .come_back = &come_back, .settle = &settle, .origin = &origin, .place_of = &place_of, .room_again = &room_again, .give_back = &give_back};
 
   static bool keeps_packed(const S& storage) noexcept {
     if constexpr (requires { { storage.keeps_packed } -> std::convertible_to<bool>; }) return storage.keeps_packed;
@@ -267,58 +267,15 @@ template <Storage S> class StoredBlock final : public Block {
 };
 }  // namespace detail
 
+template <Storage S> BlockRef Block::adopt(S storage, Allocation allocation) {
+  if (BlockRef block = try_make_ref<detail::StoredBlock<S>>(std::move(storage), allocation)) return block;
+  storage.deallocate(allocation);  // which nothing was moved from
+  raise<OutOfMemory>("the system has no memory left for a tensor's reference count");
+}
 template <Storage S> const S& Block::storage() const {
-  COTENANT_ASSERT(storage_identity_ == &detail::storage_identity_of<S>);
+  COTENANT_ASSERT(storage_identity() == &detail::storage_identity_of<S>);
   return static_cast<const detail::StoredBlock<S>*>(this)->storage();
 }
-
-// A counted reference to a block. Copying costs one relaxed increment.
-class BlockRef {
- public:
-  BlockRef() = default;
-  explicit BlockRef(Block* block) noexcept : block_(block) { retain(); }
-  BlockRef(const BlockRef& other) noexcept : block_(other.block_) { retain(); }
-  BlockRef(BlockRef&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
-  // Two, and not one that takes its argument by value: clang 14 never destroys what `reference = {}` makes for that in a template.
-  BlockRef& operator=(const BlockRef& other) noexcept { return *this = BlockRef(other); }
-  BlockRef& operator=(BlockRef&& other) noexcept {
-    BlockRef old(std::move(other));
-    std::swap(block_, old.block_);
-    return *this;
-  }
-  ~BlockRef() {
-    // Release orders this thread's reads before the count; acquire orders the others' before the destruction.
-    if (block_ != nullptr && block_->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) block_->actions_.destroy(*block_);
-  }
-
-  // New bytes of an allocating storage. Errors: OutOfMemory.
-  template <AllocatingStorage S> static BlockRef allocate(S storage, std::size_t bytes) {
-    const Allocation allocation = storage.allocate(bytes);
-    return adopt(std::move(storage), allocation);
-  }
-  // Bytes that exist already; storage.deallocate() runs when the last reference is gone.
-  // Errors: OutOfMemory where there is no room for the count; the bytes are given back first.
-  template <Storage S> static BlockRef adopt(S storage, Allocation allocation) {
-    void* room = ::operator new(sizeof(detail::StoredBlock<S>), std::nothrow);
-    if (room == nullptr) {
-      storage.deallocate(allocation);
-      raise<OutOfMemory>("the system has no memory left for a tensor's reference count");
-    }
-    return BlockRef(new (room) detail::StoredBlock<S>(std::move(storage), allocation));
-  }
-
-  Block* get() const noexcept { return block_; }
-  Block* operator->() const noexcept { return block_; }
-  Block& operator*() const noexcept { return *block_; }
-  explicit operator bool() const noexcept { return block_ != nullptr; }
-  friend bool operator==(const BlockRef& a, const BlockRef& b) noexcept { return a.block_ == b.block_; }
-
- private:
-  void retain() noexcept {
-    if (block_ != nullptr) block_->references_.fetch_add(1, std::memory_order_relaxed);
-  }
-  Block* block_ = nullptr;
-};
 
 }  // namespace cotenant
 

@@ -22,7 +22,7 @@ struct FormRoom {
   std::size_t (*taken_for)(std::size_t bytes) = nullptr;  // what it really takes
 };
 template <AllocatingStorage S> inline constexpr FormRoom form_room{
-    &storage_identity_of<S>, S::name(), [](std::size_t bytes) { return BlockRef::allocate(S{}, bytes); },
+    &storage_identity_of<S>, S::name(), [](std::size_t bytes) { return Block::allocate(S{}, bytes); },
     [](std::size_t bytes) {
       if constexpr (std::same_as<S, Heap>) return HeapCache::padded(bytes);
       else return bytes;
@@ -54,7 +54,7 @@ inline void copy_elements(const FormStage& from, const Shape& row_major, void* t
 
 inline FormStage as_floats(const FormStage& from) {
   const RowReader reader = from.reader();
-  BlockRef block = BlockRef::allocate(Heap{}, checked_multiply(element_count(reader.shape()), sizeof(float), "the number of bytes"));
+  BlockRef block = Block::allocate(Heap{}, checked_multiply(element_count(reader.shape()), sizeof(float), "the number of bytes"));
   convert_rows(reader, DType::f32, block->data());
   return {std::move(block), DType::f32, contiguous_layout(reader.shape())};
 }
@@ -90,7 +90,7 @@ inline MadeForm make_form(const FormPlan& plan, const FormSource& source, const 
     } else {
       const std::size_t bytes = checked_multiply(element_count(shape), size_of(stage.dtype), "the number of bytes");
       own = stage.dtype == plan.dtype;
-      BlockRef wide = own ? room.allocate(bytes) : BlockRef::allocate(Heap{}, bytes);
+      BlockRef wide = own ? room.allocate(bytes) : Block::allocate(Heap{}, bytes);
       std::memset(wide->data(), 0, bytes);
       copy_elements(stage, shape, wide->data());
       stage = {std::move(wide), stage.dtype, contiguous_layout(shape)};
@@ -134,7 +134,7 @@ template <QuantizedElement Q, Storage S> MadeForm pack_quantized(const Quantized
     return {whole, tensor.values.layout(), std::make_shared<const QuantizedParameters>(std::move(parameters))};
   }
   const QuantizedPlaces places = quantized_places(dtype_of<Q>, tensor.values.shape(), scale.shape, zero_point);
-  BlockRef block = BlockRef::allocate(tensor.values.block()->template storage<S>(), places.bytes);
+  BlockRef block = Block::allocate(tensor.values.block()->template storage<S>(), places.bytes);
   char* const bytes = static_cast<char*>(block->data());
   std::memset(bytes, 0, places.bytes);
   const auto put = [&](const auto& part, const Layout& layout, std::size_t place) {

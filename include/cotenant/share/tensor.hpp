@@ -135,7 +135,7 @@ template <TensorLike X> using storage_type_of = typename tensor_type<X>::storage
 // A new row-major tensor; its elements are not set. Errors: OutOfMemory, ShapeError (overflow).
 template <Element T, AllocatingStorage S = Heap> SharedTensor<T, S> empty(const Shape& shape, S storage = {}) {
   const std::size_t bytes = checked_multiply(element_count(shape), sizeof(T), "the number of bytes");
-  return SharedTensor<T, S>(BlockRef::allocate(std::move(storage), bytes), contiguous_layout(shape));
+  return SharedTensor<T, S>(Block::allocate(std::move(storage), bytes), contiguous_layout(shape));
 }
 
 // Every element is `value`.
@@ -168,7 +168,7 @@ template <Element T> SharedTensor<T, Borrowed> borrow(std::span<T> memory, const
   if (reinterpret_cast<std::uintptr_t>(memory.data()) % alignof(T) != 0)
     raise<InvalidArgument>(Text{"memory to borrow for ", to_string(dtype_of<T>), " must be aligned to ", alignof(T), " bytes"});
   static_cast<void>(check_bounds(layout, memory.size()));
-  return SharedTensor<T, Borrowed>(BlockRef::adopt(Borrowed{std::move(deleter)}, {memory.data(), memory.size_bytes()}), layout);
+  return SharedTensor<T, Borrowed>(Block::adopt(Borrowed{std::move(deleter)}, {memory.data(), memory.size_bytes()}), layout);
 }
 template <Element T> SharedTensor<T, Borrowed> borrow(std::span<T> memory, const Shape& shape, std::function<void()> deleter = {}) {
   return borrow(memory, contiguous_layout(shape), std::move(deleter));

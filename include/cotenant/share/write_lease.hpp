@@ -105,7 +105,7 @@ template <Element T, AllocatingStorage S = Heap> class WriteLease {
     Layout layout = from;
     layout.offset -= cover.first;
     entry.tensor.block()->wait();
-    BlockRef block = BlockRef::allocate(entry.tensor.block()->template storage<S>(), count * sizeof(T));
+    BlockRef block = Block::allocate(entry.tensor.block()->template storage<S>(), count * sizeof(T));
     if (count != 0) std::memcpy(block->data(), static_cast<const T*>(entry.tensor.block()->data()) + cover.first, count * sizeof(T));
     tensor_ = SharedTensor<T, S>(std::move(block), layout);
     next_ = std::make_shared<detail::TypedEntry<T, S>>(entry.name, tensor_, entry.parameters);

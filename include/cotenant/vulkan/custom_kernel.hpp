@@ -148,7 +148,7 @@ class CustomKernel {
     for (const KernelArgument& argument : options_.outputs) {
       const KernelOutput& output = given(call.outputs, argument.name, "output");
       const std::size_t bytes = checked_multiply(element_count(output.shape), element_bytes(argument.dtype), "the number of bytes");
-      const BlockRef block = BlockRef::allocate(gpu_.result_storage(), bytes);
+      const BlockRef block = Block::allocate(gpu_.result_storage(), bytes);
       results.results_[argument.name] = {argument.dtype, output.shape, block};
       buffers.push_back(argument_of(block, 0, bytes, argument.name, vulkan::Access::read_write));
     }

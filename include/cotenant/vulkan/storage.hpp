@@ -101,7 +101,7 @@ class Vulkan {
     const Allocation pages = device().memory().imports().add(device().driver(), reinterpret_cast<void*>(first), (end - first + page - 1) / page * page);
     Layout layout = tensor.layout();
     layout.offset += static_cast<std::ptrdiff_t>((begin - first) / sizeof(T));
-    return SharedTensor<T, Vulkan>(BlockRef::adopt(std::move(keeper), pages), layout);
+    return SharedTensor<T, Vulkan>(Block::adopt(std::move(keeper), pages), layout);
   }
 
   // Storage
@@ -163,7 +163,7 @@ inline bool lies_on(const Block& block, const Device& device) noexcept {
 
 // Memory for one op between its kernels, on this stream alone: pass it to launches and drop it; the next op may have it at once.
 // Errors: OutOfMemory.
-inline BlockRef temporary(Stream& stream, std::size_t bytes) { return BlockRef::allocate(StreamScratch(stream.shared_from_this()), bytes); }
+inline BlockRef temporary(Stream& stream, std::size_t bytes) { return Block::allocate(StreamScratch(stream.shared_from_this()), bytes); }
 inline BufferArgument whole(const BlockRef& block, Access access) { return {block.get(), block->data(), block->bytes(), access}; }
 }  // namespace vulkan
 

@@ -12,7 +12,7 @@ void check(const cotenant::ArenaManifest& manifest, std::string_view arena) {
       // Bytes of this size exactly, so that a sanitizer sees one too many.
       const std::size_t bytes = manifest.part_bytes[tensor.part];
       if (tensor.part != 0 && bytes > 65536) return;
-      const BlockRef block = BlockRef::allocate(Heap{}, bytes);
+      const BlockRef block = Block::allocate(Heap{}, bytes);
       auto* const data = static_cast<unsigned char*>(block->data());
       for (std::size_t i = 0; i < bytes; ++i) data[i] = tensor.part == 0 && i < arena.size() ? static_cast<unsigned char>(arena[i]) : 1;
       if constexpr (std::is_same_v<T, bool>)
