@@ -39,8 +39,8 @@ struct AttentionBlock {
   AttentionRows k, v;            // rows of keys; of v's columns
   cpu::Source mask;              // of the panel's queries and these keys; data is null where there is none, or it is in the terms
   const float* terms = nullptr;  // of each key, added to its scores
-  float* scores = nullptr;       // [keys, lanes of the panel], as are masks
-  float* staged_mask = nullptr;
+  float* scores = nullptr;       // [keys, lanes of the panel], and room for another lane of the leaf
+  float* staged_mask = nullptr;  // [keys, lanes of the panel]
   float* spare = nullptr;        // [weighing_rows, lanes of the panel]
 };
 
@@ -117,7 +117,8 @@ template <std::int64_t Compiled> struct Attentions {
     // Rows that are staged begin at whole cache lines.
     const auto round_up = [](std::size_t floats) { return (floats + 15) / 16 * 16; };
     const std::size_t k_step = round_up(depth), v_step = round_up(plan.width);
-    const std::size_t of_block = block_keys * (1 + width + (has_mask ? width : 0) + (stage_k ? k_step : 0)) + (stage_v ? most_pairs * v_step : 0);
+    const std::size_t of_scores = (block_keys + Leaf::per_lane) * width;
+    const std::size_t of_block = of_scores + block_keys * (1 + (has_mask ? width : 0) + (stage_k ? k_step : 0)) + (stage_v ? most_pairs * v_step : 0);
     const std::size_t row_floats = std::max(v_step, weighing_rows) * width;
     float* memory = cpu::scratch(cpu::ScratchUse::accumulators, of_panel * plan.task_panels + of_block + row_floats);
     const auto take = [&](std::size_t floats) { return std::exchange(memory, memory + floats); };
@@ -128,14 +129,14 @@ template <std::int64_t Compiled> struct Attentions {
       panels[i].shift = take(width);
       panels[i].total = take(width);
     }
-    float* const scores = take(block_keys * width);
+    float* const scores = take(of_scores);
     float* const mask = has_mask ? take(block_keys * width) : nullptr;
     float* const staged_k = stage_k ? take(block_keys * k_step) : nullptr;
     float* const staged_v = stage_v ? take(most_pairs * v_step) : nullptr;
     float* const row = take(row_floats);
     float* const terms = take(block_keys);
     std::fill_n(terms, block_keys, 0.0f);
-    // A mask that is added and the same for all queries joins the scores as they become weights.
+    // A mask that is added and the same for all queries joins the scores as they are made.
     const bool in_terms = has_mask && !plan.mask_hides && plan.mask.row_stride == 0;
 
     for (std::size_t task = begin; task < end; ++task) {
@@ -193,10 +194,6 @@ template <std::int64_t Compiled> struct Attentions {
     std::swap(q.row_stride, q.column_stride);
     // Lanes without a query compute on zeros.
     LanePacking<Compiled, Leaf::per_lane>::right(q, plan.depth, panel.count, panel.queries, panel.lanes);
-    // Floats are scaled here, where they are fewer than scores; bf16 would be rounded.
-    const FloatTag d;
-    for (std::size_t i = 0; Leaf::per_lane == 1 && i < plan.depth * panel.lanes; i += vector)
-      hn::Store(hn::Mul(hn::Load(d, panel.queries + i), hn::Set(d, plan.scale * score_unit)), d, panel.queries + i);
     std::fill_n(panel.shift, panel.lanes, hidden_score);
     std::fill_n(panel.total, panel.lanes, 0.0f);
     panel.started = false;
@@ -206,20 +203,19 @@ template <std::int64_t Compiled> struct Attentions {
   template <class Leaf, bool Two> static void add_block(const AttentionPlan& plan, AttentionPanel& panel, const AttentionBlock& block) {
     using Weights = AttentionWeights<Compiled, Leaf, Two>;
     using Products = PanelProducts<Compiled, Leaf>;
-    Products::template product<Two>(block.keys, block.k, panel.queries, lanes_of<Leaf>(plan.depth), block.scores, false,
-                                    Leaf::per_lane == 1 ? 1.0f : plan.scale * score_unit);
+    Products::template product<Two>(block.keys, block.k, panel.queries, lanes_of<Leaf>(plan.depth), block.scores, {false, plan.scale * score_unit, block.terms});
     if (block.mask.data != nullptr) Weights::mask(plan, panel, block.keys, block.mask, block.scores, block.staged_mask);
     if (plan.causal && plan.keys_seen(panel.first) < block.first + block.keys) Weights::hide_later_keys(plan, panel, block.first, block.keys, block.scores);
-    Weights::raise_shift(panel, block.keys, block.terms, block.scores, plan.width);
+    Weights::raise_shift(panel, block.keys, block.scores, plan.width);
     // Of fewer rows than the tile that weighs has, the first one is all of them, and what comes of it is not used.
     const bool narrow = plan.width < weighing_rows;
     const std::size_t done = narrow ? 0 : weighing_rows;
     AttentionRows v = block.v;
     if (narrow) v.row_step = 0;
-    Products::template weigh<Two>(v, block.scores, block.terms, block.keys, panel.shift, panel.total, narrow ? block.spare : panel.sums, panel.started && !narrow);
+    Products::template weigh<Two>(v, block.scores, block.keys, panel.shift, panel.total, narrow ? block.spare : panel.sums, panel.started && !narrow);
     v = block.v;
     v.data += static_cast<std::ptrdiff_t>(done) * v.row_step;
-    Products::template product<Two>(plan.width - done, v, block.scores, lanes_of<Leaf>(block.keys), panel.sums + done * panel.lanes, panel.started, 1.0f);
+    Products::template product<Two>(plan.width - done, v, block.scores, lanes_of<Leaf>(block.keys), panel.sums + done * panel.lanes, {panel.started});
     panel.started = true;
   }
 

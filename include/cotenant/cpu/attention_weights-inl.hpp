@@ -59,9 +59,9 @@ template <std::int64_t Compiled, class Leaf, bool Two> struct AttentionWeights {
     }
   }
 
-  // Makes the shift large enough for a block of scores with their terms: where it grows, earlier sums are multiplied by what that makes of them.
+  // Makes the shift large enough for a block of scores: where it grows, earlier sums are multiplied by what that makes of them.
   // Scores up to `slack` larger leave it alone: their weights are at most 2^8, and what only tells a query's weights apart divides out in the end.
-  static void raise_shift(const AttentionPanel& panel, std::size_t keys, const float* terms, const float* scores, std::size_t rows) {
+  static void raise_shift(const AttentionPanel& panel, std::size_t keys, const float* scores, std::size_t rows) {
     const FloatTag d;
     const std::size_t vector = hn::Lanes(d), lanes = (Two ? 2 : 1) * vector;
     // The panel's second vector; of one vector only, the same again, which is not written.
@@ -69,9 +69,8 @@ template <std::int64_t Compiled, class Leaf, bool Two> struct AttentionWeights {
     const auto before0 = hn::Load(d, panel.shift), before1 = hn::Load(d, panel.shift + second), nothing = hn::Set(d, hidden_score);
     auto largest0 = nothing, largest1 = nothing, other0 = nothing, other1 = nothing;
     const auto take = [&](std::size_t key, FloatVector& zeroth, FloatVector& first) HWY_ATTR {
-      const auto term = hn::Set(d, terms[key]);
-      zeroth = hn::Max(zeroth, hn::Add(hn::Load(d, scores + key * lanes), term));
-      if constexpr (Two) first = hn::Max(first, hn::Add(hn::Load(d, scores + key * lanes + vector), term));
+      zeroth = hn::Max(zeroth, hn::Load(d, scores + key * lanes));
+      if constexpr (Two) first = hn::Max(first, hn::Load(d, scores + key * lanes + vector));
     };
     std::size_t key = 0;
     for (; key + 2 <= keys; key += 2) take(key, largest0, largest1), take(key + 1, other0, other1);
