@@ -18,7 +18,7 @@ TEST_CASE("what is doomed goes at the end, entries after their tenancies") {
     Doomed doomed(&target);
     {
       auto entry = std::make_shared<TypedEntry<float, ct::Borrowed>>("x", ct::borrow(std::span<float>(memory), {16}, [&freed] { freed = true; }));
-      doomed.tenancies.push_back(new Tenancy(entry, std::make_shared<Model>(), std::make_shared<Recorder>(Recorder{Clock({}), nullptr})));
+      doomed.tenancies.push_back(new Tenancy(entry, std::make_shared<Model>(), std::make_shared<Recorder>(Clock({}))));
       doomed.holds.emplace_back(entry->block);
       doomed.entries.push_back(std::move(entry));
       doomed.others.push_back(std::make_shared<const int>(1));

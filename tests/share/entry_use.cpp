@@ -12,7 +12,7 @@ namespace {
 struct Use {
   share_tests::FakeClock clock;
   std::shared_ptr<TypedEntry<float, ct::Heap>> entry = std::make_shared<TypedEntry<float, ct::Heap>>("x", share_tests::ramp());
-  std::unique_ptr<Tenancy> tenancy = std::make_unique<Tenancy>(entry, std::make_shared<Model>(), std::make_shared<Recorder>(Recorder{Clock(clock), nullptr}));
+  std::unique_ptr<Tenancy> tenancy = std::make_unique<Tenancy>(entry, std::make_shared<Model>(), std::make_shared<Recorder>(Clock(clock)));
   Use() { entry->tenancies.push_back(tenancy.get()); }
   bool unused() const {
     ct::TimePoint last{};

@@ -16,7 +16,7 @@ namespace {
 
 struct Fixture {
   share_tests::FakeClock clock;
-  std::shared_ptr<ct::detail::Recorder> recorder = std::make_shared<ct::detail::Recorder>(ct::detail::Recorder{ct::detail::Clock(clock), nullptr});
+  std::shared_ptr<ct::detail::Recorder> recorder = std::make_shared<ct::detail::Recorder>(ct::detail::Clock(clock));
   std::shared_ptr<ct::detail::TypedEntry<float, ct::Heap>> entry = std::make_shared<ct::detail::TypedEntry<float, ct::Heap>>("x", share_tests::ramp());
   Tenancy* tenancy = new Tenancy(entry, std::make_shared<ct::detail::Model>(), recorder);
   bool listed = true;

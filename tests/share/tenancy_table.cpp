@@ -10,7 +10,7 @@ namespace ct = cotenant;
 using namespace ct::detail;
 
 TEST_CASE("a pair finds its tenancy, and only its own is taken out") {
-  const auto recorder = std::make_shared<Recorder>(Recorder{Clock(share_tests::FakeClock()), nullptr});
+  const auto recorder = std::make_shared<Recorder>(Clock(share_tests::FakeClock()));
   const auto make = [&](const char* tensor, const char* model_name) {
     auto model = std::make_shared<Model>();
     model->name = model_name;

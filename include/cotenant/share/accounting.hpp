@@ -58,7 +58,9 @@ struct Missing {
 // of each kind of storage. Not safe by itself: the registry's mutex guards it.
 class BlockTable {
  public:
-  explicit BlockTable(std::size_t max_bytes, const std::map<std::string, std::size_t>& max_by_storage = {}) : max_bytes_(max_bytes) {
+  // `refusals` are forgotten where bytes go; null: nobody asks for those.
+  explicit BlockTable(std::size_t max_bytes, const std::map<std::string, std::size_t>& max_by_storage = {}, Refusals* refusals = nullptr)
+      : max_bytes_(max_bytes), refusals_(refusals) {
     for (const auto& [storage, most] : max_by_storage) kinds_[storage].max = most;
   }
 
@@ -96,6 +98,7 @@ class BlockTable {
   void uncount(std::string_view storage, std::size_t bytes) {
     bytes_ -= bytes;
     kind(storage).bytes -= bytes;
+    if (refusals_ != nullptr) refusals_->forget();
   }
   // Whether the entry's block is new, which changes bytes().
   bool add(Entry& entry) {
@@ -129,6 +132,7 @@ class BlockTable {
   }
 
   const std::size_t max_bytes_;
+  Refusals* const refusals_;
   std::size_t bytes_ = 0;
   std::size_t peak_ = 0;
   std::map<std::string, Kind, std::less<>> kinds_;

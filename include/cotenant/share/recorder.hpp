@@ -12,6 +12,7 @@
 
 #include "cotenant/share/derived.hpp"
 #include "cotenant/share/events.hpp"
+#include "cotenant/share/refusals.hpp"
 #include "cotenant/share/timeline.hpp"
 
 namespace cotenant::detail {
@@ -33,9 +34,12 @@ class SpinLock {
 
 // What leases need after the manager is gone.
 struct Recorder {
+  explicit Recorder(Clock time, std::unique_ptr<Timeline> recorded = nullptr) : clock(std::move(time)), timeline(std::move(recorded)) {}
+
   Clock clock;
   std::unique_ptr<Timeline> timeline;  // null: not recorded
   std::unique_ptr<EventLog> events = nullptr;
+  Refusals refusals{};  // of artefacts
 
   bool watched() const { return timeline || events; }
   void note(EventKind kind, std::string_view tensor, std::string_view model, std::size_t bytes, EventLog::Clock::duration duration = {}) const {

@@ -42,8 +42,8 @@ class Registry {
  public:
   explicit Registry(const ManagerOptions& options)
       : grace_period_(options.grace_period), mode_(options.mode), spill_(options.spill), deduplicate_(options.deduplicate),
-        deduplicate_from_(options.deduplicate_from), blocks_(options.max_memory, options.max_memory_of),
-        recorder_(std::make_shared<Recorder>(Recorder{Clock(options.clock), nullptr})) {
+        deduplicate_from_(options.deduplicate_from), recorder_(std::make_shared<Recorder>(Clock(options.clock))),
+        blocks_(options.max_memory, options.max_memory_of, &recorder_->refusals) {
     link_->registry = this;
     if (options.record_timeline) recorder_->timeline = std::make_unique<Timeline>(options.timeline_events);
     if (options.record_events || options.on_event) recorder_->events = std::make_unique<EventLog>(options.event_capacity, options.on_event);
@@ -55,6 +55,7 @@ class Registry {
     {
       const std::lock_guard lock(link_->mutex);
       link_->registry = nullptr;
+      recorder_->refusals.forget();  // nobody limits memory any more
     }
     Doomed doomed(spill_.get());
     const std::lock_guard lock(mutex_);
@@ -142,6 +143,7 @@ class Registry {
     const std::lock_guard lock(mutex_);
     const auto found = names_.find(name);
     if (found == names_.end()) return std::nullopt;
+    recorder_->refusals.forget();  // what is pinned no longer may let its artefacts go
     return std::exchange(found->second->pinned, pinned);
   }
   void register_model(std::string_view model) {
@@ -329,6 +331,7 @@ class Registry {
   std::size_t next_turn_ = 0, evictions_ = 0, reloads_ = 0, deduplicated_ = 0, deduplicated_bytes_ = 0;
   std::unordered_multimap<std::size_t, Entry*> contents_;  // what may be compared, by type, shape and storage
   std::unordered_map<std::string_view, std::shared_ptr<Model>> models_;
+  const std::shared_ptr<Recorder> recorder_;
   BlockTable blocks_;
   SharingPatterns patterns_;
   std::size_t next_order_ = 0;
@@ -336,7 +339,6 @@ class Registry {
   std::atomic<std::size_t> misses_{0};
   TenancyTable tenancies_;
   std::size_t promised_ = 0;  // bytes of artefacts that are being made
-  const std::shared_ptr<Recorder> recorder_;
   const std::shared_ptr<RegistryLink> link_ = std::make_shared<RegistryLink>();
 };
 

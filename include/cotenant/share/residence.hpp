@@ -149,6 +149,7 @@ template <class Which> std::size_t Registry::drop_artefacts(std::size_t wanted, 
   std::size_t total = 0;
   for (const auto& [block, record] : blocks_.all())
     if (total < wanted && record.residence == Residence::resident && which(record)) total += block->take_unused_artefacts(doomed.artefacts);
+  if (total > 0) recorder_->refusals.forget();
   return total;
 }
 
@@ -160,17 +161,31 @@ inline bool Registry::promise_artefact(std::size_t bytes, Doomed& doomed) {
     TimePoint last_used{};
     return std::all_of(record.entries.begin(), record.entries.end(), [&](const Entry* entry) { return is_unused(*entry, last_used); });
   };
-  if (const std::size_t lacking = missing(); lacking > 0 && (drop_artefacts(lacking, doomed, nobody_holds) < lacking || missing() > 0)) return false;
+  if (const std::size_t lacking = missing(); lacking > 0) {
+    const std::size_t dropped = drop_artefacts(lacking, doomed, nobody_holds);
+    recorder_->refusals.note(bytes);
+    // Looked at again: a lease may have ended before that was noted. What a kernel reads at this moment goes unheard afterwards.
+    const bool may_go = std::any_of(blocks_.all().begin(), blocks_.all().end(), [&](const auto& one) {
+      const DerivedSet* const kept = one.second.residence == Residence::resident && nobody_holds(one.second) ? one.first->derived_if_any() : nullptr;
+      return kept != nullptr && kept->bytes() > 0;
+    });
+    if (may_go) recorder_->refusals.forget();
+    if (dropped < lacking || missing() > 0) return false;
+    recorder_->refusals.forget();
+  }
   promised_ += bytes;
   return true;
 }
 inline void Registry::unpromise_artefact(std::size_t bytes) {
   const std::lock_guard lock(mutex_);
   promised_ -= bytes;
+  recorder_->refusals.forget();
 }
 
 inline bool DeriveNote::promise(const DerivedObserver& self, std::size_t bytes) {
-  const RegistryLink& link = *static_cast<const DeriveNote&>(self).link_;
+  const auto& note = static_cast<const DeriveNote&>(self);
+  if (note.recorder_->refusals.contain(bytes)) return false;
+  const RegistryLink& link = *note.link_;
   Doomed doomed(nullptr);
   const std::lock_guard lock(link.mutex);
   return link.registry == nullptr || link.registry->promise_artefact(bytes, doomed);

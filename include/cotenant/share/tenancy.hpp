@@ -148,6 +148,7 @@ class Tenancy {
     closed_ = true;
     const Legacy legacy{std::exchange(counts_.hits, 0), counts_.touched, anonymous_ > 0, counts_.last_release};
     for (; anonymous_ > 0; --anonymous_) finish(now);
+    ended();
     return legacy;
   }
   void inherit(const Legacy& legacy, TimePoint now) {
@@ -203,7 +204,12 @@ class Tenancy {
       else unlink(*leases_.next_);
       finish(now);
     }
+    this->ended();
     return ended;
+  }
+  // Artefacts of what nobody holds any more may go for others.
+  void ended() noexcept {
+    if (recorder_->refusals.any() && counts_.held == 0 && counts_.objects == 0 && entry_->block->derived_if_any() != nullptr) recorder_->refusals.forget();
   }
 
   mutable SpinLock lock_;
@@ -233,6 +239,7 @@ inline bool LeaseNode::release() noexcept {
       ended = true;
     }
     last = --tenancy->counts_.objects == 0 && !tenancy->listed_;
+    tenancy->ended();
   }
   if (last) delete tenancy;
   if (told) told->deliver();

@@ -89,6 +89,7 @@ inline Registry::Found Registry::begin_write(Writing& writing, std::string_view 
       drop_forms(record, now, doomed);
       record.residence = Residence::written;
       doomed.set = entry->block->make_private();
+      recorder_->refusals.forget();
       if (!record.spilled.empty()) doomed.spilled.push_back(std::exchange(record.spilled, {}));
       writing.in_place = true;
     } else {
