@@ -22,20 +22,20 @@ float weigh(const float* from, float* to, std::size_t count, float shift, const 
   }
   return total;
 }
-void scale(const float* from, float* to, std::size_t count, float factor, bool) {
+void scale(const float* from, float* to, std::size_t count, float factor) {
   for (std::size_t i = 0; i < count; ++i) to[i] = from[i] * factor;
 }
-void lower(const float* from, float* to, std::size_t count, float first, float second, bool) {
+void lower(const float* from, float* to, std::size_t count, float first, float second) {
   for (std::size_t i = 0; i < count; ++i) to[i] = from[i] - first - second;
 }
-void short_rows(cpu::SoftmaxRow* row, std::size_t count, std::size_t length, std::ptrdiff_t ahead, bool logarithm, bool streams) {
+void short_rows(cpu::SoftmaxRow* row, std::size_t count, std::size_t length, std::ptrdiff_t ahead, bool logarithm, bool) {
   for (std::size_t i = 0; i < count; ++i) {
     const float most = largest(row[i].from, length), total = weigh(row[i].from, row[i].weights, length, most, row[i].from + ahead);
     if (logarithm) {
       std::vector<float> logs(length);
       for (std::size_t j = 0; j < length; ++j) logs[j] = std::log(row[i].weights[j] / total);
       std::copy(logs.begin(), logs.end(), row[i].to);
-    } else scale(row[i].weights, row[i].to, length, 1 / total, streams);
+    } else scale(row[i].weights, row[i].to, length, 1 / total);
   }
 }
 std::size_t groups;
@@ -55,10 +55,18 @@ void copy(const cpu::Source& from, std::size_t rows, std::size_t columns_of_it, 
   for (std::size_t row = 0; row < rows; ++row)
     from.load(from.at(static_cast<std::ptrdiff_t>(row) * from.row_stride), from.column_stride, columns_of_it, to + row * to_step);
 }
-void weigh_again(const float* from, float* to, std::size_t count, float shift, float factor, bool) {
-  for (std::size_t i = 0; i < count; ++i) to[i] = std::exp(from[i] - shift) * factor;
+std::size_t read_again;  // blocks whose weights exceed what they are compared with
+void write(const cpu::SoftmaxResults& results, std::size_t count, bool logarithm) {
+  for (std::size_t i = 0; i < count; ++i)
+    results.to[i] = logarithm ? results.from[i] - results.first - results.second : std::exp(results.from[i] - results.first) * results.second;
 }
-const cpu::SoftmaxKernel kernel{4, &short_rows, &largest, &weigh, &scale, &weigh_again, &lower, &columns, &copy};
+float weigh_and_write(const float* from, std::size_t count, float shift, std::size_t, float* most, const cpu::SoftmaxResults* other, bool logarithm) {
+  if (other != nullptr) write(*other, count, logarithm);
+  *most = largest(from, count);
+  read_again += *most > shift + 8;
+  return weigh(from, nullptr, count, shift, from);
+}
+const cpu::SoftmaxKernel kernel{4, &short_rows, &largest, &weigh, &scale, &lower, &weigh_and_write, &write, &columns, &copy};
 
 void load(const void* from, std::ptrdiff_t stride, std::size_t count, float* to) {
   for (std::size_t i = 0; i < count; ++i) to[i] = static_cast<const float*>(from)[static_cast<std::ptrdiff_t>(i) * stride];
@@ -68,9 +76,10 @@ void store(const float* from, void* to, std::ptrdiff_t stride, std::size_t count
 }
 
 // The largest error of softmax over the axis of `length` elements, in a matrix of rows x length, or of length x rows.
-double error_of(std::size_t rows, std::size_t length, bool axis_first, bool logarithm) {
+// Elements grow by `growth` per 1000.
+double error_of(std::size_t rows, std::size_t length, bool axis_first, bool logarithm, float growth = 0) {
   std::vector<float> in(rows * length), out(in.size(), -99);
-  for (std::size_t i = 0; i < in.size(); ++i) in[i] = static_cast<float>(i * 37 % 101) / 20 - 2;
+  for (std::size_t i = 0; i < in.size(); ++i) in[i] = static_cast<float>(i * 37 % 101) / 20 - 2 + growth * static_cast<float>(i % length / 1000);
   const std::ptrdiff_t row_step = axis_first ? 1 : static_cast<std::ptrdiff_t>(length), step = axis_first ? static_cast<std::ptrdiff_t>(rows) : 1;
   cpu::SoftmaxPlan plan{&kernel, {reinterpret_cast<const char*>(in.data()), sizeof(float), 0, step, &load, true},
                         {reinterpret_cast<char*>(out.data()), sizeof(float), 0, step, &store, true}, length, logarithm, {}, false};
@@ -115,4 +124,9 @@ TEST_CASE("results larger than the caches") {
   CHECK(error_of(rows, length, false, false) < 1e-6);
   CHECK(error_of(rows, length, false, true) < 1e-5);
   CHECK(error_of(rows * 50, 100, false, false) < 1e-6);
+  // Weights of later blocks are far above those of the first ones.
+  read_again = 0;
+  CHECK(error_of(rows / 2, 2 * length, false, false, 10) < 1e-6);
+  CHECK(error_of(rows / 2, 2 * length, false, true, 10) < 1e-4);  // of logarithms down to -100
+  CHECK(read_again >= rows);
 }

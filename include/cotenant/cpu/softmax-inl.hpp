@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include <hwy/cache_control.h>
 #include <hwy/highway.h>
@@ -27,7 +28,7 @@ template <std::int64_t Compiled> struct Softmaxes {
     const View<Out>& out = arguments.out.view;
     if (out.size() == 0) return;
     const std::size_t last = out.rank() - 1;
-    static const cpu::SoftmaxKernel kernel{hn::Lanes(FloatTag{}), &short_rows, &largest, &weigh, &scale, &weigh_again, &lower, &columns, &Packing<Compiled>::copy};
+    static const cpu::SoftmaxKernel kernel{hn::Lanes(FloatTag{}), &short_rows, &largest, &weigh, &scale_row, &lower_row, &weigh_and_write, &write, &columns, &Packing<Compiled>::copy};
     cpu::SoftmaxPlan plan{&kernel, Rows<Compiled>::source(in.data(), 0, in.stride(last)), Rows<Compiled>::sink(out.data(), 0, out.stride(last)),
                           out.shape(last), arguments.logarithm, {}, false};
     cpu::run_softmax(plan, out.shape(), out.strides(), in.strides());
@@ -105,11 +106,50 @@ template <std::int64_t Compiled> struct Softmaxes {
     if (i < count) store_partial(d, step(d, load_partial(d, from + i, count - i, 0)), count - i, to + i);
   }
   static void scale(const float* from, float* to, std::size_t count, float factor, bool streams) { finish(Factor{factor}, from, to, count, streams); }
-  static void weigh_again(const float* from, float* to, std::size_t count, float shift, float factor, bool streams) {
-    finish(Weight{shift, factor}, from, to, count, streams);
-  }
   static void lower(const float* from, float* to, std::size_t count, float first, float second, bool streams) {
     finish(Shift{first, second}, from, to, count, streams);
+  }
+  static void scale_row(const float* from, float* to, std::size_t count, float factor) { scale(from, to, count, factor, false); }
+  static void lower_row(const float* from, float* to, std::size_t count, float first, float second) { lower(from, to, count, first, second, false); }
+
+  static void write(const cpu::SoftmaxResults& results, std::size_t count, bool logarithm) {
+    if (logarithm) lower(results.from, results.to, count, results.first, results.second, true);
+    else finish(Weight{results.first, results.second}, results.from, results.to, count, true);
+  }
+  static float weigh_and_write(const float* from, std::size_t count, float shift, std::size_t ahead, float* largest, const cpu::SoftmaxResults* other, bool logarithm) {
+    if (other == nullptr) return weigh_beside(Nothing{}, from, count, shift, ahead, largest, nullptr, nullptr);
+    if (logarithm) return weigh_beside(Shift{other->first, other->second}, from, count, shift, ahead, largest, other->from, other->to);
+    return weigh_beside(Weight{other->first, other->second}, from, count, shift, ahead, largest, other->from, other->to);
+  }
+  struct Nothing {};
+  template <class Step>
+  static float weigh_beside(const Step step, const float* from, std::size_t count, float shift, std::size_t ahead, float* largest, const float* other, float* to) {
+    const FloatTag d;
+    constexpr bool writes = !std::is_same_v<Step, Nothing>;
+    const std::size_t lanes = hn::Lanes(d);
+    const bool streams = reinterpret_cast<std::uintptr_t>(to) % (lanes * sizeof(float)) == 0;
+    const auto minus = hn::Set(d, shift);
+    auto total = hn::Zero(d), most = hn::Set(d, LargestStep::neutral);
+    std::size_t i = 0;
+    for (; i + lanes <= count; i += lanes) {
+      const auto x = hn::LoadU(d, from + i);
+      hwy::Prefetch(from + ahead + i);
+      if constexpr (writes) {
+        const auto result = step(d, hn::LoadU(d, other + i));
+        if (streams) hn::Stream(result, d, to + i);
+        else hn::StoreU(result, d, to + i);
+      }
+      most = LargestStep::step(d, most, x);
+      total = hn::Add(total, exp_of_negative(d, hn::Sub(x, minus)));
+    }
+    if (i < count) {
+      const auto x = load_partial(d, from + i, count - i, LargestStep::neutral);
+      if constexpr (writes) store_partial(d, step(d, load_partial(d, other + i, count - i, 0)), count - i, to + i);
+      most = LargestStep::step(d, most, x);
+      total = hn::Add(total, exp_of_negative(d, hn::Sub(x, minus)));
+    }
+    *largest = LargestStep::lanes(d, most);
+    return sum_of_lanes(d, total);
   }
 
   static void columns(float* x, std::size_t step, std::size_t count, std::size_t width, bool logarithm, float* to, std::ptrdiff_t to_step) {
