@@ -57,8 +57,8 @@ TEST_CASE("the table counts each block once and knows what is missing") {
   CHECK(table.bytes() == 128);
   CHECK_FALSE(table.missing_for(*whole.block));
   CHECK(table.missing_for(*other.block).total == 56);
-  CHECK(table.missing_for(*other.block, 10).total == 66);
-  CHECK(table.missing_for(*other.block, 100).total == 156);  // what is beside the blocks may be over the maximum by itself
+  CHECK(table.missing_for(*other.block, {.kept = 10}).total == 66);
+  CHECK(table.missing_for(*other.block, {.kept = 100}).total == 156);  // what is beside the blocks may be over the maximum by itself
   CHECK(table.missing_for(*other.block).kind == 0);
   CHECK(table.on(whole.block).size() == 2);
   CHECK_FALSE(table.remove(whole));

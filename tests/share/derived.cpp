@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <cstddef>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -83,6 +85,31 @@ TEST_CASE("threads that ask for one artefact get one") {
   CHECK(made == 10);
   CHECK(alive == 10);
   CHECK(tensor.block()->derived().bytes() == 10);
+}
+
+TEST_CASE("what artefacts replace is counted once, and as long as they are kept") {
+  struct Part final : ct::Derived {
+    explicit Part(std::span<const std::byte> pages) { replaces(pages); }
+    std::size_t bytes() const noexcept override { return 150; }
+  };
+  std::vector<std::byte> memory(1000);
+  ct::DerivedSet set;
+  const auto make = [&](std::size_t key, std::size_t first, std::size_t count) {
+    const auto pages = std::span<const std::byte>(memory).subspan(first, count);
+    static_cast<void>(set.find_or_make({&memory, memory.data(), key}, [&](ct::DerivedRoom&) { return ct::make_ref<const Part>(pages); }));
+  };
+  make(1, 100, 100);
+  CHECK(set.replaced_bytes() == 100);
+  make(2, 100, 100);  // the same elements for another kernel
+  make(3, 150, 200);  // more of them
+  make(4, 500, 10);
+  make(5, 0, 0);
+  CHECK(set.replaced_bytes() == 250 + 10);
+  std::vector<ct::Ref<const ct::Derived>> unused;
+  CHECK(set.take_unused(unused, false) == 4 * 150);  // all but the third, which replaces more than it takes
+  CHECK(set.replaced_bytes() == 200);
+  CHECK(set.take_unused(unused) == 150);
+  CHECK(set.replaced_bytes() == 0);
 }
 
 TEST_CASE("the statistics count artefacts beside the tensors they belong to") {

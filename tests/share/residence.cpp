@@ -283,6 +283,42 @@ TEST_CASE("a clean file's pages leave the process and come back from the file") 
 }
 #endif
 
+#if !defined(_WIN32)
+TEST_CASE("pages that packed forms replace are not counted beside them") {
+  const auto path = std::filesystem::temp_directory_path() / ("cotenant-replaced-" + std::to_string(reinterpret_cast<std::size_t>(&filled)));
+  constexpr std::size_t weights = 4, pages = 8, bytes = pages * page_bytes;
+  {
+    const std::vector<float> values(weights * bytes / sizeof(float), 3.0f);
+    std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(weights * bytes));
+  }
+  // Room for the file and for one form: while that is made its original is there, too.
+  ct::TensorSharingManager manager{{.max_memory = (weights + 1) * bytes, .deduplicate = false}};
+  using Weight = ct::SharedTensor<float, ct::Mapped>;
+  const Weight file(ct::Block::adopt(ct::Mapped{}, ct::Mapped::map(path)), ct::contiguous_layout({weights, bytes / sizeof(float)}));
+  std::filesystem::remove(path);
+  std::vector<ct::Lease<float, ct::Mapped>> leases;
+  for (std::size_t i = 0; i < weights; ++i) {
+    const std::string name = "w" + std::to_string(i);
+    manager.register_tensor(name, Weight(file.slice(0, static_cast<std::ptrdiff_t>(i), static_cast<std::ptrdiff_t>(i) + 1)), {.producer = "m"});
+    leases.push_back(manager.get<float, ct::Mapped>(name, "m"));
+  }
+  struct Packed;
+  const auto pack = [&](const auto& lease) { return ct::derive<Packed>(*lease, [&] { return filled(lease->view()(0, 0), pages); }, true).view()(0); };
+  for (const auto& lease : leases) CHECK(pack(lease) == 3.0f);
+  CHECK(manager.stats().derived_bytes == weights * bytes);
+  CHECK(manager.stats().replaced_bytes == weights * bytes);
+  CHECK(manager.stats().true_bytes == weights * bytes);
+  CHECK(has(manager.report(), "given back"));
+  CHECK(leases[1]->view()(0, 7) == 3.0f);  // who reads the originals has them
+  // What is left is for others, up to the maximum. For more the forms do not go: their originals would take their place.
+  manager.register_tensor("other", filled(1, pages), {.producer = "m"});
+  CHECK_THROWS_AS(manager.register_tensor("more", filled(1)), ct::BudgetExceeded);
+  CHECK(manager.stats().derived_bytes == weights * bytes);
+  CHECK(manager.optimize_memory(ct::MemoryMode::memory).freed_derived_bytes == weights * bytes);
+  CHECK(manager.stats().replaced_bytes == 0);
+}
+#endif
+
 TEST_CASE("many threads through a budget of half of what they use: exact, and within it") {
   const auto spill = std::make_shared<MemorySpill>();
   constexpr std::size_t tensors = 16, budget = 8 * page_bytes;

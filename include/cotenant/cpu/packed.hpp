@@ -30,8 +30,9 @@ class PackedRight final : public Derived {
 inline constexpr std::size_t least_packed_elements = 4096;
 
 // The packed form of problem.right, which lies in `block`: made by the first call for these elements, found by the others;
-// null where the block may still change or keeps none, the matrix is small, or its manager's budget has no room. `maker` is the address of an object that only this kernel
-// on this CPU target has; `pack` fills `floats` floats. Where the storage can read the originals again, their pages go.
+// null where the block may still change or keeps none, the matrix is small, or its manager's budget has no room. `maker` is the address
+// of an object that only this kernel on this CPU target has; `pack` fills `floats` floats. Where the storage can read the originals
+// again, their pages go.
 template <class Pack>
 Ref<const PackedRight> packed_right(const GemmProblem& problem, const Block* block, const void* maker, std::size_t floats, const Pack& pack) {
   if (block == nullptr || !block->published() || !block->keeps_packed()) return nullptr;
@@ -43,7 +44,7 @@ Ref<const PackedRight> packed_right(const GemmProblem& problem, const Block* blo
     pack(packed->data());
     const bool dense = (problem.right.column_stride == 1 && problem.right.row_stride == static_cast<std::ptrdiff_t>(problem.columns)) ||
                        (problem.right.row_stride == 1 && problem.right.column_stride == static_cast<std::ptrdiff_t>(problem.depth));
-    if (dense) block->drop_pages(problem.right.data, problem.columns * problem.depth * problem.right.element_size);
+    if (dense) packed->replaces(block->drop_pages(problem.right.data, problem.columns * problem.depth * problem.right.element_size));
     return packed;
   }).template as<const PackedRight>();
 }

@@ -22,10 +22,8 @@ template <class Kind, TensorLike W, class Convert> auto converted(const W& store
   return derive<Kind>(stored, [&] {
            auto result = convert(stored);
            result.freeze();
-           const auto& tensor = as_tensor(stored);
-           tensor.block()->drop_pages(tensor.unchecked_view().data(), tensor.bytes());
            return result;
-         })
+         }, true)
       .transpose();
 }
 }  // namespace detail

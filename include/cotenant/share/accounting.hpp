@@ -54,6 +54,11 @@ struct Missing {
   explicit operator bool() const { return total > 0 || kind > 0; }
 };
 
+// What is kept in no block, and what of the blocks' own pages was given back for it: in all, and of one kind of storage.
+struct Beside {
+  std::size_t kept = 0, replaced = 0, replaced_kind = 0;
+};
+
 // The registered blocks, each counted once however many names lie on it, against the maxima: of all of them together and
 // of each kind of storage. Not safe by itself: the registry's mutex guards it.
 class BlockTable {
@@ -73,20 +78,22 @@ class BlockTable {
   };
   const std::map<std::string, Kind, std::less<>>& kinds() const { return kinds_; }
   bool is_limited() const {
-    return max_bytes_ != static_cast<std::size_t>(-1) || std::any_of(kinds_.begin(), kinds_.end(), [](const auto& kind) { return kind.second.max != static_cast<std::size_t>(-1); });
+    return max_bytes_ != static_cast<std::size_t>(-1) ||
+        std::any_of(kinds_.begin(), kinds_.end(), [](const auto& kind) { return kind.second.max != static_cast<std::size_t>(-1); });
   }
 
-  // What is missing before `bytes` more of a storage fit; `beside` bytes count too that are in no block.
-  Missing missing_for(std::string_view storage, std::size_t bytes, std::size_t beside = 0) const {
+  // What is missing before `bytes` more of a storage fit.
+  Missing missing_for(std::string_view storage, std::size_t bytes, const Beside& beside = {}) const {
     const auto lacking = [&](std::size_t most, std::size_t taken) {
       const std::size_t room = most - std::min(most, taken);
       return bytes > room ? bytes - room + (taken > most ? taken - most : 0) : 0;
     };
     const auto kind = kinds_.find(storage);
-    return {max_bytes_ == static_cast<std::size_t>(-1) ? 0 : lacking(max_bytes_, bytes_ + beside), kind == kinds_.end() ? 0 : lacking(kind->second.max, kind->second.bytes)};
+    return {max_bytes_ == static_cast<std::size_t>(-1) ? 0 : lacking(max_bytes_, bytes_ + beside.kept - beside.replaced),
+        kind == kinds_.end() ? 0 : lacking(kind->second.max, kind->second.bytes - beside.replaced_kind)};
   }
   // The same for a block; nothing is missing where it is registered already.
-  Missing missing_for(const Block& block, std::size_t beside = 0) const {
+  Missing missing_for(const Block& block, const Beside& beside = {}) const {
     return blocks_.contains(&block) ? Missing{} : missing_for(block.storage_name(), block.bytes(), beside);
   }
   // Counts bytes that are about to come, or gives them back.

@@ -7,6 +7,7 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -40,7 +41,7 @@ struct BlockActions {
   std::string_view (*name)() noexcept;
   const void* identity;
   bool host_accessible, writable;
-  void (*drop_pages)(const Block& block, const void* data, std::size_t bytes) noexcept;
+  std::span<const std::byte> (*drop_pages)(const Block& block, const void* data, std::size_t bytes) noexcept;
   bool (*droppable)(const Block& block) noexcept;
   bool restorable, retreats;
   void (*retreat)(Block& block);
@@ -108,8 +109,8 @@ class Block : public Counted {
     const DerivedObserver* none = nullptr;
     if (observer_.compare_exchange_strong(none, observer.get(), std::memory_order_acq_rel)) static_cast<void>(observer.detach());
   }
-  // Elements in [data, data + bytes) will hardly be read again: where the storage can fetch them anew, their memory may go.
-  void drop_pages(const void* data, std::size_t bytes) const noexcept { actions_.drop_pages(*this, data, bytes); }
+  // Elements in [data, data + bytes) will hardly be read again: where the storage can fetch them anew, their memory may go. What went.
+  std::span<const std::byte> drop_pages(const void* data, std::size_t bytes) const noexcept { return actions_.drop_pages(*this, data, bytes); }
 
   // Whether the bytes have come in: wait() would return at once.
   bool ready() const noexcept { return !pending_.load(std::memory_order_acquire); }
@@ -145,9 +146,10 @@ class Block : public Counted {
     return take_artefacts();
   }
   // Artefacts that nobody uses at this moment, appended to `unused`; they are made again when they are wanted. Their bytes.
-  std::size_t take_unused_artefacts(std::vector<Ref<const Derived>>& unused) const {
+  // Without `all` only those whose going makes room.
+  std::size_t take_unused_artefacts(std::vector<Ref<const Derived>>& unused, bool all) const {
     DerivedSet* const set = derived_.load(std::memory_order_acquire);
-    return set == nullptr ? 0 : set->take_unused(unused);
+    return set == nullptr ? 0 : set->take_unused(unused, all);
   }
 
   // The storage instance that these bytes came from. S must be the policy they were made with.
@@ -197,9 +199,9 @@ template <Storage S> class StoredBlock final : public Block {
   static const StoredBlock& self(const Block& block) noexcept { return static_cast<const StoredBlock&>(block); }
 
   static std::string_view name() noexcept { return S::name(); }
-  static void drop_pages(const Block& block, const void* data, std::size_t bytes) noexcept {
-    if constexpr (requires { self(block).storage_.drop_pages(data, bytes); }) self(block).storage_.drop_pages(data, bytes);
-    else static_cast<void>(block), static_cast<void>(data), static_cast<void>(bytes);
+  static std::span<const std::byte> drop_pages(const Block& block, const void* data, std::size_t bytes) noexcept {
+    if constexpr (requires { self(block).storage_.drop_pages(data, bytes); }) return self(block).storage_.drop_pages(data, bytes);
+    else return static_cast<void>(block), static_cast<void>(data), static_cast<void>(bytes), std::span<const std::byte>();
   }
   static bool droppable(const Block& block) noexcept {
     if constexpr (requires { { self(block).storage_.droppable() } -> std::same_as<bool>; }) return self(block).storage_.droppable();

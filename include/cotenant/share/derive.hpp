@@ -41,8 +41,9 @@ template <class Kind, class Value> inline constexpr char derivation = 0;
 // make(), or what it returned before for the same elements under the same Kind (a type that names the computation, and is
 // all that the value depends on besides the elements). Kept with the block of `source` and freed with it; every model that holds
 // these bytes gets the same value. Nothing is kept for a tensor that may still be written or has more than two dimensions,
-// and where the budget of the manager that has it has no room.
-template <class Kind, TensorLike X, class Make> auto derive(const X& source, const Make& make) {
+// and where the budget of the manager that has it has no room. `replaces` where the value is read instead of the elements from then on:
+// where their storage can fetch them anew, their pages go.
+template <class Kind, TensorLike X, class Make> auto derive(const X& source, const Make& make, bool replaces = false) {
   using Value = std::remove_cvref_t<decltype(make())>;
   const auto& tensor = as_tensor(source);
   const Layout& layout = tensor.layout();
@@ -56,9 +57,13 @@ template <class Kind, TensorLike X, class Make> auto derive(const X& source, con
   std::optional<Value> unkept;
   const auto kept = tensor.block()->derived().find_or_make(key, [&](DerivedRoom& room) -> Ref<const Derived> {
     Value value = make();
-    if (room.take(kept_bytes(value))) return make_ref<const detail::KeptValue<Value>>(std::move(value));
-    unkept.emplace(std::move(value));
-    return nullptr;
+    if (!room.take(kept_bytes(value))) {
+      unkept.emplace(std::move(value));
+      return nullptr;
+    }
+    const auto keeper = make_ref<detail::KeptValue<Value>>(std::move(value));
+    if (replaces && is_contiguous(layout.shape, layout.strides)) keeper->replaces(tensor.block()->drop_pages(key.data, tensor.bytes()));
+    return keeper;
   });
   return kept ? static_cast<const detail::KeptValue<Value>&>(*kept).value() : *std::move(unkept);
 }

@@ -1,11 +1,13 @@
 // Derived: what was computed from a block's bytes and is kept with them, such as weights packed for a kernel.
 #ifndef COTENANT_SHARE_DERIVED_HPP
 #define COTENANT_SHARE_DERIVED_HPP
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <functional>
 #include <mutex>
+#include <span>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -21,9 +23,17 @@ class Derived : public Counted {
   virtual std::size_t bytes() const noexcept = 0;
   // Whether someone outside holds on to what it keeps, so that dropping it would free nothing.
   virtual bool in_use() const noexcept { return false; }
+  // Pages of the block that its storage gave back because this is read in their stead. They are not counted while this is kept, though
+  // who reads them all the same has them back in memory.
+  std::span<const std::byte> replaced() const noexcept { return replaced_; }
+  // By the maker, before anybody else has it: what Block::drop_pages() gave back.
+  void replaces(std::span<const std::byte> pages) noexcept { replaced_ = pages; }
 
  protected:
   ~Derived() = default;
+
+ private:
+  std::span<const std::byte> replaced_;
 };
 
 // Grants room to every artefact of a block and hears of it, from the thread that makes it and outside of every lock.
@@ -139,13 +149,34 @@ class DerivedSet {
     return total;
   }
 
-  // Takes out the artefacts that nobody holds and appends them to `unused`, to be freed by the caller. Returns their bytes.
-  std::size_t take_unused(std::vector<Ref<const Derived>>& unused) {
+  // Bytes that some artefact replaces, each once.
+  std::size_t replaced_bytes() const {
+    std::vector<std::span<const std::byte>> ranges;
+    {
+      const std::lock_guard lock(mutex_);
+      for (const auto& [key, slot] : slots_) if (slot->artefact && !slot->artefact->replaced().empty()) ranges.push_back(slot->artefact->replaced());
+    }
+    std::sort(ranges.begin(), ranges.end(), [](const auto& a, const auto& b) { return a.data() < b.data(); });
+    std::size_t total = 0;
+    const std::byte* end = nullptr;  // of what was counted
+    for (const auto& range : ranges) {
+      const std::byte* const last = range.data() + range.size();
+      if (end != nullptr && last <= end) continue;
+      total += static_cast<std::size_t>(last - (end == nullptr ? range.data() : std::max(end, range.data())));
+      end = last;
+    }
+    return total;
+  }
+
+  // Takes out the artefacts that nobody holds and appends them to `unused`, to be freed by the caller. Returns their bytes. Those that
+  // replace as much as they take would make no room: they go only where `all` do.
+  std::size_t take_unused(std::vector<Ref<const Derived>>& unused, bool all = true) {
     std::size_t total = 0;
     const std::lock_guard lock(mutex_);
     for (auto& [key, slot] : slots_) {
       // A count of one, seen under the lock, is the slot's own: every other reference is taken under it.
       if (!slot->artefact || slot->artefact.use_count() != 1 || slot->artefact->in_use()) continue;
+      if (!all && slot->artefact->bytes() <= slot->artefact->replaced().size()) continue;
       total += slot->artefact->bytes();
       unused.push_back(std::move(slot->artefact));
       slot->artefact = nullptr;

@@ -68,6 +68,7 @@ inline std::string prometheus(const SharingStats& stats, const EventCounts& coun
   one("memory_peak_bytes", "gauge", "The largest memory_bytes so far.", stats.peak_bytes);
   if (stats.max_memory != ManagerOptions::unlimited) one("memory_limit_bytes", "gauge", "The budget.", stats.max_memory);
   one("derived_bytes", "gauge", "Bytes of artefacts kept with the blocks.", stats.derived_bytes);
+  one("replaced_bytes", "gauge", "Bytes of blocks whose pages were given back for artefacts.", stats.replaced_bytes);
   one("away_bytes", "gauge", "Bytes that were evicted and return with the next lease.", stats.away_bytes);
   one("saved_bytes", "gauge", "Bytes that sharing saves over one copy for each holder.", stats.saved_bytes);
   one("deduplicated_bytes_total", "counter", "Bytes that registrations found in memory already.", stats.deduplicated_bytes);

@@ -37,7 +37,10 @@ inline Registry::Inventory Registry::inventory() const {
       return entry->pinned || std::any_of(entry->tenancies.begin(), entry->tenancies.end(), [](const Tenancy* tenancy) { return tenancy->counts().held > 0; });
     });
     if (idle) result.idle_bytes += block->bytes();
-    if (const DerivedSet* derived = block->derived_if_any()) result.derived_bytes += derived->bytes();
+    if (const DerivedSet* derived = block->derived_if_any()) {
+      result.derived_bytes += derived->bytes();
+      result.replaced_bytes += derived->replaced_bytes();
+    }
   }
   for (const auto& [name, model] : models_) {
     const bool active =
@@ -157,6 +160,7 @@ inline SharingStats statistics(Registry::Inventory inventory) {
   stats.total_models = inventory.active_models;
   stats.true_bytes = inventory.true_bytes;
   stats.derived_bytes = inventory.derived_bytes;
+  stats.replaced_bytes = inventory.replaced_bytes;
   stats.peak_bytes = inventory.peak_bytes;
   stats.max_memory = inventory.max_memory;
   stats.saved_bytes = shares.saved_bytes;
@@ -223,7 +227,8 @@ inline OptimizationRecommendations recommendations(const Registry::Inventory& in
   for (const MeasuredDuplicate& duplicate : result.duplicates) {
     result.potential_savings += duplicate.saved_bytes;
     std::string others;
-    for (std::size_t index = 1; index < duplicate.tensors.size() && index < 4; ++index) others += (others.empty() ? "'" : ", '") + duplicate.tensors[index] + "'";
+    for (std::size_t index = 1; index < duplicate.tensors.size() && index < 4; ++index) others += (others.empty() ? "'" : ", '")
+      + duplicate.tensors[index] + "'";
     if (duplicate.tensors.size() > 4) others += " and " + std::to_string(duplicate.tensors.size() - 4) + " more";
     result.advice.push_back(others + (duplicate.equal_shapes ? " hold the same as '" : " hold the beginning of '") + duplicate.tensors.front() + "': " +
                             format_bytes(duplicate.saved_bytes) + (duplicate.equal_shapes ? " less as one tensor." : " less as views of it (create_view)."));

@@ -32,9 +32,10 @@ namespace cotenant::detail {
 // The members that are only declared here are defined in registry_changes.hpp (names, grants), residence.hpp (the budget,
 // sending away and bringing back), acquire.hpp (how a lease begins), forms.hpp, writing.hpp (write leases), duplicates.hpp and inventory.hpp.
 //
-// Locks, always taken in this order: a RegistryLink's (whether there still is a registry), mutex_ (names, blocks, models, grants, pins: whatever changes rarely), a TenancyTable shard's
-// (finding a tenancy), a tenancy's (its counts). get and release of a known (tensor, model) pair take only
-// the last two. No lock is held while user code runs: deleters and storages (Doomed), spill targets, the clock, error handlers.
+// Locks, always taken in this order: a RegistryLink's (whether there still is a registry), mutex_ (names, blocks, models, grants, pins:
+// whatever changes rarely), a TenancyTable shard's (finding a tenancy), a tenancy's (its counts). get and release of a known (tensor,
+// model) pair take only the last two. No lock is held while user code runs: deleters and storages (Doomed), spill targets, the clock,
+// error handlers.
 //
 // Only a resident block has open tenancies. Whoever finds one closed takes mutex_ and looks at the block's residence: it
 // waits (changed_) while another thread works on the block, and brings it back where it is away.
@@ -123,7 +124,8 @@ class Registry {
     if (tenancies_.with(TenancyKey(name, model), [&](Tenancy& tenancy) { return tenancy.end_one(now); })) return true;
     const std::lock_guard lock(mutex_);
     const auto end_one = [&](const Entry& entry) {
-      return std::any_of(entry.tenancies.begin(), entry.tenancies.end(), [&](Tenancy* tenancy) { return tenancy->model()->name == model && tenancy->end_one(now); });
+      return std::any_of(entry.tenancies.begin(), entry.tenancies.end(),
+          [&](Tenancy* tenancy) { return tenancy->model()->name == model && tenancy->end_one(now); });
     };
     const auto end_form = [&](const Entry& of) {
       const std::vector<FormSlot>& forms = blocks_.record(of.block).forms;
@@ -195,7 +197,7 @@ class Registry {
     std::vector<std::pair<std::string, ByteRange>> holdings;
     SharingPatterns patterns;
     std::size_t idle_bytes = 0;
-    std::size_t true_bytes = 0, derived_bytes = 0, peak_bytes = 0, max_memory = 0, hits = 0, misses = 0, active_models = 0;
+    std::size_t true_bytes = 0, derived_bytes = 0, replaced_bytes = 0, peak_bytes = 0, max_memory = 0, hits = 0, misses = 0, active_models = 0;
     std::size_t away_bytes = 0, evictions = 0, reloads = 0, deduplicated = 0, deduplicated_bytes = 0;
     std::map<std::string, std::size_t> storage_bytes;
   };
@@ -286,6 +288,7 @@ class Registry {
     Block* block;
     bool for_good;  // it cannot come back: its names go
     double score;
+    std::size_t counted;  // bytes of it, without pages that were given back
   };
   template <class Use> Found when_resident(Lock& lock, std::string_view name, TimePoint now, Doomed& doomed, const Use& use);
   Found acquire_slowly(LeaseNode& node, std::string_view name, std::string_view model, DType dtype, const void* storage_identity);
@@ -293,7 +296,7 @@ class Registry {
   Step make_resident(Lock& lock, const Entry& entry, TimePoint now, Doomed& doomed);
   std::vector<Victim> victims(TimePoint now, bool tidy, MemoryMode mode);
   void send_away(Lock& lock, const std::vector<Victim>& chosen, TimePoint now, Doomed& doomed, OptimizationResult* result = nullptr);
-  std::size_t derived_bytes() const;
+  Beside beside(std::string_view storage) const;
   template <class Which> std::size_t drop_artefacts(std::size_t wanted, Doomed& doomed, const Which& which);
   std::size_t drop_artefacts(std::size_t wanted, Doomed& doomed) { return drop_artefacts(wanted, doomed, [](const BlockRecord&) { return true; }); }
   bool comes_back(const Block& block) const { return block.droppable() || block.retreats() || (spill_ && block.restorable()); }

@@ -69,9 +69,12 @@ inline std::string report(const SharingStats& stats) {
   if (stats.max_memory != ManagerOptions::unlimited) text += " of " + format_bytes(stats.max_memory);
   text += " (peak " + format_bytes(stats.peak_bytes) + ")\n";
   if (stats.derived_bytes > 0) text += "  derived   " + format_bytes(stats.derived_bytes) + " made from them and kept beside them, such as packed weights\n";
+  if (stats.replaced_bytes > 0) text += "  replaced  " + format_bytes(stats.replaced_bytes) + " of files' pages that those are read instead of, given back\n";
   if (stats.away_bytes > 0 || stats.evictions > 0)
-    text += "  away      " + format_bytes(stats.away_bytes) + " evicted, back with the next lease (" + count(stats.evictions, "eviction") + ", " + count(stats.reloads, "reload") + ")\n";
-  if (stats.deduplicated > 0) text += "  joined    " + format_bytes(stats.deduplicated_bytes) + " of " + count(stats.deduplicated, "tensor") + " that equalled others\n";
+    text += "  away      " + format_bytes(stats.away_bytes) + " evicted, back with the next lease (" + count(stats.evictions,
+        "eviction") + ", " + count(stats.reloads, "reload") + ")\n";
+  if (stats.deduplicated > 0) text += "  joined    " + format_bytes(stats.deduplicated_bytes) + " of " + count(stats.deduplicated, "tensor")
+    + " that equalled others\n";
   text += "  separate  " + format_bytes(stats.separate_bytes) + " if every model had its own copy of what it holds\n";
   text += "  saved     " + format_bytes(stats.saved_bytes);
   if (stats.separate_bytes > 0) text += " (" + detail::percent(static_cast<double>(stats.saved_bytes) / static_cast<double>(stats.separate_bytes)) + ")";

@@ -61,6 +61,7 @@ inline void write_json(JsonWriter& json, const SharingStats& stats) {
       .member("total_models", stats.total_models)
       .member("true_bytes", stats.true_bytes)
       .member("derived_bytes", stats.derived_bytes)
+      .member("replaced_bytes", stats.replaced_bytes)
       .member("peak_bytes", stats.peak_bytes);
   if (stats.max_memory == ManagerOptions::unlimited) json.member("max_memory", nullptr);
   else json.member("max_memory", stats.max_memory);

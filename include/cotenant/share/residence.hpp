@@ -49,7 +49,9 @@ inline std::vector<Registry::Victim> Registry::victims(TimePoint now, bool tidy,
     // One second more than its age, so that among fresh ones the largest goes first.
     const double age = 1 + std::chrono::duration<double>(now - last_used).count();
     const double cost = is_form ? derive_seconds(block->bytes()) : reload_seconds(block->bytes(), block->droppable(), !record.spilled.empty(), !back);
-    result.push_back({block, !back, static_cast<double>(block->bytes()) * age / (priority * cost)});
+    const DerivedSet* const derived = block->derived_if_any();
+    result.push_back({block, !back, static_cast<double>(block->bytes()) * age / (priority * cost),
+        block->bytes() - (derived == nullptr ? 0 : derived->replaced_bytes())});
   }
   std::sort(result.begin(), result.end(), [](const Victim& a, const Victim& b) { return a.score > b.score; });
   return result;
@@ -133,22 +135,28 @@ inline void Registry::send_away(Lock& lock, const std::vector<Victim>& chosen, T
   }
 }
 
-// Of artefacts that are kept or being made.
-inline std::size_t Registry::derived_bytes() const {
-  if (!blocks_.is_limited()) return 0;
-  std::size_t total = promised_;
-  for (const auto& [block, record] : blocks_.all())
-    if (record.residence == Residence::resident)
-      if (const DerivedSet* derived = block->derived_if_any()) total += derived->bytes();
+// Artefacts that are kept or being made, and what those kept replace.
+inline Beside Registry::beside(std::string_view storage) const {
+  if (!blocks_.is_limited()) return {};
+  Beside total{promised_};
+  for (const auto& [block, record] : blocks_.all()) {
+    const DerivedSet* const derived = record.residence == Residence::resident ? block->derived_if_any() : nullptr;
+    if (derived == nullptr) continue;
+    total.kept += derived->bytes();
+    const std::size_t replaced = derived->replaced_bytes();
+    total.replaced += replaced;
+    if (block->storage_name() == storage) total.replaced_kind += replaced;
+  }
   return total;
 }
 
 // Drops artefacts that nobody uses of blocks for which which(record), until `wanted` bytes of them are gone; they are made again when
-// they are asked for. How many went.
+// they are asked for. How many went. All: also those that make no room.
 template <class Which> std::size_t Registry::drop_artefacts(std::size_t wanted, Doomed& doomed, const Which& which) {
   std::size_t total = 0;
   for (const auto& [block, record] : blocks_.all())
-    if (total < wanted && record.residence == Residence::resident && which(record)) total += block->take_unused_artefacts(doomed.artefacts);
+    if (total < wanted && record.residence == Residence::resident && which(record))
+      total += block->take_unused_artefacts(doomed.artefacts, wanted == static_cast<std::size_t>(-1));
   if (total > 0) recorder_->refusals.forget();
   return total;
 }
@@ -156,7 +164,7 @@ template <class Which> std::size_t Registry::drop_artefacts(std::size_t wanted, 
 // An artefact saves time, not memory: no tensor goes for it, and no other artefact but those of tensors that no model holds.
 inline bool Registry::promise_artefact(std::size_t bytes, Doomed& doomed) {
   const std::lock_guard lock(mutex_);
-  const auto missing = [&] { return blocks_.missing_for({}, bytes, derived_bytes()).total; };
+  const auto missing = [&] { return blocks_.missing_for({}, bytes, beside({})).total; };
   const auto nobody_holds = [](const BlockRecord& record) {
     TimePoint last_used{};
     return std::all_of(record.entries.begin(), record.entries.end(), [&](const Entry* entry) { return is_unused(*entry, last_used); });
@@ -202,7 +210,8 @@ inline bool Registry::settle_devices(Lock& lock, Doomed& doomed) {
   if (std::exchange(doomed.settled, true)) return false;
   std::vector<BlockRef> busy;
   for (const auto& [block, record] : blocks_.all())
-    if (record.residence == Residence::resident && block->retreats() && block->references() > record.entries.size()) busy.emplace_back(record.entries.front()->block);
+    if (record.residence == Residence::resident && block->retreats() && block->references() > record.entries.size())
+      busy.emplace_back(record.entries.front()->block);
   if (busy.empty()) return false;
   lock.unlock();
   for (const BlockRef& block : busy) block->settle();
@@ -215,18 +224,18 @@ inline bool Registry::settle_devices(Lock& lock, Doomed& doomed) {
 inline Registry::Step Registry::make_room(Lock& lock, std::string_view storage, std::size_t bytes, const std::string& name, TimePoint now, Doomed& doomed) {
   if (!past_.empty()) drop_past(now, doomed);
   if (!blocks_.is_limited()) return Step::ready;
-  Missing missing = blocks_.missing_for(storage, bytes, derived_bytes());
+  Missing missing = blocks_.missing_for(storage, bytes, beside(storage));
   if (!missing) return Step::ready;
   if (mode_ != MemoryMode::speed && missing.total > 0 && drop_artefacts(missing.total, doomed) > 0) {
-    missing = blocks_.missing_for(storage, bytes, derived_bytes());
+    missing = blocks_.missing_for(storage, bytes, beside(storage));
     if (!missing) return Step::ready;
   }
   if (settle_devices(lock, doomed)) return Step::again;
   std::vector<Victim> candidates = victims(now, false, mode_);
   std::size_t available = 0, available_kind = 0;
   for (const Victim& victim : candidates) {
-    available += victim.block->bytes();
-    if (victim.block->storage_name() == storage) available_kind += victim.block->bytes();
+    available += victim.counted;
+    if (victim.block->storage_name() == storage) available_kind += victim.counted;
   }
   const bool enough = available >= missing.total && available_kind >= missing.kind;
   std::vector<Victim> chosen;
@@ -236,8 +245,8 @@ inline Registry::Step Registry::make_room(Lock& lock, std::string_view storage, 
       if (victim.block == nullptr) continue;
       const bool is_kind = victim.block->storage_name() == storage;
       if (of_kind ? freed_kind >= missing.kind || !is_kind : freed >= missing.total) continue;
-      freed += victim.block->bytes();
-      if (is_kind) freed_kind += victim.block->bytes();
+      freed += victim.counted;
+      if (is_kind) freed_kind += victim.counted;
       chosen.push_back(victim);
       victim.block = nullptr;
     }
@@ -264,7 +273,7 @@ inline Registry::Step Registry::make_room(Lock& lock, std::string_view storage, 
   const auto kind = blocks_.kinds().find(storage);
   if (kind != blocks_.kinds().end() && missing.kind > 0)
     refused += "; storage '" + std::string(storage) + "' has taken " + format_bytes(kind->second.bytes) + " of its " + format_bytes(kind->second.max);
-  if (const std::size_t derived = derived_bytes(); derived > 0) refused += "; " + format_bytes(derived) + " more are artefacts in use";
+  if (const std::size_t derived = beside({}).kept; derived > 0) refused += "; " + format_bytes(derived) + " more are artefacts in use";
   refused += ". Holding on: " + holders_text(now) + ". Release or unpin some of these, or raise max_memory";
   lock.unlock();
   raise<BudgetExceeded>(refused);

@@ -52,6 +52,7 @@ struct SharingStats {
   std::size_t total_models = 0;    // active ones: named since their last release_model
   std::size_t true_bytes = 0;      // sum of Block::bytes() over distinct registered blocks
   std::size_t derived_bytes = 0;   // artefacts kept with the registered blocks, such as packed weights; not part of true_bytes
+  std::size_t replaced_bytes = 0;  // of true_bytes, pages of files that were given back because artefacts are read in their stead
   std::size_t peak_bytes = 0;      // the largest true_bytes so far
   std::size_t max_memory = 0;      // the budget; ManagerOptions::unlimited for none
   std::size_t separate_bytes = 0;  // what it would be if each model had its own copy of the bytes it holds

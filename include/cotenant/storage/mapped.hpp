@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -120,17 +121,18 @@ struct Mapped {
     return from_file;
 #endif
   }
-  // The whole pages inside [data, data + bytes) leave this process; a later read fetches them from the file.
-  void drop_pages(const void* data, std::size_t bytes) const noexcept {
+  // The whole pages inside [data, data + bytes) leave this process; a later read fetches them from the file. Which they are.
+  std::span<const std::byte> drop_pages(const void* data, std::size_t bytes) const noexcept {
 #if defined(_WIN32)
-    static_cast<void>(data), static_cast<void>(bytes);
+    return static_cast<void>(data), static_cast<void>(bytes), std::span<const std::byte>();
 #else
-    if (!from_file) return;  // these bytes are nowhere else
+    if (!from_file) return {};  // these bytes are nowhere else
     const long size = ::sysconf(_SC_PAGESIZE);
-    if (size <= 0) return;
+    if (size <= 0) return {};
     const auto page = static_cast<std::size_t>(size), address = reinterpret_cast<std::size_t>(data);
     const std::size_t first = (address + page - 1) / page * page, last = (address + bytes) / page * page;
-    if (first < last) ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+    if (first >= last || ::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED) != 0) return {};
+    return {reinterpret_cast<const std::byte*>(first), last - first};
 #endif
   }
 

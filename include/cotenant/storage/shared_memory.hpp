@@ -61,7 +61,7 @@ struct SharedMemory {
   // Another process, or a file, has the bytes: this process's share of the memory can be given back.
   bool droppable() const noexcept { return true; }
   // The whole pages inside [data, data + bytes) no longer count as this process's; a later read finds them where they are shared.
-  void drop_pages(const void* data, std::size_t bytes) const noexcept { Mapped{}.drop_pages(data, bytes); }
+  std::span<const std::byte> drop_pages(const void* data, std::size_t bytes) const noexcept { return Mapped{}.drop_pages(data, bytes); }
 
   void deallocate(Allocation allocation) noexcept {
 #if defined(__linux__)
