@@ -35,12 +35,12 @@ with_pkg_config() {  # PREFIX
   local options
   options=$(PKG_CONFIG_PATH=$PWD/$1/share/pkgconfig pkg-config --cflags --libs cotenant)
   # shellcheck disable=SC2086 # a list of options
-  "$compiler" "${flags[@]}" "$program/main.cpp" "$program/other.cpp" $options -o program && ./program
+  "$compiler" "${flags[@]}" "$program/both.cpp" $options -o program && ./program
 }
 meson_subproject() {
   mkdir -p subprojects/cotenant
   cp -r "$root/include" "$root/meson.build" subprojects/cotenant/
-  cp "$root/tests/package/meson/meson.build" "$program/main.cpp" "$program/other.cpp" .
+  cp "$root/tests/package/meson/meson.build" "$program"/{both,main,other}.cpp .
   meson setup build -Dbuildtype=plain && meson compile -C build && build/program
 }
 meson_installed_pkg_config() {
