@@ -60,7 +60,7 @@ void write(const cpu::SoftmaxResults& results, std::size_t count, bool logarithm
   for (std::size_t i = 0; i < count; ++i)
     results.to[i] = logarithm ? results.from[i] - results.first - results.second : std::exp(results.from[i] - results.first) * results.second;
 }
-float weigh_and_write(const float* from, std::size_t count, float shift, std::size_t, float* most, const cpu::SoftmaxResults* other, bool logarithm) {
+float weigh_and_write(const float* from, std::size_t count, float shift, float* most, const cpu::SoftmaxResults* other, bool logarithm) {
   if (other != nullptr) write(*other, count, logarithm);
   *most = largest(from, count);
   read_again += *most > shift + 8;

@@ -145,6 +145,13 @@ HWY_INLINE void store_vector(FloatTag d, FloatVector value, std::int64_t* to) {
 template <class T> inline constexpr bool is_vectorised = !std::same_as<T, std::int64_t>;
 
 // The rows of one element type. Compiled is part of the name so that translation units built for different targets never share one.
+// An operation that writes past the caches asks for what it reads this far ahead: four pages, whose ends stop what the CPU asks for by
+// itself. Rates with 0, 4, 8, 16 and 32 KiB: softmax of 512 x 32000 4.1, 4.9, 5.6, 5.6, 5.5 Gelement/s, f32 to i8 6.1, 6.8, 7.3, 7.5, 7.5,
+// exp 5.0, 5.5, 5.6, 5.6, 5.7.
+inline constexpr std::size_t bytes_ahead = std::size_t{16} << 10;
+// There need not be anything that far behind an operand's end: the address is made of numbers, which may be any.
+HWY_INLINE void ask_ahead(const void* at) { hwy::Prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(at) + bytes_ahead)); }
+
 template <std::int64_t Compiled> struct Rows {
   template <class T> static void load(const void* from, std::ptrdiff_t stride, std::size_t count, float* to) {
     const T* elements = static_cast<const T*>(from);

@@ -62,6 +62,7 @@ template <std::int64_t Compiled> struct Maps {
         const auto value = replay(d, expression, load_column<In>(d, from[I], column & mask[1 + I])...);
         if constexpr (std::same_as<Out, float>) {
           if (HWY_UNLIKELY(streams)) {
+            (ask_ahead(reinterpret_cast<const In*>(from[I]) + (column & mask[1 + I])), ...);
             hn::Stream(value, d, to + column);
             continue;
           }

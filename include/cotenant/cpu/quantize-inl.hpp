@@ -178,7 +178,7 @@ template <std::int64_t Compiled> struct Quantizing {
       auto* to = in_place ? static_cast<quantized_value<Q>*>(const_cast<void*>(plan.values)) + at[0] : buffer;
       if (parameters.each) QuantizeRows<Compiled>::quantize_each(x, columns, parameters.scale, parameters.zero, plan.low, plan.high, to);
       else QuantizeRows<Compiled>::quantize(x, columns, RowQuantizer(parameters.scale[0], static_cast<std::int32_t>(parameters.zero[0]), plan.low,
-          plan.high), to);
+          plan.high), to, plan.streams);
       if (plan.streams) Rows<Compiled>::stream(buffer, static_cast<quantized_value<Q>*>(const_cast<void*>(plan.values)) + at[0], columns);
       else if (!in_place) put<Q>(buffer, const_cast<void*>(plan.values), at[0], stride, columns);
     });

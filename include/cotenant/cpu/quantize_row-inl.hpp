@@ -118,8 +118,8 @@ HWY_INLINE void store_low_bytes(IntegerVector a, IntegerVector b, IntegerVector 
 }
 
 template <std::int64_t Compiled> struct QuantizeRows {
-  // to[i] = clamp(round(x[i] / scale) + zero); see RowQuantizer. T is int8_t or uint8_t.
-  template <class T> static void quantize(const float* HWY_RESTRICT x, std::size_t count, const RowQuantizer& row, T* to) {
+  // to[i] = clamp(round(x[i] / scale) + zero); see RowQuantizer. T is int8_t or uint8_t. Where it streams, elements behind these are asked for.
+  template <class T> static void quantize(const float* HWY_RESTRICT x, std::size_t count, const RowQuantizer& row, T* to, bool streams = false) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
     const auto inverse = hn::Set(d, row.inverse), low = hn::Set(d, row.low), high = hn::Set(d, row.high);
@@ -131,6 +131,8 @@ template <std::int64_t Compiled> struct QuantizeRows {
     if (!row.divides)
       for (; i + 4 * lanes <= count; i += 4 * lanes) {
         auto distance = hn::Zero(IntegerTag{});
+        if (streams)
+          for (std::size_t line = 0; line < 4 * lanes; line += 16) ask_ahead(x + i + line);
         const auto first = multiply_and_round(d, hn::LoadU(d, x + i), inverse, low, high, magic, distance);
         const auto second = multiply_and_round(d, hn::LoadU(d, x + i + lanes), inverse, low, high, magic, distance);
         const auto third = multiply_and_round(d, hn::LoadU(d, x + i + 2 * lanes), inverse, low, high, magic, distance);
@@ -177,6 +179,7 @@ template <std::int64_t Compiled> struct QuantizeRows {
     for (; i + 2 * lanes <= count; i += 2 * lanes) {
       const auto first = hn::Mul(hn::Sub(load_vector(d, q + i), shift), factor), second = hn::Mul(hn::Sub(load_vector(d, q + i + lanes), shift), factor);
       if constexpr (Streams) {
+        ask_ahead(q + i);
         hn::Stream(first, d, to + i);
         hn::Stream(second, d, to + i + lanes);
       } else {

@@ -116,14 +116,14 @@ template <std::int64_t Compiled> struct Softmaxes {
     if (logarithm) lower(results.from, results.to, count, results.first, results.second, true);
     else finish(Weight{results.first, results.second}, results.from, results.to, count, true);
   }
-  static float weigh_and_write(const float* from, std::size_t count, float shift, std::size_t ahead, float* largest, const cpu::SoftmaxResults* other, bool logarithm) {
-    if (other == nullptr) return weigh_beside(Nothing{}, from, count, shift, ahead, largest, nullptr, nullptr);
-    if (logarithm) return weigh_beside(Shift{other->first, other->second}, from, count, shift, ahead, largest, other->from, other->to);
-    return weigh_beside(Weight{other->first, other->second}, from, count, shift, ahead, largest, other->from, other->to);
+  static float weigh_and_write(const float* from, std::size_t count, float shift, float* largest, const cpu::SoftmaxResults* other, bool logarithm) {
+    if (other == nullptr) return weigh_beside(Nothing{}, from, count, shift, largest, nullptr, nullptr);
+    if (logarithm) return weigh_beside(Shift{other->first, other->second}, from, count, shift, largest, other->from, other->to);
+    return weigh_beside(Weight{other->first, other->second}, from, count, shift, largest, other->from, other->to);
   }
   struct Nothing {};
   template <class Step>
-  static float weigh_beside(const Step step, const float* from, std::size_t count, float shift, std::size_t ahead, float* largest, const float* other, float* to) {
+  static float weigh_beside(const Step step, const float* from, std::size_t count, float shift, float* largest, const float* other, float* to) {
     const FloatTag d;
     constexpr bool writes = !std::is_same_v<Step, Nothing>;
     const std::size_t lanes = hn::Lanes(d);
@@ -133,7 +133,7 @@ template <std::int64_t Compiled> struct Softmaxes {
     std::size_t i = 0;
     for (; i + lanes <= count; i += lanes) {
       const auto x = hn::LoadU(d, from + i);
-      hwy::Prefetch(from + ahead + i);
+      ask_ahead(from + i);
       if constexpr (writes) {
         const auto result = step(d, hn::LoadU(d, other + i));
         if (streams) hn::Stream(result, d, to + i);

@@ -48,8 +48,8 @@ struct SoftmaxKernel {
   // to[i] = (from[i] - first) - second
   void (*lower)(const float* from, float* to, std::size_t count, float first, float second);
   // The sum of exp(from[i] - shift), which need not be below 1, and the largest from[i]; unless null, as many of another row's results are
-  // written meanwhile. Prefetches from[ahead + i].
-  float (*weigh_and_write)(const float* from, std::size_t count, float shift, std::size_t ahead, float* largest, const SoftmaxResults* other, bool logarithm);
+  // written meanwhile. Prefetches what lies behind.
+  float (*weigh_and_write)(const float* from, std::size_t count, float shift, float* largest, const SoftmaxResults* other, bool logarithm);
   void (*write)(const SoftmaxResults& results, std::size_t count, bool logarithm);
   // Softmax, or its logarithm, of x[i], x[i + step], … for each i < width, whole vectors; to `to`, its elements to_step apart, or in
   // place where that is null. width is at most most_side_by_side.
@@ -112,7 +112,6 @@ struct StreamedRow {
   const float* from = nullptr;
   float* to = nullptr;
   std::size_t count = 0;
-  bool goes_on = false;                // the next row is read from where this one ends
   float largest = nothing, total = 0;  // of exp(from - largest)
 
   // Its results from element `first` on.
@@ -123,16 +122,13 @@ struct StreamedRow {
   // elements. Where one is more than `slack` larger, weights would lose bits or exceed floats, and the block is read again.
   void weigh(const SoftmaxPlan& plan, const StreamedRow* before) {
     constexpr float slack = 8;
-    // Two pages: 512 x 32000 takes 0.82 of the time with 2 KiB, no less with 16 KiB; and 1.15 where rows' ends are not looked beyond.
-    constexpr std::size_t most_ahead = 2048, of_beginning = 256;
-    const std::size_t end = goes_on ? count + most_ahead : count;
+    constexpr std::size_t of_beginning = 256;
     largest = plan.kernel->largest(from, std::min(count, of_beginning));
     for (std::size_t first = 0; first < count; first += softmax_block) {
       const std::size_t some = std::min(softmax_block, count - first);
       const SoftmaxResults other = before != nullptr ? before->results(plan.logarithm, first) : SoftmaxResults{};
       float most = nothing;
-      float sum = plan.kernel->weigh_and_write(from + first, some, subtrahend(largest), std::min(most_ahead, end - first - some), &most,
-                                               before != nullptr ? &other : nullptr, plan.logarithm);
+      float sum = plan.kernel->weigh_and_write(from + first, some, subtrahend(largest), &most, before != nullptr ? &other : nullptr, plan.logarithm);
       const bool again = most > largest + slack;
       if (again) sum = plan.kernel->weigh(from + first, nullptr, some, subtrahend(most), from + first);
       else total += sum;
@@ -176,17 +172,15 @@ inline void stream_long_rows(const SoftmaxPlan& plan, std::size_t begin, std::si
   float* const rooms = direct_in ? nullptr : scratch(ScratchUse::row, 2 * plan.length);
   Odometer<2> at(plan.outer, 0, begin);
   StreamedRow before, row;
-  for (std::size_t i = begin; i < end; ++i) {
+  for (std::size_t i = begin; i < end; ++i, at.advance()) {
     const float* from = reinterpret_cast<const float*>(plan.in.at(at.offset(1)));
     float* const to = reinterpret_cast<float*>(plan.out.at(at.offset(0)));
-    at.advance();
-    const bool goes_on = direct_in && i + 1 < end && plan.in.at(at.offset(1)) == reinterpret_cast<const char*>(from + plan.length);
     if (!direct_in) {
       float* const room = rooms + i % 2 * plan.length;
       plan.in.load(from, plan.in.column_stride, plan.length, room);
       from = room;
     }
-    row = {from, to, plan.length, goes_on};
+    row = {from, to, plan.length};
     row.weigh(plan, i == begin ? nullptr : &before);
     before = row;
   }
