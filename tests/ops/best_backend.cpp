@@ -26,4 +26,10 @@ TEST_CASE("the first candidate that is there is taken; without one, the host's b
   CHECK(with_best_backend<Absent, Present>(name_of) == "present");
   CHECK(with_best_backend<Present, Absent>(name_of) == "present");
 }
+
+TEST_CASE("what is chosen says where its tensors lie") {
+  const auto x = from({1.f, 2.f, 3.f}, {3});
+  const float sum = with_best_backend<Absent>([&](auto& backend) { return reduce_sum(x.copy_to(backend.storage())).template copy_to<Heap>().view()(); });
+  CHECK(sum == 6.f);
+}
 }  // namespace cotenant::test

@@ -28,6 +28,8 @@ template <std::int64_t Compiled> class BasicCpu {
   using storage_type = Heap;
   static constexpr bool runs_when_called = true;
   static constexpr std::string_view name() { return "cpu"; }
+  // Where its tensors lie: what generic code copies its operands to (with_best_backend).
+  static Heap storage() { return {}; }
   // The CPU target in use, by Highway's name: "AVX2", "AVX3", "NEON" …
   static const char* target_name() {
     return cpu::dispatch<Compiled>([](auto kernels) { return kernels.target_name(); });

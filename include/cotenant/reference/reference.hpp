@@ -35,6 +35,7 @@ class Reference {
   using storage_type = ReferenceHeap;
   static constexpr bool runs_when_called = true;
   static constexpr std::string_view name() { return "reference"; }
+  static ReferenceHeap storage() { return {}; }
   void synchronize() const {}
 
   template <class T> void copy(const CopyArguments<T>& a) const {
