@@ -30,24 +30,6 @@ std::string string(const std::string& text) { return as<std::string>(text); }
 bool is_double(const std::string& text) { return json::parse(text).get_if<double>() != nullptr; }
 }  // namespace
 
-TEST_CASE("json: values of every kind, in order, with lookup") {
-  const json::Value value = json::parse(" {\"b\": [1, 2.5, true, false, null, \"s\", {}, []], \"a\": {\"deep\": {\"er\": -7}}}\n");
-  const json::Object& object = *value.get_if<json::Object>();
-  const json::Array& array = *object.find("b")->get_if<json::Array>();
-  REQUIRE(array.size() == 8);
-  CHECK(*array[0].get_if<std::int64_t>() == 1);
-  CHECK(*array[1].get_if<double>() == 2.5);
-  CHECK(*array[2].get_if<bool>());
-  CHECK_FALSE(*array[3].get_if<bool>());
-  CHECK(array[4].is_null());
-  CHECK(*array[5].get_if<std::string>() == "s");
-  CHECK(array[6].get_if<json::Object>()->size() == 0);
-  CHECK(array[7].get_if<json::Array>()->empty());
-  CHECK(object.members()[0].key == "b");
-  CHECK(*object.find("a")->get_if<json::Object>()->find("deep")->get_if<json::Object>()->find("er")->get_if<std::int64_t>() == -7);
-  CHECK(object.find("nope") == nullptr);
-}
-
 TEST_CASE("json: numbers are integers where they can be") {
   CHECK(integer("0") == 0);
   CHECK(integer("-0") == 0);

@@ -132,7 +132,8 @@ class Checkpoint {
         });
       }
       // Someone opened this file before: one mapping is enough. Where only some tensors are another file's, both are needed.
-      if (!wholes.empty() && wholes.front() && std::all_of(wholes.begin(), wholes.end(), [&](const auto& whole) { return whole && mapping(whole) == mapping(wholes.front()); }))
+      if (!wholes.empty() && wholes.front() &&
+          std::all_of(wholes.begin(), wholes.end(), [&](const auto& whole) { return whole && mapping(whole) == mapping(wholes.front()); }))
         file.use_mapping(mapping(wholes.front()));
     }
     undo.names.clear();

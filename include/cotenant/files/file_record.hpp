@@ -111,7 +111,8 @@ struct FileRecord {
     const std::size_t at = sums.size() < 16 ? header.npos : header.find("\"" + sums + "\"");
     if (at == header.npos) bad("has a damaged header: its checksums are not where they should be");
     std::fill_n(header.begin() + static_cast<std::ptrdiff_t>(at) + 1, sums.size(), '0');
-    if (read_checksum_digits(std::string_view(sums).substr(0, 16)) != xxh64(header.data(), header.size())) bad("has a damaged header: its checksum does not match");
+    if (read_checksum_digits(std::string_view(sums).substr(0, 16)) != xxh64(header.data(), header.size()))
+      bad("has a damaged header: its checksum does not match");
   }
   // Nothing where there are not enough checksums; else what is wrong, empty where all is well. Raw bytes are their elements.
   static std::optional<std::string> check_bytes(const StoredFile& file, StoredTensor& tensor, const std::string& sums, std::size_t& digits) {

@@ -72,13 +72,18 @@ struct Manifest {
   static Manifest parse(std::string_view text, const std::string& name) {
     const std::size_t prefix = head(0).size();
     constexpr std::string_view version = "{\"cotenant_store\":";
-    if (text.substr(0, version.size()) != version) raise<BadFile>("'" + name + "' is not the manifest of a tensor store: it does not begin with " + std::string(version) + ". Where it once was one, TensorStore::rebuild() makes a new one from the tensors' files beside it");
+    if (text.substr(0, version.size()) != version)
+      raise<BadFile>("'" + name + "' is not the manifest of a tensor store: it does not begin with " + std::string(version) +
+          ". Where it once was one, TensorStore::rebuild() makes a new one from the tensors' files beside it");
     if (text.substr(version.size(), 2) != "1,")
       raise<Unsupported>("'" + name + "' is a manifest of another version than 1, the only one that this version of cotenant reads");
-    if (text.size() < prefix + 2 || text.substr(text.size() - 2) != "}\n") raise<BadFile>("'" + name + "' is truncated: it has " + std::to_string(text.size()) + " bytes and no end. TensorStore::rebuild() makes a new one from the tensors' files beside it");
+    if (text.size() < prefix + 2 || text.substr(text.size() - 2) != "}\n")
+      raise<BadFile>("'" + name + "' is truncated: it has " + std::to_string(text.size()) +
+          " bytes and no end. TensorStore::rebuild() makes a new one from the tensors' files beside it");
     const std::string_view content = text.substr(prefix, text.size() - prefix - 2);
     if (text.substr(0, prefix) != head(xxh64(content.data(), content.size())))
-      raise<BadFile>("'" + name + "' is damaged: its checksum is not that of its content. TensorStore::rebuild() makes a new one from the tensors' files beside it, which prove themselves");
+      raise<BadFile>("'" + name + "' is damaged: its checksum is not that of its content. TensorStore::rebuild() makes a new one from the tensors' files "
+          "beside it, which prove themselves");
     return parse_content(content, name);
   }
   // The same of what stands under "content".

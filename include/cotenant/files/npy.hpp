@@ -50,8 +50,8 @@ class NpyFile {
       raise<Unsupported>("'" + path_ + "' holds elements of type '" + header_.descr +
                          "', which cotenant does not have: convert it with NumPy, e.g. array.astype('<f4')");
     if (*header_.dtype != dtype_of<T>)
-      raise<TypeError>("'" + path_ + "' holds " + std::string(to_string(*header_.dtype)) + " ('" + header_.descr + "'), not " + std::string(to_string(dtype_of<T>)) +
-                       ": ask for " + std::string(to_string(*header_.dtype)));
+      raise<TypeError>("'" + path_ + "' holds " + std::string(to_string(*header_.dtype)) + " ('" + header_.descr + "'), not " +
+          std::string(to_string(dtype_of<T>)) + ": ask for " + std::string(to_string(*header_.dtype)));
     Layout layout{header_.shape, contiguous_strides(header_.shape), static_cast<std::ptrdiff_t>(position_ / sizeof(T))};
     if (header_.fortran_order) {
       std::size_t step = 1;

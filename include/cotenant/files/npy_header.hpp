@@ -154,7 +154,8 @@ class NpyDictionary {
     std::size_t value = 0;
     bool fits = true;
     for (; at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9'; ++at_)
-      fits = fits && !__builtin_mul_overflow(value, std::size_t{10}, &value) && !__builtin_add_overflow(value, static_cast<std::size_t>(text_[at_] - '0'), &value);
+      fits = fits && !__builtin_mul_overflow(value, std::size_t{10}, &value) &&
+          !__builtin_add_overflow(value, static_cast<std::size_t>(text_[at_] - '0'), &value);
     if (at_ == begin) bad("has a shape that is no tuple of numbers");
     if (!fits) bad("has a dimension that no address can count");
     if (at_ < text_.size() && text_[at_] == 'L') ++at_;  // Python 2 wrote long integers so
@@ -179,7 +180,8 @@ inline NpyHeader NpyHeader::parse(std::string_view bytes, const std::string& nam
   std::size_t length = 0;
   for (std::size_t i = begin; i-- > 8;) length = (length << 8) | byte(i);
   if (length > bytes.size() - begin)
-    raise<BadFile>("'" + name + "' is truncated: its header claims " + std::to_string(length) + " bytes, but only " + std::to_string(bytes.size() - begin) + " follow");
+    raise<BadFile>("'" + name + "' is truncated: its header claims " + std::to_string(length) + " bytes, but only " + std::to_string(bytes.size() - begin) +
+        " follow");
   NpyHeader header;
   header.data_offset = begin + length;
   detail::NpyDictionary(bytes.substr(begin, length), name).parse(header);

@@ -23,7 +23,8 @@ class ChunkReader {
       : folder_(folder), name_(std::move(name)), entry_(std::move(opened.entry)), file_(std::move(opened.file)), verify_(verify && !folder.verified(entry_)) {
     if (entry_.encoding == StoredEncoding::zstd) {
       if (!Zstd::available)
-        raise<Unsupported>("tensor '" + name_ + "' in '" + file_.path().string() + "' is compressed, and this program was built without zstd: define COTENANT_ZSTD and link libzstd");
+        raise<Unsupported>("tensor '" + name_ + "' in '" + file_.path().string() +
+            "' is compressed, and this program was built without zstd: define COTENANT_ZSTD and link libzstd");
       packed_ = file_.map(entry_.position, entry_.stored_bytes);
     }
   }

@@ -139,7 +139,10 @@ class SafetensorsWriter {
     std::vector<const Entry*> order;
     for (const Entry& entry : entries_) order.push_back(&entry);
     std::sort(order.begin(), order.end(),
-              [](const Entry* a, const Entry* b) { return size_of(a->dtype) != size_of(b->dtype) ? size_of(a->dtype) > size_of(b->dtype) : a->name < b->name; });
+              [](const Entry* a, const Entry* b) {
+                const std::size_t left = size_of(a->dtype), right = size_of(b->dtype);
+                return left != right ? left > right : a->name < b->name;
+              });
     return order;
   }
   // Where the value of the checksums' key begins: at the header's first member, which is the metadata's first.

@@ -143,8 +143,8 @@ class TensorStore {
   void read_bytes(std::string_view name, void* to, std::size_t bytes) {
     detail::ChunkReader reader = chunks(name, open_any(name));
     if (bytes != reader.entry().bytes)
-      raise<InvalidArgument>("tensor '" + std::string(name) + "' in store '" + folder().string() + "' has " + std::to_string(reader.entry().bytes) + " bytes, but room was given for " +
-                             std::to_string(bytes));
+      raise<InvalidArgument>("tensor '" + std::string(name) + "' in store '" + folder().string() + "' has " + std::to_string(reader.entry().bytes) +
+          " bytes, but room was given for " + std::to_string(bytes));
     while (reader.done() != bytes) reader.read_next(static_cast<unsigned char*>(to));
   }
   // The tensor piece by piece, its first rows usable before the last are read. Errors: as load().
@@ -192,8 +192,8 @@ class TensorStore {
   template <Element T> detail::StoreFolder::OpenTensor open(std::string_view name) {
     detail::StoreFolder::OpenTensor opened = open_any(name);
     if (opened.entry.dtype != dtype_of<T>)
-      raise<TypeError>("tensor '" + std::string(name) + "' in store '" + folder().string() + "' holds " + std::string(to_string(opened.entry.dtype)) + ", not " +
-                       std::string(to_string(dtype_of<T>)) + ": ask for " + std::string(to_string(opened.entry.dtype)));
+      raise<TypeError>("tensor '" + std::string(name) + "' in store '" + folder().string() + "' holds " + std::string(to_string(opened.entry.dtype)) +
+          ", not " + std::string(to_string(dtype_of<T>)) + ": ask for " + std::string(to_string(opened.entry.dtype)));
     return opened;
   }
   detail::StoreFolder::OpenTensor open_any(std::string_view name) {

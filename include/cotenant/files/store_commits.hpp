@@ -55,7 +55,8 @@ class StoreCommits {
       // The number never comes again in one manifest; chance tells apart what two lives of a folder called alike.
       std::random_device chance;
       char name[64];
-      std::snprintf(name, sizeof name, "tensors-%08llx-%08x.safetensors", static_cast<unsigned long long>(next.generation + 1), static_cast<unsigned>(chance()));
+      std::snprintf(name, sizeof name, "tensors-%08llx-%08x.safetensors", static_cast<unsigned long long>(next.generation + 1),
+          static_cast<unsigned>(chance()));
       const std::filesystem::path path = owner.folder_.path() / name;
       paths.push_back(path);
       Written written{name, writer.write(path, owner.durability())};
@@ -129,7 +130,8 @@ class StoreCommits {
     const std::filesystem::path above = path.parent_path();
     if (above != path) make_folder(above);
     std::filesystem::create_directory(path, error);
-    if (error && !std::filesystem::is_directory(path, ignored)) raise<IoError>("cannot make the folder '" + path.string() + "' of a tensor store: " + error.message());
+    if (error && !std::filesystem::is_directory(path, ignored))
+      raise<IoError>("cannot make the folder '" + path.string() + "' of a tensor store: " + error.message());
 #if !defined(_WIN32)
     const int descriptor = options_.durable ? ::open(above.empty() ? "." : above.c_str(), O_RDONLY | O_CLOEXEC) : -1;
     if (descriptor < 0) return;

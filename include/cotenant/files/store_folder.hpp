@@ -89,7 +89,8 @@ class StoreFolder {
       const StoredTensor& entry = found->second;
       std::optional<StoredFile> file = StoredFile::open(path_ / entry.file);
       if (file && file->bytes() >= entry.position && file->bytes() - entry.position >= entry.stored_bytes) return {entry, std::move(*file)};
-      if (file) bad(name, entry, "is truncated: it has " + std::to_string(file->bytes()) + " bytes, and the tensor ends at " + std::to_string(entry.position + entry.stored_bytes));
+      if (file) bad(name, entry,
+          "is truncated: it has " + std::to_string(file->bytes()) + " bytes, and the tensor ends at " + std::to_string(entry.position + entry.stored_bytes));
       // A writer may have replaced the tensor since we read the manifest.
       if (manifest() == now) bad(name, entry, "is missing");
     }

@@ -27,7 +27,8 @@ class StoreSpill final : public SpillTarget {
     return options;
   }
   // A store that is full refuses, whatever the options say: what it holds is nowhere else. Errors: IoError, BadFile.
-  explicit StoreSpill(std::filesystem::path folder, StoreOptions options = default_options()) : store_(std::move(folder), refusing(std::move(options))) { store_.sweep(); }
+  explicit StoreSpill(std::filesystem::path folder, StoreOptions options = default_options()) : store_(std::move(folder),
+      refusing(std::move(options))) { store_.sweep(); }
 
   TensorStore& store() { return store_; }
 

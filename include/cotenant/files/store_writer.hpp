@@ -60,7 +60,8 @@ class StoreWriter {
       const NewFiles::Written fresh = files.write(next, writer, options_.now());
       for (const WrittenTensor& written : fresh.tensors) {
         const Item& item = batch.at(written.name);
-        next.tensors[written.name] = {item.dtype, item.layout.shape, written.bytes, fresh.name, written.position, written.bytes, StoredEncoding::raw, written.checksums};
+        next.tensors[written.name] = {item.dtype, item.layout.shape, written.bytes, fresh.name, written.position, written.bytes, StoredEncoding::raw,
+            written.checksums};
       }
       result.tensors = batch.size();
       result.bytes = next.files.at(fresh.name);
@@ -170,7 +171,8 @@ class StoreWriter {
     }
     if (fits()) return swept;
     if (wanted > options_.max_bytes || options_.when_full == WhenFull::refuse)
-      raise<BudgetExceeded>("the store '" + folder_.path().string() + "' may take " + std::to_string(options_.max_bytes) + " bytes and holds " + std::to_string(taken) +
+      raise<BudgetExceeded>("the store '" + folder_.path().string() + "' may take " + std::to_string(options_.max_bytes) + " bytes and holds " +
+          std::to_string(taken) +
                             ", so " + std::to_string(wanted) + " more do not fit. Remove tensors, raise max_bytes, or let WhenFull::sweep_oldest make room");
     std::vector<std::pair<StoredFile::Time, std::string>> oldest;
     for (const auto& [file, bytes] : next.files) oldest.emplace_back(last_used(file), file);

@@ -29,13 +29,16 @@ using EigenStrides = Eigen::Stride<Eigen::Dynamic, Eigen::Dynamic>;
 template <class T> requires EigenElement<std::remove_const_t<T>> auto as_eigen(const View<T>& view) {
   using Matrix = detail::EigenMatrix<std::remove_const_t<T>>;
   using Map = Eigen::Map<std::conditional_t<std::is_const_v<T>, const Matrix, Matrix>, Eigen::Unaligned, detail::EigenStrides>;
-  if (view.rank() != 2) raise<ShapeError>("an Eigen matrix has two dimensions, but the view has shape " + to_string(view.shape()) + ": reshape, select or unsqueeze it first");
-  return Map(view.data(), static_cast<Eigen::Index>(view.shape(0)), static_cast<Eigen::Index>(view.shape(1)), detail::EigenStrides(view.stride(0), view.stride(1)));
+  if (view.rank() != 2)
+    raise<ShapeError>("an Eigen matrix has two dimensions, but the view has shape " + to_string(view.shape()) + ": reshape, select or unsqueeze it first");
+  return Map(view.data(), static_cast<Eigen::Index>(view.shape(0)), static_cast<Eigen::Index>(view.shape(1)),
+      detail::EigenStrides(view.stride(0), view.stride(1)));
 }
 
 // A tensor [rows, columns] on the elements of an Eigen matrix or array, row-major or column-major. The matrix must stay
 // as it is until the last handle is gone, when `deleter` runs.
-template <class Derived> requires EigenElement<typename Derived::Scalar> auto borrow_eigen(Eigen::PlainObjectBase<Derived>& matrix, std::function<void()> deleter = {}) {
+template <class Derived> requires EigenElement<typename Derived::Scalar> auto borrow_eigen(Eigen::PlainObjectBase<Derived>& matrix,
+    std::function<void()> deleter = {}) {
   using T = typename Derived::Scalar;
   const Layout layout{{static_cast<std::size_t>(matrix.rows()), static_cast<std::size_t>(matrix.cols())}, {matrix.rowStride(), matrix.colStride()}, 0};
   return borrow(std::span<T>(matrix.data(), static_cast<std::size_t>(matrix.size())), layout, std::move(deleter));

@@ -90,7 +90,8 @@ template <FloatElement W, Storage S> struct EncoderWeights {
     both(embedding_norm);
     both(pooler);
     for (const auto& layer : layers)
-      for (const auto* pair : {&layer.query, &layer.key, &layer.value, &layer.attention_output, &layer.attention_norm, &layer.intermediate, &layer.output, &layer.output_norm})
+      for (const auto* pair : {&layer.query, &layer.key, &layer.value, &layer.attention_output, &layer.attention_norm, &layer.intermediate, &layer.output,
+          &layer.output_norm})
         both(*pair);
   }
   // The same weights in another storage, for a backend that cannot read this one. A layer's queries, keys and values lie side by side there.

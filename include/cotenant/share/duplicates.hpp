@@ -155,7 +155,8 @@ inline std::vector<MeasuredDuplicate> Registry::duplicates() {
     ++in_transit_;
   }
   // Large ones first: the others are looked for in them.
-  std::sort(contents.begin(), contents.end(), [](const Content& a, const Content& b) { return a.bytes != b.bytes ? a.bytes > b.bytes : a.entry->name < b.entry->name; });
+  std::sort(contents.begin(), contents.end(),
+      [](const Content& a, const Content& b) { return a.bytes != b.bytes ? a.bytes > b.bytes : a.entry->name < b.entry->name; });
   std::vector<MeasuredDuplicate> result;
   for (std::size_t i = 0; i < contents.size(); ++i) {
     const Content& whole = contents[i];
@@ -166,7 +167,8 @@ inline std::vector<MeasuredDuplicate> Registry::duplicates() {
       Content& other = contents[j];
       const Shape& other_shape = other.entry->layout.shape;
       const std::size_t rank = shape.rank();
-      if (other.taken || other.entry->dtype != whole.entry->dtype || other_shape.rank() != rank || other.data == whole.data || !same_parameters(*other.entry, *whole.entry)) continue;
+      if (other.taken || other.entry->dtype != whole.entry->dtype || other_shape.rank() != rank || other.data == whole.data ||
+          !same_parameters(*other.entry, *whole.entry)) continue;
       // The one axis along which they differ; rows of the smaller one are beginnings of the larger one's.
       std::size_t axis = rank, differing = 0;
       for (std::size_t k = 0; k < rank; ++k) if (other_shape[k] != shape[k]) axis = k, ++differing;

@@ -110,7 +110,8 @@ inline Layout padded_rank(Layout layout, std::size_t rank) {
 class RowReader {
  public:
   // `data` is the first byte of the block that `layout` and the parameters (null: none) lie in.
-  RowReader(DType dtype, const void* data, const Layout& layout, const QuantizedParameters* parameters = nullptr) : dtype_(dtype), data_(static_cast<const char*>(data)), layout_(layout) {
+  RowReader(DType dtype, const void* data, const Layout& layout, const QuantizedParameters* parameters = nullptr) : dtype_(dtype),
+      data_(static_cast<const char*>(data)), layout_(layout) {
     shape_ = layout.shape;
     if (dtype == DType::i4x2 && shape_.rank() > 0) shape_[shape_.rank() - 1] *= 2;
     if (parameters == nullptr) return;

@@ -53,7 +53,8 @@ struct Entry : std::enable_shared_from_this<Entry> {
   bool is_form() const { return !form.empty(); }
   // With the parameters of quantised values.
   std::size_t element_bytes() const {
-    const std::size_t beside = parameters ? element_count(parameters->scale.shape) * sizeof(float) + (parameters->zero_point ? element_count(parameters->scale.shape) : 0) : 0;
+    const std::size_t beside = parameters ? element_count(parameters->scale.shape) * sizeof(float) +
+        (parameters->zero_point ? element_count(parameters->scale.shape) : 0) : 0;
     return element_count(layout.shape) * size_of(dtype) + beside;
   }
 };
@@ -75,7 +76,8 @@ template <Element T, Storage S> struct TypedEntry final : Entry {
     return std::make_shared<TypedEntry>(std::move(other_name), tensor.with(there));
   }
   // Elements of a block with the parameters that lie beside them.
-  TypedEntry(std::string tensor_name, SharedTensor<T, S> shared, std::shared_ptr<const QuantizedParameters> beside) : TypedEntry(std::move(tensor_name), std::move(shared)) {
+  TypedEntry(std::string tensor_name, SharedTensor<T, S> shared, std::shared_ptr<const QuantizedParameters> beside) : TypedEntry(std::move(tensor_name),
+      std::move(shared)) {
     if (!beside) return;
     ByteRanges all = *ranges;
     const auto add = [&](const Layout& part, std::size_t size) {
@@ -90,7 +92,8 @@ template <Element T, Storage S> struct TypedEntry final : Entry {
   // Errors: TypeError where the values came without a scale.
   auto quantized() const requires QuantizedElement<T> {
     if (!parameters)
-      raise<TypeError>("'" + name + "' holds bare " + std::string(to_string(dtype)) + " elements: only values registered with their scale (a Quantized) have one");
+      raise<TypeError>("'" + name + "' holds bare " + std::string(to_string(dtype)) +
+          " elements: only values registered with their scale (a Quantized) have one");
     Quantized<T, S> result{tensor, SharedTensor<float, S>(tensor.block(), parameters->scale), {}};
     if (parameters->zero_point) result.zero_point = SharedTensor<quantized_value<T>, S>(tensor.block(), *parameters->zero_point);
     return result;

@@ -77,7 +77,8 @@ inline std::string prometheus(const SharingStats& stats, const EventCounts& coun
   one("evictions_total", "counter", "Blocks that left memory.", stats.evictions);
   one("reloads_total", "counter", "Blocks that came back.", stats.reloads);
   if (!stats.storage_bytes.empty()) metric("storage_bytes", "gauge", "memory_bytes by kind of storage.");
-  for (const auto& [storage, bytes] : stats.storage_bytes) value("storage_bytes", "storage=\"" + detail::prometheus_label(storage) + "\"", std::to_string(bytes));
+  for (const auto& [storage, bytes] : stats.storage_bytes)
+    value("storage_bytes", "storage=\"" + detail::prometheus_label(storage) + "\"", std::to_string(bytes));
   if (!stats.models.empty()) metric("model_bytes", "gauge", "Bytes that a model holds: alone, with others.");
   for (const auto& [name, model] : stats.models) {
     const std::string label = "model=\"" + detail::prometheus_label(name) + "\",held=\"";

@@ -146,7 +146,8 @@ inline FormPlan plan_form(const FormSource& source, const TensorForm* wanted, DT
   plan.shape = shape;
   if (is_quantized(asked) && asked != source.dtype) {
     if (asked == DType::i4x2) {
-      if (rank == 0 || shape.back() % 2 != 0) return refuse("4-bit values are packed in pairs along the last axis, and the form's shape is " + to_string(shape));
+      if (rank == 0 || shape.back() % 2 != 0)
+        return refuse("4-bit values are packed in pairs along the last axis, and the form's shape is " + to_string(shape));
       plan.shape = packed_shape(shape);
     }
     const QuantizeOptions usual = rank == 0 ? QuantizeOptions{} : per_row;

@@ -99,7 +99,8 @@ inline Registry::Found Registry::acquire_form(LeaseNode& node, std::string_view 
     }
     const std::shared_ptr<const TensorForm> form = form_of(name, model);
     const auto of_this = [&](const FormSlot& slot) {
-      return slot.source_dtype == entry->dtype && slot.source == entry->layout && slot.dtype == request.dtype && slot.storage_identity == request.storage_identity;
+      return slot.source_dtype == entry->dtype && slot.source == entry->layout && slot.dtype == request.dtype &&
+          slot.storage_identity == request.storage_identity;
     };
     auto slot = std::find_if(record.forms.begin(), record.forms.end(), [&](const FormSlot& each) {
       return of_this(each) && each.wanted == form && each.ranges == request.ranges;
@@ -238,7 +239,8 @@ inline ShareResult Registry::share(std::string_view name, std::string_view produ
     share.status = !plan.refusal.empty() ? ShareStatus::incompatible : plan.how.empty() ? ShareStatus::success : ShareStatus::adapted;
     share.how = plan.refusal.empty() ? plan.how : plan.refusal;
     share.bytes = plan.refusal.empty() && std::find(made.begin(), made.end(), plan.key) == made.end() ? plan.bytes : 0;
-    if (share.status == ShareStatus::incompatible || (share.status == ShareStatus::adapted && result.status == ShareStatus::success)) result.status = share.status;
+    if (share.status == ShareStatus::incompatible || (share.status == ShareStatus::adapted && result.status == ShareStatus::success))
+      result.status = share.status;
   }
   const std::lock_guard lock(mutex_);
   const auto found = names_.find(name);

@@ -29,8 +29,9 @@
 
 namespace cotenant::detail {
 
-// The members that are only declared here are defined in registry_changes.hpp (names, grants), residence.hpp (the budget,
-// sending away and bringing back), acquire.hpp (how a lease begins), forms.hpp, writing.hpp (write leases), duplicates.hpp and inventory.hpp.
+// The members that are only declared here are defined in holders.hpp (models, their leases), registry_changes.hpp (names, grants),
+// artefact_room.hpp, residence.hpp (the budget, sending away and bringing back), acquire.hpp (how a lease begins), forms.hpp, writing.hpp
+// (write leases), duplicates.hpp and inventory.hpp.
 //
 // Locks, always taken in this order: a RegistryLink's (whether there still is a registry), mutex_ (names, blocks, models, grants, pins:
 // whatever changes rarely), a TenancyTable shard's (finding a tenancy), a tenancy's (its counts). get and release of a known (tensor,
@@ -119,24 +120,8 @@ class Registry {
     return found == names_.end() ? nullptr : found->second;
   }
 
-  bool release(std::string_view name, std::string_view model) {
-    const TimePoint now = recorder_->clock.now();
-    if (tenancies_.with(TenancyKey(name, model), [&](Tenancy& tenancy) { return tenancy.end_one(now); })) return true;
-    const std::lock_guard lock(mutex_);
-    const auto end_one = [&](const Entry& entry) {
-      return std::any_of(entry.tenancies.begin(), entry.tenancies.end(),
-          [&](Tenancy* tenancy) { return tenancy->model()->name == model && tenancy->end_one(now); });
-    };
-    const auto end_form = [&](const Entry& of) {
-      const std::vector<FormSlot>& forms = blocks_.record(of.block).forms;
-      return std::any_of(forms.begin(), forms.end(), [&](const FormSlot& form) { return form.entry && end_one(*form.entry); });
-    };
-    if (const auto found = names_.find(name); found != names_.end() && end_form(*found->second)) return true;
-    return std::any_of(past_.begin(), past_.end(), [&](const auto& entry) {
-      return (entry->is_form() ? entry->source : entry->name) == name && (end_one(*entry) || (!entry->is_form() && end_form(*entry)));
-    });
-  }
-
+  // Ends one lease; false where the model holds none.
+  bool release(std::string_view name, std::string_view model);
   std::size_t release_model(std::string_view model);
   ShareResult share(std::string_view name, std::string_view producer, const std::vector<std::string>& consumers);
 
@@ -148,10 +133,7 @@ class Registry {
     recorder_->refusals.forget();  // what is pinned no longer may let its artefacts go
     return std::exchange(found->second->pinned, pinned);
   }
-  void register_model(std::string_view model) {
-    const std::lock_guard lock(mutex_);
-    model_of(model)->active = true;
-  }
+  void register_model(std::string_view model);
   bool can_be_freed(std::string_view name) const {
     const TimePoint now = recorder_->clock.now();
     const std::lock_guard lock(mutex_);
@@ -219,40 +201,9 @@ class Registry {
   using Lock = std::unique_lock<std::mutex>;
 
   // All of these need mutex_.
-  const std::shared_ptr<Model>& model_of(std::string_view name) {
-    const auto found = models_.find(name);
-    if (found != models_.end()) return found->second;
-    auto model = std::make_shared<Model>();
-    model->name = name;
-    const std::string_view key = model->name;
-    return models_.emplace(key, std::move(model)).first->second;
-  }
-  Tenancy& tenancy_of(const std::shared_ptr<Entry>& entry, std::string_view model_name) {
-    // A form is not found by name, and few models take one.
-    if (entry->is_form()) {
-      for (Tenancy* tenancy : entry->tenancies) if (tenancy->model()->name == model_name) return *tenancy;
-    } else if (Tenancy* known = tenancies_.find(TenancyKey(entry->name, model_name))) {
-      return *known;
-    }
-    const std::shared_ptr<Model>& model = model_of(model_name);
-    model->active = true;
-    entry->tenancies.reserve(entry->tenancies.size() + 1);
-    model->tenancies.reserve(model->tenancies.size() + 1);
-    auto tenancy = std::make_unique<Tenancy>(entry, model, recorder_);
-    if (!entry->is_form()) {
-      tenancy->set_has_form(form_of(entry->name, model_name) != nullptr);
-      tenancies_.insert(*tenancy);
-    }
-    entry->tenancies.push_back(tenancy.get());
-    model->tenancies.push_back(tenancy.get());
-    return *tenancy.release();
-  }
-  std::shared_ptr<const TensorForm> form_of(std::string_view name, std::string_view model) const {
-    const auto forms = wanted_.find(name);
-    if (forms == wanted_.end()) return nullptr;
-    const auto form = forms->second.find(model);
-    return form == forms->second.end() ? nullptr : form->second;
-  }
+  const std::shared_ptr<Model>& model_of(std::string_view name);
+  Tenancy& tenancy_of(const std::shared_ptr<Entry>& entry, std::string_view model_name);
+  std::shared_ptr<const TensorForm> form_of(std::string_view name, std::string_view model) const;
   // Not pinned, no lease, no Lease object, no grant or only stale ones.
   bool is_idle(const Entry& entry, TimePoint now) const {
     TimePoint last_used{};

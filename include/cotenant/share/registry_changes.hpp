@@ -1,10 +1,9 @@
-// Registry, continued: what changes the set of names. Admission within the budget, freeing, release of a model.
+// Registry, continued: what changes the set of names. Admission within the budget, freeing.
 #ifndef COTENANT_SHARE_REGISTRY_CHANGES_HPP
 #define COTENANT_SHARE_REGISTRY_CHANGES_HPP
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <iterator>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -12,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "cotenant/share/registry.hpp"
+#include "cotenant/share/holders.hpp"
 
 namespace cotenant::detail {
 
@@ -30,11 +29,13 @@ inline Registry::Admitted Registry::admit(std::shared_ptr<Entry> candidate, Same
     const auto found = names_.find(candidate->name);
     if (found != names_.end()) {
       const std::shared_ptr<Entry> existing = found->second;
-      const bool is_same = existing->dtype == candidate->dtype && !existing->parameters == !candidate->parameters && existing->block->storage_identity() == candidate->block->storage_identity() &&
+      const bool is_same = existing->dtype == candidate->dtype && !existing->parameters == !candidate->parameters &&
+          existing->block->storage_identity() == candidate->block->storage_identity() &&
                            (same == Same::elements ? existing->block == candidate->block && existing->layout == candidate->layout
                                                    : existing->layout.shape == candidate->layout.shape);
       if (!is_same) {
-        const std::string taken = describe(*existing) + (same == Same::elements && existing->layout.shape == candidate->layout.shape ? ", of other elements" : "");
+        const std::string taken = describe(*existing) + (same == Same::elements &&
+            existing->layout.shape == candidate->layout.shape ? ", of other elements" : "");
         doomed.entries.push_back(existing);
         lock.unlock();
         raise<AlreadyRegistered>("cannot register '" + candidate->name + "' as " + describe(*candidate) + ": the name is taken by " + taken +
@@ -85,17 +86,6 @@ inline Registry::Admitted Registry::admit(std::shared_ptr<Entry> candidate, Same
   return {std::move(candidate), std::move(hold)};
 }
 
-inline void Registry::unlist(Tenancy& tenancy, Doomed& doomed) {
-  tenancies_.erase(tenancy);
-  std::erase(tenancy.entry()->tenancies, &tenancy);
-  std::erase(tenancy.model()->tenancies, &tenancy);
-  const Tenancy::Counts counts = tenancy.counts();
-  retired_hits_ += counts.hits;
-  // The entry may live on without this tenancy: its grace period still counts from the last release.
-  tenancy.entry()->fresh_since = std::max(tenancy.entry()->fresh_since, counts.last_release);
-  if (tenancy.unlist()) doomed.tenancies.push_back(&tenancy);
-}
-
 // Takes an entry off its block. Says whether it was the last one there.
 inline bool Registry::take_off(Entry& entry, TimePoint now, Doomed& doomed) {
   const auto [first, last] = contents_.equal_range(content_key(entry));
@@ -134,67 +124,6 @@ inline void Registry::drop_past(TimePoint now, Doomed& doomed) {
     doomed.entries.push_back(entry);
     past_.erase(past_.begin() + static_cast<std::ptrdiff_t>(index));
   }
-}
-
-// "'text_embedding' 1.5 MiB (leased by t5-base ×2), 'weights' 90.0 MiB (pinned)": the largest blocks.
-inline std::string Registry::holders_text(TimePoint now) const {
-  constexpr std::size_t most = 8;
-  std::vector<const std::vector<Entry*>*> blocks;
-  for (const auto& [block, record] : blocks_.all()) if (record.residence != Residence::away) blocks.push_back(&record.entries);
-  std::sort(blocks.begin(), blocks.end(), [](const auto* a, const auto* b) { return a->front()->block->bytes() > b->front()->block->bytes(); });
-  std::string text;
-  for (std::size_t index = 0; index < blocks.size() && index < most; ++index) {
-    std::string reasons, grants;
-    const auto because = [&](const std::string& reason) { reasons += (reasons.empty() ? "" : ", ") + reason; };
-    for (const Entry* entry : *blocks[index]) {
-      const std::string view = entry == blocks[index]->front() ? "" : " through '" + entry->name + "'";
-      if (entry->pinned) because("pinned" + view);
-      if (!entry->writer.empty()) because("being written by " + entry->writer + view);
-      for (const Tenancy* tenancy : entry->tenancies) {
-        const std::size_t held = tenancy->counts().held;
-        if (held > 0) because("leased by " + tenancy->model()->name + (held > 1 ? " ×" + std::to_string(held) : "") + view);
-      }
-      if (!entry->grants.empty() && !is_idle(*entry, now))
-        grants = "granted to " + std::to_string(entry->grants.size()) + (entry->grants.size() == 1 ? " model" : " models") + " and fresh";
-    }
-    if (reasons.empty() && !grants.empty()) because(grants);
-    if (reasons.empty()) because(block_is_free(blocks_.record(blocks[index]->front()->block), now) ? "can be freed" : "in use by tensors outside the manager");
-    const Entry& first = *blocks[index]->front();
-    text += (text.empty() ? "'" : ", '") + first.name + "' " + format_bytes(first.block->bytes()) + " (" + reasons + ")";
-  }
-  if (blocks.size() > most) text += " and " + std::to_string(blocks.size() - most) + " more";
-  return text.empty() ? "nothing" : text;
-}
-
-inline std::size_t Registry::release_model(std::string_view model_name) {
-  const TimePoint now = recorder_->clock.now();
-  Doomed doomed(spill_.get());
-  const std::lock_guard lock(mutex_);
-  for (const auto& [name, entry] : names_) {
-    const auto grant = entry->grants.find(model_name);
-    if (grant != entry->grants.end()) entry->grants.erase(grant);
-  }
-  for (auto forms = wanted_.begin(); forms != wanted_.end();) {
-    if (const auto form = forms->second.find(model_name); form != forms->second.end()) {
-      doomed.others.push_back(form->second);
-      tenancies_.with(TenancyKey(forms->first, model_name), [](Tenancy& tenancy) { return tenancy.set_has_form(false), true; });
-      forms->second.erase(form);
-    }
-    forms = forms->second.empty() ? wanted_.erase(forms) : std::next(forms);
-  }
-  const auto found = models_.find(model_name);
-  if (found == models_.end()) return 0;
-  const std::shared_ptr<Model> model = found->second;
-  model->active = false;
-  std::size_t released = 0;
-  const std::vector<Tenancy*> tenancies = model->tenancies;
-  for (Tenancy* tenancy : tenancies) {
-    released += tenancy->end_all(now);
-    // Models come and go: what nobody points to any more is not kept.
-    if (tenancy->close()) unlist(*tenancy, doomed);
-  }
-  if (model->tenancies.empty()) models_.erase(found);
-  return released;
 }
 
 // Drops a name that nobody leases, pins or writes, whatever its grants. Handles and views of its bytes stay valid.

@@ -108,7 +108,8 @@ inline std::string report_html(const SharingStats& stats, const std::vector<Time
                                                                                  : "in use of " + format_bytes(stats.max_memory));
   out += html_card(format_bytes(stats.saved_bytes), percent(saved) + " of what separate copies need", "card good");
   out += html_card(std::to_string(stats.total_tensors), "tensors by name, " + std::to_string(stats.total_models) + " models");
-  out += html_card(percent(stats.hit_rate), "hit rate: " + std::to_string(stats.hits) + " lookups found their tensor, " + std::to_string(stats.misses) + " did not") + "</div>\n";
+  out += html_card(percent(stats.hit_rate),
+      "hit rate: " + std::to_string(stats.hits) + " lookups found their tensor, " + std::to_string(stats.misses) + " did not") + "</div>\n";
 
   out += html_section("What sharing saved", "If every model had its own copy of the bytes it holds, against the bytes that there are.", savings_chart(stats));
   for (const HtmlTable& table : options.tables) out += html_section(table.title, table.note, html_table(table.rows));

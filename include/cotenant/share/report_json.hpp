@@ -27,7 +27,8 @@ inline void write_json(JsonWriter& json, const Shape& shape) {
 }
 
 inline void write_json(JsonWriter& json, const TensorUsage& tensor) {
-  json.begin_object().member("name", tensor.name).member("bytes", tensor.bytes).member("extra_bytes", tensor.extra_bytes).member("derived_bytes", tensor.derived_bytes);
+  json.begin_object().member("name", tensor.name).member("bytes", tensor.bytes).member("extra_bytes", tensor.extra_bytes).member("derived_bytes",
+      tensor.derived_bytes);
   write_json(json.key("shape"), tensor.shape);
   json.member("dtype", to_string(tensor.dtype)).member("storage", tensor.storage).member("references", tensor.references).member("leases", tensor.leases);
   write_json(json.key("holders"), tensor.holders);

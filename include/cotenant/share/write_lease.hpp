@@ -27,7 +27,8 @@ template <Element T, AllocatingStorage S = Heap> class WriteLease {
  public:
   WriteLease() = default;
   WriteLease(WriteLease&& other) noexcept
-      : registry_(std::exchange(other.registry_, nullptr)), writing_(std::move(other.writing_)), tensor_(std::move(other.tensor_)), next_(std::move(other.next_)) {}
+      : registry_(std::exchange(other.registry_, nullptr)), writing_(std::move(other.writing_)), tensor_(std::move(other.tensor_)),
+          next_(std::move(other.next_)) {}
   WriteLease& operator=(WriteLease&& other) noexcept {
     if (this != &other) {
       commit();

@@ -57,7 +57,8 @@ inline Registry::Found Registry::begin_write(Writing& writing, std::string_view 
     }
     // The system's clock, because waiting on the steady one is invisible to g++ 12's ThreadSanitizer; a jump of it only costs another turn of this loop.
     constexpr Steady::duration longest = std::chrono::hours(1);
-    changed_.wait_until(lock, std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::system_clock::duration>(std::min(timeout - waited, longest)));
+    changed_.wait_until(lock,
+        std::chrono::system_clock::now() + std::chrono::duration_cast<std::chrono::system_clock::duration>(std::min(timeout - waited, longest)));
   }
   for (;;) {
     const auto found = names_.find(name);
@@ -94,7 +95,8 @@ inline Registry::Found Registry::begin_write(Writing& writing, std::string_view 
       writing.in_place = true;
     } else {
       const ElementRange cover = element_range(entry->layout);
-      const std::size_t bytes = entry->parameters ? entry->block->bytes() : taken_for(static_cast<std::size_t>(cover.last - cover.first) * size_of(entry->dtype));
+      const std::size_t bytes = entry->parameters ? entry->block->bytes()
+          : taken_for(static_cast<std::size_t>(cover.last - cover.first) * size_of(entry->dtype));
       const BlockRef stays(entry->block);  // it must not make room for its own copy
       if (make_room(lock, entry->block->storage_name(), bytes, entry->name, now, doomed) == Step::again) {
         doomed.entries.push_back(entry);

@@ -92,7 +92,8 @@ struct Mapped {
       std::error_code error;
       const std::filesystem::path absolute = std::filesystem::absolute(path, error);
       const auto device = static_cast<std::size_t>(status.st_dev), inode = static_cast<std::size_t>(status.st_ino);
-      if (!error) *file = std::make_shared<const File>(File{absolute.string(), device, inode, data, static_cast<std::size_t>(status.st_size), File::time_of(status)});
+      if (!error) *file = std::make_shared<const File>(File{absolute.string(), device, inode, data, static_cast<std::size_t>(status.st_size),
+          File::time_of(status)});
     }
     return {data, static_cast<std::size_t>(status.st_size)};
 #endif
