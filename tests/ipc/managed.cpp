@@ -39,26 +39,68 @@ TEST_CASE("what one manager has registered another one registers, counted once")
   CHECK(ct::attach(relay.path()).tensor<float>("trainer/heap/weights").view()(15, 15) == 255.0f);
 }
 
-TEST_CASE("quantised tensors are exported with their scale and zero point") {
-  const TemporaryFolder folder;
-  ct::TensorSharingManager producer, consumer;
+namespace {
+void register_quantized(ct::TensorSharingManager& manager) {
   ct::Quantized<std::uint8_t, ct::Heap> weights{ct::full<std::uint8_t>({4, 8}, 130), ct::full<float>({4, 1}, 0.5f), ct::full<std::uint8_t>({4, 1}, 128)};
   weights.scale.mutable_view()(3, 0) = 0.25f;
-  producer.register_tensor("w", weights);
-  producer.register_tensor("packed", ct::Quantized<ct::i4x2, ct::Heap>{ct::full<ct::i4x2>({4, 4}, ct::i4x2(1, 2)), ct::full<float>({}, 2.0f), {}});
-  const ct::TensorExporter exporter = ct::export_tensors(producer, folder / "socket");
+  manager.register_tensor("w", weights);
+  manager.register_tensor("packed", ct::Quantized<ct::i4x2, ct::Heap>{ct::full<ct::i4x2>({4, 4}, ct::i4x2(1, 2)), ct::full<float>({}, 2.0f), {}});
+  manager.register_tensor("bare", ct::full<std::int8_t>({3}, 5));
+}
+}  // namespace
+
+TEST_CASE("quantised tensors come out of another process as they were registered there") {
+  const TemporaryFolder folder;
+  const auto path = folder / "socket";
+  Child child([&](const Child::Talk& talk) {
+    const ct::AttachedTensors attached = ct::attach(path, {.wait_for_producer = true});
+    const auto w = attached.quantized<std::uint8_t>("w");
+    const bool by_hand = w.values.view()(3, 7) == 130 && w.scale.shape() == ct::Shape{4, 1} && w.scale.view()(3, 0) == 0.25f &&
+        w.zero_point.view()(2, 0) == 128 && attached.quantized<ct::i4x2>("packed").scale.view()(0, 0) == 2.0f;
+    ct::TensorSharingManager manager;
+    const bool all = ct::register_tensors(manager, attached, "far/") == 3 && !manager.contains("far/w.scale");
+    const auto lease = manager.get<std::uint8_t, ct::SharedMemory>("far/w", "m");
+    const auto again = lease.quantized();
+    // On the producer's memory, counted once; and the numbers that they stand for are made from them.
+    const bool one = again.scale.block() == lease->block() && again.zero_point.view()(0, 0) == 128 && manager.stats().true_bytes == lease->block()->bytes();
+    const auto numbers = manager.get<float>("far/w", "m");
+    const bool right = numbers->view()(0, 0) == 1.0f && numbers->view()(3, 7) == 0.5f;
+    talk.say('a');
+    talk.hear();
+    return by_hand && all && one && right ? 0 : 1;
+  });
+  ct::TensorSharingManager producer;
+  register_quantized(producer);
+  const ct::TensorExporter exporter = ct::export_tensors(producer, path);
+  CHECK(child.talk().hear() == 'a');
+  child.talk().say('q');
+  CHECK(child.wait() == 0);
+}
+
+TEST_CASE("what is no quantised tensor is said to be none, and parts of several pieces stay apart") {
+  const TemporaryFolder folder;
+  ct::TensorSharingManager producer, consumer;
+  register_quantized(producer);
+  std::vector<ct::NamedTensor> tensors = ct::registered_tensors(producer);
+  tensors.emplace_back("wrong", ct::full<std::int8_t>({6}, 1));
+  tensors.emplace_back("wrong.scale", ct::full<float>({4}, 1.0f));
+  std::string header = "{\"t\":{\"dtype\":\"I8\",\"shape\":[8],\"data_offsets\":[0,8]}}";
+  header.resize((header.size() + 7) / 8 * 8, ' ');
+  const auto file = ct::SafetensorsFile::open(folder.write("model.safetensors", safetensors_bytes(header, std::string(8, '\3'))));
+  tensors.emplace_back("apart", file.tensor<std::int8_t>("t"));
+  tensors.emplace_back("apart.scale", ct::full<float>({2}, 4.0f));
+  const ct::TensorExporter exporter = ct::export_tensors(tensors, folder / "socket");
   const ct::AttachedTensors attached = ct::attach(exporter.path());
-  CHECK(ct::register_tensors(consumer, attached) == 5);
-  const auto values = consumer.get<std::uint8_t, ct::SharedMemory>("w", "m");
-  const auto scale = consumer.get<float, ct::SharedMemory>("w.scale", "m");
-  const auto zero_point = consumer.get<std::uint8_t, ct::SharedMemory>("w.zero_point", "m");
-  CHECK(values->view()(3, 7) == 130);
-  CHECK(scale->shape() == ct::Shape{4, 1});
-  CHECK(scale->view()(0, 0) == 0.5f);
-  CHECK(scale->view()(3, 0) == 0.25f);
-  CHECK(zero_point->view()(2, 0) == 128);
-  CHECK(attached.tensor<ct::i4x2>("packed").shape() == ct::Shape{4, 4});
-  CHECK(attached.tensor<float>("packed.scale").view()(0, 0) == 2.0f);
+  CHECK(attached.is_quantized("w"));
+  CHECK_FALSE(attached.is_quantized("bare"));
+  CHECK_FALSE(attached.is_quantized("w.scale"));
+  CHECK_FALSE(attached.is_quantized("nothing"));
+  CHECK_THROWS_AS(static_cast<void>(attached.quantized<std::int8_t>("w")), ct::TypeError);
+  CHECK_THROWS_AS(static_cast<void>(attached.quantized<std::int8_t>("bare")), ct::NotFound);
+  CHECK_THROWS_AS(static_cast<void>(attached.quantized<std::int8_t>("wrong")), ct::ShapeError);
+  CHECK(attached.quantized<std::int8_t>("apart").scale.view()(1) == 4.0f);
+  CHECK_THROWS_AS(consumer.register_tensor("apart", attached.quantized<std::int8_t>("apart")), ct::InvalidArgument);
+  CHECK_THROWS_AS(static_cast<void>(ct::register_tensors(consumer, attached)), ct::ShapeError);
 }
 
 #endif

@@ -17,7 +17,7 @@
 #include "cotenant/core/nearest.hpp"
 #include "cotenant/ipc/arena_manifest.hpp"
 #include "cotenant/ipc/unix_socket.hpp"
-#include "cotenant/share/tensor.hpp"
+#include "cotenant/share/quantized_tensor.hpp"
 #include "cotenant/storage/shared_arena.hpp"
 
 namespace cotenant {
@@ -95,6 +95,23 @@ class AttachedTensors {
       if (!detail::are_bools(static_cast<const unsigned char*>(part->data()), found.layout))
         raise<BadFile>("tensor '" + found.name + "' of " + content_->source + " is bool, but has a byte that is neither 0 nor 1");
     return SharedTensor<T, SharedMemory>(part, found.layout);
+  }
+
+  // Whether the tensor is quantised values with their scale beside them, as "<name>.scale": see registered_tensors().
+  bool is_quantized(std::string_view name) const {
+    const ArenaTensor* const values = find(name);
+    const ArenaTensor* const scale = find(std::string(name) + ".scale");
+    return values != nullptr && scale != nullptr && scale->dtype == DType::f32 &&
+        (values->dtype == DType::i8 || values->dtype == DType::u8 || values->dtype == DType::i4x2);
+  }
+  // Values with their scale and, where there is one, their zero point, on the memory that the producer filled. Errors: those of tensor(),
+  // NotFound where there is no scale, ShapeError where it does not divide the values.
+  template <QuantizedElement Q> Quantized<Q, SharedMemory> quantized(std::string_view name) const {
+    const std::string zero_point = std::string(name) + ".zero_point";
+    Quantized<Q, SharedMemory> result{tensor<Q>(name), tensor<float>(std::string(name) + ".scale"), {}};
+    if (contains(zero_point)) result.zero_point = tensor<quantized_value<Q>>(zero_point);
+    detail::check_ranges(result);
+    return result;
   }
 
   // The producer's process; 0 where it is not known (a named arena). It may have ended since.

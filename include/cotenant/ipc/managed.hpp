@@ -28,7 +28,8 @@ struct ManagerAccess {
     if (!entry.block->host_accessible())
       raise<Unsupported>("tensor '" + entry.name + "' lies in storage '" + std::string(entry.block->storage_name()) +
                          "', which other processes cannot read: copy it to the heap");
-    const auto part = [&](const char* suffix, DType dtype, const Layout& layout) { to.emplace_back(entry.name + suffix, dtype, BlockRef(entry.block), layout); };
+    const auto part = [&](const char* suffix, DType dtype,
+        const Layout& layout) { to.emplace_back(entry.name + suffix, dtype, BlockRef(entry.block), layout); };
     part("", entry.dtype, entry.layout);
     if (!entry.parameters) return;
     part(".scale", DType::f32, entry.parameters->scale);
@@ -53,16 +54,42 @@ inline std::vector<NamedTensor> registered_tensors(TensorSharingManager& manager
   return TensorExporter(registered_tensors(manager), path, std::move(options));
 }
 
-// Registers every attached tensor with a manager as `prefix` + its name, and returns how many there are. The arena, and each file, adds its
-// bytes once. (A template, so that only programs which call it compile it, once per element type.)
-// Errors: those of register_tensor() and AttachedTensors::tensor().
+namespace detail {
+// Whether values, scale and zero point came in one piece of memory, and so can be one tensor of a manager.
+inline bool is_one_quantized(const AttachedTensors& attached, std::string_view name) {
+  if (!attached.is_quantized(name)) return false;
+  const std::size_t part = attached.info(name).part;
+  const std::string zero_point = std::string(name) + ".zero_point";
+  return attached.info(std::string(name) + ".scale").part == part && (!attached.contains(zero_point) || attached.info(zero_point).part == part);
+}
+// Whether `part` ends with `suffix` and belongs to such values.
+inline bool is_part_of_quantized(const AttachedTensors& attached, const ArenaTensor& part, std::string_view suffix) {
+  if (!std::string_view(part.name).ends_with(suffix)) return false;
+  const std::string_view whole = std::string_view(part.name).substr(0, part.name.size() - suffix.size());
+  return is_one_quantized(attached, whole);
+}
+}  // namespace detail
+
+// Registers every attached tensor with a manager as `prefix` + its name, and returns how many there are. Quantised values become one
+// tensor with their scale and zero point, as they were for the producer. The arena, and each file, adds its bytes once. (A template, so
+// that only programs which call it compile it, once per element type.)
+// Errors: those of register_tensor(), AttachedTensors::tensor() and AttachedTensors::quantized().
 template <std::same_as<TensorSharingManager> Manager>
 std::size_t register_tensors(Manager& manager, const AttachedTensors& attached, const std::string& prefix = {}, const TensorOptions& options = {}) {
-  for (const ArenaTensor& tensor : attached.tensors())
+  std::size_t count = 0;
+  for (const ArenaTensor& tensor : attached.tensors()) {
+    if (detail::is_part_of_quantized(attached, tensor, ".scale") || detail::is_part_of_quantized(attached, tensor, ".zero_point")) continue;
+    ++count;
     with_element(tensor.dtype, [&]<class T>(std::type_identity<T>) {
+      if constexpr (QuantizedElement<T>)
+        if (detail::is_one_quantized(attached, tensor.name)) {
+          manager.register_tensor(prefix + tensor.name, attached.quantized<T>(tensor.name), options);
+          return;
+        }
       manager.register_tensor(prefix + tensor.name, attached.tensor<T>(tensor.name), options);
     });
-  return attached.tensors().size();
+  }
+  return count;
 }
 
 }  // namespace cotenant

@@ -47,7 +47,8 @@ inline void copy_elements(const FormStage& from, const Shape& row_major, void* t
   const std::size_t size = size_of(from.dtype), count = row_length(from.layout.shape), step = row_length(row_major) * size;
   char* out = static_cast<char*>(to);
   for_each_row(from.layout.shape, [&](const Shape& index) {
-    gather_row(size, static_cast<const char*>(from.block->data()) + row_offset(from.layout, index) * static_cast<std::ptrdiff_t>(size), row_stride(from.layout), count, out);
+    gather_row(size, static_cast<const char*>(from.block->data()) + row_offset(from.layout, index) * static_cast<std::ptrdiff_t>(size),
+        row_stride(from.layout), count, out);
     out += step;
   });
 }
@@ -72,12 +73,14 @@ inline MadeForm make_form(const FormPlan& plan, const FormSource& source, const 
   if (plan.projection) {
     if (stage.dtype != DType::f32 || !is_contiguous(stage.layout.shape, stage.layout.strides)) stage = as_floats(stage);
     const std::size_t count = element_count(stage.layout.shape);
-    const auto rows = borrow(std::span<float>(static_cast<float*>(stage.block->data()) + stage.layout.offset, count), stage.layout.shape, [held = stage.block] {});
+    const auto rows = borrow(std::span<float>(static_cast<float*>(stage.block->data()) + stage.layout.offset, count), stage.layout.shape,
+        [held = stage.block] {});
     Shape expected = stage.layout.shape;
     expected[expected.rank() - 1] = plan.projection.out;
     const SharedTensor<float> projected = (*plan.projection.apply)(rows.freeze());
     if (!projected || !(projected.shape() == expected))
-      raise<ShapeError>("a projection of shape " + to_string(stage.layout.shape) + " was to give " + to_string(expected) + ", but gave " + to_string(projected.shape()));
+      raise<ShapeError>("a projection of shape " + to_string(stage.layout.shape) + " was to give " + to_string(expected) + ", but gave " +
+          to_string(projected.shape()));
     projected.block()->wait();
     own = projected.use_count() == 1 && !projected.block()->published() && projected.block()->bytes() == room.taken_for(plan.bytes);
     stage = {projected.block(), DType::f32, projected.layout()};
@@ -97,7 +100,8 @@ inline MadeForm make_form(const FormPlan& plan, const FormSource& source, const 
     }
   }
   if ((plan.padded || plan.projection) && !plan.axes.empty()) stage.layout = permute(stage.layout, plan.axes);
-  if (own && stage.dtype == plan.dtype && stage.block->storage_identity() == room.storage_identity && (!plan.row_major || is_contiguous(stage.layout.shape, stage.layout.strides)))
+  if (own && stage.dtype == plan.dtype && stage.block->storage_identity() == room.storage_identity &&
+      (!plan.row_major || is_contiguous(stage.layout.shape, stage.layout.strides)))
     return {stage.block, stage.layout, nullptr};
 
   BlockRef result = room.allocate(plan.bytes);
@@ -116,36 +120,37 @@ inline MadeForm make_form(const FormPlan& plan, const FormSource& source, const 
 }
 
 // A quantised tensor's values and parameters in one block, copied where they are not, so that they are counted, leased and sent away together.
-// Errors: ShapeError where the parameters do not divide the values; InvalidArgument where there is no scale; OutOfMemory.
+// Errors: ShapeError where the parameters do not divide the values; InvalidArgument where there is no scale, or they lie in different
+// blocks of a storage that makes none; OutOfMemory.
 template <QuantizedElement Q, Storage S> MadeForm pack_quantized(const Quantized<Q, S>& tensor) {
   if (!tensor.values || !tensor.scale) raise<InvalidArgument>("a quantised tensor needs values and a scale to be registered");
-  const Shape values = values_shape<Q>(tensor.values.shape());
-  const Layout scale = padded_rank(tensor.scale.layout(), values.rank());
-  if (tensor.zero_point && !(tensor.zero_point.shape() == tensor.scale.shape()))
-    raise<ShapeError>("scale and zero point must have one shape, but have " + to_string(tensor.scale.shape()) + " and " + to_string(tensor.zero_point.shape()));
-  for (std::size_t axis = 0; axis < values.rank(); ++axis)
-    if (scale.shape.rank() != values.rank() || scale.shape[axis] == 0 || values[axis] % scale.shape[axis] != 0)
-      raise<ShapeError>("a scale of shape " + to_string(tensor.scale.shape()) + " does not divide values of shape " + to_string(values) + " into equal ranges");
+  check_ranges(tensor);
+  const Layout scale = padded_rank(tensor.scale.layout(), tensor.values.rank());
   const bool zero_point = static_cast<bool>(tensor.zero_point);
   const BlockRef& whole = tensor.values.block();
   if (tensor.scale.block() == whole && (!zero_point || tensor.zero_point.block() == whole)) {  // as a form lies: nothing to copy
     QuantizedParameters parameters{scale, std::nullopt};
-    if (zero_point) parameters.zero_point = padded_rank(tensor.zero_point.layout(), values.rank());
+    if (zero_point) parameters.zero_point = padded_rank(tensor.zero_point.layout(), tensor.values.rank());
     return {whole, tensor.values.layout(), std::make_shared<const QuantizedParameters>(std::move(parameters))};
   }
-  const QuantizedPlaces places = quantized_places(dtype_of<Q>, tensor.values.shape(), scale.shape, zero_point);
-  BlockRef block = Block::allocate(tensor.values.block()->template storage<S>(), places.bytes);
-  char* const bytes = static_cast<char*>(block->data());
-  std::memset(bytes, 0, places.bytes);
-  const auto put = [&](const auto& part, const Layout& layout, std::size_t place) {
-    using T = typename std::remove_cvref_t<decltype(part)>::element_type;
-    part.block()->wait();
-    copy_elements({part.block(), dtype_of<T>, layout}, layout.shape, bytes + place);
-  };
-  put(tensor.values, tensor.values.layout(), 0);
-  put(tensor.scale, scale, places.scale);
-  if (zero_point) put(tensor.zero_point, padded_rank(tensor.zero_point.layout(), values.rank()), places.zero_point);
-  return {std::move(block), contiguous_layout(tensor.values.shape()), quantized_parameters(places, scale.shape, zero_point)};
+  if constexpr (AllocatingStorage<S>) {
+    const QuantizedPlaces places = quantized_places(dtype_of<Q>, tensor.values.shape(), scale.shape, zero_point);
+    BlockRef block = Block::allocate(tensor.values.block()->template storage<S>(), places.bytes);
+    char* const bytes = static_cast<char*>(block->data());
+    std::memset(bytes, 0, places.bytes);
+    const auto put = [&](const auto& part, const Layout& layout, std::size_t place) {
+      using T = typename std::remove_cvref_t<decltype(part)>::element_type;
+      part.block()->wait();
+      copy_elements({part.block(), dtype_of<T>, layout}, layout.shape, bytes + place);
+    };
+    put(tensor.values, tensor.values.layout(), 0);
+    put(tensor.scale, scale, places.scale);
+    if (zero_point) put(tensor.zero_point, padded_rank(tensor.zero_point.layout(), tensor.values.rank()), places.zero_point);
+    return {std::move(block), contiguous_layout(tensor.values.shape()), quantized_parameters(places, scale.shape, zero_point)};
+  } else {
+    raise<InvalidArgument>("the values and the scale of a quantised tensor in storage '" + std::string(S::name()) +
+        "' lie in different blocks: copy them to the heap to register them as one");
+  }
 }
 
 }  // namespace cotenant::detail

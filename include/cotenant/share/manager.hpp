@@ -67,10 +67,10 @@ class TensorSharingManager {
     return typed<T, S>(*admitted.entry).tensor;
   }
 
-  // The same for quantised values with their scale (and zero point): they are copied side by side into one block, and leased, counted
-  // and sent away together. get<float>() and its like give the numbers that they stand for. Errors: also ShapeError where the scale
+  // The same for quantised values with their scale (and zero point): they are copied side by side into one block where they are not in
+  // one, and leased, counted and sent away together. get<float>() and its like give the numbers that they stand for. Errors: also ShapeError where the scale
   // does not divide the values.
-  template <QuantizedElement Q, AllocatingStorage S>
+  template <QuantizedElement Q, Storage S>
   Quantized<Q, S> register_tensor(std::string name, const Quantized<Q, S>& tensor, const TensorOptions& options = {}) requires(S::host_accessible) {
     require_name(name, "a tensor");
     for (const std::string& consumer : options.consumers) require_name(consumer, "a consumer");
@@ -94,7 +94,8 @@ class TensorSharingManager {
   // Errors: NotFound (counts a miss); TypeError where its elements do not become T, or it lies in another storage; ShapeError
   // where its shape does not fit the model's form or the ranges; BudgetExceeded (no room for what has to be made or brought back);
   // InvalidArgument (empty model).
-  template <Element T, Storage S = Heap> [[nodiscard]] Lease<T, S> get(std::string_view name, std::string_view model) { return get_as<T, S>(name, model, per_row); }
+  template <Element T, Storage S = Heap> [[nodiscard]] Lease<T,
+      S> get(std::string_view name, std::string_view model) { return get_as<T, S>(name, model, per_row); }
   template <QuantizedElement T, Storage S = Heap>
   [[nodiscard]] Lease<T, S> get(std::string_view name, std::string_view model, const QuantizeOptions& ranges) {
     return get_as<T, S>(name, model, ranges);
@@ -143,7 +144,8 @@ class TensorSharingManager {
   // elements), BudgetExceeded (no room for the private copy that is made where others hold the bytes), InvalidArgument (empty
   // model, or this thread is writing the tensor already).
   template <Element T, AllocatingStorage S = Heap>
-  [[nodiscard]] WriteLease<T, S> write(std::string_view name, std::string_view model, std::chrono::steady_clock::duration timeout = std::chrono::hours(24 * 365)) {
+  [[nodiscard]] WriteLease<T,
+      S> write(std::string_view name, std::string_view model, std::chrono::steady_clock::duration timeout = std::chrono::hours(24 * 365)) {
     require_name(model, "a model");
     detail::Registry::Writing writing;
     const auto found = registry_->begin_write(writing, name, model, dtype_of<T>, &detail::storage_identity_of<S>, timeout, [](std::size_t bytes) {
@@ -235,8 +237,10 @@ class TensorSharingManager {
     using Found = detail::Registry::Found;
     Found found = registry_->acquire(node, name, model, dtype_of<T>, &detail::storage_identity_of<S>);
     if (found == Found::other_type) {
-      detail::Registry::FormRequest request{dtype_of<T>, &detail::storage_identity_of<S>, ranges, nullptr, [](std::string form, detail::MadeForm made) -> std::shared_ptr<detail::Entry> {
-                                              return std::make_shared<detail::TypedEntry<T, S>>(std::move(form), SharedTensor<T, S>(std::move(made.block), made.layout), std::move(made.parameters));
+      detail::Registry::FormRequest request{dtype_of<T>, &detail::storage_identity_of<S>, ranges, nullptr,
+          [](std::string form, detail::MadeForm made) -> std::shared_ptr<detail::Entry> {
+                                              return std::make_shared<detail::TypedEntry<T,
+                                                  S>>(std::move(form), SharedTensor<T, S>(std::move(made.block), made.layout), std::move(made.parameters));
                                             }};
       if constexpr (AllocatingStorage<S> && S::host_accessible && std::default_initializable<S>) request.room = &detail::form_room<S>;
       found = registry_->acquire_form(node, name, model, request);

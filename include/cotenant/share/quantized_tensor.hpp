@@ -92,6 +92,20 @@ template <QuantizedElement Q> Shape elements_shape(const Shape& values) {
   else return values;
 }
 
+// Errors: ShapeError where the parameters (`zero_point` null: there is none) do not divide the values into ranges.
+inline void check_ranges(const Shape& values, const Shape& scale, const Shape* zero_point) {
+  if (zero_point != nullptr && !(*zero_point == scale))
+    raise<ShapeError>("scale and zero point must have one shape, but have " + to_string(scale) + " and " + to_string(*zero_point));
+  bool divides = scale.rank() <= values.rank();
+  for (std::size_t axis = 0; divides && axis < scale.rank(); ++axis)
+    divides = scale[axis] != 0 && values[values.rank() - scale.rank() + axis] % scale[axis] == 0;
+  if (!divides) raise<ShapeError>("a scale of shape " + to_string(scale) + " does not divide values of shape " + to_string(values) + " into equal ranges");
+}
+template <QuantizedElement Q, Storage S> void check_ranges(const Quantized<Q, S>& tensor) {
+  const Shape zero_point = tensor.zero_point ? tensor.zero_point.shape() : Shape();
+  check_ranges(values_shape<Q>(tensor.values.shape()), tensor.scale.shape(), tensor.zero_point ? &zero_point : nullptr);
+}
+
 // The shape of the scale that the options ask for. Errors: ShapeError.
 inline Shape range_shape(const Shape& x, const QuantizeOptions& options) {
   Shape shape = Shape::filled(x.rank(), 1);
