@@ -123,7 +123,7 @@ if wants compile && [ -x "$root/bench/compile_time.sh" ] && { [ ${#quick[@]} -eq
 fi
 
 echo
-python3 -B "$root/bench/report.py" "$results" "${rows[@]}"
+[ ${#rows[@]} -eq 0 ] || python3 -B "$root/bench/report.py" "$results" "${rows[@]}"  # none with --only dispatch
 if wants dispatch && [ -x "$build/bench/dispatch" ]; then printf '\n' && "$build/bench/dispatch"; fi
 echo "$measured s of measuring"
 [ $status -eq 0 ] || { grep -E 'differ|below|from ours' "$results/log.txt"; echo "Some results are not as they should be: see build/bench/log.txt"; }
