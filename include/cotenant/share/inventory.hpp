@@ -18,6 +18,7 @@ namespace cotenant::detail {
 inline Registry::Inventory Registry::inventory() const {
   const TimePoint now = recorder_->clock.now();
   Inventory result;
+  SharingStats& stats = result.stats;
   const std::lock_guard lock(mutex_);
   std::vector<const Entry*> entries;
   for (const auto& [name, entry] : names_) entries.push_back(entry.get());
@@ -28,7 +29,7 @@ inline Registry::Inventory Registry::inventory() const {
   std::unordered_map<const Block*, bool> free_blocks;
   for (const auto& [block, record] : blocks_.all()) {
     if (record.residence == Residence::away) {
-      result.away_bytes += block->bytes();
+      stats.away_bytes += block->bytes();
       continue;
     }
     if (record.residence != Residence::resident) continue;
@@ -38,16 +39,16 @@ inline Registry::Inventory Registry::inventory() const {
     });
     if (idle) result.idle_bytes += block->bytes();
     if (const DerivedSet* derived = block->derived_if_any()) {
-      result.derived_bytes += derived->bytes();
-      result.replaced_bytes += derived->replaced_bytes();
+      stats.derived_bytes += derived->bytes();
+      stats.replaced_bytes += derived->replaced_bytes();
     }
   }
   for (const auto& [name, model] : models_) {
     const bool active =
         model->active || std::any_of(model->tenancies.begin(), model->tenancies.end(), [](const Tenancy* tenancy) { return tenancy->counts().touched; });
     if (!active) continue;
-    ++result.active_models;
-    result.models[model->name].name = model->name;
+    ++stats.total_models;
+    stats.models[model->name].name = model->name;
   }
   std::set<std::string> other_names;
   for (const Entry* entry : entries) {
@@ -83,12 +84,12 @@ inline Registry::Inventory Registry::inventory() const {
     for (const Tenancy* tenancy : entry->tenancies) {
       const Tenancy::Counts counts = tenancy->counts();
       const std::string& model_name = tenancy->model()->name;
-      result.hits += counts.hits;
-      if (const auto model = result.models.find(model_name); model != result.models.end()) model->second.hits += counts.hits;
+      stats.hits += counts.hits;
+      if (const auto model = stats.models.find(model_name); model != stats.models.end()) model->second.hits += counts.hits;
       if (counts.held == 0) continue;
       usage.leases += counts.held;
       usage.holders[model_name] = counts.held;
-      ModelUsage& model = result.models[model_name];
+      ModelUsage& model = stats.models[model_name];
       model.name = model_name;
       model.total_bytes += usage.bytes;
       model.leases += counts.held;
@@ -98,16 +99,17 @@ inline Registry::Inventory Registry::inventory() const {
     result.tensors.push_back(std::move(usage));
   }
   result.patterns = patterns_;
-  result.true_bytes = blocks_.bytes();
-  result.peak_bytes = blocks_.peak();
-  result.max_memory = blocks_.max_bytes();
-  result.evictions = evictions_;
-  result.reloads = reloads_;
-  result.deduplicated = deduplicated_;
-  result.deduplicated_bytes = deduplicated_bytes_;
-  for (const auto& [storage, kind] : blocks_.kinds()) if (kind.bytes > 0) result.storage_bytes.emplace(storage, kind.bytes);
-  result.hits += retired_hits_;
-  result.misses = misses_.load(std::memory_order_relaxed);
+  stats.total_tensors = result.tensors.size();
+  stats.true_bytes = blocks_.bytes();
+  stats.peak_bytes = blocks_.peak();
+  stats.max_memory = blocks_.max_bytes();
+  stats.evictions = evictions_;
+  stats.reloads = reloads_;
+  stats.deduplicated = deduplicated_;
+  stats.deduplicated_bytes = deduplicated_bytes_;
+  for (const auto& [storage, kind] : blocks_.kinds()) if (kind.bytes > 0) stats.storage_bytes.emplace(storage, kind.bytes);
+  stats.hits += retired_hits_;
+  stats.misses = misses_.load(std::memory_order_relaxed);
   return result;
 }
 
@@ -144,42 +146,26 @@ inline std::string Registry::suggestion(std::string_view name) const {
 
 // Fills in the models' bytes and the totals.
 inline SharingStats statistics(Registry::Inventory inventory) {
-  SharingStats stats;
+  SharingStats stats = std::move(inventory.stats);
   std::map<std::string_view, std::size_t> index_of;
-  for (const auto& [name, model] : inventory.models) index_of.emplace(name, index_of.size());
+  for (const auto& [name, model] : stats.models) index_of.emplace(name, index_of.size());
   std::vector<Holding> holdings;
   for (const auto& [model, range] : inventory.holdings) holdings.push_back({range, index_of[model]});
   const Shares shares = share_out(holdings, index_of.size());
-  for (auto& [name, model] : inventory.models) {
+  for (auto& [name, model] : stats.models) {
     const ModelShare& share = shares.models[index_of[name]];
     model.unique_bytes = share.unique_bytes;
     model.shared_bytes = share.shared_bytes;
     model.proportional_bytes = share.proportional_bytes;
   }
-  stats.total_tensors = inventory.tensors.size();
-  stats.total_models = inventory.active_models;
-  stats.true_bytes = inventory.true_bytes;
-  stats.derived_bytes = inventory.derived_bytes;
-  stats.replaced_bytes = inventory.replaced_bytes;
-  stats.peak_bytes = inventory.peak_bytes;
-  stats.max_memory = inventory.max_memory;
   stats.saved_bytes = shares.saved_bytes;
   stats.separate_bytes = stats.true_bytes + stats.saved_bytes;
-  stats.away_bytes = inventory.away_bytes;
-  stats.evictions = inventory.evictions;
-  stats.reloads = inventory.reloads;
-  stats.deduplicated = inventory.deduplicated;
-  stats.deduplicated_bytes = inventory.deduplicated_bytes;
-  stats.storage_bytes = inventory.storage_bytes;
-  stats.hits = inventory.hits;
-  stats.misses = inventory.misses;
   const std::size_t asked = stats.hits + stats.misses;
   stats.hit_rate = asked == 0 ? 0 : static_cast<double>(stats.hits) / static_cast<double>(asked);
   for (TensorUsage& tensor : inventory.tensors) {
     std::string name = tensor.name;
     stats.tensors.emplace(std::move(name), std::move(tensor));
   }
-  for (auto& [name, model] : inventory.models) stats.models.emplace(name, std::move(model));
   return stats;
 }
 
@@ -187,7 +173,7 @@ inline std::vector<SharingOpportunity> opportunities(const Registry::Inventory& 
   std::vector<SharingOpportunity> result;
   for (const SharingPattern& pattern : inventory.patterns.all()) {
     SharingOpportunity opportunity{pattern.tensor_kind, {}, {}, 0};
-    for (const auto& [name, model] : inventory.models)
+    for (const auto& [name, model] : inventory.stats.models)
       if (std::any_of(pattern.families.begin(), pattern.families.end(),
                       [&, &model_name = name](const std::string& family) { return matches_family(model_name, family); }))
         opportunity.models.push_back(name);

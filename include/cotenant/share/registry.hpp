@@ -174,14 +174,11 @@ class Registry {
 
   // Everything that reports are computed from, as it was at one moment.
   struct Inventory {
-    std::vector<TensorUsage> tensors;         // in order of registration
-    std::map<std::string, ModelUsage> models; // every active or holding model; bytes are not filled in
+    std::vector<TensorUsage> tensors;  // in order of registration
     std::vector<std::pair<std::string, ByteRange>> holdings;
     SharingPatterns patterns;
     std::size_t idle_bytes = 0;
-    std::size_t true_bytes = 0, derived_bytes = 0, replaced_bytes = 0, peak_bytes = 0, max_memory = 0, hits = 0, misses = 0, active_models = 0;
-    std::size_t away_bytes = 0, evictions = 0, reloads = 0, deduplicated = 0, deduplicated_bytes = 0;
-    std::map<std::string, std::size_t> storage_bytes;
+    SharingStats stats;  // of the moment; statistics() adds what is computed from the holdings
   };
   Inventory inventory() const;
   std::vector<TimelineSample> timeline() const {
