@@ -78,7 +78,8 @@ inline std::vector<unsigned char> read(const std::string& path) {
 
 // Whole or not at all: written beside and renamed. False where the folder cannot be written to; a cache is no reason to fail.
 inline bool write(const std::string& path, const std::vector<unsigned char>& content) noexcept {
-  for (std::size_t end = path.find('/', 1); end != std::string::npos; end = path.find('/', end + 1)) static_cast<void>(::mkdir(path.substr(0, end).c_str(), 0777));
+  for (std::size_t end = path.find('/', 1); end != std::string::npos; end = path.find('/', end + 1))
+    static_cast<void>(::mkdir(path.substr(0, end).c_str(), 0777));
   static std::atomic<unsigned> next{0};
   const auto stamp = std::chrono::steady_clock::now().time_since_epoch().count();
   const std::string beside = path + "." + std::to_string(stamp) + "-" + std::to_string(next.fetch_add(1));

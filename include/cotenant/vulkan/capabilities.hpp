@@ -25,7 +25,10 @@ constexpr const char* to_string(DeviceType type) {
 }
 
 // Component types of cooperative matrices by their VkComponentTypeKHR values.
-enum class ComponentType : std::uint32_t { float16 = 0, float32 = 1, float64 = 2, sint8 = 3, sint16 = 4, sint32 = 5, sint64 = 6, uint8 = 7, uint16 = 8, uint32 = 9, uint64 = 10, bfloat16 = 1000141000 };
+enum class ComponentType : std::uint32_t {
+  float16 = 0, float32 = 1, float64 = 2, sint8 = 3, sint16 = 4, sint32 = 5, sint64 = 6, uint8 = 7, uint16 = 8,
+  uint32 = 9, uint64 = 10, bfloat16 = 1000141000
+};
 
 // One shape that KHR cooperative matrices may have: rows of A × columns of B × depth; scope is VkScopeKHR (3 = subgroup).
 struct MatrixShape {
@@ -75,7 +78,8 @@ struct Capabilities {
   bool bfloat16 = false, bfloat16_cooperative_matrix = false;
   bool cooperative_matrix = false;
   bool cooperative_matrix2 = false;    // workgroup scope, flexible dimensions and tensor addressing
-  bool cooperative_matrix2_reductions = false, cooperative_matrix2_conversions = false, cooperative_matrix2_per_element = false, cooperative_matrix2_block_loads = false;
+  bool cooperative_matrix2_reductions = false, cooperative_matrix2_conversions = false, cooperative_matrix2_per_element = false,
+      cooperative_matrix2_block_loads = false;
   std::uint32_t cooperative_matrix2_max_workgroup = 0, cooperative_matrix2_max_dimension = 0, cooperative_matrix2_reserved_shared = 0;
   std::vector<MatrixShape> matrix_shapes;
   std::vector<FlexibleShape> flexible_shapes;

@@ -23,7 +23,8 @@ inline std::shared_ptr<Stream> Device::copies(Direction direction) {
   const std::lock_guard lock(mutex_);
   std::weak_ptr<Stream>& slot = copies_[static_cast<std::size_t>(direction)];
   std::shared_ptr<Stream> stream = slot.lock();
-  if (!stream) slot = stream = std::make_shared<Stream>(shared_from_this(), direction == Direction::to_device ? "copies to the device" : "copies to the host", driver_.copy_queue(direction));
+  if (!stream) slot = stream = std::make_shared<Stream>(shared_from_this(), direction == Direction::to_device ? "copies to the device" : "copies to the host",
+      driver_.copy_queue(direction));
   return stream;
 }
 inline std::vector<std::shared_ptr<Stream>> Device::streams() {
@@ -60,15 +61,17 @@ inline void Device::check(const Launch& launch) const {
   const auto kernel = [&] { return "the kernel '" + std::string(launch.key) + "'"; };
   for (std::size_t axis = 0; axis < 3; ++axis)
     if (launch.groups[axis] > limits.max_workgroup_count[axis])
-      raise<InvalidArgument>(kernel() + " was launched with " + std::to_string(launch.groups[axis]) + " workgroups along axis " + std::to_string(axis) + ", but '" + limits.name +
-                             "' takes at most " + std::to_string(limits.max_workgroup_count[axis]));
+      raise<InvalidArgument>(kernel() + " was launched with " + std::to_string(launch.groups[axis]) + " workgroups along axis " + std::to_string(axis) +
+          ", but '" + limits.name + "' takes at most " + std::to_string(limits.max_workgroup_count[axis]));
   for (const BufferArgument& buffer : launch.buffers) {
     if (buffer.block != nullptr && !lies_on(*buffer.block, *this))
-      raise<InvalidArgument>("an operand of '" + std::string(launch.key) + "' does not lie on '" + limits.name + "', where the op runs: bring the operands together first with copy_to()");
+      raise<InvalidArgument>("an operand of '" + std::string(launch.key) + "' does not lie on '" + limits.name +
+          "', where the op runs: bring the operands together first with copy_to()");
     // The range may begin up to an alignment earlier and end with a whole word.
-    if ((launch.foreign || options_.addressing == Addressing::descriptors) && buffer.bytes + limits.storage_buffer_alignment + 4 > limits.max_storage_buffer_range)
-      raise<Unsupported>(kernel() + " reads or writes " + std::to_string(buffer.bytes) + " bytes through one descriptor, but '" + limits.name + "' binds at most " +
-                         std::to_string(limits.max_storage_buffer_range) + ": open the device with Addressing::pointers, or compute parts");
+    if ((launch.foreign || options_.addressing == Addressing::descriptors) &&
+        buffer.bytes + limits.storage_buffer_alignment + 4 > limits.max_storage_buffer_range)
+      raise<Unsupported>(kernel() + " reads or writes " + std::to_string(buffer.bytes) + " bytes through one descriptor, but '" + limits.name +
+          "' binds at most " + std::to_string(limits.max_storage_buffer_range) + ": open the device with Addressing::pointers, or compute parts");
   }
 }
 

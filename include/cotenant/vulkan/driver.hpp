@@ -29,7 +29,8 @@ class Driver {
     if (options.pretend != nullptr) query_.pretend(options.pretend);
     const Capabilities& found = query_.capabilities();
     if (query_.missing() != nullptr)
-      raise<Unsupported>("the Vulkan device '" + found.name + "' has no " + query_.missing() + ", which this backend needs: update its driver or choose another device");
+      raise<Unsupported>("the Vulkan device '" + found.name + "' has no " + query_.missing() +
+          ", which this backend needs: update its driver or choose another device");
     families_ = {static_cast<std::uint32_t>(Instance::compute_family(physical_))};
     if (const int copying = Instance::transfer_family(physical_); copying >= 0) families_.push_back(static_cast<std::uint32_t>(copying));
     const std::array<std::uint32_t, 2> counts{std::clamp<std::uint32_t>(options.queues, 1, found.queues), std::min<std::uint32_t>(found.transfer_queues, 2)};

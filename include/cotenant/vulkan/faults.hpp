@@ -10,7 +10,10 @@
 namespace cotenant::vulkan {
 
 // The calls that may fail at a user's place for reasons that no test can bring about.
-enum class Step { create_device, create_buffer, allocate_memory, bind_memory, map_memory, import_memory, create_shader, create_pipeline, create_stream, create_descriptors, record, submit, wait };
+enum class Step {
+  create_device, create_buffer, allocate_memory, bind_memory, map_memory, import_memory, create_shader, create_pipeline, create_stream,
+  create_descriptors, record, submit, wait
+};
 inline constexpr std::size_t step_count = 13;
 
 class Faults {

@@ -104,7 +104,8 @@ class Instance {
   static int transfer_family(VkPhysicalDevice device) {
     constexpr VkQueueFlags also = VK_QUEUE_SPARSE_BINDING_BIT | VK_QUEUE_PROTECTED_BIT;
     const auto all = families(device);
-    const auto found = std::find_if(all.begin(), all.end(), [](const VkQueueFamilyProperties& family) { return (family.queueFlags & ~also) == VK_QUEUE_TRANSFER_BIT; });
+    const auto found = std::find_if(all.begin(), all.end(),
+        [](const VkQueueFamilyProperties& family) { return (family.queueFlags & ~also) == VK_QUEUE_TRANSFER_BIT; });
     return found == all.end() ? -1 : static_cast<int>(found - all.begin());
   }
 
@@ -124,12 +125,14 @@ class Instance {
       if (!is_index && lower(name).find(lower(wanted)) != std::string::npos) return all[i];
       there += (i == 0 ? "" : ", ") + std::to_string(i) + " '" + name + "'";
     }
-    raise<NotFound>("no Vulkan device is '" + wanted + "'; there are: " + there + ". Give one of these indices or a part of a name (option device, or COTENANT_VULKAN_DEVICE)");
+    raise<NotFound>("no Vulkan device is '" + wanted + "'; there are: " + there +
+        ". Give one of these indices or a part of a name (option device, or COTENANT_VULKAN_DEVICE)");
   }
 
   static constexpr const char* no_driver =
       "no Vulkan device is here: no driver of a GPU is installed for Vulkan 1.2 or newer. Install the GPU's driver, or mesa-vulkan-drivers for one that "
-      "computes on the CPU; `vulkaninfo --summary` (vulkan-tools) lists what the loader finds. Until then compute on the CPU: leave out copy_to<Vulkan>(), or use with_best_backend";
+      "computes on the CPU; `vulkaninfo --summary` (vulkan-tools) lists what the loader finds. Until then compute on the CPU: leave out copy_to<Vulkan>(), or "
+          "use with_best_backend";
 
  private:
   Instance(bool validation, bool synchronization, bool log) : log_(log) {

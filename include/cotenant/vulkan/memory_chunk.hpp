@@ -39,8 +39,10 @@ class MemoryChunk {
   // Errors: Unsupported, OutOfMemory.
   MemoryChunk(Driver& driver, void* pages, std::size_t bytes) : driver_(&driver), bytes_(bytes) {
     const auto what = [&] { return "importing " + std::to_string(bytes) + " bytes of the host"; };
-    const auto properties_of = reinterpret_cast<PFN_vkGetMemoryHostPointerPropertiesEXT>(vkGetDeviceProcAddr(driver.handle(), "vkGetMemoryHostPointerPropertiesEXT"));
-    if (properties_of == nullptr) raise<Unsupported>("the device '" + driver.capabilities().name + "' cannot import memory of the host (VK_EXT_external_memory_host)");
+    const auto properties_of = reinterpret_cast<PFN_vkGetMemoryHostPointerPropertiesEXT>(
+        vkGetDeviceProcAddr(driver.handle(), "vkGetMemoryHostPointerPropertiesEXT"));
+    if (properties_of == nullptr)
+      raise<Unsupported>("the device '" + driver.capabilities().name + "' cannot import memory of the host (VK_EXT_external_memory_host)");
     constexpr auto handle_type = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT;
     VkMemoryHostPointerPropertiesEXT properties{};
     properties.sType = VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT;
@@ -84,15 +86,18 @@ class MemoryChunk {
     info.sharingMode = families.size() > 1 ? VK_SHARING_MODE_CONCURRENT : VK_SHARING_MODE_EXCLUSIVE;
     info.queueFamilyIndexCount = static_cast<std::uint32_t>(families.size());
     info.pQueueFamilyIndices = families.data();
-    info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT;
+    info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT |
+        VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT;
     driver_->require(Step::create_buffer, [&] { return vkCreateBuffer(driver_->handle(), &info, nullptr, &buffer_); },
                      [&] { return "making a buffer of " + std::to_string(bytes_) + " bytes"; });
   }
   int choose_type(std::uint32_t bits, MemoryKind kind, bool host_visible) const {
-    constexpr VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, coherent = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
-                                    cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+    constexpr VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT,
+                                    coherent = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
     int type = -1;
-    const auto attempt = [&](VkMemoryPropertyFlags wanted, VkMemoryPropertyFlags unwanted = 0) { if (type < 0) type = driver_->memory_type(bits, wanted, unwanted); };
+    const auto attempt = [&](VkMemoryPropertyFlags wanted, VkMemoryPropertyFlags unwanted = 0) {
+      if (type < 0) type = driver_->memory_type(bits, wanted, unwanted);
+    };
     if (kind == MemoryKind::device) {
       if (host_visible) attempt(local | coherent | cached);
       attempt(local, VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT);
@@ -115,7 +120,8 @@ class MemoryChunk {
     info.pNext = &flags;
     info.allocationSize = bytes;
     info.memoryTypeIndex = type;
-    VkResult result = driver_->call(next == nullptr ? Step::allocate_memory : Step::import_memory, [&] { return vkAllocateMemory(driver_->handle(), &info, nullptr, &memory_); });
+    VkResult result = driver_->call(next == nullptr ? Step::allocate_memory : Step::import_memory,
+        [&] { return vkAllocateMemory(driver_->handle(), &info, nullptr, &memory_); });
     if (result >= 0) result = driver_->call(Step::bind_memory, [&] { return vkBindBufferMemory(driver_->handle(), buffer_, memory_, 0); });
     if (result < 0) destroy(), raise_result(result, what() + " on '" + driver_->capabilities().name + "'");
     VkBufferDeviceAddressInfo where{};

@@ -60,7 +60,8 @@ class MemoryPool {
   void set_pressure(std::function<void()> pressure) { pressure_ = std::move(pressure); }
 
   static std::size_t padded(std::size_t bytes) {
-    if (bytes > std::numeric_limits<std::size_t>::max() - granule) raise<OutOfMemory>("cannot allocate " + std::to_string(bytes) + " bytes: more than an address can count");
+    if (bytes > std::numeric_limits<std::size_t>::max() - granule)
+      raise<OutOfMemory>("cannot allocate " + std::to_string(bytes) + " bytes: more than an address can count");
     return (std::max<std::size_t>(bytes, 1) + granule - 1) / granule * granule;
   }
 
@@ -70,7 +71,8 @@ class MemoryPool {
     const std::size_t size = padded(bytes);
     const Capabilities& device = driver_.capabilities();
     if (size > device.max_allocation)
-      raise<OutOfMemory>("a tensor of " + std::to_string(bytes) + " bytes is more than '" + device.name + "' takes at once, " + std::to_string(device.max_allocation));
+      raise<OutOfMemory>("a tensor of " + std::to_string(bytes) + " bytes is more than '" + device.name + "' takes at once, " +
+          std::to_string(device.max_allocation));
     Allocation result;
     if (try_allocate(size, false, result)) return result;
     if (pressure_) pressure_();

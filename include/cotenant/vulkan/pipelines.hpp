@@ -155,7 +155,8 @@ class Pipelines {
       set.bindingCount = static_cast<std::uint32_t>(bindings);
       set.pBindings = all.data();
       if (layout.bindings == VK_NULL_HANDLE)
-        driver_.require(Step::create_pipeline, [&] { return vkCreateDescriptorSetLayout(driver_.handle(), &set, nullptr, &layout.bindings); }, [] { return "describing a kernel's buffers"; });
+        driver_.require(Step::create_pipeline, [&] { return vkCreateDescriptorSetLayout(driver_.handle(), &set, nullptr, &layout.bindings); },
+            [] { return "describing a kernel's buffers"; });
       info.setLayoutCount = 1;
       info.pSetLayouts = &layout.bindings;
     }
@@ -164,7 +165,8 @@ class Pipelines {
     range.size = max_push_constants;
     info.pushConstantRangeCount = 1;
     info.pPushConstantRanges = &range;
-    driver_.require(Step::create_pipeline, [&] { return vkCreatePipelineLayout(driver_.handle(), &info, nullptr, &layout.layout); }, [] { return "describing a kernel's parameters"; });
+    driver_.require(Step::create_pipeline, [&] { return vkCreatePipelineLayout(driver_.handle(), &info, nullptr, &layout.layout); },
+        [] { return "describing a kernel's parameters"; });
     return layout;
   }
 
@@ -195,7 +197,8 @@ class Pipelines {
       info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
     }
     info.layout = result.layout;
-    const VkResult made = driver_.call(Step::create_pipeline, [&] { return vkCreateComputePipelines(driver_.handle(), cache_, 1, &info, nullptr, &result.handle); });
+    const VkResult made = driver_.call(Step::create_pipeline,
+        [&] { return vkCreateComputePipelines(driver_.handle(), cache_, 1, &info, nullptr, &result.handle); });
     vkDestroyShaderModule(driver_.handle(), shader, nullptr);
     if (made < 0) raise_result(made, what() + " on '" + driver_.capabilities().name + "'");
     return result;

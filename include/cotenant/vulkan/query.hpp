@@ -112,7 +112,8 @@ class Query {
     found_.bfloat16 = bfloat16_.shaderBFloat16Type != 0;
     found_.bfloat16_cooperative_matrix = bfloat16_.shaderBFloat16CooperativeMatrix != 0;
     found_.cooperative_matrix = matrix_.cooperativeMatrix != 0;
-    found_.cooperative_matrix2 = matrix2_.cooperativeMatrixWorkgroupScope != 0 && matrix2_.cooperativeMatrixFlexibleDimensions != 0 && matrix2_.cooperativeMatrixTensorAddressing != 0;
+    found_.cooperative_matrix2 = matrix2_.cooperativeMatrixWorkgroupScope != 0 && matrix2_.cooperativeMatrixFlexibleDimensions != 0 &&
+        matrix2_.cooperativeMatrixTensorAddressing != 0;
     found_.cooperative_matrix2_reductions = matrix2_.cooperativeMatrixReductions != 0;
     found_.cooperative_matrix2_conversions = matrix2_.cooperativeMatrixConversions != 0;
     found_.cooperative_matrix2_per_element = matrix2_.cooperativeMatrixPerElementOperations != 0;
@@ -191,7 +192,8 @@ class Query {
     found_.shared_memory_bytes = limits.maxComputeSharedMemorySize;
     found_.push_constant_bytes = limits.maxPushConstantsSize;
     found_.max_workgroup_invocations = limits.maxComputeWorkGroupInvocations;
-    for (std::size_t i = 0; i < 3; ++i) found_.max_workgroup_size[i] = limits.maxComputeWorkGroupSize[i], found_.max_workgroup_count[i] = limits.maxComputeWorkGroupCount[i];
+    for (std::size_t i = 0; i < 3; ++i)
+      found_.max_workgroup_size[i] = limits.maxComputeWorkGroupSize[i], found_.max_workgroup_count[i] = limits.maxComputeWorkGroupCount[i];
     found_.multiprocessors = multiprocessors.shaderSMCount;
     found_.denormals_preserved_f32 = core12.shaderDenormPreserveFloat32 != 0;
     found_.denormals_preserved_f16 = core12.shaderDenormPreserveFloat16 != 0;
@@ -205,7 +207,8 @@ class Query {
   }
 
   void ask_matrix_shapes(VkInstance instance) {
-    const auto ask = reinterpret_cast<newer::GetCooperativeMatrixProperties>(vkGetInstanceProcAddr(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"));
+    const auto ask = reinterpret_cast<newer::GetCooperativeMatrixProperties>(vkGetInstanceProcAddr(instance,
+        "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"));
     std::uint32_t count = 0;
     if (ask == nullptr || ask(device_, &count, nullptr) < 0) return;
     std::vector<newer::CooperativeMatrixProperties> shapes(count);

@@ -11,8 +11,8 @@
 
 namespace cotenant::vulkan {
 
-// What an op drops may be the next but one's at once, or the next's if it is large: both are on this stream, and the second waits for the first where they touch the
-// same bytes. (Tensors cannot be reused so: another stream, or the host, may be reading them.)
+// What an op drops may be the next but one's at once, or the next's if it is large: both are on this stream, and the second waits for
+// the first where they touch the same bytes. (Tensors cannot be reused so: another stream, or the host, may be reading them.)
 class Scratch {
  public:
   explicit Scratch(MemoryPool& memory) : memory_(memory) {}

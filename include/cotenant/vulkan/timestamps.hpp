@@ -45,7 +45,8 @@ class Timestamps {
  private:
   std::uint64_t ticks(std::uint32_t point) const {
     std::uint64_t result = 0;
-    check(vkGetQueryPoolResults(stream_.driver().handle(), queries_, point, 1, sizeof result, &result, sizeof result, VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
+    check(vkGetQueryPoolResults(stream_.driver().handle(), queries_, point, 1, sizeof result, &result, sizeof result,
+        VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
           "reading a timestamp");
     return result;
   }
