@@ -17,12 +17,14 @@ using namespace cotenant;
 
 // Vectors of four lanes and tiles of eight rows by three vectors: no target has both.
 constexpr std::size_t lanes = 4;
+std::size_t packings = 0;
 
 void multiply(std::size_t height, std::size_t vectors, bool packs, const cpu::TileColumn& tiles) {
   REQUIRE((height % 2 == 0 && height != 0 && height <= 8));
   REQUIRE(tiles.rows != 0);
   REQUIRE((!packs || (tiles.rows == 8 && vectors == 3)));
   const std::size_t width = vectors * lanes;
+  if (packs) ++packings;
   for (std::size_t r = 0; r < tiles.rows; ++r) {
     float* const row = tiles.sums + static_cast<std::ptrdiff_t>(r) * tiles.sums_row;
     if (!tiles.add) std::fill(row, row + width, 0.0f);
@@ -114,13 +116,39 @@ TEST_CASE("rows that no near cache holds are packed by the first tile") {
   Product product(21, 50, 600);
   std::vector<float> unused;
   cpu::GemmProblem gemm = product.problem(true, unused, false);
-  const std::size_t stride = cpu::caches().level2 / 4 / product.depth + product.columns;
+  // So far apart that they lie in four places of each way of the cache.
+  const std::size_t stride = cpu::caches().level2 / 64 / sizeof(float);
   std::vector<float> apart(stride * product.depth);
   for (std::size_t k = 0; k < product.depth; ++k) std::copy_n(product.right.data() + k * product.columns, product.columns, apart.data() + k * stride);
   gemm.right.data = reinterpret_cast<const char*>(apart.data());
   gemm.right.row_stride = static_cast<std::ptrdiff_t>(stride);
+  packings = 0;
   cpu::multiply_blocks(gemm, 0, product.rows, 0, cpu::Panels(product.columns, kernel).count());
   CHECK(product.found == product.expected);
+  CHECK(packings == 3);  // of 13 vectors three panels are whole
+}
+
+TEST_CASE("a small product of whole vectors is multiplied where it lies, all of it or a part of its rows and panels") {
+  for (std::size_t m = 1; m <= 21; ++m)
+    for (const std::size_t n : {4, 8, 12, 16, 28})
+      for (const std::size_t k : {1, 17, 256}) {
+        Product product(m, n, k);
+        std::vector<float> unused;
+        const cpu::GemmProblem gemm = product.problem(true, unused, false);
+        const std::size_t panels = cpu::Panels(n, kernel).count();
+        REQUIRE(cpu::detail::multiply_small(gemm, 0, m / 2, 0, panels));
+        REQUIRE(cpu::detail::multiply_small(gemm, m / 2, m, 0, panels / 2));
+        REQUIRE(cpu::detail::multiply_small(gemm, m / 2, m, panels / 2, panels));
+        REQUIRE(product.found == product.expected);
+      }
+  std::vector<float> turned;
+  for (const auto& extents : {std::array<std::size_t, 3>{4, 7, 3}, {4, 8, 257}, {4, 8, 0}, {4, 132, 3}, {300, 8, 256}}) {
+    Product product(extents[0], extents[1], extents[2]);
+    CHECK(!cpu::detail::multiply_small(product.problem(true, turned, false), 0, extents[0], 0, 1));
+  }
+  Product product(4, 8, 3);
+  CHECK(!cpu::detail::multiply_small(product.problem(false, turned, false), 0, 4, 0, 1));
+  CHECK(!cpu::detail::multiply_small(product.problem(true, turned, true), 0, 4, 0, 1));
 }
 
 TEST_CASE("a private operand, or none, is not packed for later calls") {

@@ -111,6 +111,21 @@ TEST_CASE("panels cover all columns, none of one vector beside others") {
     }
 }
 
+TEST_CASE("tiles of heights that there are take all rows, and no two of six rows are left alone") {
+  const cpu::GemmKernel six{16, 1, 6, 4, false, nullptr, nullptr, nullptr};
+  for (const cpu::GemmKernel& kernel : {six, Gemm::kernel(), target::Gemm<HWY_TARGETS, target::IntegerLeaf<false>>::kernel()})
+    for (std::size_t vectors = 1; vectors <= kernel.tile_vectors; ++vectors)
+      for (std::size_t rows = 1; rows < 70; ++rows)
+        for (std::size_t rest = rows; rest > 0;) {
+          const auto [height, some] = kernel.next_tiles(rest, vectors);
+          REQUIRE((height % 2 == 0 && height >= 2 && (height <= kernel.tile_rows || (height == 8 && vectors == 1))));
+          REQUIRE((some >= 1 && some <= rest));
+          if (some < rest) REQUIRE(some % height == 0);
+          if (kernel.tile_rows == 6 && rows > 6 && vectors == kernel.tile_vectors) REQUIRE(height > 2);
+          rest -= some;
+        }
+}
+
 TEST_CASE("long sums are taken in parts of one size, exact ones at once") {
   const cpu::GemmKernel kernel = Gemm::kernel();
   for (std::size_t lanes = 1; lanes <= cpu::block_lanes; ++lanes) {

@@ -35,7 +35,7 @@ template <std::int64_t Compiled, class Leaf = FloatLeaf> struct Gemm {
   // Its address names this leaf on this target.
   static const cpu::GemmKernel& kernel() {
     using Packing = LanePacking<Compiled, per_lane>;
-    static const cpu::GemmKernel table{hn::Lanes(FloatTag{}), per_lane, rows, widest, per_lane == 4, &multiply, &Packing::left, &Packing::right};
+    static const cpu::GemmKernel table{hn::Lanes(FloatTag{}), per_lane, rows, widest, Leaf::is_exact, &multiply, &Packing::left, &Packing::right};
     return table;
   }
 

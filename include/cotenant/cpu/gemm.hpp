@@ -10,10 +10,24 @@
 namespace cotenant::cpu {
 
 // Elements [row, row + rows) x [column, column + columns) of batch entry `batch` are summed up: `sums` holds them, `stride`
-// from row to row, with room for whole vectors at the end of each row. Turns them into elements of the output. Where the
-// leaf's sums are integers, the floats are the bits of std::int32_t.
+// from row to row, with room for whole vectors at the end of each row. Turns them into elements of the output.
 using FinishTile = void (*)(const void* context, std::size_t batch, const float* sums, std::ptrdiff_t stride, std::size_t row,
                             std::size_t column, std::size_t rows, std::size_t columns);
+
+// How exact sums of bytes a · b become numbers: (sum - row_zero * column_sums - column_zero * row_sums) * column_scale * row_scale, with
+// integers inside the brackets. What belongs to columns has room for whole vectors. Where the zero points of one side are all 0, that
+// side's pointer to them is null; row_scale is null where the scales of columns hold that of all rows.
+struct Scaling {
+  const float *row_scale = nullptr, *column_scale = nullptr;
+  const std::int32_t *row_zero = nullptr, *column_sums = nullptr;
+  const std::int32_t *column_zero = nullptr, *row_sums = nullptr;
+
+  // That of the elements from (row, column) on.
+  Scaling moved(std::size_t row, std::size_t column) const {
+    const auto at = [](auto* from, std::size_t offset) { return from == nullptr ? from : from + offset; };
+    return {at(row_scale, row), at(column_scale, column), at(row_zero, row), at(column_sums, column), at(column_zero, column), at(row_sums, row)};
+  }
+};
 
 // Tiles one below the other: rows of the left operand by one block of k of a panel. The kernel goes from tile to tile by itself: what
 // is to be found out for each of them by a caller cost 25 cycles, a twentieth of a tile of 64 lanes.
@@ -29,6 +43,8 @@ struct TileColumn {
   std::size_t part;         // lanes whose products are summed up on their own
   bool add;                 // to what the sums are, else they begin at 0
   bool sums_are_far;        // in no near cache: they are asked for while the tile is computed
+  bool scales;              // sums are finished: integers become floats as `scaling` says, which begins where the tiles do
+  Scaling scaling;
   float* packed;            // where Reading::packs puts the panel
   // The next panel of the right operand: each of the first `asking` tiles asks for a cache line of it per lane: bytes from lane to lane
   // and from one tile's to the next one's.
@@ -49,7 +65,7 @@ struct GemmKernel {
   std::size_t tile_rows;  // of the highest tile
   std::size_t tile_vectors;  // of the widest
   bool exact;             // sums are integers
-  // Tiles of `height` rows, one that tile_height() gives, and `vectors` vectors. Of the highest and widest one may pack, where per_lane is 1,
+  // Tiles of `height` rows, one that next_tiles() gives, and `vectors` vectors. Of the highest and widest one may pack, where per_lane is 1,
   // and the others ask for the next panel.
   void (*multiply)(std::size_t height, std::size_t vectors, bool packs, const TileColumn& tiles);
   // As LanePacking says.
@@ -64,10 +80,20 @@ struct GemmKernel {
     return parts <= 1 ? depth_lanes : (depth_lanes + parts - 1) / parts;
   }
 
-  // Of the tiles that have a kernel, the lowest that takes all `rows`, else the highest. Narrow panels are the last ones only: one
-  // height does for them; a single vector takes eight rows, for eight sums in flight.
-  std::size_t tile_height(std::size_t rows, std::size_t vectors) const {
-    return vectors == 1 ? 8 : vectors < tile_vectors || rows >= tile_rows ? tile_rows : (rows + 1) / 2 * 2;
+  // The next of `rows` rows: how high their tiles are, and how many of them such tiles take. Two sums by four vectors just keep the
+  // multipliers busy, and what a tile costs besides comes on top: the last one or two rows and a whole tile are two tiles instead, where
+  // there are such (0.5 % at 128 rows). Narrow panels are the last ones only: one height does for them; a single vector takes eight
+  // rows, for eight sums in flight.
+  struct Tiles {
+    std::size_t height, rows;
+  };
+  Tiles next_tiles(std::size_t rows, std::size_t vectors) const {
+    if (vectors < tile_vectors) return {vectors == 1 ? 8 : tile_rows, rows};
+    const std::size_t rest = rows % tile_rows;
+    const bool shares = rest > 0 && rest <= 2 && rows > tile_rows && (tile_rows + 2) % 4 == 0;
+    const std::size_t last = shares ? tile_rows + rest : rest;
+    if (rows > last) return {tile_rows, rows - last};
+    return {shares ? (tile_rows + 2) / 2 : (last + 1) / 2 * 2, last};
   }
 };
 
@@ -91,10 +117,10 @@ struct GemmProblem {
   FinishTile finish = nullptr;
   const void* context = nullptr;
   std::size_t batch = 0;
-  // Turns finished sums, where they are, into floats before the epilogue sees them: what a product of quantised operands needs.
-  // Null where sums are floats already. Same arguments as FinishTile; `scaling` belongs to whoever set this.
-  void (*scale)(const void* scaling, float* sums, std::ptrdiff_t stride, std::size_t row, std::size_t column, std::size_t rows, std::size_t columns) = nullptr;
-  const void* scaling = nullptr;
+  // Of a leaf whose sums are integers: what makes floats of them.
+  const Scaling* scaling = nullptr;
+  // What belongs to whoever set MatmulPlan::block or few_rows.
+  const void* weights = nullptr;
   // For few rows: all of them, columns [first, last), by a kernel that reads the right operand's own element type. Null
   // where the strides or the shape do not suit it.
   void (*few_rows)(const GemmProblem& problem, std::size_t first_column, std::size_t last_column) = nullptr;

@@ -20,6 +20,7 @@ namespace cotenant::HWY_NAMESPACE {
 // A leaf whose elements are not floats takes operands of exactly its element type; FloatLeaf takes any, converted.
 struct FloatLeaf {
   static constexpr std::size_t per_lane = 1;
+  static constexpr bool is_exact = false;
   static HWY_INLINE COTENANT_DOT_CODE FloatVector accumulate(FloatVector sum, FloatVector left, FloatVector right) { return hn::MulAdd(left, right, sum); }
   static HWY_INLINE COTENANT_DOT_CODE FloatVector add(FloatVector a, FloatVector b) { return hn::Add(a, b); }
 };
@@ -27,6 +28,7 @@ struct FloatLeaf {
 // bf16 · bf16 with sums in floats. Without the hardware's instruction, FloatLeaf on converted operands is faster.
 template <bool Hardware> struct Bf16Leaf {
   static constexpr std::size_t per_lane = 2;
+  static constexpr bool is_exact = false;
   static HWY_INLINE COTENANT_DOT_CODE FloatVector accumulate(FloatVector sum, FloatVector left, FloatVector right) {
 #if COTENANT_X86_DOT
     if constexpr (Hardware) return dot_bf16(sum, left, right);
@@ -41,9 +43,10 @@ template <bool Hardware> struct Bf16Leaf {
   static HWY_INLINE COTENANT_DOT_CODE FloatVector add(FloatVector a, FloatVector b) { return hn::Add(a, b); }
 };
 
-// u8 · i8 with exact sums in i32 (mod 2^32), whose bits are in the lanes that a finish gets.
+// u8 · i8 with exact sums in i32 (mod 2^32), whose bits are in the lanes until they are scaled.
 template <bool Hardware> struct IntegerLeaf {
   static constexpr std::size_t per_lane = 4;
+  static constexpr bool is_exact = true;
   static HWY_INLINE COTENANT_DOT_CODE FloatVector accumulate(FloatVector sum, FloatVector left, FloatVector right) {
 #if COTENANT_X86_DOT
     if constexpr (Hardware) return dot_u8_i8(sum, left, right);
@@ -54,6 +57,14 @@ template <bool Hardware> struct IntegerLeaf {
   static HWY_INLINE COTENANT_DOT_CODE FloatVector add(FloatVector a, FloatVector b) {
     const hn::RebindToSigned<FloatTag> integer;
     return hn::BitCast(FloatTag{}, hn::Add(hn::BitCast(integer, a), hn::BitCast(integer, b)));
+  }
+  // What cpu::Scaling says: sum - of_row * of_column, in integers, and then sum * column_scale in floats.
+  static HWY_INLINE COTENANT_DOT_CODE FloatVector subtract(FloatVector sum, std::int32_t of_row, hn::Vec<hn::RebindToSigned<FloatTag>> of_column) {
+    const hn::RebindToSigned<FloatTag> integer;
+    return hn::BitCast(FloatTag{}, hn::Sub(hn::BitCast(integer, sum), hn::Mul(hn::Set(integer, of_row), of_column)));
+  }
+  static HWY_INLINE COTENANT_DOT_CODE FloatVector scale(FloatVector sum, FloatVector column_scale) {
+    return hn::Mul(hn::ConvertTo(FloatTag{}, hn::BitCast(hn::RebindToSigned<FloatTag>(), sum)), column_scale);
   }
 };
 

@@ -65,7 +65,6 @@ template <std::int64_t Compiled> struct Matmuls {
     const auto& plan = *static_cast<const cpu::MatmulPlan<Count>*>(context);
     const cpu::Odometer<Count + 3> at(plan.batch, 0, batch);
     const auto m = static_cast<std::ptrdiff_t>(row), n = static_cast<std::ptrdiff_t>(column);
-    if (plan.gemm.scale != nullptr) plan.gemm.scale(plan.gemm.scaling, const_cast<float*>(sums), stride, row, column, rows, columns);
     cpu::Source in[Count + 1];
     in[0] = Rows<Compiled>::source(sums, stride, 1);
     for (std::size_t i = 0; i < Count; ++i) in[i + 1] = plan.extra[i].moved(at.offset(i + 3) + m * plan.extra[i].row_stride + n * plan.extra[i].column_stride);

@@ -56,74 +56,15 @@ template <std::int64_t Compiled> struct QuantizedMatmuls {
  private:
   using Product = Matmuls<Compiled>;
 
-  // How exact sums of u8 · i8 become numbers. Of signed values on the left and unsigned ones on the right 128 is added or
-  // taken away, and so it is of their zero points; then
+  // Of signed values on the left and unsigned ones on the right 128 is added or taken away, and so it is of their zero points; then
   //   sum of (a - za) (b - zb) = sum of a b - za[m] * (sum of b)[n] - zb[n] * ((sum of a)[m] - depth * za[m]).
-  struct Scaling {
-    const float *row_scale, *column_scale;                       // those of columns with room for whole vectors
-    const std::int32_t *row_zero, *row_sums;                     // row_sums: less depth * row_zero
-    const std::int32_t *column_zero, *column_sums;
-  };
-  // Which zero points there are decides the loop. Three vectors of columns at once, a panel's width: their scales stay in registers for all rows.
-  template <bool RowZero, bool ColumnZero>
-  static HWY_INLINE void scale_tile(const Scaling& s, const float* sums, std::ptrdiff_t stride, float* to, std::ptrdiff_t to_stride, std::size_t row,
-                                    std::size_t column, std::size_t rows, std::size_t columns) {
-    const FloatTag d;
-    const hn::RebindToSigned<FloatTag> integer;
-    const std::size_t lanes = hn::Lanes(d);
-    const auto value = [&](const float* from, std::size_t r, std::size_t n, auto column_scale) {
-      auto sum = hn::BitCast(integer, hn::LoadU(d, from + n));
-      if constexpr (RowZero) sum = hn::Sub(sum, hn::Mul(hn::Set(integer, s.row_zero[r]), hn::LoadU(integer, s.column_sums + column + n)));
-      if constexpr (ColumnZero) sum = hn::Sub(sum, hn::Mul(hn::LoadU(integer, s.column_zero + column + n), hn::Set(integer, s.row_sums[r])));
-      return hn::Mul(hn::Mul(hn::ConvertTo(d, sum), column_scale), hn::Set(d, s.row_scale[r]));
-    };
-    const auto scale_at = [&](std::size_t n) { return hn::LoadU(d, s.column_scale + column + n); };
-    const auto each_row = [&](std::size_t n, auto... column_scale) {
-      const float* from = sums;
-      float* target = to;
-      for (std::size_t r = row; r < row + rows; ++r, from += stride, target += to_stride) {
-        std::size_t at = n;
-        ((hn::StoreU(value(from, r, at, column_scale), d, target + at), at += lanes), ...);
-      }
-    };
-    std::size_t n = 0;
-    for (; n + 3 * lanes <= columns; n += 3 * lanes) each_row(n, scale_at(n), scale_at(n + lanes), scale_at(n + 2 * lanes));
-    for (; n + lanes <= columns; n += lanes) each_row(n, scale_at(n));
-    if (n == columns) return;
-    // The sums have room for whole vectors, the output has not.
-    HWY_ALIGN float rest[HWY_MAX_BYTES / sizeof(float)];
-    for (std::size_t r = row; r < row + rows; ++r, sums += stride, to += to_stride) {
-      hn::Store(value(sums, r, n, scale_at(n)), d, rest);
-      std::copy_n(rest, columns - n, to + n);
-    }
-  }
-  // As GemmProblem::scale.
-  template <bool RowZero, bool ColumnZero>
-  static void scale(const void* scaling, float* sums, std::ptrdiff_t stride, std::size_t row, std::size_t column, std::size_t rows, std::size_t columns) {
-    scale_tile<RowZero, ColumnZero>(*static_cast<const Scaling*>(scaling), sums, stride, sums, stride, row, column, rows, columns);
-  }
-  // A cpu::FinishTile for rows of floats that nothing else is done to: scaled on the way to their place.
-  template <class Plan, bool RowZero, bool ColumnZero>
-  static void scale_to_output(const void* context, std::size_t, const float* sums, std::ptrdiff_t stride, std::size_t row, std::size_t column, std::size_t rows,
-                              std::size_t columns) {
-    const Plan& plan = *static_cast<const Plan*>(context);
-    const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(row) * plan.out.row_stride + static_cast<std::ptrdiff_t>(column);
-    scale_tile<RowZero, ColumnZero>(*static_cast<const Scaling*>(plan.gemm.scaling), sums, stride, reinterpret_cast<float*>(plan.out.at(at)), plan.out.row_stride,
-                                    row, column, rows, columns);
-  }
-  template <bool RowZero, bool ColumnZero, class Plan> static void set_scaling(Plan& plan, const Scaling& scaling) {
-    plan.gemm.scaling = &scaling;
-    if (plan.is_direct) plan.gemm.finish = &scale_to_output<Plan, RowZero, ColumnZero>;
-    else plan.gemm.scale = &scale<RowZero, ColumnZero>;
-    plan.is_direct = false;
-  }
-
   template <class A, class B, class Out, class E, class... Extra, std::size_t... I>
   static void integers(const QuantizedMatmulArguments<A, B, Out, E, Extra...>& a, std::index_sequence<I...> extras) {
     constexpr std::int32_t left_shift = std::is_signed_v<A> ? 128 : 0, right_shift = std::is_signed_v<B> ? 0 : -128;
     const std::size_t rows = a.out.shape()[0], columns = a.out.shape()[1], depth = a.a.shape()[1];
     const std::size_t padded = columns + hn::Lanes(FloatTag{});
     const bool has_row_zero = left_shift != 0 || a.a_zero_point.block != nullptr, has_column_zero = right_shift != 0 || a.b_zero_point.block != nullptr;
+    const bool one_row_scale = a.a_scale.view.stride(0) == 0 || rows == 1;
     // Until the product is done: six arrays.
     float* const memory = cpu::scratch(cpu::ScratchUse::shared_rows, 3 * rows + 3 * padded);
     float *row_scale = memory, *column_scale = memory + 3 * rows;
@@ -138,7 +79,7 @@ template <std::int64_t Compiled> struct QuantizedMatmuls {
     }
     for (std::size_t n = 0; n < columns; ++n) {
       const auto at = static_cast<std::ptrdiff_t>(n);
-      column_scale[n] = a.b_scale.view.data()[at * a.b_scale.view.stride(1)];
+      column_scale[n] = a.b_scale.view.data()[at * a.b_scale.view.stride(1)] * (one_row_scale ? row_scale[0] : 1);
       if (has_column_zero) column_zero[n] = right_shift + (a.b_zero_point.block == nullptr ? 0
           : a.b_zero_point.view.data()[at * a.b_zero_point.view.stride(1)]);
     }
@@ -147,13 +88,13 @@ template <std::int64_t Compiled> struct QuantizedMatmuls {
       cpu::sum_lines(a.a.view.data(), rows, a.a.view.stride(0), depth, a.a.view.stride(1), left_shift, row_sums);
       for (std::size_t m = 0; m < rows; ++m) row_sums[m] -= static_cast<std::int32_t>(depth) * row_zero[m];
     }
-    const Scaling scaling{row_scale, column_scale, row_zero, row_sums, column_zero, column_sums};
+    const cpu::Scaling scaling{one_row_scale ? nullptr : row_scale, column_scale, has_row_zero ? row_zero : nullptr, column_sums,
+                               has_column_zero ? column_zero : nullptr, row_sums};
 
     const MatmulArguments<A, B, Out, E, Extra...> arguments{a.a, a.b, a.epilogue, a.extra, a.out};
     Product::matmul(arguments, extras, [&](auto& plan, const Block* block) {
       if (has_row_zero) cpu::column_sums(a.b, block, right_shift, column_sums);
-      if (has_column_zero) has_row_zero ? set_scaling<true, true>(plan, scaling) : set_scaling<false, true>(plan, scaling);
-      else has_row_zero ? set_scaling<true, false>(plan, scaling) : set_scaling<false, false>(plan, scaling);
+      plan.gemm.scaling = &scaling;
       plan.gemm.left_flip = left_shift != 0 ? 0x80 : 0;
       const auto use = [&]<class Leaf>(Leaf) {
         plan.gemm.kernel = &Gemm<Compiled, Leaf>::kernel();
@@ -175,7 +116,7 @@ template <std::int64_t Compiled> struct QuantizedMatmuls {
     const Operand<const Byte> bytes{View<const Byte>::unchecked(reinterpret_cast<const Byte*>(a.b.view.data()), a.b.view.layout()), a.b.block};
     const MatmulArguments<A, Byte, Out, E, Extra...> arguments{a.a, bytes, a.epilogue, a.extra, a.out};
     Product::matmul(arguments, extras, [&](auto& plan, const Block*) {
-      plan.gemm.scaling = &weights;
+      plan.gemm.weights = &weights;
       plan.block = &QuantizedPanels<Compiled>::template dequantized_block<B>;
       if (QuantizedSkinny<Compiled>::template takes<B>(plan.gemm, weights)) plan.gemm.few_rows = &QuantizedSkinny<Compiled>::template block<B>;
     });

@@ -48,7 +48,7 @@ template <std::int64_t Compiled> struct QuantizedPanels {
                                                    std::size_t last_panel) {
     by_panels<FloatLeaf>(problem, first_row, last_row, first_panel, last_panel,
                          [&](std::size_t first_lane, std::size_t lanes, std::size_t column, std::size_t columns, float* to, std::size_t width) {
-                           const auto& w = *static_cast<const cpu::QuantizedWeights*>(problem.scaling);
+                           const auto& w = *static_cast<const cpu::QuantizedWeights*>(problem.weights);
                            if (columns < width) std::fill(to, to + lanes * width, 0.0f);
                            dequantize<B>(w, first_lane, lanes, column, columns, to, width);
                          });
@@ -134,9 +134,11 @@ template <std::int64_t Compiled> struct QuantizedPanels {
       for (std::size_t block = 0; block < blocks.count; ++block)
         pack(blocks.first(block), blocks.size(block), column, columns, panel_memory + blocks.first(block) * width, width);
       const Moved moved{&problem, column};
+      const cpu::Scaling scaling = problem.scaling == nullptr ? cpu::Scaling{} : problem.scaling->moved(0, column);
       cpu::GemmProblem one = problem;
       one.columns = columns;
       one.packed_right = panel_memory;
+      if (problem.scaling != nullptr) one.scaling = &scaling;
       if (one.direct != nullptr) one.direct += column;
       if (one.result != nullptr) one.result += static_cast<std::ptrdiff_t>(column) * one.result_column;
       one.context = &moved;

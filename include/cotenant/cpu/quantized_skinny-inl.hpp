@@ -85,7 +85,7 @@ template <std::int64_t Compiled> struct QuantizedSkinny {
 
   template <class B> static void block(const cpu::GemmProblem& problem, std::size_t first_column, std::size_t last_column) {
     using Kind = std::conditional_t<std::is_same_v<B, i4x2>, Pairs, Bytes<B>>;
-    const auto& w = *static_cast<const cpu::QuantizedWeights*>(problem.scaling);
+    const auto& w = *static_cast<const cpu::QuantizedWeights*>(problem.weights);
     const std::size_t columns = last_column - first_column, depth = problem.depth, rows = problem.rows, lanes = hn::Lanes(FloatTag{});
     const std::size_t blocks = depth / w.block_size, padded = columns + lanes;
     // Rows of floats, filled up to whole steps; behind them their sums over each block, which zero points multiply.

@@ -56,6 +56,7 @@ template <class Leaf, Reading Also, std::size_t Vectors, std::size_t... R> struc
       tiles.rows -= height;
       tiles.left += static_cast<std::ptrdiff_t>(height) * tiles.left_row;
       tiles.sums += static_cast<std::ptrdiff_t>(height) * tiles.sums_row;
+      if constexpr (Leaf::is_exact) tiles.scaling = tiles.scaling.moved(height, 0);
       if (tiles.asking > 0) --tiles.asking, tiles.next_right += tiles.next_right_tile;
     }
   }
@@ -65,6 +66,22 @@ template <class Leaf, Reading Also, std::size_t Vectors, std::size_t... R> struc
     float bits;
     std::memcpy(&bits, from, sizeof bits);
     return hn::Set(FloatTag{}, bits);
+  }
+  // Sums of one vector of columns become floats. Rows beyond `last` are that one again.
+  static HWY_INLINE COTENANT_DOT_CODE void scale(const cpu::Scaling& scaling, std::size_t last, std::size_t column, typename SumsOfRow<R>::type&... sums) {
+    const hn::RebindToSigned<FloatTag> integer;
+    if (scaling.row_zero != nullptr) {
+      const auto of_column = hn::LoadU(integer, scaling.column_sums + column);
+      ((sums = Leaf::subtract(sums, scaling.row_zero[std::min(R, last)], of_column)), ...);
+    }
+    if (scaling.column_zero != nullptr) {
+      const auto of_column = hn::LoadU(integer, scaling.column_zero + column);
+      ((sums = Leaf::subtract(sums, scaling.row_sums[std::min(R, last)], of_column)), ...);
+    }
+    const FloatTag d;
+    const auto column_scale = hn::LoadU(d, scaling.column_scale + column);
+    ((sums = Leaf::scale(sums, column_scale)), ...);
+    if (scaling.row_scale != nullptr) ((sums = hn::Mul(sums, hn::Set(d, scaling.row_scale[std::min(R, last)]))), ...);
   }
   // Of the rows R those below `used`; the others are the last one again.
   static HWY_INLINE COTENANT_DOT_CODE void tile(const TileColumn& tiles, std::size_t used, typename SumsOfRow<R>::type... first, typename SumsOfRow<R>::type... second,
@@ -123,6 +140,13 @@ template <class Leaf, Reading Also, std::size_t Vectors, std::size_t... R> struc
         if constexpr (Vectors > 2) ((third = Leaf::add(third, hn::LoadU(d, sums[R] + 2 * lanes))), ...);
         if constexpr (Vectors > 3) ((fourth = Leaf::add(fourth, hn::LoadU(d, sums[R] + 3 * lanes))), ...);
       }
+      if constexpr (Leaf::is_exact)
+        if (tiles.scales) {
+          scale(tiles.scaling, used - 1, 0, first...);
+          if constexpr (Vectors > 1) scale(tiles.scaling, used - 1, lanes, second...);
+          if constexpr (Vectors > 2) scale(tiles.scaling, used - 1, 2 * lanes, third...);
+          if constexpr (Vectors > 3) scale(tiles.scaling, used - 1, 3 * lanes, fourth...);
+        }
       ((hn::StoreU(first, d, sums[R]), first = zero), ...);
       if constexpr (Vectors > 1) ((hn::StoreU(second, d, sums[R] + lanes), second = zero), ...);
       if constexpr (Vectors > 2) ((hn::StoreU(third, d, sums[R] + 2 * lanes), third = zero), ...);
