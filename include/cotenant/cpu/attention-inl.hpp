@@ -172,12 +172,14 @@ template <std::int64_t Compiled> struct Attentions {
   template <class Leaf> static std::size_t lanes_of(std::size_t elements) { return (elements + Leaf::per_lane - 1) / Leaf::per_lane; }
   // Whether the lanes of rows of `columns` elements are what lies there.
   template <class Leaf> static bool reads_in_place(const cpu::Source& rows, std::size_t columns) {
-    return rows.element_size * Leaf::per_lane == sizeof(float) && (rows.is_float || Leaf::per_lane != 1) && rows.column_stride == 1 && columns % Leaf::per_lane == 0;
+    return rows.element_size * Leaf::per_lane == sizeof(float) && (rows.is_float || Leaf::per_lane != 1) && rows.column_stride == 1 &&
+           columns % Leaf::per_lane == 0;
   }
   static cpu::Source rows_from(const cpu::Source& rows, std::size_t first) { return rows.moved(static_cast<std::ptrdiff_t>(first) * rows.row_stride); }
   static std::ptrdiff_t bytes_of_row(const cpu::Source& rows) { return rows.row_stride * static_cast<std::ptrdiff_t>(rows.element_size); }
   static AttentionRows lanes_at(const float* data, std::size_t row_step, std::size_t depth_step) {
-    return {reinterpret_cast<const char*>(data), static_cast<std::ptrdiff_t>(row_step * sizeof(float)), static_cast<std::ptrdiff_t>(depth_step * sizeof(float))};
+    const auto bytes = [](std::size_t floats) { return static_cast<std::ptrdiff_t>(floats * sizeof(float)); };
+    return {reinterpret_cast<const char*>(data), bytes(row_step), bytes(depth_step)};
   }
   static void load_terms(const cpu::Source& mask, std::size_t keys, float* terms) {
     const FloatTag d;
@@ -203,7 +205,8 @@ template <std::int64_t Compiled> struct Attentions {
   template <class Leaf, bool Two> static void add_block(const AttentionPlan& plan, AttentionPanel& panel, const AttentionBlock& block) {
     using Weights = AttentionWeights<Compiled, Leaf, Two>;
     using Products = PanelProducts<Compiled, Leaf>;
-    Products::template product<Two>(block.keys, block.k, panel.queries, lanes_of<Leaf>(plan.depth), block.scores, {false, plan.scale * score_unit, block.terms});
+    const PanelFinish scaled{false, plan.scale * score_unit, block.terms};
+    Products::template product<Two>(block.keys, block.k, panel.queries, lanes_of<Leaf>(plan.depth), block.scores, scaled);
     if (block.mask.data != nullptr) Weights::mask(plan, panel, block.keys, block.mask, block.scores, block.staged_mask);
     if (plan.causal && plan.keys_seen(panel.first) < block.first + block.keys) Weights::hide_later_keys(plan, panel, block.first, block.keys, block.scores);
     Weights::raise_shift(panel, block.keys, block.scores, plan.width);

@@ -63,7 +63,8 @@ template <class Leaf, bool Two> class LanesOfScores {
 
   // `scores` of `keys`, at least one; weights are written where scores were read. Behind the last lane there is room for another, which
   // may hold anything: weights are made of it that nobody asks for.
-  HWY_INLINE COTENANT_DOT_CODE LanesOfScores(FloatTag d, float* scores, std::size_t keys, FloatVector shift0, FloatVector shift1, FloatVector first_total, FloatVector second_total)
+  HWY_INLINE COTENANT_DOT_CODE LanesOfScores(FloatTag d, float* scores, std::size_t keys, FloatVector shift0, FloatVector shift1, FloatVector first_total,
+                                            FloatVector second_total)
       : total0(first_total), total1(second_total), from_(scores), to_(scores), left_(keys), shift0_(shift0), shift1_(shift1) { make(d); }
 
   HWY_INLINE COTENANT_DOT_CODE void next(FloatTag d, FloatVector& first, FloatVector& second) {
@@ -113,8 +114,8 @@ struct PanelFinish {
 template <class Leaf, bool Two, std::size_t... R> struct PanelProduct {
   // As many steps of the loop over k as K are written out.
   template <class Right, std::size_t... K>
-  static HWY_INLINE COTENANT_DOT_CODE void run(std::index_sequence<K...>, AttentionRows left, Right& right, std::size_t depth, float* sums, const PanelFinish& finish,
-                                               typename SumsOfQuery<R>::type... first, typename SumsOfQuery<R>::type... second) {
+  static HWY_INLINE COTENANT_DOT_CODE void run(std::index_sequence<K...>, AttentionRows left, Right& right, std::size_t depth, float* sums,
+                                               const PanelFinish& finish, typename SumsOfQuery<R>::type... first, typename SumsOfQuery<R>::type... second) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d), width = Two ? 2 * lanes : lanes;
     FloatVector right_first = hn::Zero(d), right_second = right_first, value;
@@ -122,12 +123,16 @@ template <class Leaf, bool Two, std::size_t... R> struct PanelProduct {
     if constexpr (sizeof...(K) > 1)
       for (; k + sizeof...(K) <= depth; k += sizeof...(K))
         ((static_cast<void>(K), right.next(d, right_first, right_second),
-          ((value = left.spread(d, R), first = Leaf::accumulate(first, value, right_first), second = Two ? Leaf::accumulate(second, value, right_second) : second), ...),
+          ((value = left.spread(d, R), first = Leaf::accumulate(first, value, right_first),
+            second = Two ? Leaf::accumulate(second, value, right_second) : second),
+           ...),
           left.data += left.depth_step),
          ...);
     for (; k < depth; ++k) {
       right.next(d, right_first, right_second);
-      ((value = left.spread(d, R), first = Leaf::accumulate(first, value, right_first), second = Two ? Leaf::accumulate(second, value, right_second) : second), ...);
+      ((value = left.spread(d, R), first = Leaf::accumulate(first, value, right_first),
+        second = Two ? Leaf::accumulate(second, value, right_second) : second),
+       ...);
       left.data += left.depth_step;
     }
     if (finish.terms != nullptr) {
@@ -138,7 +143,8 @@ template <class Leaf, bool Two, std::size_t... R> struct PanelProduct {
     if constexpr (Two) (hn::Store(second, d, sums + R * width + lanes), ...);
   }
   template <class Steps, class Right>
-  static HWY_INLINE COTENANT_DOT_CODE void add(Steps steps, const AttentionRows& left, Right& right, std::size_t depth, float* sums, const PanelFinish& finish) {
+  static HWY_INLINE COTENANT_DOT_CODE void add(Steps steps, const AttentionRows& left, Right& right, std::size_t depth, float* sums,
+                                               const PanelFinish& finish) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d), width = Two ? 2 * lanes : lanes;
     FloatVector before[] = {(static_cast<void>(R), hn::Zero(d))...}, other[] = {(static_cast<void>(R), hn::Zero(d))...};
@@ -177,14 +183,15 @@ template <std::int64_t Compiled, class Leaf> struct PanelProducts {
     return attention_rows > 8 && rows >= 8 ? 8 : rows >= 4 ? 4 : 1;
   }
   template <bool Two, std::size_t... R>
-  static COTENANT_DOT_CODE void tile(std::index_sequence<R...>, const AttentionRows& left, const float* right, std::size_t depth, float* sums, const PanelFinish& finish) {
+  static COTENANT_DOT_CODE void tile(std::index_sequence<R...>, const AttentionRows& left, const float* right, std::size_t depth, float* sums,
+                                     const PanelFinish& finish) {
     LanesThere<Two> lanes{right};
     // The tile that most of the work is done by: written out eight times it takes 0.92 of the time, four times 0.95.
     PanelProduct<Leaf, Two, R...>::add(std::make_index_sequence<Two && sizeof...(R) == attention_rows ? 8 : 1>{}, left, lanes, depth, sums, finish);
   }
   template <bool Two, std::size_t... R>
-  static COTENANT_DOT_CODE void weigh_rows(std::index_sequence<R...>, const AttentionRows& left, float* scores, std::size_t keys, const float* shift, float* total,
-                                           float* sums, bool add) {
+  static COTENANT_DOT_CODE void weigh_rows(std::index_sequence<R...>, const AttentionRows& left, float* scores, std::size_t keys, const float* shift,
+                                           float* total, float* sums, bool add) {
     const FloatTag d;
     const std::size_t second = Two ? hn::Lanes(d) : 0;
     LanesOfScores<Leaf, Two> lanes(d, scores, keys, subtrahend(d, shift), subtrahend(d, shift + second), hn::Load(d, total), hn::Load(d, total + second));

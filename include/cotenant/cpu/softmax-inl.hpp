@@ -28,7 +28,8 @@ template <std::int64_t Compiled> struct Softmaxes {
     const View<Out>& out = arguments.out.view;
     if (out.size() == 0) return;
     const std::size_t last = out.rank() - 1;
-    static const cpu::SoftmaxKernel kernel{hn::Lanes(FloatTag{}), &short_rows, &largest, &weigh, &scale_row, &lower_row, &weigh_and_write, &write, &columns, &Packing<Compiled>::copy};
+    static const cpu::SoftmaxKernel kernel{hn::Lanes(FloatTag{}), &short_rows,      &largest, &weigh,   &scale_row,
+                                           &lower_row,            &weigh_and_write, &write,   &columns, &Packing<Compiled>::copy};
     cpu::SoftmaxPlan plan{&kernel, Rows<Compiled>::source(in.data(), 0, in.stride(last)), Rows<Compiled>::sink(out.data(), 0, out.stride(last)),
                           out.shape(last), arguments.logarithm, {}, false};
     cpu::run_softmax(plan, out.shape(), out.strides(), in.strides());
@@ -129,9 +130,9 @@ template <std::int64_t Compiled> struct Softmaxes {
     const std::size_t lanes = hn::Lanes(d);
     const bool streams = reinterpret_cast<std::uintptr_t>(to) % (lanes * sizeof(float)) == 0;
     const auto minus = hn::Set(d, shift);
-    auto total = hn::Zero(d), most = hn::Set(d, LargestStep::neutral);
-    std::size_t i = 0;
-    for (; i + lanes <= count; i += lanes) {
+    // The sums of weigh_row().
+    auto a = hn::Zero(d), b = a, most = hn::Set(d, LargestStep::neutral);
+    const auto take = [&](std::size_t i, FloatVector& sum) HWY_ATTR {
       const auto x = hn::LoadU(d, from + i);
       ask_ahead(from + i);
       if constexpr (writes) {
@@ -140,16 +141,19 @@ template <std::int64_t Compiled> struct Softmaxes {
         else hn::StoreU(result, d, to + i);
       }
       most = LargestStep::step(d, most, x);
-      total = hn::Add(total, exp_of_negative(d, hn::Sub(x, minus)));
-    }
+      sum = hn::Add(sum, exp_of_negative(d, hn::Sub(x, minus)));
+    };
+    std::size_t i = 0;
+    for (; i + 2 * lanes <= count; i += 2 * lanes) take(i, a), take(i + lanes, b);
+    if (i + lanes <= count) take(i, a), i += lanes;
     if (i < count) {
       const auto x = load_partial(d, from + i, count - i, LargestStep::neutral);
       if constexpr (writes) store_partial(d, step(d, load_partial(d, other + i, count - i, 0)), count - i, to + i);
       most = LargestStep::step(d, most, x);
-      total = hn::Add(total, exp_of_negative(d, hn::Sub(x, minus)));
+      b = hn::Add(b, exp_of_negative(d, hn::Sub(x, minus)));
     }
     *largest = LargestStep::lanes(d, most);
-    return sum_of_lanes(d, total);
+    return sum_of_lanes(d, hn::Add(a, b));
   }
 
   static void columns(float* x, std::size_t step, std::size_t count, std::size_t width, bool logarithm, float* to, std::ptrdiff_t to_step) {

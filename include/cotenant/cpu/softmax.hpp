@@ -81,59 +81,76 @@ inline constexpr float nothing = -std::numeric_limits<float>::infinity();
 // What is subtracted from a block before exp: where it holds -inf only, its weights are exp(-inf - 0) = 0.
 inline float subtrahend(float largest) { return largest > nothing ? largest : 0; }
 
-// A row in blocks, each with its own largest element: its weights are put right when they are divided by the total. So a
-// row is read once and written, and what was written is scaled. Sums do not depend on the number of threads.
-inline void softmax_long_row(const SoftmaxPlan& plan, const float* from, float* to, std::size_t count) {
-  constexpr std::size_t most_blocks = 64, whole_vectors = 64;  // floats: 256 bytes, the longest vector there is
-  const std::size_t step = count <= softmax_block * most_blocks ? softmax_block : (count / most_blocks / whole_vectors + 1) * whole_vectors;
-  float most[most_blocks], factor[most_blocks], largest = nothing, total = 0;
-  std::size_t blocks = 0;
-  for (std::size_t first = 0; first < count; first += step, ++blocks) {
-    const std::size_t some = std::min(step, count - first), next = first + step < count ? first + step : first;
-    most[blocks] = plan.kernel->largest(from + first, some);
-    factor[blocks] = plan.kernel->weigh(from + first, plan.logarithm ? nullptr : to + first, some, subtrahend(most[blocks]), from + next);
-    largest = std::max(largest, most[blocks]);
+// A row in blocks, from each of which the largest element of those before is subtracted, or its own where that is much larger: weights are put
+// right when they are divided by the total. So a row that streams is read once from memory. The bits are the same whether it does, and sums do
+// not depend on the number of threads.
+struct LongRow {
+  static constexpr std::size_t most_blocks = 64, whole_vectors = 64;  // floats: 256 bytes, the longest vector there is
+  // The row's first elements, whose largest is subtracted from the first block; and how far weights may exceed 1 = exp(0) before they lose bits.
+  static constexpr std::size_t of_beginning = 256;
+  static constexpr float slack = 8;
+  LongRow() = default;
+  LongRow(const float* from_data, float* to_data, std::size_t length) : from(from_data), to(to_data), count(length) {
+    step = count <= softmax_block * most_blocks ? softmax_block : (count / most_blocks / whole_vectors + 1) * whole_vectors;
   }
-  for (std::size_t block = 0; block < blocks; ++block) {
-    // Of a row of -inf only the total is 0, and every result 0 / 0.
-    const float weight = most[block] == largest ? 1.0f : std::exp(most[block] - largest);
-    total += weight * factor[block];
-    factor[block] = weight;
-  }
-  for (std::size_t block = 0; block < blocks; ++block) {
-    const std::size_t first = block * step, some = std::min(step, count - first);
-    if (plan.logarithm) plan.kernel->lower(from + first, to + first, some, largest, std::log(total));
-    else plan.kernel->scale(to + first, to + first, some, factor[block] / total);
-  }
-}
-
-// A long row whose results go past the caches, to be written while the next one is read.
-struct StreamedRow {
   const float* from = nullptr;
   float* to = nullptr;
-  std::size_t count = 0;
-  float largest = nothing, total = 0;  // of exp(from - largest)
+  std::size_t count = 0, step = 1;
+  float shift[most_blocks] = {}, factor[most_blocks] = {};  // of each block: what is subtracted, and what weights are multiplied with
+  float largest = nothing, total = 0;
 
-  // Its results from element `first` on.
-  SoftmaxResults results(bool logarithm, std::size_t first) const {
-    return {from + first, to + first, logarithm ? largest : subtrahend(largest), logarithm ? std::log(total) : 1.0f / total};
+  std::size_t elements_of(std::size_t first) const { return std::min(step, count - first); }
+  SoftmaxResults results(const SoftmaxPlan& plan, std::size_t first) const {
+    if (plan.logarithm) return {from + first, to + first, largest, std::log(total)};
+    return {from + first, to + first, subtrahend(shift[first / step]), factor[first / step] / total};
   }
-  // Largest and total. Each block is read once: what is subtracted is the largest element of the blocks before it, or of the row's first
-  // elements. Where one is more than `slack` larger, weights would lose bits or exceed floats, and the block is read again.
-  void weigh(const SoftmaxPlan& plan, const StreamedRow* before) {
-    constexpr float slack = 8;
-    constexpr std::size_t of_beginning = 256;
+
+  // Shifts, factors and total; weights go to `to`.
+  void weigh(const SoftmaxPlan& plan) {
+    weigh_blocks(plan, [&](std::size_t first, std::size_t some, float before, float* most) {
+      *most = plan.kernel->largest(from + first, some);
+      const std::size_t next = first + step < count ? first + step : first;
+      return plan.kernel->weigh(from + first, plan.logarithm ? nullptr : to + first, some, subtrahend(shift_of(before, *most)), from + next);
+    });
+  }
+  // The same while the results of the row before this one are written past the caches; weights are not kept. A block whose shift turns out too
+  // small is read again.
+  void weigh_and_write(const SoftmaxPlan& plan, const LongRow* other) {
+    weigh_blocks(plan, [&](std::size_t first, std::size_t some, float before, float* most) {
+      const SoftmaxResults results = other != nullptr ? other->results(plan, first) : SoftmaxResults{};
+      const float sum = plan.kernel->weigh_and_write(from + first, some, subtrahend(before), most, other != nullptr ? &results : nullptr, plan.logarithm);
+      const float after = shift_of(before, *most);
+      return after == before ? sum : plan.kernel->weigh(from + first, nullptr, some, subtrahend(after), from + first);
+    });
+  }
+  // Where weights were kept.
+  void finish(const SoftmaxPlan& plan) const {
+    for (std::size_t first = 0; first < count; first += step) {
+      if (plan.logarithm) plan.kernel->lower(from + first, to + first, elements_of(first), largest, std::log(total));
+      else plan.kernel->scale(to + first, to + first, elements_of(first), factor[first / step] / total);
+    }
+  }
+  // Where they were not.
+  void write(const SoftmaxPlan& plan) const {
+    for (std::size_t first = 0; first < count; first += step) plan.kernel->write(results(plan, first), elements_of(first), plan.logarithm);
+  }
+
+ private:
+  static float shift_of(float before, float most) { return most > before + slack ? most : before; }
+  // sum(first element of a block, its elements, the largest element before it, where its own goes) of its weights, by shift_of() these two.
+  template <class Sum> void weigh_blocks(const SoftmaxPlan& plan, const Sum& sum) {
+    float sums[most_blocks];
     largest = plan.kernel->largest(from, std::min(count, of_beginning));
-    for (std::size_t first = 0; first < count; first += softmax_block) {
-      const std::size_t some = std::min(softmax_block, count - first);
-      const SoftmaxResults other = before != nullptr ? before->results(plan.logarithm, first) : SoftmaxResults{};
+    for (std::size_t first = 0; first < count; first += step) {
       float most = nothing;
-      float sum = plan.kernel->weigh_and_write(from + first, some, subtrahend(largest), &most, before != nullptr ? &other : nullptr, plan.logarithm);
-      const bool again = most > largest + slack;
-      if (again) sum = plan.kernel->weigh(from + first, nullptr, some, subtrahend(most), from + first);
-      else total += sum;
-      if (most > largest) total *= std::exp(largest - most), largest = most;
-      if (again) total += sum;
+      sums[first / step] = sum(first, elements_of(first), largest, &most);
+      shift[first / step] = shift_of(largest, most);
+      largest = std::max(largest, most);
+    }
+    for (std::size_t block = 0; block * step < count; ++block) {
+      // Of a row of -inf only the total is 0, and every result 0 / 0.
+      factor[block] = shift[block] == largest ? 1.0f : std::exp(shift[block] - largest);
+      total += factor[block] * sums[block];
     }
   }
 };
@@ -155,7 +172,9 @@ inline void softmax_rows(const SoftmaxPlan& plan, std::size_t begin, std::size_t
       row[i].weights = plan.streams ? staged + i * length : row[i].to;
     }
     if (length > softmax_block) {
-      softmax_long_row(plan, row[0].from, row[0].to, length);
+      LongRow long_row(row[0].from, row[0].to, length);
+      long_row.weigh(plan);
+      long_row.finish(plan);
     } else {
       // The rows after these come into the cache while these are computed.
       const std::ptrdiff_t ahead = count > 1 && first + 2 * count <= end ? (row[1].from - row[0].from) * static_cast<std::ptrdiff_t>(count) : 0;
@@ -171,7 +190,7 @@ inline void stream_long_rows(const SoftmaxPlan& plan, std::size_t begin, std::si
   const bool direct_in = plan.in.is_float && plan.in.column_stride == 1;
   float* const rooms = direct_in ? nullptr : scratch(ScratchUse::row, 2 * plan.length);
   Odometer<2> at(plan.outer, 0, begin);
-  StreamedRow before, row;
+  LongRow row[2];
   for (std::size_t i = begin; i < end; ++i, at.advance()) {
     const float* from = reinterpret_cast<const float*>(plan.in.at(at.offset(1)));
     float* const to = reinterpret_cast<float*>(plan.out.at(at.offset(0)));
@@ -180,17 +199,15 @@ inline void stream_long_rows(const SoftmaxPlan& plan, std::size_t begin, std::si
       plan.in.load(from, plan.in.column_stride, plan.length, room);
       from = room;
     }
-    row = {from, to, plan.length};
-    row.weigh(plan, i == begin ? nullptr : &before);
-    before = row;
+    row[i % 2] = LongRow(from, to, plan.length);
+    row[i % 2].weigh_and_write(plan, i == begin ? nullptr : &row[(i + 1) % 2]);
   }
-  plan.kernel->write(before.results(plan.logarithm, 0), plan.length, plan.logarithm);
+  row[(end + 1) % 2].write(plan);
 }
 
 inline void run_softmax_rows(const void* context, std::size_t begin, std::size_t end) {
   const SoftmaxPlan& plan = *static_cast<const SoftmaxPlan*>(context);
-  // Of 16 million elements it takes 0.62, 0.80, 0.95 and 1.03 of the time with rows of 4096, 1024, 512 and 256.
-  if (plan.streams && plan.length >= 512) stream_long_rows(plan, begin, end);
+  if (plan.streams && plan.length > softmax_block) stream_long_rows(plan, begin, end);
   else softmax_rows(plan, begin, end);
   if (plan.streams) hwy::FlushStream();
 }
