@@ -10,11 +10,11 @@ using namespace cotenant::vulkan;
 
 TEST_CASE("a key says everything that the code depends on") {
   ProductCode code = test::plain_code(DType::f32, DType::f32, DType::f32, Fetch::vector_depth, Fetch::vector_across);
-  std::set<std::string> keys{code.key()};
+  std::set<std::string> keys{std::string(code.key())};
   const auto differs = [&](auto change) {
     ProductCode other = code;
     change(other);
-    CHECK(keys.insert(other.key()).second);
+    CHECK(keys.insert(std::string(other.key())).second);
   };
   differs([](ProductCode& c) { c.a = DType::f16; });
   differs([](ProductCode& c) { c.out = DType::bf16; });

@@ -79,7 +79,7 @@ TEST_CASE("a table finds what was set, in a later run too, and ignores what is d
     CHECK_FALSE(table.find(gpu, square(2000, DType::bf16), false).has_value());
     for (int call = 0; call < 2; ++call) {
       ProductPlan plan = default_plan(gpu, product, false, false), other = default_plan(gpu, square(1000, DType::f16), false, false);
-      const std::string before = other.key();
+      const KernelKey before = other.key();
       table.choose(gpu, product, false, plan), table.choose(gpu, square(1000, DType::f16), false, other);
       CHECK(plan.key() == plans.back().key());
       CHECK(other.key() == before);

@@ -31,8 +31,8 @@ inline spirv::Words emit_product(const Target& target, const ProductPlan& plan, 
   return emit_simt_product(target, code, plan.simt);
 }
 
-inline std::vector<BufferArgument> buffer_arguments(const MatrixProduct& product) {
-  std::vector<BufferArgument> buffers;
+inline Few<BufferArgument, 8> buffer_arguments(const MatrixProduct& product) {
+  Few<BufferArgument, 8> buffers;
   for (std::size_t i = 0; i < product.operands.size(); ++i) {
     const MatrixOperand& x = product.operands[i];
     buffers.push_back({x.block, x.reach.address, x.reach.bytes, i == 2 ? Access::write : Access::read});
@@ -50,7 +50,8 @@ inline void check_reach(const MatrixProduct& product) {
 
 inline void launch_product(Device& device, Stream& stream, const MatrixProduct& product, const ProductPlan& plan, const ProductCode& code,
     std::size_t split_stride) {
-  const std::string key = "product " + plan.key() + " " + code.key();
+  KernelKey key("product ", plan.key(), ' ');
+  code.append_to(key);
   const auto buffers = buffer_arguments(product);
   const auto scalars = product_scalars(product, code, plan.split_depth, split_stride);
   Launch launch{key, buffers, scalars, folded_groups(plan.tiles(product) * plan.splits)};
@@ -85,7 +86,7 @@ inline void run_planned(Device& device, Stream& stream, const MatrixProduct& pro
   ProductCode last = code;
   last.a = last.b = sums.type, last.fetch_a = last.fetch_b = Fetch::scalar_depth;
   last.element_a = last.element_b = last.four_a = last.four_b = nullptr, last.element_text.clear();
-  const std::string key = "product parts " + last.key();
+  const KernelKey key("product parts ", last.key());
   const auto buffers = buffer_arguments(total);
   auto scalars = product_scalars(total, last, plan.splits);
   scalars.push_back(static_cast<std::uint32_t>(part));

@@ -3,7 +3,6 @@
 #define COTENANT_VULKAN_KERNELS_PRODUCT_COOPERATIVE_HPP
 #include <algorithm>
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "cotenant/vulkan/kernels/product_frame.hpp"
@@ -25,10 +24,10 @@ struct CooperativeTile {
   std::uint32_t strip_line() const { return part_columns / 4 | 1u; }
   std::uint32_t strip() const { return m * strip_line(); }
   TileExtent extent() const { return {rows, columns, depth}; }
-  std::string key() const {
-    const auto by = [](std::uint32_t a, std::uint32_t b) { return std::to_string(a) + "x" + std::to_string(b); };
-    return "coop " + by(rows, columns) + "x" + std::to_string(depth) + " " + by(part_rows, part_columns) + " " + by(m, n) + "x" + std::to_string(k) +
-        (unrolled ? "u" : "") + (stages > 1 ? "x2" : "") + (stripe != 8 ? " stripe" + std::to_string(stripe) : "");
+  KernelKey key() const {
+    KernelKey text("coop ", rows, 'x', columns, 'x', depth, ' ', part_rows, 'x', part_columns, ' ', m, 'x', n, 'x', k, unrolled ? "u" : "", stages > 1 ? "x2" : "");
+    if (stripe != 8) text.append(" stripe", stripe);
+    return text;
   }
 };
 

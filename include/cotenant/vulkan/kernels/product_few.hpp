@@ -2,7 +2,6 @@
 #ifndef COTENANT_VULKAN_KERNELS_PRODUCT_FEW_HPP
 #define COTENANT_VULKAN_KERNELS_PRODUCT_FEW_HPP
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "cotenant/vulkan/kernels/product_frame.hpp"
@@ -18,8 +17,7 @@ struct FewTile {
   std::uint32_t width() const { return along_depth ? 1 : 4; }
   std::uint32_t columns() const { return along_depth ? threads / lanes : lanes * 4; }
   TileExtent extent() const { return {rows, columns(), 128}; }
-  std::string key() const { return "few " + std::to_string(rows) + "x" + std::to_string(columns()) + " lanes" + std::to_string(lanes) + "/" +
-      std::to_string(threads) + (along_depth ? " depth" : " across"); }
+  KernelKey key() const { return KernelKey("few ", rows, 'x', columns(), " lanes", lanes, '/', threads, along_depth ? " depth" : " across"); }
 };
 
 // How many vectors of four each thread has under way: 64 bytes.
@@ -28,7 +26,7 @@ constexpr std::uint32_t ahead_of(DType type) { return static_cast<std::uint32_t>
 inline spirv::Words emit_few_product(const Target& target, const ProductCode& code, const FewTile& tile) {
   KernelBuilder k(target, {.workgroup = tile.threads, .halves = code.gives_halves()});
   ProductFrame frame(k, code);
-  const bool vectors = is_vector(code.fetch_b) || (tile.along_depth && code.four_b), vector_a = tile.along_depth && code.fetch_a == Fetch::vector_depth;
+  const bool vectors = is_vector(code.fetch_b) || (tile.along_depth && code.four_b), vector_a = code.fetch_a == Fetch::vector_depth;
   const Type number = frame.number();
   // [row, column of the thread's][thread]: what threads have added up.
   const Shared shared = k.shared(number, tile.rows * tile.width() * tile.threads);
@@ -72,7 +70,7 @@ inline spirv::Words emit_few_product(const Target& target, const ProductCode& co
     } else {
       const Value quad = thread % tile.lanes, group = thread / tile.lanes;
       const std::uint32_t groups = tile.threads / tile.lanes, ahead = ahead_of(code.b);
-      const OperandCode& b = frame.operands[1];
+      const OperandCode &a = frame.operands[0], &b = frame.operands[1];
       const Value first = frame.column0 + quad * 4u;
       const Value column = vectors ? spirv::min(first, (frame.columns - 1u) / 4u * 4u) : first;
       const auto read = [&](Value depth) {
@@ -81,20 +79,27 @@ inline spirv::Words emit_few_product(const Target& target, const ProductCode& co
         for (std::uint32_t e = 0; e < 4; ++e) four.push_back(frame.element(false, spirv::min(column + e, frame.columns - 1u), depth));
         return spirv::make_vector(four);
       };
-      const auto use = [&](Value right, Value depth) {
+      // Neighbouring steps from `depth` on. A thread that has a whole round of them reads the left side in vectors, too: one element at a
+      // time takes as many loads as the right side, and an H100 1.5 % more for 4096 x 16384.
+      const auto use = [&](const std::vector<Value>& right, Value depth) {
+        const bool fours = vector_a && right.size() % 4 == 0;
         for (std::uint32_t r = 0; r < tile.rows; ++r) {
-          const Value left = frame.element(true, row(r), depth);
-          for (std::uint32_t e = 0; e < 4; ++e) add(r * 4 + e, left, spirv::extract(right, e));
+          Value four;
+          for (std::uint32_t i = 0; i < right.size(); ++i) {
+            if (fours && i % 4 == 0) four = frame.load_numbers(a, a.base + row(r) * a.row + (depth + i));
+            const Value left = fours ? spirv::extract(four, i % 4) : frame.element(true, row(r), depth + i);
+            for (std::uint32_t e = 0; e < 4; ++e) add(r * 4 + e, left, spirv::extract(right[i], e));
+          }
         }
       };
       const Value length = frame.to - frame.from, whole = frame.from + length / (groups * ahead) * (groups * ahead);
       if (vectors)
-        k.loop(frame.from + group, whole, groups * ahead, [&](Value depth) {
+        k.loop(frame.from + group * ahead, whole, groups * ahead, [&](Value depth) {
           std::vector<Value> right;
-          for (std::uint32_t i = 0; i < ahead; ++i) right.push_back(read(depth + i * groups));
-          for (std::uint32_t i = 0; i < ahead; ++i) use(right[i], depth + i * groups);
+          for (std::uint32_t i = 0; i < ahead; ++i) right.push_back(read(depth + i));
+          use(right, depth);
         }, LoopControl::DontUnroll);
-      k.loop((vectors ? whole : frame.from) + group, frame.to, groups, [&](Value depth) { use(read(depth), depth); }, LoopControl::DontUnroll);
+      k.loop((vectors ? whole : frame.from) + group, frame.to, groups, [&](Value depth) { use({read(depth)}, depth); }, LoopControl::DontUnroll);
     }
     for (std::uint32_t i = 0; i < sums.size(); ++i) shared.store(i * tile.threads + thread, sums[i].get());
     k.barrier();

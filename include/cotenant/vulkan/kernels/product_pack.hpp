@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <string>
 #include <vector>
 
 #include "cotenant/vulkan/device.hpp"
@@ -100,8 +99,8 @@ inline BlockRef pack_side(Device& device, Stream& stream, MatrixProduct& product
   reader.extra.clear();
   for (std::size_t i = 3; i < copy.operands.size(); ++i) reader.extra.push_back({copy.operands[i].type, Along::strided, false});
   if (!hook) reader.element_text.clear(), reader.scalars.clear(), reader.epilogue_text = "copy", reader.epilogue = plain_epilogue;
-  const std::string key = std::string("pack ") + (left ? "left " : "right ") + (along_depth ? "depth " : "across ") + reader.key();
-  std::vector<BufferArgument> buffers;
+  const KernelKey key("pack ", left ? "left " : "right ", along_depth ? "depth " : "across ", reader.key());
+  Few<BufferArgument, 8> buffers;
   for (std::size_t i = 0; i < copy.operands.size(); ++i)
     buffers.push_back({copy.operands[i].block, copy.operands[i].reach.address, copy.operands[i].reach.bytes, i == 2 ? Access::write : Access::read});
   const auto scalars = product_scalars(copy, reader, std::max<std::size_t>(copy.depth, 1));

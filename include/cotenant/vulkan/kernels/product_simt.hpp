@@ -3,7 +3,6 @@
 #define COTENANT_VULKAN_KERNELS_PRODUCT_SIMT_HPP
 #include <algorithm>
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "cotenant/vulkan/kernels/product_frame.hpp"
@@ -24,9 +23,10 @@ struct SimtTile {
   std::uint32_t block() const { return depth * (rows() + columns()) / 4; }
   std::uint32_t shared() const { return std::max((unrolled ? 2 : 1) * block(), threads_down * columns()); }
   TileExtent extent() const { return {rows(), columns(), depth}; }
-  std::string key() const {
-    return "simt " + std::to_string(rows()) + "x" + std::to_string(columns()) + "x" + std::to_string(depth) + (unrolled ? " unrolled" : " loop") + " " +
-        std::to_string(threads_down * threads_over) + (threads_deep > 1 ? "x" + std::to_string(threads_deep) : "");
+  KernelKey key() const {
+    KernelKey text("simt ", rows(), 'x', columns(), 'x', depth, unrolled ? " unrolled " : " loop ", threads_down * threads_over);
+    if (threads_deep > 1) text.append('x', threads_deep);
+    return text;
   }
 };
 

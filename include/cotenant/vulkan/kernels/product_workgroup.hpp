@@ -3,7 +3,6 @@
 #define COTENANT_VULKAN_KERNELS_PRODUCT_WORKGROUP_HPP
 #include <algorithm>
 #include <cstdint>
-#include <string>
 
 #include "cotenant/vulkan/kernels/matrix_product.hpp"
 #include "cotenant/vulkan/kernels/product_frame.hpp"
@@ -18,9 +17,7 @@ struct WorkgroupTile {
   std::uint32_t rows = 128, columns = 128, depth = 64, threads = 128;
 
   TileExtent extent() const { return {rows, columns, depth}; }
-  std::string key() const {
-    return "workgroup " + std::to_string(rows) + "x" + std::to_string(columns) + "x" + std::to_string(depth) + " " + std::to_string(threads);
-  }
+  KernelKey key() const { return KernelKey("workgroup ", rows, 'x', columns, 'x', depth, ' ', threads); }
 };
 
 // Whether the device has such matrices and the product is made of whole, aligned tiles of f16 whose epilogue reads nothing but the sum.

@@ -46,7 +46,7 @@ std::string tune_matmul(const Vulkan& gpu, std::size_t rows, std::size_t depth, 
     for (std::size_t i = 0; i < plans.size(); ++i) best[i] = std::min(best[i], seconds(plans[i], calls));
   const ProductPlan& fastest = plans[static_cast<std::size_t>(std::min_element(best.begin(), best.end()) - best.begin())];
   ProductTuning::of(device).set(product, integers, fastest);
-  return fastest.key();
+  return std::string(fastest.key().view());
 }
 
 }  // namespace cotenant::vulkan
