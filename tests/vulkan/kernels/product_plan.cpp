@@ -35,6 +35,14 @@ TEST_CASE("the plan follows the device and the extents, the same every time") {
   CHECK(default_plan(gpu, product_of(128, 3072, 768, DType::f32), false, false).splits > 1);
   CHECK(default_plan(gpu, product_of(128, 3072, 768, DType::f32), false, true).simt.unrolled == false);
   CHECK(default_plan(gpu, product_of(128, 3072, 768, DType::f16), false, false).extent().rows == 32);
+  // Halves take the widest tile where it fills the device, a narrower or a lower one where that leaves fewer multiprocessors idle.
+  CHECK(default_plan(gpu, product_of(4096, 4096, 4096, DType::f16), false, false).extent().columns == 128);
+  Capabilities large = gpu;
+  large.multiprocessors = 132;
+  CHECK(default_plan(large, product_of(4096, 768, 768, DType::f16), false, false).extent().columns == 96);
+  CHECK(default_plan(large, product_of(2048, 3072, 768, DType::i8), true, false).extent().columns == 96);
+  CHECK(default_plan(large, product_of(2048, 2048, 2048, DType::f16), false, false).extent().columns == 128);
+  CHECK(default_plan(large, product_of(1024, 1024, 1024, DType::f16), false, false).extent().rows == 64);
   // Few tiles and a long depth: several workgroups per tile.
   CHECK(default_plan(gpu, product_of(64, 65536, 64, DType::f32), false, false).splits > 1);
   Capabilities software = gpu;

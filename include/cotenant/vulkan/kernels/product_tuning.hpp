@@ -30,7 +30,8 @@ inline std::vector<ProductPlan> product_candidates(const Capabilities& device, c
   if (plan.kernel == ProductKernel::cooperative) {
     const std::uint32_t bytes = integers ? 2 : 1;  // as many bytes of depth, whatever the element
     for (const CooperativeTile& tile : {CooperativeTile{128, 128, 64, 64, 64, 16, 16, 16, 32, false, 1}, {128, 128, 64, 64, 64, 16, 16, 16, 32, true, 1},
-        {128, 128, 32, 64, 64, 16, 16, 16, 32, false, 2}, {128, 256, 48, 64, 64, 16, 16, 16, 32, true, 1}, {128, 96, 64, 64, 48, 16, 16, 16, 32, false, 1}, {64, 128, 64, 32, 32, 16, 16, 16, 32, true, 1},
+        {128, 128, 32, 64, 64, 16, 16, 16, 32, false, 2}, {128, 256, 48, 64, 64, 16, 16, 16, 32, true, 1},
+        {128, 96, 64, 64, 48, 16, 16, 16, 32, false, 1}, {64, 128, 64, 32, 32, 16, 16, 16, 32, true, 1},
         {64, 128, 64, 32, 64, 16, 16, 16, 32, false, 1}, {64, 64, 64, 32, 32, 16, 16, 16, 32, true, 1}}) {
       plan.cooperative = tile;
       plan.cooperative.depth *= bytes, plan.cooperative.k *= bytes;
@@ -126,7 +127,7 @@ class ProductTuning {
   // Remembers a choice, on the disk too where there is a place.
   void set(const MatrixProduct& product, bool integers, const ProductPlan& plan) {
     const std::lock_guard lock(mutex_);
-    tiles_[class_of(product, integers)] = plan.key().view();
+    tiles_[class_of(product, integers)] = plan.key();
     plans_[number_of(product, integers)] = plan;
     any() = true;
     if (path_.empty()) return;
