@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "cotenant/vulkan/few.hpp"
 #include "cotenant/vulkan/kernel.hpp"
+#include "cotenant/vulkan/kernel_key.hpp"
 #include "cotenant/vulkan/kernels/axes.hpp"
 #include "cotenant/vulkan/kernels/matrix_product.hpp"
 #include "cotenant/vulkan/spirv_element.hpp"
@@ -71,12 +73,20 @@ struct ProductCode {
   EmitElement four_a, four_b;        // beside them where four neighbours along depth may be read at once, from a multiple of four on: as a vector
 
   bool gives_halves() const { return out == DType::f16 || out == DType::bf16; }
-  std::string key() const {
-    std::string text = (integers ? "i32 " : "") + std::string(to_string(a));
-    text += std::string(" ") + to_string(fetch_a) + "," + std::string(to_string(b)) + " " + to_string(fetch_b) + ">" +
-        std::string(to_string(out)) + (vector_out ? " v" : " s") + " batch" + std::to_string(batch_rank);
-    for (const Extra& x : extra) text += " " + std::string(to_string(x.type)) + (x.in_epilogue ? std::to_string(static_cast<int>(x.along)) : "-");
-    return text + " " + element_text + " " + epilogue_text;
+  void append_to(KernelKey& key) const {
+    key.append(integers ? "i32 " : "", to_string(a), ' ', to_string(fetch_a), ',', to_string(b), ' ', to_string(fetch_b), '>', to_string(out),
+        vector_out ? " v" : " s", " batch", batch_rank);
+    for (const Extra& x : extra) {
+      key.append(' ', to_string(x.type));
+      if (x.in_epilogue) key.append(static_cast<int>(x.along));
+      else key.append('-');
+    }
+    key.append(' ', element_text, ' ', epilogue_text);
+  }
+  KernelKey key() const {
+    KernelKey text;
+    append_to(text);
+    return text;
   }
 };
 
@@ -114,15 +124,20 @@ class ProductFrame {
     const Value down = (rows + (tile_rows - 1)) / tile_rows, over = (columns + (tile_columns - 1)) / tile_columns;
     const Value tiles = down * over;
     const Value matrix = group / tiles, tile = group % tiles;
-    const Value split = matrix / batches;
+    const bool batched = code.batch_rank != 0;
+    const Value split = batched ? matrix / batches : matrix;
     k.when(split * split_depth < depth || split == 0u, [&] {
       const Value stripe = over * stripe_rows, index = tile / stripe, inside = tile % stripe;
-      const Value high = spirv::min(down - index * stripe_rows, stripe_rows);
-      row0 = (index * stripe_rows + inside % high) * tile_rows;
-      column0 = inside / high * tile_columns;
+      if (stripe_rows == 1) {
+        row0 = index * tile_rows, column0 = inside * tile_columns;
+      } else {
+        const Value high = spirv::min(down - index * stripe_rows, stripe_rows);
+        row0 = (index * stripe_rows + inside % high) * tile_rows;
+        column0 = inside / high * tile_columns;
+      }
       from = split * split_depth;
       to = spirv::min(from + split_depth, depth);
-      locate(matrix % batches, split);
+      locate(batched ? matrix % batches : matrix, split);
       body();
     });
   }
@@ -255,10 +270,10 @@ void ProductFrame::store_strip(Value row, Value column, std::uint32_t strip_rows
 }
 
 // The scalars of one launch, as ProductFrame reads them.
-inline std::vector<std::uint32_t> product_scalars(const MatrixProduct& product, const ProductCode& code, std::size_t split_depth,
+inline Few<std::uint32_t, 64> product_scalars(const MatrixProduct& product, const ProductCode& code, std::size_t split_depth,
     std::size_t split_stride = 0) {
   const auto scalar = [](std::size_t value) { return static_cast<std::uint32_t>(value); };
-  std::vector<std::uint32_t> scalars{scalar(product.rows), scalar(product.columns), scalar(product.depth), scalar(split_depth), scalar(product.batches()),
+  Few<std::uint32_t, 64> scalars{scalar(product.rows), scalar(product.columns), scalar(product.depth), scalar(split_depth), scalar(product.batches()),
       scalar(split_stride)};
   // Axes that are not there have one element.
   for (std::size_t axis = 0; axis < code.batch_rank; ++axis) scalars.push_back(axis < product.batch_rank ? scalar(product.batch[axis]) : 1);
@@ -266,7 +281,7 @@ inline std::vector<std::uint32_t> product_scalars(const MatrixProduct& product, 
     scalars.push_back(x.reach.first), scalars.push_back(wrapped(x.row)), scalars.push_back(wrapped(x.column));
     for (std::size_t axis = 0; axis < code.batch_rank; ++axis) scalars.push_back(axis < product.batch_rank ? wrapped(x.batch[axis]) : 0);
   }
-  scalars.insert(scalars.end(), code.scalars.begin(), code.scalars.end());
+  scalars.append(code.scalars);
   return scalars;
 }
 // The epilogue that leaves sums as they are.

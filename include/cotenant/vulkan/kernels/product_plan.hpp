@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <string>
 
 #include "cotenant/vulkan/kernels/matrix_product.hpp"
 #include "cotenant/vulkan/kernels/product_cooperative.hpp"
@@ -40,7 +39,7 @@ struct ProductPlan {
   }
   TileExtent extent() const { return with_tile([](const auto& tile) { return tile.extent(); }); }
   std::uint32_t depth() const { return extent().depth; }
-  std::string key() const { return with_tile([](const auto& tile) { return tile.key(); }); }
+  KernelKey key() const { return with_tile([](const auto& tile) { return tile.key(); }); }
   std::size_t tiles(const MatrixProduct& product) const {
     const TileExtent tile = extent();
     return (product.rows + tile.rows - 1) / tile.rows * ((product.columns + tile.columns - 1) / tile.columns) * product.batches();
@@ -136,9 +135,10 @@ inline ProductPlan default_plan(const Capabilities& device, const MatrixProduct&
     plan.kernel = ProductKernel::few;
     plan.few.rows = product.rows <= 1 ? 1 : product.rows <= 2 ? 2 : product.rows <= 4 ? 4 : 8;
     plan.few.along_depth = std::abs(product.b().row) <= std::abs(product.b().column);
-    // Across depth 16 threads read 128 bytes of f16 side by side; one row has room in shared memory for the sums of twice the threads.
+    // Across depth 16 threads read 128 bytes of f16 side by side. One row has room in shared memory for the sums of four times the threads: an
+    // H100 takes 3072 x 768 and 4096 x 4096 of f16 by 1024 in 0.85 of the time that 512 take, 4096 x 16384 in 1.005.
     plan.few.lanes = plan.few.along_depth ? 32 : software ? 8 : 16;
-    plan.few.threads = software ? 64 : plan.few.rows == 1 && !plan.few.along_depth ? 512 : 256;
+    plan.few.threads = software ? 64 : plan.few.rows == 1 && !plan.few.along_depth ? std::min<std::uint32_t>(1024, device.max_workgroup_invocations) : 256;
     return plan;
   }
   if (cooperates) {

@@ -127,7 +127,7 @@ class ProductTuning {
   // Remembers a choice, on the disk too where there is a place.
   void set(const MatrixProduct& product, bool integers, const ProductPlan& plan) {
     const std::lock_guard lock(mutex_);
-    tiles_[class_of(product, integers)] = plan.key();
+    tiles_[class_of(product, integers)] = plan.key().view();
     plans_[number_of(product, integers)] = plan;
     any() = true;
     if (path_.empty()) return;
