@@ -40,8 +40,9 @@ struct VulkanOptions {
   // between two dispatches of 2. 1 shows at once which one fails.
   std::size_t batch = 400;
   // Queues that compute, which streams are dealt out to: kernels of two tenants run beside each other where each has one. Each
-  // takes time when the device is opened (H100: 72 ms with one, 95 with two, 191 with four, 250 with eight; of the 72, 65 are 592 calls
-  // of the kernel's driver, whatever features and extensions are asked for).
+  // takes time when the device is opened, as do two that copy (H100: 71 ms with one and none that copies, 80 and 88 with one and two of those;
+  // 95 and 109 with two that compute and none or two that copy, 140 and 160 with four; of the 71, 65 are 592 calls of the kernel's driver,
+  // whatever features and extensions are asked for).
   std::uint32_t queues = 2;
   // Where compiled kernels are kept between runs: a folder; "-" nowhere. Empty: $COTENANT_CACHE, else
   // $XDG_CACHE_HOME/cotenant, else $HOME/.cache/cotenant, else nowhere.
