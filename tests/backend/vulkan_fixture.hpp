@@ -17,8 +17,13 @@ struct VulkanFixture {
   static std::string description() { return "vulkan '" + storage().capabilities().name + (descriptors ? "' with descriptors" : "' with pointers"); }
   // Cooperative matrices multiply elements of 16 bits.
   static bool rounds_weights() { return storage().capabilities().cooperative_matrix; }
-  // A device that computes on the CPU spends nearly all of a suite's time on compiling: each round may bring kernels of its own.
-  static std::size_t rounds(std::size_t asked) { return storage().capabilities().type == vulkan::DeviceType::software ? (asked + 2) / 3 : asked; }
+  // A device that computes on the CPU spends nearly all of a suite's time on compiling: each round may bring kernels of its own. A
+  // sanitizer watches the host, and no kernel: every case is enough for it once or twice.
+  static std::size_t rounds(std::size_t asked) {
+    if (storage().capabilities().type != vulkan::DeviceType::software) return asked;
+    const std::size_t share = COTENANT_ADDRESS_SANITIZER ? 8 : 3;
+    return (asked + share - 1) / share;
+  }
   template <class F> static void for_each_configuration(F f) {
     for (const bool with_descriptors : {false, true}) {
       descriptors = with_descriptors;
