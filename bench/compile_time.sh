@@ -42,4 +42,7 @@ measure 'cotenant.hpp alone' include
 if echo '#include <vulkan/vulkan.h>' | "$compiler" -fsyntax-only -x c++ - 2>/dev/null; then
   measure 'one matmul on a GPU, vulkan.hpp' gpu
   measure 'the same, not optimised' gpu -O0
+  measure 'the same, -DCOTENANT_VULKAN_SEPARATE' gpu -DCOTENANT_VULKAN_SEPARATE
+  printf '#define COTENANT_VULKAN_IMPLEMENTATION\n#include <cotenant/vulkan.hpp>\n' >"$folder/device.cpp"
+  measure 'the one file that has the device then' device -DCOTENANT_VULKAN_SEPARATE
 fi

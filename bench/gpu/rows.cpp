@@ -212,10 +212,10 @@ template <class T> void teams(const ct::Vulkan& gpu, const std::string& name) {
     const auto x = bench::numbers<T>(gpu, {rows, length}), y = ct::empty<T>({rows, length}, gpu), scale = bench::numbers<T>(gpu, {length});
     auto& stream = *gpu.shared_stream();
     each_team<T>(gpu, "softmax " + name, rows, length, [&](const ct::vulkan::Team* team) {
-      ct::vulkan::kernels::softmax(gpu.device(), stream, ct::SoftmaxArguments<T, T>{ct::input(x), ct::output(y), false}, team);
+      ct::vulkan::kernels::softmax(stream, ct::SoftmaxArguments<T, T>{ct::input(x), ct::output(y), false}, team);
     });
     each_team<T>(gpu, "layer_norm " + name, rows, length, [&](const ct::vulkan::Team* team) {
-      ct::vulkan::kernels::norm(gpu.device(), stream,
+      ct::vulkan::kernels::norm(stream,
                                 ct::NormArguments<T, float, T, float, T>{ct::input(x), {}, ct::input(scale), ct::input(scale), 1e-5f, true, {}, ct::output(y)},
                                 team);
     });

@@ -106,6 +106,11 @@ vulkan_single_header() {
   cp "$root"/single_include/cotenant/{cotenant,vulkan}.hpp cotenant/
   "$compiler" "${flags[@]}" -O0 -I. -DCOTENANT_STATIC_DISPATCH -DCOTENANT_SERIAL -march=native "$program/gpu.cpp" -lvulkan -o program && ./program
 }
+# The device's code is compiled once, in a file of its own; what uses it sees declarations.
+vulkan_separate() {
+  printf '#define COTENANT_VULKAN_IMPLEMENTATION\n#include <cotenant/vulkan.hpp>\n' >device.cpp
+  "$compiler" "${flags[@]}" -O0 -DCOTENANT_VULKAN_SEPARATE -I"$root/include" device.cpp "$program/gpu.cpp" -lvulkan -o program && ./program
+}
 no_exceptions() {
   "$compiler" "${flags[@]}" -fno-exceptions -I"$root/include" "$program/no_exceptions.cpp" -lhwy -ltbb -o program && ./program
 }
@@ -113,7 +118,7 @@ no_exceptions() {
 all=(add_subdirectory installed_find_package installed_pkg_config meson_subproject meson_installed_pkg_config
      single_header single_header_renamed single_header_static_dispatch two_targets no_exceptions
      vulkan_installed_find_package vulkan_installed_pkg_config vulkan_meson_subproject vulkan_meson_installed_pkg_config
-     vulkan_single_header)
+     vulkan_single_header vulkan_separate)
 [ "${1:-}" = --list ] && { printf '%s\n' "${all[@]}"; exit; }
 [ $# -gt 0 ] || set -- "${all[@]}"
 work=$(mktemp -d)

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "../error_text.hpp"
+#include "cotenant/vulkan/backend.hpp"
 #include "test_device.hpp"
 
 using namespace cotenant;

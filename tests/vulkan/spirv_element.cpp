@@ -28,7 +28,7 @@ template <class To, class From> std::vector<To> converted(const Vulkan& gpu, con
   const auto host = from(values, {values.size()});
   auto in = empty<From>({values.size()}, gpu);
   auto out = empty<To>({values.size()}, gpu);
-  upload<From>(*gpu.shared_stream(), host.view(), in.block().get(), in.block()->data());
+  upload(*gpu.shared_stream(), host.view(), in.block().get(), in.block()->data());
   const std::array<BufferArgument, 2> buffers{BufferArgument{in.block().get(), in.block()->data(), in.bytes(), Access::read},
                                               BufferArgument{out.block().get(), out.block()->data(), out.bytes(), Access::write}};
   const std::uint32_t items = static_cast<std::uint32_t>(values.size()) / (groups == 0 ? 1 : 4 * groups);
@@ -44,7 +44,7 @@ template <class To, class From> std::vector<To> converted(const Vulkan& gpu, con
     return k.finish();
   });
   auto result = empty<To>({values.size()});
-  download<To>(*gpu.shared_stream(), out.block().get(), out.block()->data(), result.mutable_view(), result.block().get());
+  download(*gpu.shared_stream(), out.block().get(), out.block()->data(), result.mutable_view(), result.block().get());
   const auto span = result.view().span();
   return {span.begin(), span.end()};
 }

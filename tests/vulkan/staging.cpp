@@ -32,7 +32,7 @@ TEST_CASE("the host's bytes are taken when the copy is called") {
   const Checked gpu;
   auto host = cotenant::from({1.f, 2.f}, {2});
   const auto x = empty<float>({2}, *gpu);
-  vk::upload<float>(*gpu->shared_stream(), host.view(), x.block().get(), x.block()->data());
+  vk::upload(*gpu->shared_stream(), host.view(), x.block().get(), x.block()->data());
   host.mutable_view()(0) = 100.f;
   CHECK(to_host(x) == std::vector<float>{1, 2});
 }
@@ -112,7 +112,7 @@ TEST_CASE("a large copy that fails on one thread ends on all of them, and the ne
   const auto x = empty<float>({count}, *gpu), y = to_device(*gpu, values);
   gpu->synchronize();
   const auto host = cotenant::from(values, {count});
-  const auto up = [&] { vk::upload<float>(*gpu->shared_stream(), host.view(), x.block().get(), x.block()->data()); };
+  const auto up = [&] { vk::upload(*gpu->shared_stream(), host.view(), x.block().get(), x.block()->data()); };
   for (const std::size_t after : {0u, 2u, 4u}) {
     options.faults->fail(vk::Step::submit, VK_ERROR_OUT_OF_HOST_MEMORY, after);
     CHECK(has(message(up), "out_of_memory"));
@@ -121,7 +121,7 @@ TEST_CASE("a large copy that fails on one thread ends on all of them, and the ne
   }
   options.faults->fail(vk::Step::wait, VK_ERROR_OUT_OF_HOST_MEMORY, 1);
   auto back = empty<float>({count});
-  vk::download<float>(*gpu->shared_stream(), y.block().get(), y.block()->data(), back.mutable_view(), back.block().get());
+  vk::download(*gpu->shared_stream(), y.block().get(), y.block()->data(), back.mutable_view(), back.block().get());
   CHECK(has(message([&] { static_cast<void>(back.view()); }), "out_of_memory"));
   CHECK(back.view()(count - 1) == values[count - 1]);
 }
@@ -131,8 +131,8 @@ TEST_CASE("two copies into one block of the host both arrive") {
   const auto x = to_device(*gpu, {1, 2}), y = to_device(*gpu, {3, 4});
   const auto host = cotenant::zeros<float>({4});
   const auto halves = [&](std::ptrdiff_t at) { return host.slice(0, at, at + 2).unchecked_view(); };
-  vk::download<float>(*gpu->shared_stream(), x.block().get(), x.block()->data(), halves(0), host.block().get());
-  vk::download<float>(*gpu->shared_stream(), y.block().get(), y.block()->data(), halves(2), host.block().get());
+  vk::download(*gpu->shared_stream(), x.block().get(), x.block()->data(), halves(0), host.block().get());
+  vk::download(*gpu->shared_stream(), y.block().get(), y.block()->data(), halves(2), host.block().get());
   CHECK(host.view()(0) == 1.f);
   CHECK(host.view()(1) == 2.f);
   CHECK(host.view()(2) == 3.f);
@@ -144,7 +144,7 @@ TEST_CASE("a copy to the host that nobody reads ends with its tensors") {
   for (int i = 0; i < 10; ++i) {
     const auto x = to_device(*gpu, {1, 2, 3});
     auto host = empty<float>({3});
-    vk::download<float>(*gpu->shared_stream(), x.block().get(), x.block()->data(), host.mutable_view(), host.block().get());
+    vk::download(*gpu->shared_stream(), x.block().get(), x.block()->data(), host.mutable_view(), host.block().get());
   }
   gpu->synchronize();
   CHECK(gpu->gpu_memory_usage().in_use == 0);
@@ -157,9 +157,10 @@ TEST_CASE("any layout is packed and unpacked in row-major order, in parts") {
   for (const auto& view : {base.transpose(0, 2), base.slice(1, 3, 0, -1).slice(2, 0, 5, 2), base.select(0, 1), base.permute({1, 2, 0}), base.slice(0, 2, 0, -2)}) {
     const auto expected = [&] {
       std::vector<int> values;
-      vk::for_each_row(view.view(), 0, view.size(), [&](const int* from, std::size_t length, std::ptrdiff_t step, std::size_t at) {
+      const auto elements = view.view();
+      vk::for_each_row(elements, 0, view.size(), [&](std::ptrdiff_t offset, std::size_t length, std::size_t at) {
         CHECK(at == values.size());
-        for (std::size_t i = 0; i < length; ++i) values.push_back(from[static_cast<std::ptrdiff_t>(i) * step]);
+        for (std::size_t i = 0; i < length; ++i) values.push_back(elements.data()[offset + static_cast<std::ptrdiff_t>(i) * elements.strides().back()]);
       });
       return values;
     }();

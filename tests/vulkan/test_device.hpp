@@ -65,12 +65,12 @@ inline void twice_plus_one(const Vulkan& gpu, const SharedTensor<float, Vulkan>&
 inline SharedTensor<float, Vulkan> to_device(const Vulkan& gpu, const std::vector<float>& values) {
   const auto host = from(values, {values.size()});
   auto result = empty<float>({values.size()}, gpu);
-  vulkan::upload<float>(*gpu.shared_stream(), host.view(), result.block().get(), result.block()->data());
+  vulkan::upload(*gpu.shared_stream(), host.view(), result.block().get(), result.block()->data());
   return result;
 }
 inline std::vector<float> to_host(const SharedTensor<float, Vulkan>& tensor) {
   auto host = empty<float>(tensor.shape());
-  vulkan::download<float>(*tensor.block()->storage<Vulkan>().shared_stream(), tensor.block().get(), tensor.unchecked_view().data(), host.mutable_view(), host.block().get());
+  vulkan::download(*tensor.block()->storage<Vulkan>().shared_stream(), tensor.block().get(), tensor.unchecked_view().data(), host.mutable_view(), host.block().get());
   const auto values = host.view().span();
   return {values.begin(), values.end()};
 }

@@ -17,6 +17,14 @@
 // COTENANT_ZSTD: stores may compress tensors that are rarely used; the program is linked with libzstd. The same in every
 // translation unit of a program.
 
+// COTENANT_VULKAN_SEPARATE: the code of the Vulkan backend is compiled once for a program instead of in every file that uses a
+// GPU. The same in every translation unit; one of them defines COTENANT_VULKAN_IMPLEMENTATION, too, before cotenant/vulkan.hpp.
+#ifdef COTENANT_VULKAN_SEPARATE
+#define COTENANT_VULKAN_INLINE
+#else
+#define COTENANT_VULKAN_INLINE inline
+#endif
+
 // Whether errors are thrown. Without exceptions the error handler is called and the program ends.
 #ifndef COTENANT_EXCEPTIONS
 #if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)

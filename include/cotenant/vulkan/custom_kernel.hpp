@@ -1,275 +1,168 @@
-// CustomKernel: a kernel that the user compiled to SPIR-V, run on tensors by name.
+// What CustomKernel checks of a module and of a call, and its run.
 #ifndef COTENANT_VULKAN_CUSTOM_KERNEL_HPP
 #define COTENANT_VULKAN_CUSTOM_KERNEL_HPP
 #include <algorithm>
 #include <array>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <map>
-#include <span>
 #include <string>
-#include <string_view>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
-#include "cotenant/share/options.hpp"
+#include "cotenant/core/config.hpp"
 #include "cotenant/vulkan/backend.hpp"
+#include "cotenant/vulkan/custom_kernel_class.hpp"
 #include "cotenant/vulkan/module_check.hpp"
 #include "cotenant/vulkan/module_interface.hpp"
 
 namespace cotenant {
 
-class TensorSharingManager;
+namespace detail {
+template <class X> std::string counts(const X& x) {
+  return std::to_string(x.inputs.size()) + " inputs, " + std::to_string(x.outputs.size()) + " outputs and " + std::to_string(x.scalars.size()) + " scalars";
+}
+}  // namespace detail
 
-// One tensor that a kernel reads or writes, as the user's code names it.
-struct KernelArgument {
-  std::string name;
-  DType dtype = DType::f32;
-};
+COTENANT_VULKAN_INLINE CustomKernel::CustomKernel(Vulkan gpu, std::span<const std::uint32_t> spirv, CustomKernelOptions options)
+    : gpu_(std::move(gpu)), words_(spirv.begin(), spirv.end()), options_(std::move(options)) {
+  const auto interface = vulkan::ModuleInterface::read(words_, options_.entry_point);
+  check_names();
+  check_bindings(interface);
+  check_limits(interface);
+  static_cast<void>(vulkan::detail::ModuleCheck(words_));
+  key_ = "custom " + options_.entry_point + " " + std::to_string(words_.size()) + " " + std::to_string(vulkan::cache_file::checksum(words_.data(), words_.size() * 4));
+  for (const std::uint32_t extent : workgroup_) key_ += " " + std::to_string(extent);
+}
 
-struct CustomKernelOptions {
-  std::string name = "kernel";  // in error messages
-  std::string entry_point = "main";
-  // Storage buffers of descriptor set 0: input i is binding i, output j is binding inputs.size() + j.
-  std::vector<KernelArgument> inputs = {}, outputs = {};
-  // Push constants of four bytes each, in this order from offset 0.
-  std::vector<std::string> scalars = {};
-  // Invocations of a workgroup; zeros: as the module says. Another size than the module's needs specialization constants for it.
-  std::array<std::uint32_t, 3> workgroup{0, 0, 0};
-};
-
-// A scalar by name: float, std::int32_t or std::uint32_t.
-struct KernelScalar {
-  std::string name;
-  std::uint32_t bits = 0;
-  template <class T> requires(sizeof(T) == 4 && std::is_arithmetic_v<T>) KernelScalar(std::string scalar_name, T value) : name(std::move(scalar_name)) { std::memcpy(&bits, &value, 4); }
-};
-// An input by name. Elements that do not lie row-major, or not where a buffer may begin, are copied first.
-struct KernelInput {
-  std::string name;
-  DType dtype;
-  SharedTensor<std::uint8_t, Vulkan> bytes;
-  template <TensorLike X> requires std::same_as<storage_type_of<X>, Vulkan>
-  KernelInput(std::string input_name, const X& tensor) : name(std::move(input_name)), dtype(dtype_of<element_type_of<X>>) {
-    using T = element_type_of<X>;
-    check_not_empty("a custom kernel", tensor);
-    SharedTensor<T, Vulkan> plain = as_tensor(tensor).contiguous();
-    const Vulkan& gpu = plain.block()->template storage<Vulkan>();
-    const auto offset = static_cast<std::size_t>(plain.layout().offset) * sizeof(T);
-    if (offset % gpu.capabilities().storage_buffer_alignment != 0) plain = plain.copy_to(gpu.result_storage());
-    Layout layout = contiguous_layout({plain.bytes()});
-    layout.offset = plain.layout().offset * static_cast<std::ptrdiff_t>(sizeof(T));
-    bytes = SharedTensor<std::uint8_t, Vulkan>(plain.block(), layout);
-  }
-};
-struct KernelOutput {
-  std::string name;
-  Shape shape;
-};
-struct CustomRun {
-  std::vector<KernelInput> inputs = {};
-  std::vector<KernelOutput> outputs = {};
-  std::vector<KernelScalar> scalars = {};
-  std::array<std::uint32_t, 3> groups{1, 1, 1};  // workgroups
-};
-
-// What a run wrote, by name.
-class KernelResults {
- public:
-  // Errors: NotFound, TypeError.
-  template <Element T> SharedTensor<T, Vulkan> get(std::string_view name) const {
-    const Result& result = find(name);
-    if (result.dtype != dtype_of<T>) raise<TypeError>("the output '" + std::string(name) + "' holds " + std::string(to_string(result.dtype)) + ", not " + std::string(to_string(dtype_of<T>)));
-    return SharedTensor<T, Vulkan>(result.block, contiguous_layout(result.shape));
-  }
-  // Registers every output under `prefix` + its name. Errors: those of register_tensor(). A template, so that only programs with a
-  // manager include its header: parsing that takes as long as parsing the whole of this backend.
-  template <std::same_as<TensorSharingManager> Manager>
-  void register_with(Manager& manager, const std::string& prefix = {}, const TensorOptions& options = {}) const {
-    for (const auto& [name, result] : results_)
-      with_element(result.dtype, [&, &output = name]<class T>(std::type_identity<T>) { static_cast<void>(manager.register_tensor(prefix + output, get<T>(output), options)); });
-  }
-
- private:
-  friend class CustomKernel;
-  struct Result {
-    DType dtype;
-    Shape shape;
-    BlockRef block;
+COTENANT_VULKAN_INLINE KernelResults CustomKernel::run(const CustomRun& call) const {
+  check_groups(call.groups);
+  std::vector<vulkan::BufferArgument> buffers;
+  std::vector<std::uint32_t> scalars;
+  const auto given = [&](const auto& list, const std::string& name, const char* kind) -> const auto& {
+    const auto found = std::find_if(list.begin(), list.end(), [&](const auto& one) { return one.name == name; });
+    if (found == list.end()) refuse<NotFound>("needs the " + std::string(kind) + " '" + name + "', which was not given");
+    return *found;
   };
-  const Result& find(std::string_view name) const {
-    const auto found = results_.find(name);
-    if (found == results_.end()) raise<NotFound>("the kernel has no output '" + std::string(name) + "'");
-    return found->second;
+  if (call.inputs.size() != options_.inputs.size() || call.outputs.size() != options_.outputs.size() || call.scalars.size() != options_.scalars.size())
+    refuse<InvalidArgument>("takes " + detail::counts(options_) + ", but was given " + detail::counts(call));
+  KernelResults results;
+  for (const KernelArgument& argument : options_.inputs) {
+    const KernelInput& input = given(call.inputs, argument.name, "input");
+    if (input.dtype != argument.dtype)
+      refuse<TypeError>("takes " + std::string(to_string(argument.dtype)) + " as '" + argument.name + "', but was given " + std::string(to_string(input.dtype)));
+    buffers.push_back(argument_of(input.bytes.block(), static_cast<std::size_t>(input.bytes.layout().offset), input.bytes.size(), argument.name, vulkan::Access::read));
   }
-  std::map<std::string, Result, std::less<>> results_;
-};
+  for (const KernelArgument& argument : options_.outputs) {
+    const KernelOutput& output = given(call.outputs, argument.name, "output");
+    const std::size_t bytes = checked_multiply(element_count(output.shape), size_of(argument.dtype), "the number of bytes");
+    const BlockRef block = Block::allocate(gpu_.result_storage(), bytes);
+    results.results_[argument.name] = {argument.dtype, output.shape, block};
+    buffers.push_back(argument_of(block, 0, bytes, argument.name, vulkan::Access::read_write));
+  }
+  for (const std::string& name : options_.scalars) scalars.push_back(given(call.scalars, name, "scalar").bits);
+  vulkan::Launch launch{key_, buffers, scalars, call.groups};
+  launch.foreign = true;
+  launch.entry_point = options_.entry_point.c_str();
+  launch.constants = constants_;
+  gpu_.device().launch(*gpu_.shared_stream(), launch, [&](const vulkan::Target&) { return words_; });
+  return results;
+}
 
-// Everything that can be read from the module and from the call is checked before the driver sees either. What the code does
-// inside its buffers is the user's matter: a device does not check indices.
-class CustomKernel {
- public:
-  // Errors: InvalidArgument (no module, or another interface than described), Unsupported (the device lacks what it needs).
-  CustomKernel(Vulkan gpu, std::span<const std::uint32_t> spirv, CustomKernelOptions options)
-      : gpu_(std::move(gpu)), words_(spirv.begin(), spirv.end()), options_(std::move(options)), interface_(vulkan::ModuleInterface::read(words_, options_.entry_point)) {
-    check_names();
-    check_bindings();
-    check_limits();
-    static_cast<void>(vulkan::detail::ModuleCheck(words_));
-    key_ = "custom " + options_.entry_point + " " + std::to_string(words_.size()) + " " + std::to_string(vulkan::cache_file::checksum(words_.data(), words_.size() * 4));
-    for (const std::uint32_t extent : workgroup_) key_ += " " + std::to_string(extent);
-  }
+COTENANT_VULKAN_INLINE vulkan::BufferArgument CustomKernel::argument_of(const BlockRef& block, std::size_t offset, std::size_t bytes, const std::string& name, vulkan::Access access) const {
+  const std::size_t most = gpu_.capabilities().max_storage_buffer_range;
+  if (bytes > most) refuse<InvalidArgument>("was given " + std::to_string(bytes) + " bytes as '" + name + "', but a buffer of this device has at most " + std::to_string(most));
+  return {block.get(), static_cast<const char*>(block->data()) + offset, bytes, access};
+}
 
-  const CustomKernelOptions& options() const noexcept { return options_; }
-  const std::array<std::uint32_t, 3>& workgroup() const noexcept { return workgroup_; }
+COTENANT_VULKAN_INLINE void CustomKernel::check_names() const {
+  std::vector<std::string> names = options_.scalars;
+  for (const auto* list : {&options_.inputs, &options_.outputs}) for (const KernelArgument& argument : *list) names.push_back(argument.name);
+  std::sort(names.begin(), names.end());
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (names[i].empty()) refuse<InvalidArgument>("has an argument without a name");
+    if (i > 0 && names[i] == names[i - 1]) refuse<InvalidArgument>("has two arguments called '" + names[i] + "'");
+  }
+}
 
-  // Queues one run; its outputs are new tensors of the shapes asked for. Errors: InvalidArgument, NotFound, TypeError, OutOfMemory, DeviceLost.
-  KernelResults run(const CustomRun& call) const {
-    check_groups(call.groups);
-    std::vector<vulkan::BufferArgument> buffers;
-    std::vector<std::uint32_t> scalars;
-    const auto given = [&](const auto& list, const std::string& name, const char* kind) -> const auto& {
-      const auto found = std::find_if(list.begin(), list.end(), [&](const auto& one) { return one.name == name; });
-      if (found == list.end()) refuse<NotFound>("needs the " + std::string(kind) + " '" + name + "', which was not given");
-      return *found;
-    };
-    if (call.inputs.size() != options_.inputs.size() || call.outputs.size() != options_.outputs.size() || call.scalars.size() != options_.scalars.size())
-      refuse<InvalidArgument>("takes " + counts(options_) + ", but was given " + counts(call));
-    KernelResults results;
-    for (const KernelArgument& argument : options_.inputs) {
-      const KernelInput& input = given(call.inputs, argument.name, "input");
-      if (input.dtype != argument.dtype)
-        refuse<TypeError>("takes " + std::string(to_string(argument.dtype)) + " as '" + argument.name + "', but was given " + std::string(to_string(input.dtype)));
-      buffers.push_back(argument_of(input.bytes.block(), static_cast<std::size_t>(input.bytes.layout().offset), input.bytes.size(), argument.name, vulkan::Access::read));
-    }
-    for (const KernelArgument& argument : options_.outputs) {
-      const KernelOutput& output = given(call.outputs, argument.name, "output");
-      const std::size_t bytes = checked_multiply(element_count(output.shape), element_bytes(argument.dtype), "the number of bytes");
-      const BlockRef block = Block::allocate(gpu_.result_storage(), bytes);
-      results.results_[argument.name] = {argument.dtype, output.shape, block};
-      buffers.push_back(argument_of(block, 0, bytes, argument.name, vulkan::Access::read_write));
-    }
-    for (const std::string& name : options_.scalars) scalars.push_back(given(call.scalars, name, "scalar").bits);
-    vulkan::Launch launch{key_, buffers, scalars, call.groups};
-    launch.foreign = true;
-    launch.entry_point = options_.entry_point.c_str();
-    launch.constants = constants_;
-    gpu_.device().launch(*gpu_.shared_stream(), launch, [&](const vulkan::Target&) { return words_; });
-    return results;
+COTENANT_VULKAN_INLINE void CustomKernel::check_bindings(const vulkan::ModuleInterface& interface) const {
+  const std::size_t inputs = options_.inputs.size(), count = inputs + options_.outputs.size();
+  if (options_.outputs.empty()) refuse<InvalidArgument>("has no output");
+  for (const auto& [binding, writes] : interface.bindings) {
+    if (binding >= count) refuse<InvalidArgument>("uses binding " + std::to_string(binding) + ", but its " + std::to_string(count) + " inputs and outputs are bindings 0 to " + std::to_string(count - 1));
+    if (!writes && binding >= inputs) refuse<InvalidArgument>("declares binding " + std::to_string(binding) + " as read-only, but that is the output '" + options_.outputs[binding - inputs].name + "'");
   }
+  for (std::size_t binding = inputs; binding < count; ++binding)
+    if (interface.bindings.count(static_cast<std::uint32_t>(binding)) == 0)
+      refuse<InvalidArgument>("never names binding " + std::to_string(binding) + ", its output '" + options_.outputs[binding - inputs].name + "'");
+  const std::size_t bytes = options_.scalars.size() * 4;
+  if (interface.push_constant_bytes != bytes)
+    refuse<InvalidArgument>("has " + std::to_string(interface.push_constant_bytes) + " bytes of push constants, but the " + std::to_string(options_.scalars.size()) + " scalars described take " +
+                            std::to_string(bytes));
+  if (bytes > vulkan::max_push_constants) refuse<InvalidArgument>("has more scalars than the " + std::to_string(vulkan::max_push_constants / 4) + " that push constants hold");
+}
 
- private:
-  template <class E> [[noreturn]] void refuse(const std::string& what) const { raise<E>("the custom kernel '" + options_.name + "' " + what); }
-  template <class X> static std::string counts(const X& x) {
-    return std::to_string(x.inputs.size()) + " inputs, " + std::to_string(x.outputs.size()) + " outputs and " + std::to_string(x.scalars.size()) + " scalars";
-  }
-  static std::size_t element_bytes(DType dtype) {
-    std::size_t bytes = 0;
-    with_element(dtype, [&]<class T>(std::type_identity<T>) { bytes = sizeof(T); });
-    return bytes;
-  }
-  vulkan::BufferArgument argument_of(const BlockRef& block, std::size_t offset, std::size_t bytes, const std::string& name, vulkan::Access access) const {
-    const std::size_t most = gpu_.capabilities().max_storage_buffer_range;
-    if (bytes > most) refuse<InvalidArgument>("was given " + std::to_string(bytes) + " bytes as '" + name + "', but a buffer of this device has at most " + std::to_string(most));
-    return {block.get(), static_cast<const char*>(block->data()) + offset, bytes, access};
-  }
-  void check_names() const {
-    std::vector<std::string> names = options_.scalars;
-    for (const auto* list : {&options_.inputs, &options_.outputs}) for (const KernelArgument& argument : *list) names.push_back(argument.name);
-    std::sort(names.begin(), names.end());
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      if (names[i].empty()) refuse<InvalidArgument>("has an argument without a name");
-      if (i > 0 && names[i] == names[i - 1]) refuse<InvalidArgument>("has two arguments called '" + names[i] + "'");
+COTENANT_VULKAN_INLINE void CustomKernel::check_limits(const vulkan::ModuleInterface& interface) {
+  const vulkan::Capabilities& device = gpu_.capabilities();
+  const std::uint32_t newest = device.api_version >= VK_API_VERSION_1_3 ? 0x00010600 : 0x00010500;
+  if (interface.version > newest)
+    refuse<Unsupported>("is SPIR-V 1." + std::to_string(interface.version >> 8 & 0xff) + ", but '" + device.name + "' takes at most 1." + std::to_string(newest >> 8 & 0xff));
+  for (const std::uint32_t capability : interface.capabilities)
+    if (!has(capability)) refuse<Unsupported>("needs the SPIR-V capability " + std::to_string(capability) + ", which '" + device.name + "' does not have or this library does not enable");
+  if (interface.shared_bytes > device.shared_memory_bytes)
+    refuse<InvalidArgument>("uses " + std::to_string(interface.shared_bytes) + " bytes of shared memory, but '" + device.name + "' has " + std::to_string(device.shared_memory_bytes));
+  workgroup_ = interface.workgroup;
+  std::size_t invocations = 1;
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const std::uint32_t wanted = options_.workgroup[axis];
+    if (wanted != 0 && wanted != workgroup_[axis]) {
+      if (interface.workgroup_constants[axis] < 0)
+        refuse<InvalidArgument>("was described with a workgroup of " + std::to_string(wanted) + " invocations along axis " + std::to_string(axis) + ", but the module has " +
+                                std::to_string(workgroup_[axis]) + " and no specialization constant to change that");
+      workgroup_[axis] = wanted;
+      constants_.push_back({static_cast<std::uint32_t>(interface.workgroup_constants[axis]), wanted});
     }
+    if (workgroup_[axis] > device.max_workgroup_size[axis])
+      refuse<InvalidArgument>("has a workgroup of " + std::to_string(workgroup_[axis]) + " along axis " + std::to_string(axis) + ", but '" + device.name + "' takes at most " +
+                              std::to_string(device.max_workgroup_size[axis]));
+    invocations *= workgroup_[axis];
   }
-  void check_bindings() const {
-    const std::size_t inputs = options_.inputs.size(), count = inputs + options_.outputs.size();
-    if (options_.outputs.empty()) refuse<InvalidArgument>("has no output");
-    for (const auto& [binding, writes] : interface_.bindings) {
-      if (binding >= count) refuse<InvalidArgument>("uses binding " + std::to_string(binding) + ", but its " + std::to_string(count) + " inputs and outputs are bindings 0 to " + std::to_string(count - 1));
-      if (!writes && binding >= inputs) refuse<InvalidArgument>("declares binding " + std::to_string(binding) + " as read-only, but that is the output '" + options_.outputs[binding - inputs].name + "'");
-    }
-    for (std::size_t binding = inputs; binding < count; ++binding)
-      if (interface_.bindings.count(static_cast<std::uint32_t>(binding)) == 0)
-        refuse<InvalidArgument>("never names binding " + std::to_string(binding) + ", its output '" + options_.outputs[binding - inputs].name + "'");
-    const std::size_t bytes = options_.scalars.size() * 4;
-    if (interface_.push_constant_bytes != bytes)
-      refuse<InvalidArgument>("has " + std::to_string(interface_.push_constant_bytes) + " bytes of push constants, but the " + std::to_string(options_.scalars.size()) + " scalars described take " +
-                              std::to_string(bytes));
-    if (bytes > vulkan::max_push_constants) refuse<InvalidArgument>("has more scalars than the " + std::to_string(vulkan::max_push_constants / 4) + " that push constants hold");
-  }
-  void check_limits() {
-    const vulkan::Capabilities& device = gpu_.capabilities();
-    const std::uint32_t newest = device.api_version >= VK_API_VERSION_1_3 ? 0x00010600 : 0x00010500;
-    if (interface_.version > newest)
-      refuse<Unsupported>("is SPIR-V 1." + std::to_string(interface_.version >> 8 & 0xff) + ", but '" + device.name + "' takes at most 1." + std::to_string(newest >> 8 & 0xff));
-    for (const std::uint32_t capability : interface_.capabilities)
-      if (!has(capability)) refuse<Unsupported>("needs the SPIR-V capability " + std::to_string(capability) + ", which '" + device.name + "' does not have or this library does not enable");
-    if (interface_.shared_bytes > device.shared_memory_bytes)
-      refuse<InvalidArgument>("uses " + std::to_string(interface_.shared_bytes) + " bytes of shared memory, but '" + device.name + "' has " + std::to_string(device.shared_memory_bytes));
-    workgroup_ = interface_.workgroup;
-    std::size_t invocations = 1;
-    for (std::size_t axis = 0; axis < 3; ++axis) {
-      const std::uint32_t wanted = options_.workgroup[axis];
-      if (wanted != 0 && wanted != workgroup_[axis]) {
-        if (interface_.workgroup_constants[axis] < 0)
-          refuse<InvalidArgument>("was described with a workgroup of " + std::to_string(wanted) + " invocations along axis " + std::to_string(axis) + ", but the module has " +
-                                  std::to_string(workgroup_[axis]) + " and no specialization constant to change that");
-        workgroup_[axis] = wanted;
-        constants_.push_back({static_cast<std::uint32_t>(interface_.workgroup_constants[axis]), wanted});
-      }
-      if (workgroup_[axis] > device.max_workgroup_size[axis])
-        refuse<InvalidArgument>("has a workgroup of " + std::to_string(workgroup_[axis]) + " along axis " + std::to_string(axis) + ", but '" + device.name + "' takes at most " +
-                                std::to_string(device.max_workgroup_size[axis]));
-      invocations *= workgroup_[axis];
-    }
-    if (invocations > device.max_workgroup_invocations)
-      refuse<InvalidArgument>("has " + std::to_string(invocations) + " invocations in a workgroup, but '" + device.name + "' takes at most " + std::to_string(device.max_workgroup_invocations));
-  }
-  void check_groups(const std::array<std::uint32_t, 3>& groups) const {
-    for (std::size_t axis = 0; axis < 3; ++axis)
-      if (groups[axis] == 0 || groups[axis] > gpu_.capabilities().max_workgroup_count[axis])
-        refuse<InvalidArgument>("was run with " + std::to_string(groups[axis]) + " workgroups along axis " + std::to_string(axis) + "; this device takes 1 to " +
-                                std::to_string(gpu_.capabilities().max_workgroup_count[axis]));
-  }
-  // Numbers of the SPIR-V specification, section 3.31.
-  bool has(std::uint32_t capability) const {
-    const vulkan::Capabilities& device = gpu_.capabilities();
-    switch (capability) {
-      case 0: case 1: return true;                                    // Matrix, Shader
-      case 9: return device.shader_float16;
-      case 10: return device.shader_float64;
-      case 11: return device.shader_int64;
-      case 22: return device.shader_int16;
-      case 39: return device.shader_int8;
-      case 61: return true;                                           // GroupNonUniform
-      case 62: return device.subgroup_ballot;                         // vote comes with ballot on every driver that has either
-      case 63: return device.subgroup_arithmetic;
-      case 64: return device.subgroup_ballot;
-      case 65: case 66: return device.subgroup_shuffle;
-      case 4433: case 4434: return device.storage_16bit;
-      case 4448: case 4449: return device.storage_8bit;
-      case 4464: return device.denormals_preserved_f32;
-      case 4466: return device.specials_preserved_f32;
-      case 4467: return device.rounds_to_even_f32;
-      case 5345: return device.vulkan_memory_model;
-      case 6016: case 6017: case 6018: case 6019: return device.integer_dot_product;
-      case 6022: return device.cooperative_matrix;
-      default: return false;
-    }
-  }
+  if (invocations > device.max_workgroup_invocations)
+    refuse<InvalidArgument>("has " + std::to_string(invocations) + " invocations in a workgroup, but '" + device.name + "' takes at most " + std::to_string(device.max_workgroup_invocations));
+}
 
-  Vulkan gpu_;
-  std::vector<std::uint32_t> words_;
-  CustomKernelOptions options_;
-  vulkan::ModuleInterface interface_;
-  std::array<std::uint32_t, 3> workgroup_{};
-  std::vector<std::array<std::uint32_t, 2>> constants_;
-  std::string key_;
-};
+COTENANT_VULKAN_INLINE void CustomKernel::check_groups(const std::array<std::uint32_t, 3>& groups) const {
+  for (std::size_t axis = 0; axis < 3; ++axis)
+    if (groups[axis] == 0 || groups[axis] > gpu_.capabilities().max_workgroup_count[axis])
+      refuse<InvalidArgument>("was run with " + std::to_string(groups[axis]) + " workgroups along axis " + std::to_string(axis) + "; this device takes 1 to " +
+                              std::to_string(gpu_.capabilities().max_workgroup_count[axis]));
+}
+
+// Numbers of the SPIR-V specification, section 3.31.
+COTENANT_VULKAN_INLINE bool CustomKernel::has(std::uint32_t capability) const {
+  const vulkan::Capabilities& device = gpu_.capabilities();
+  switch (capability) {
+    case 0: case 1: return true;                                    // Matrix, Shader
+    case 9: return device.shader_float16;
+    case 10: return device.shader_float64;
+    case 11: return device.shader_int64;
+    case 22: return device.shader_int16;
+    case 39: return device.shader_int8;
+    case 61: return true;                                           // GroupNonUniform
+    case 62: return device.subgroup_ballot;                         // vote comes with ballot on every driver that has either
+    case 63: return device.subgroup_arithmetic;
+    case 64: return device.subgroup_ballot;
+    case 65: case 66: return device.subgroup_shuffle;
+    case 4433: case 4434: return device.storage_16bit;
+    case 4448: case 4449: return device.storage_8bit;
+    case 4464: return device.denormals_preserved_f32;
+    case 4466: return device.specials_preserved_f32;
+    case 4467: return device.rounds_to_even_f32;
+    case 5345: return device.vulkan_memory_model;
+    case 6016: case 6017: case 6018: case 6019: return device.integer_dot_product;
+    case 6022: return device.cooperative_matrix;
+    default: return false;
+  }
+}
 
 }  // namespace cotenant
 

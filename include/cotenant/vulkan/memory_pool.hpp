@@ -14,22 +14,10 @@
 
 #include "cotenant/core/concepts.hpp"
 #include "cotenant/share/attempt.hpp"
+#include "cotenant/vulkan/device_statistics.hpp"
 #include "cotenant/vulkan/imports.hpp"
 
-namespace cotenant {
-
-// What a device's memory is used for. All in bytes but `tensors`.
-struct GpuMemoryUsage {
-  std::size_t in_use = 0;         // by tensors, padding included
-  std::size_t tensors = 0;        // how many allocations that is
-  std::size_t peak = 0;           // the most that was in use at a time
-  std::size_t reserved = 0;       // taken from the driver for tensors: in_use and what is kept for the next ones
-  std::size_t imported = 0;       // of the host, seen by the device without a copy; not in the others
-  std::size_t driver_budget = 0;  // what the driver gives this process now (VK_EXT_memory_budget), else the heap's size
-  std::size_t driver_used = 0;    // what this process has of it, by the driver's account; 0 where it does not say
-};
-
-namespace vulkan {
+namespace cotenant::vulkan {
 
 class MemoryPool {
  public:
@@ -250,7 +238,6 @@ class MemoryPool {
   std::size_t in_use_ = 0, peak_ = 0, tensors_ = 0, reserved_ = 0, idle_ = 0;
 };
 
-}  // namespace vulkan
-}  // namespace cotenant
+}  // namespace cotenant::vulkan
 
 #endif

@@ -1,10 +1,11 @@
 // Mirror: one tensor on the host and on a device, each side copied to the other only where it is behind.
 #ifndef COTENANT_VULKAN_MIRROR_HPP
 #define COTENANT_VULKAN_MIRROR_HPP
-#include <string>
+#include <cstddef>
 #include <utility>
 
-#include "cotenant/vulkan/backend.hpp"
+#include "cotenant/share/element_rows.hpp"
+#include "cotenant/vulkan/backend_class.hpp"
 
 namespace cotenant {
 
@@ -19,7 +20,14 @@ template <Element T> class Mirror {
   Mirror(const SharedTensor<T>& host, Vulkan gpu) : gpu_(std::move(gpu)), newer_(Side::host) {
     check_not_empty("a mirror", host);
     host_ = empty<T>(host.shape());
-    vulkan::pack(host.view(), 0, host.size(), host_.mutable_view().data());
+    T* to = host_.mutable_view().data();
+    const View<const T> elements = host.view();
+    const Layout layout = elements.layout();
+    detail::for_each_row(layout.shape, [&](const Shape& index) {
+      const std::size_t count = detail::row_length(layout.shape);
+      detail::gather_row(sizeof(T), elements.data() + detail::row_offset(layout, index), detail::row_stride(layout), count, to);
+      to += count;
+    });
   }
 
   const Shape& shape() const noexcept { return host_.shape(); }

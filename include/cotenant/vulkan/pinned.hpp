@@ -10,7 +10,7 @@
 #include "cotenant/core/concepts.hpp"
 #include "cotenant/share/attempt.hpp"
 #include "cotenant/storage/heap.hpp"
-#include "cotenant/vulkan/storage.hpp"
+#include "cotenant/vulkan/storage_class.hpp"
 
 namespace cotenant {
 
@@ -40,14 +40,14 @@ class Pinned {
     const Allocation memory = heap_cache().allocate(std::max(bytes, HeapCache::page));
     if (!device.host_import || device.host_import_alignment == 0 || HeapCache::page % device.host_import_alignment != 0) return memory;
     std::exception_ptr failure;
-    if (!detail::attempt(failure, [&] { gpu_.device().memory().imports().add(gpu_.device().driver(), memory.data, memory.bytes); })) {
+    if (!detail::attempt(failure, [&] { gpu_.pin(memory); })) {
       heap_cache().deallocate(memory);
       detail::throw_again(failure);
     }
     return memory;
   }
   void deallocate(Allocation memory) noexcept {
-    gpu_.device().memory().imports().remove_host(memory.data);
+    gpu_.unpin(memory.data);
     heap_cache().deallocate(memory);
   }
 

@@ -16,18 +16,10 @@
 
 #include "cotenant/share/attempt.hpp"
 #include "cotenant/vulkan/cache_file.hpp"
+#include "cotenant/vulkan/device_statistics.hpp"
 #include "cotenant/vulkan/driver.hpp"
 
-namespace cotenant {
-
-// What making kernels took since the device was opened.
-struct KernelStatistics {
-  std::size_t kernels = 0;
-  double emit_seconds = 0, compile_seconds = 0;  // writing SPIR-V; the driver's compiler
-  std::size_t cached_bytes = 0;                  // what the disk had at the start
-};
-
-namespace vulkan {
+namespace cotenant::vulkan {
 
 struct Pipeline {
   VkPipeline handle = VK_NULL_HANDLE;
@@ -216,7 +208,6 @@ class Pipelines {
   bool unsaved_ = false;
 };
 
-}  // namespace vulkan
-}  // namespace cotenant
+}  // namespace cotenant::vulkan
 
 #endif

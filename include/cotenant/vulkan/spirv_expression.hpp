@@ -1,69 +1,22 @@
-// RecordedCode: a recorded expression (core/expr.hpp) as SPIR-V, with its literals as scalars of the launch.
+// RecordedCode: a recorded expression as SPIR-V, with its literals as scalars of the launch.
 #ifndef COTENANT_VULKAN_SPIRV_EXPRESSION_HPP
 #define COTENANT_VULKAN_SPIRV_EXPRESSION_HPP
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
-#include "cotenant/core/convert.hpp"
 #include "cotenant/core/expr.hpp"
+#include "cotenant/vulkan/any_expression.hpp"
 #include "cotenant/vulkan/kernel.hpp"
-#include "cotenant/vulkan/kernel_key.hpp"
 #include "cotenant/vulkan/spirv_math.hpp"
 
-// The literals are no part of the code: one kernel serves `x * scale` for every scale. A kernel's host side puts
-// expression_key() into the launch's key and calls append_literals() for the scalars; its emitter makes a RecordedCode where
-// those scalars come in the order of parameters, and calls it as often as it likes.
+// A kernel's host side puts the expression's text into the launch's key and its literals among the scalars; its emitter makes a
+// RecordedCode where those scalars come in the order of parameters, and calls it as often as it likes.
 namespace cotenant::vulkan {
 
-// The expression as text, such as "add(a0,mul(a1,#))": what its code depends on.
-template <class E> void append_expression_key(KernelKey& key, const E& expression) {
-  if constexpr (requires { expression.value; }) key.append('#');
-  else if constexpr (requires { expression.condition; }) {
-    key.append("select(");
-    append_expression_key(key, expression.condition), key.append(',');
-    append_expression_key(key, expression.if_true), key.append(',');
-    append_expression_key(key, expression.if_false), key.append(')');
-  } else if constexpr (requires { expression.left; }) {
-    [&]<class Op, class L, class R>(const expr::Binary<Op, L, R>&) { key.append(Op::name, '('); }(expression);
-    append_expression_key(key, expression.left), key.append(',');
-    append_expression_key(key, expression.right), key.append(')');
-  } else if constexpr (requires { expression.x; }) {
-    [&]<class Op, class X>(const expr::Unary<Op, X>&) { key.append(Op::name, '('); }(expression);
-    append_expression_key(key, expression.x), key.append(')');
-  } else {
-    [&]<std::size_t I>(expr::Argument<I>) { key.append('a', I); }(expression);
-  }
-}
-template <class E> std::string expression_key(const E& expression) {
-  KernelKey key;
-  append_expression_key(key, expression);
-  return std::string(key.view());
-}
-
-// Calls f(value) for each literal, in the order in which the code numbers them.
-template <class E, class F> void for_each_literal(const E& expression, F&& f) {
-  if constexpr (requires { expression.value; }) f(expression.value);
-  else if constexpr (requires { expression.condition; })
-    for_each_literal(expression.condition, f), for_each_literal(expression.if_true, f), for_each_literal(expression.if_false, f);
-  else if constexpr (requires { expression.left; }) for_each_literal(expression.left, f), for_each_literal(expression.right, f);
-  else if constexpr (requires { expression.x; }) for_each_literal(expression.x, f);
-}
-// The literals as scalars of a launch, converted to the type C that the expression computes in: float, int32_t or int64_t.
-template <class C, class E, class Scalars> void append_literals(const E& expression, Scalars& scalars) {
-  for_each_literal(expression, [&](auto value) {
-    const C converted = convert<C>(value);
-    if constexpr (std::is_same_v<C, float>) scalars.push_back(__builtin_bit_cast(std::uint32_t, converted));
-    else scalars.push_back(static_cast<std::uint32_t>(converted));
-    if constexpr (sizeof(C) == 8) scalars.push_back(static_cast<std::uint32_t>(static_cast<std::uint64_t>(converted) >> 32));
-  });
-}
-
 namespace detail {
-template <class> inline constexpr bool is_comparison_node = false;
-template <class Op, class L, class R> inline constexpr bool is_comparison_node<expr::Binary<Op, L, R>> = expr::op::is_comparison<Op>;
-
 template <class Op> Value unary_code(Value x) {
   namespace op = expr::op;
   namespace s = spirv;
@@ -105,28 +58,44 @@ template <class Op> Value binary_code(Value a, Value b) {
   else if constexpr (std::is_same_v<Op, op::GreaterEqual>) return s::less_equal(b, a);
   else static_assert(!std::is_same_v<Op, Op>, "an op without code");
 }
+// What one op of an expression's text stands for.
+struct ExpressionOp {
+  std::string_view name;
+  Value (*unary)(Value);
+  Value (*binary)(Value, Value);
+};
+template <class... Op> std::vector<ExpressionOp> unary_ops() { return {{Op::name, unary_code<Op>, nullptr}...}; }
+template <class... Op> std::vector<ExpressionOp> binary_ops() { return {{Op::name, nullptr, binary_code<Op>}...}; }
+[[gnu::cold]] inline const ExpressionOp& expression_op(std::string_view name) {
+  using namespace expr::op;
+  static const auto unary = unary_ops<Negate, Abs, Exp, Log, Sqrt, Rsqrt, Reciprocal, Tanh, Erf, Sigmoid, Gelu, GeluTanh, Silu, Relu, Floor, Ceil, Round>();
+  static const auto binary =
+      binary_ops<Add, Subtract, Multiply, Divide, Minimum, Maximum, Power, Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual>();
+  for (const auto* ops : {&unary, &binary})
+    for (const ExpressionOp& op : *ops) if (op.name == name) return op;
+  raise<InvalidArgument>("a recorded expression has the op '" + std::string(name) + "', for which there is no SPIR-V");
+}
 }  // namespace detail
 
-// Every step happens in `compute`: f32, i32 or i64. What the user wrote is not contracted: a product is rounded before it is
+// Every step happens in the expression's type. What the user wrote is not contracted: a product is rounded before it is
 // added to.
-template <class E> class RecordedCode {
+class RecordedCode {
  public:
   // Declares the literals' scalars.
-  RecordedCode(KernelBuilder& kernel, const E& expression, DType compute)
-      : kernel_(&kernel), expression_(expression), type_(compute_register(kernel, compute)) {
-    for_each_literal(expression, [&](auto) {
+  [[gnu::cold]] RecordedCode(KernelBuilder& kernel, std::string_view text, DType compute) : text_(text), type_(compute_register(kernel, compute)) {
+    for (std::size_t i = literal_count(text); i > 0; --i) {
       if (compute == DType::i64) literals_.push_back(spirv::bitcast(type_, kernel.scalar64()));
       else literals_.push_back(kernel.scalar(type_));
-    });
+    }
   }
 
   // The expression's value where Argument<I> is arguments[I]: any register values, converted first; all scalars, or all vectors
   // of one size.
-  Value operator()(const std::vector<Value>& arguments) const {
-    Pass pass{{}, literals_, 0};
+  [[gnu::cold]] Value operator()(const std::vector<Value>& arguments) const {
+    Pass pass{{}, literals_, 0, text_};
     for (const Value& argument : arguments) pass.arguments.push_back(spirv::convert(spirv::shaped_as(argument.type, type_), argument));
     if (!arguments.empty() && arguments[0].type->is_vector()) for (Value& literal : pass.literals) literal = spirv::splat(literal, arguments[0].type->count);
-    return number(expression_, pass);
+    return number(pass);
   }
 
  private:
@@ -136,39 +105,54 @@ template <class E> class RecordedCode {
   struct Pass {
     std::vector<Value> arguments, literals;
     std::size_t next_literal;
+    std::string_view rest;  // of the text
   };
-  template <class X> Value number(const X& x, Pass& pass) const {
-    if constexpr (requires { x.value; }) return pass.literals[pass.next_literal++];
-    else if constexpr (requires { x.condition; }) {
-      // In the literals' order.
-      const Value chosen = condition(x.condition, pass), yes = number(x.if_true, pass), no = number(x.if_false, pass);
-      return spirv::select(chosen, yes, no);
-    } else if constexpr (detail::is_comparison_node<X>) {
-      const Value holds = condition(x, pass);
-      return spirv::convert(spirv::shaped_as(holds.type, type_), holds);
-    } else if constexpr (requires { x.left; }) {
-      const Value left = number(x.left, pass), right = number(x.right, pass);
-      return [&]<class Op, class L, class R>(const expr::Binary<Op, L, R>&) { return detail::binary_code<Op>(left, right); }(x);
-    } else if constexpr (requires { x.x; }) {
-      const Value inner = number(x.x, pass);
-      return [&]<class Op, class X1>(const expr::Unary<Op, X1>&) { return detail::unary_code<Op>(inner); }(x);
-    } else {
-      return [&]<std::size_t I>(expr::Argument<I>) { return pass.arguments[I]; }(x);
-    }
+  // What the text begins with, up to the next of "(,)", and that one where it opens or parts arguments.
+  static std::string_view word(Pass& pass) {
+    const std::size_t end = pass.rest.find_first_of("(,)");
+    const std::string_view result = pass.rest.substr(0, end);
+    pass.rest.remove_prefix(result.size());
+    return result;
   }
-  // Whether x is not 0; NaN is not.
-  template <class X> Value condition(const X& x, Pass& pass) const {
-    if constexpr (detail::is_comparison_node<X>) {
-      const Value left = number(x.left, pass), right = number(x.right, pass);
-      return [&]<class Op, class L, class R>(const expr::Binary<Op, L, R>&) { return detail::binary_code<Op>(left, right); }(x);
-    } else {
-      const Value value = number(x, pass);
-      return value.type->is_float() ? !spirv::is_zero(value) : value != 0;
+  static void skip(Pass& pass) { pass.rest.remove_prefix(1); }
+  // A comparison's value is a boolean.
+  [[gnu::cold]] Value node(Pass& pass) const {
+    const std::string_view name = word(pass);
+    if (name == "#") return pass.literals[pass.next_literal++];
+    if (name[0] == 'a' && name[1] >= '0' && name[1] <= '9') {
+      std::size_t index = 0;
+      for (const char digit : name.substr(1)) index = index * 10 + static_cast<std::size_t>(digit - '0');
+      return pass.arguments[index];
     }
+    skip(pass);
+    Value result;
+    if (name == "select") {
+      const Value chosen = condition(pass);
+      skip(pass);
+      const Value yes = number(pass);
+      skip(pass);
+      result = spirv::select(chosen, yes, number(pass));
+    } else {
+      const detail::ExpressionOp& op = detail::expression_op(name);
+      const Value left = number(pass);
+      if (op.unary != nullptr) result = op.unary(left);
+      else skip(pass), result = op.binary(left, number(pass));
+    }
+    skip(pass);
+    return result;
   }
+  Value number(Pass& pass) const {
+    const Value value = node(pass);
+    return is_truth(value) ? spirv::convert(spirv::shaped_as(value.type, type_), value) : value;
+  }
+  // Whether it is not 0; NaN is not.
+  Value condition(Pass& pass) const {
+    const Value value = node(pass);
+    return is_truth(value) ? value : value.type->is_float() ? !spirv::is_zero(value) : value != 0;
+  }
+  static bool is_truth(const Value& value) { return value.type->is_boolean(); }
 
-  KernelBuilder* kernel_;
-  E expression_;
+  std::string_view text_;
   Type type_;
   std::vector<Value> literals_;
 };

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "cotenant/core/layout.hpp"
-#include "cotenant/core/view.hpp"
+#include "cotenant/vulkan/any_operand.hpp"
 #include "cotenant/vulkan/copy_threads.hpp"
 #include "cotenant/vulkan/stream.hpp"
 
@@ -31,12 +31,12 @@ inline constexpr std::size_t part_bytes_of(std::size_t bytes) { return std::clam
 // 16 less); and what a copy to the host may leave to whoever waits for it.
 inline constexpr std::size_t upload_staging = std::size_t{32} << 20, download_staging = std::size_t{64} << 20;
 
-// Calls f(host element pointer, elements in a row, index of the first) for elements [first, first + count) of a layout in
-// row-major order; elements in a row lie `step` elements apart.
-template <class T, class F> void for_each_row(const View<T>& view, std::size_t first, std::size_t count, F&& f) {
+// Calls f(offset of the first, elements in a row, its index) for elements [first, first + count) of a layout in row-major order;
+// elements in a row lie one stride of the last axis apart.
+template <class F> void for_each_row(const AnyView& view, std::size_t first, std::size_t count, F&& f) {
   const Shape& shape = view.shape();
   const std::size_t rank = shape.rank();
-  if (rank == 0) return f(view.data(), std::size_t{1}, std::ptrdiff_t{1}, std::size_t{0});
+  if (rank == 0) return f(std::ptrdiff_t{0}, std::size_t{1}, std::size_t{0});
   const std::size_t row = shape[rank - 1];
   std::array<std::size_t, max_rank> index{};
   std::size_t left = first;
@@ -44,8 +44,8 @@ template <class T, class F> void for_each_row(const View<T>& view, std::size_t f
   for (std::size_t done = 0; done < count;) {
     const std::size_t length = std::min(row - index[rank - 1], count - done);
     std::ptrdiff_t offset = 0;
-    for (std::size_t axis = 0; axis < rank; ++axis) offset += static_cast<std::ptrdiff_t>(index[axis]) * view.strides()[axis];
-    f(view.data() + offset, length, view.strides()[rank - 1], done);
+    for (std::size_t axis = 0; axis < rank; ++axis) offset += static_cast<std::ptrdiff_t>(index[axis]) * view.stride(axis);
+    f(offset, length, done);
     done += length;
     index[rank - 1] = 0;
     for (std::size_t axis = rank - 1; axis-- > 0;) {
@@ -54,23 +54,40 @@ template <class T, class F> void for_each_row(const View<T>& view, std::size_t f
     }
   }
 }
-template <class T> void pack(const View<const T>& view, std::size_t first, std::size_t count, T* out) {
-  if (view.contiguous()) {
-    std::memcpy(static_cast<void*>(out), view.data() + first, count * sizeof(T));
-    return;
-  }
-  for_each_row(view, first, count, [&](const T* from, std::size_t length, std::ptrdiff_t step, std::size_t at) {
-    for (std::size_t i = 0; i < length; ++i) out[at + i] = from[static_cast<std::ptrdiff_t>(i) * step];
+namespace detail {
+// Elements of so many bytes between a view's rows and dense ones.
+template <std::ptrdiff_t Bytes, bool Pack> void move_rows(const AnyView& view, std::size_t first, std::size_t count, std::byte* dense) {
+  const std::ptrdiff_t step = view.rank() == 0 ? 1 : view.stride(view.rank() - 1);
+  for_each_row(view, first, count, [&](std::ptrdiff_t offset, std::size_t length, std::size_t at) {
+    std::byte* element = static_cast<std::byte*>(view.data()) + offset * Bytes;
+    std::byte* packed = dense + at * Bytes;
+    for (std::size_t i = 0; i < length; ++i, element += step * Bytes, packed += Bytes) {
+      if constexpr (Pack) std::memcpy(packed, element, Bytes);
+      else std::memcpy(element, packed, Bytes);
+    }
   });
 }
-template <class T> void unpack(const T* in, const View<T>& view, std::size_t first, std::size_t count) {
+template <bool Pack> void move_elements(const AnyView& view, std::size_t first, std::size_t count, std::byte* dense) {
+  const std::size_t bytes = size_of(view.type());
   if (view.contiguous()) {
-    std::memcpy(static_cast<void*>(view.data() + first), in, count * sizeof(T));
+    std::byte* const elements = static_cast<std::byte*>(view.data()) + first * bytes;
+    static_cast<void>(Pack ? std::memcpy(dense, elements, count * bytes) : std::memcpy(elements, dense, count * bytes));
     return;
   }
-  for_each_row(view, first, count, [&](T* to, std::size_t length, std::ptrdiff_t step, std::size_t at) {
-    for (std::size_t i = 0; i < length; ++i) to[static_cast<std::ptrdiff_t>(i) * step] = in[at + i];
-  });
+  switch (bytes) {
+    case 1: return move_rows<1, Pack>(view, first, count, dense);
+    case 2: return move_rows<2, Pack>(view, first, count, dense);
+    case 4: return move_rows<4, Pack>(view, first, count, dense);
+    default: return move_rows<8, Pack>(view, first, count, dense);
+  }
+}
+}  // namespace detail
+// Elements [first, first + count) of a view, in row-major order, to or from `dense` ones.
+inline void pack(const AnyView& view, std::size_t first, std::size_t count, void* dense) {
+  detail::move_elements<true>(view, first, count, static_cast<std::byte*>(dense));
+}
+inline void unpack(const void* dense, const AnyView& view, std::size_t first, std::size_t count) {
+  detail::move_elements<false>(view, first, count, static_cast<std::byte*>(const_cast<void*>(dense)));
 }
 
 // Smaller copies stay among the kernels: a hop to another queue and back costs tens of µs, and these take 80 at 50 GB/s.
@@ -172,22 +189,22 @@ inline BufferArgument whole(const MemoryChunk& chunk, std::size_t bytes, Access 
 inline MemoryPool::Place place_of(const MemoryChunk& chunk, std::size_t offset, std::size_t bytes) { return {chunk.buffer(), offset, bytes, nullptr}; }
 
 // The host's elements, where they lie in a row on pages that the device sees.
-template <class T> Imports::Found pinned(Device& device, const View<T>& host) {
-  return host.contiguous() ? device.memory().imports().find_host(host.data(), host.size() * sizeof(T)) : Imports::Found{};
+inline Imports::Found pinned(Device& device, const AnyView& host) {
+  return host.contiguous() ? device.memory().imports().find_host(host.data(), host.bytes()) : Imports::Found{};
 }
 }  // namespace detail
 
 // Queues a copy of the host's elements, row-major, to [address, …) of a block on the device. The host may change its
 // bytes when this returns. Errors: OutOfMemory, DeviceLost.
-template <class T> void upload(Stream& asking, const View<const T>& host, Block* block, const void* address) {
+inline void upload(Stream& asking, const AnyView& host, Block* block, const void* address) {
   Device& device = asking.device();
   const detail::DevicePart there{block, address, device.memory().find(address)};
-  const std::size_t bytes = host.size() * sizeof(T);
+  const std::size_t bytes = host.bytes(), element = size_of(host.type());
   if (bytes == 0) return;
   if (there.place.mapped != nullptr && (block == nullptr || !is_scratch(*block))) {
     // Nothing on the device touches the block, as nothing touches fresh ones: the host writes where the tensor lies.
     if (!device.uses().idle(block)) asking.retire();
-    if (device.uses().idle(block)) return pack(host, 0, host.size(), static_cast<T*>(there.place.mapped));
+    if (device.uses().idle(block)) return pack(host, 0, host.size(), there.place.mapped);
   }
   Stream& stream = detail::copying_stream(asking, Direction::to_device, block, bytes);
   const bool alone = bytes >= large_copy;  // not among kernels that will be handed over soon
@@ -203,7 +220,7 @@ template <class T> void upload(Stream& asking, const View<const T>& host, Block*
     ring.guard([&] {
       const auto piece = ring.piece(index);
       if (piece.part >= ring.chunks() && !ring.wait(piece.part - ring.chunks())) return;
-      pack(host, piece.first / sizeof(T), piece.bytes / sizeof(T), reinterpret_cast<T*>(piece.staging));
+      pack(host, piece.first / element, piece.bytes / element, piece.staging);
       if (!ring.finished(piece.part)) return;
       ring.queue(piece.part, [&](std::size_t first, std::size_t count, const std::shared_ptr<MemoryChunk>& chunk) {
         stream.copy(detail::whole(*chunk, count, Access::read), detail::place_of(*chunk, 0, count), there.argument(first, count, Access::write),
@@ -216,10 +233,10 @@ template <class T> void upload(Stream& asking, const View<const T>& host, Block*
 
 namespace detail {
 // A copy to the host: what is left to do is to wait for the device and to move the bytes where they belong.
-template <class T> class Download final : public Completion {
+class Download final : public Completion {
  public:
-  Download(Stream& stream, const DevicePart& from, const View<T>& host, bool alone)
-      : stream_(stream.shared_from_this()), from_(from), host_(host), alone_(alone), ring_(stream, host.size() * sizeof(T), download_staging),
+  Download(Stream& stream, const DevicePart& from, const AnyView& host, bool alone)
+      : stream_(stream.shared_from_this()), from_(from), host_(host), alone_(alone), ring_(stream, host.bytes(), download_staging),
         moved_(new std::atomic<bool>[ring_.pieces()]()) {
     for (std::size_t part = 0; part < ring_.chunks(); ++part) queue(part);
     // What there is no staging memory for takes that of what is moved now.
@@ -250,7 +267,8 @@ template <class T> class Download final : public Completion {
       ring_.guard([&] {
         const auto piece = ring_.piece(begin + i);
         if (!ring_.wait(piece.part)) return;
-        unpack(reinterpret_cast<const T*>(piece.staging), host_, piece.first / sizeof(T), piece.bytes / sizeof(T));
+        const std::size_t element = size_of(host_.type());
+        unpack(piece.staging, host_, piece.first / element, piece.bytes / element);
         moved_[begin + i].store(true, std::memory_order_relaxed);
         if (ring_.finished(piece.part) && piece.part + ring_.chunks() < ring_.parts()) queue(piece.part + ring_.chunks());
       });
@@ -260,7 +278,7 @@ template <class T> class Download final : public Completion {
   std::mutex mutex_;
   std::shared_ptr<Stream> stream_;  // its device owns the chunks
   DevicePart from_;
-  View<T> host_;
+  AnyView host_;
   bool alone_;
   StagingRing ring_;
   std::unique_ptr<std::atomic<bool>[]> moved_;  // per piece
@@ -270,26 +288,26 @@ template <class T> class Download final : public Completion {
 
 // Queues a copy of row-major elements at [address, …) of a block on the device; what it gives moves them to the host when it is
 // waited for. Of more than 64 MiB the first are there when this returns. Errors: OutOfMemory, DeviceLost.
-template <class T> Ref<Completion> begin_download(Stream& asking, Block* block, const void* address, const View<T>& host) {
-  const std::size_t bytes = host.size() * sizeof(T);
+inline Ref<Completion> begin_download(Stream& asking, Block* block, const void* address, const AnyView& host) {
+  const std::size_t bytes = host.bytes();
   Stream& stream = detail::copying_stream(asking, Direction::to_host, block, bytes);
-  return make_ref<detail::Download<T>>(stream, detail::DevicePart{block, address, asking.device().memory().find(address)}, host,
+  return make_ref<detail::Download>(stream, detail::DevicePart{block, address, asking.device().memory().find(address)}, host,
                                        &stream != &asking || bytes > staging_bytes);
 }
 
 // The same into a block of the host, whose bytes come in when it is waited for; onto pinned pages by themselves.
-template <class T> void download(Stream& asking, Block* block, const void* address, const View<T>& host, Block* host_block) {
+inline void download(Stream& asking, Block* block, const void* address, const AnyView& host, Block* host_block) {
   host_block->wait();  // an earlier copy to other elements of the same block
   Device& device = asking.device();
   const MemoryPool::Place place = device.memory().find(address);
   if (place.mapped != nullptr) {
     if (is_scratch(*block)) asking.finish();
     else block->wait();
-    return unpack(static_cast<const T*>(place.mapped), host, 0, host.size());
+    return unpack(place.mapped, host, 0, host.size());
   }
   const Imports::Found pages = detail::pinned(device, host);
   if (!pages.chunk) return host_block->set_pending(begin_download(asking, block, address, host));
-  const std::size_t bytes = host.size() * sizeof(T);
+  const std::size_t bytes = host.bytes();
   Stream& stream = detail::copying_stream(asking, Direction::to_host, block, bytes);
   const BufferArgument to{host_block, reinterpret_cast<const void*>(pages.address()), bytes, Access::write};
   stream.copy({block, address, bytes, Access::read}, place, to, detail::place_of(*pages.chunk, pages.offset, bytes), pages.chunk, true);
@@ -298,11 +316,11 @@ template <class T> void download(Stream& asking, Block* block, const void* addre
 
 // Bytes that no work is under way on, at once. Errors: OutOfMemory, DeviceLost.
 inline void read_bytes(Stream& stream, const Allocation& from, std::byte* to) {
-  const auto host = View<std::uint8_t>::unchecked(reinterpret_cast<std::uint8_t*>(to), contiguous_layout({from.bytes}));
+  const AnyView host(DType::u8, to, {from.bytes}, Strides{1});
   begin_download(stream, nullptr, from.data, host)->wait();
 }
 inline void write_bytes(Stream& stream, const std::byte* from, const Allocation& to) {
-  const auto host = View<const std::uint8_t>::unchecked(reinterpret_cast<const std::uint8_t*>(from), contiguous_layout({to.bytes}));
+  const AnyView host(DType::u8, const_cast<std::byte*>(from), {to.bytes}, Strides{1});
   upload(stream, host, nullptr, to.data);
   stream.finish();
 }

@@ -54,7 +54,7 @@ TEST_CASE("rows wider than a tile may take the queries' place") {
   const auto v = test::to_device(*gpu, values), k = test::to_device(*gpu, std::vector<float>(width, 1.f));
   const auto q = test::to_device(*gpu, std::vector<float>(3 * width, 0.5f));
   const auto row = [&](const auto& x) { return input(x).with(contiguous_layout({1, width})); };
-  kernels::attention(gpu->device(), *gpu->shared_stream(),
+  kernels::attention(*gpu->shared_stream(),
                      AttentionArguments<float, float, float, bool, float>{input(q).with(contiguous_layout({3, width})), row(k), row(v), {}, 1.f, false,
                          output(q).with(contiguous_layout({3, width}))});
   const auto host = test::to_host(q);

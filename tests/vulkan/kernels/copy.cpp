@@ -15,7 +15,7 @@ template <class T> void check_copy(const Vulkan& gpu, const Layout& to, const La
   auto in = empty<T>({source.size()}, gpu), out = empty<T>({expected.size()}, gpu);
   const auto put = [&](auto& tensor, const std::vector<T>& values) {
     const auto host = from(values, {values.size()});
-    vulkan::upload<T>(*gpu.shared_stream(), host.view(), tensor.block().get(), tensor.block()->data());
+    vulkan::upload(*gpu.shared_stream(), host.view(), tensor.block().get(), tensor.block()->data());
   };
   put(in, source), put(out, expected);
   const auto operand = [](const auto& tensor, const Layout& layout) {
@@ -23,7 +23,7 @@ template <class T> void check_copy(const Vulkan& gpu, const Layout& to, const La
   };
   vulkan::kernels::copy_bits(gpu.device(), *gpu.shared_stream(), to.shape, operand(out, to), operand(in, from_layout));
   auto host = empty<T>({expected.size()});
-  vulkan::download<T>(*gpu.shared_stream(), out.block().get(), out.block()->data(), host.mutable_view(), host.block().get());
+  vulkan::download(*gpu.shared_stream(), out.block().get(), out.block()->data(), host.mutable_view(), host.block().get());
   for (std::size_t i = 0; i < element_count(to.shape); ++i) {
     std::ptrdiff_t a = to.offset, b = from_layout.offset;
     std::size_t position = i;

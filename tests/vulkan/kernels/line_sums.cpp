@@ -16,8 +16,8 @@ TEST_CASE("sums of byte lines along depth, unsigned ones 128 less") {
   const auto sums_of = [&](bool left) {
     const auto gpu_a = empty<std::uint8_t>({m, k}, *gpu);
     const auto gpu_b = empty<std::int8_t>({k, n}, *gpu);
-    upload<std::uint8_t>(*gpu->shared_stream(), a.view(), gpu_a.block().get(), gpu_a.block()->data());
-    upload<std::int8_t>(*gpu->shared_stream(), b.view(), gpu_b.block().get(), gpu_b.block()->data());
+    upload(*gpu->shared_stream(), a.view(), gpu_a.block().get(), gpu_a.block()->data());
+    upload(*gpu->shared_stream(), b.view(), gpu_b.block().get(), gpu_b.block()->data());
     const auto out = empty<float>({m, n}, *gpu);
     const MatrixProduct product = matrix_product(k, input(gpu_a), input(gpu_b), output(out));
     const BlockRef sums = vulkan::detail::line_sums(gpu->device(), *gpu->shared_stream(), product, left);
@@ -25,7 +25,7 @@ TEST_CASE("sums of byte lines along depth, unsigned ones 128 less") {
     CHECK(operand.reach.elements == (left ? m : n));
     CHECK((left ? operand.row : operand.column) == 1);
     auto host = empty<std::int32_t>({left ? m : n});
-    download<std::int32_t>(*gpu->shared_stream(), sums.get(), sums->data(), host.mutable_view(), host.block().get());
+    download(*gpu->shared_stream(), sums.get(), sums->data(), host.mutable_view(), host.block().get());
     host.block()->wait();
     return std::vector<std::int32_t>(host.view().data(), host.view().data() + host.size());
   };

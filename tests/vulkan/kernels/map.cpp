@@ -11,7 +11,7 @@ namespace {
 template <class T> SharedTensor<T, Vulkan> put(const Vulkan& gpu, const std::vector<T>& values, const Shape& shape) {
   const auto host = from(values, shape);
   auto result = empty<T>(shape, gpu);
-  vulkan::upload<T>(*gpu.shared_stream(), host.view(), result.block().get(), result.block()->data());
+  vulkan::upload(*gpu.shared_stream(), host.view(), result.block().get(), result.block()->data());
   return result;
 }
 std::vector<float> ramp(std::size_t count) {

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <vector>
 
 namespace {
@@ -16,7 +17,7 @@ TEST_CASE("a batch with one right matrix becomes rows") {
   auto* const block = reinterpret_cast<Block*>(0x1000);  // only compared with null
   const auto a = operand(memory, contiguous_layout({2, 3, 4, 5}), block), b = operand(memory, broadcast_to(contiguous_layout({5, 6}), {2, 3, 5, 6}), block);
   const auto out = operand(memory, contiguous_layout({2, 3, 4, 6}), block), row = operand(memory, broadcast_to(contiguous_layout({6}), {2, 3, 4, 6}), block);
-  MatrixProduct product = matrix_product(5, a, b, out, row);
+  MatrixProduct product = matrix_product(5, a, b, out, std::array{AnyOperand(row)});
   product.merge_batches();
   CHECK(product.batch_rank == 0);
   CHECK(product.rows == 24);
@@ -24,7 +25,7 @@ TEST_CASE("a batch with one right matrix becomes rows") {
   CHECK(product.operands[3].row == 0);
   CHECK(product.operands[3].column == 1);
 
-  MatrixProduct kept = matrix_product(5, a, b, out, row);
+  MatrixProduct kept = matrix_product(5, a, b, out, std::array{AnyOperand(row)});
   kept.merge_batches(false);
   CHECK(kept.batch_rank == 1);
   CHECK(kept.batch[0] == 6);

@@ -15,10 +15,10 @@ TEST_CASE("integer sums beyond what a float counts are exact") {
   for (std::size_t i = half * n; i < 2 * half * n; ++i) b.mutable_view().data()[i] = -127;
   for (std::size_t i = 0; i < n; ++i) a.mutable_view().data()[i * k + k - 1] = 1, b.mutable_view().data()[(k - 1) * n + i] = 1;
   const auto gpu_a = empty<std::int8_t>({n, k}, *gpu), gpu_b = empty<std::int8_t>({k, n}, *gpu);
-  upload<std::int8_t>(*gpu->shared_stream(), a.view(), gpu_a.block().get(), gpu_a.block()->data());
-  upload<std::int8_t>(*gpu->shared_stream(), b.view(), gpu_b.block().get(), gpu_b.block()->data());
+  upload(*gpu->shared_stream(), a.view(), gpu_a.block().get(), gpu_a.block()->data());
+  upload(*gpu->shared_stream(), b.view(), gpu_b.block().get(), gpu_b.block()->data());
   const auto out = empty<float>({n, n}, *gpu);
-  kernels::quantized_matmul(gpu->device(), *gpu->shared_stream(),
+  kernels::quantized_matmul(*gpu->shared_stream(),
                             QuantizedMatmulArguments<std::int8_t, std::int8_t, float,
                                 expr::Identity>{input(gpu_a), input(gpu_b), {}, {}, {}, {}, {}, {}, output(out), false});
   const auto host = test::to_host(out);
@@ -35,7 +35,7 @@ TEST_CASE("weights that lie along depth are read four at a time, with their scal
   for (std::size_t j = 0; j < columns; ++j) scale.mutable_view().data()[j] = 0.25f * static_cast<float>(j + 1);
   const auto to_device = [&]<class T>(const SharedTensor<T>& host) {
     const auto there = empty<T>(host.shape(), *gpu);
-    upload<T>(*gpu->shared_stream(), host.view(), there.block().get(), there.block()->data());
+    upload(*gpu->shared_stream(), host.view(), there.block().get(), there.block()->data());
     return there;
   };
   const auto gpu_x = to_device(x), gpu_scale = to_device(scale);
@@ -44,7 +44,7 @@ TEST_CASE("weights that lie along depth are read four at a time, with their scal
   const auto by_columns = [&](const auto& parameter) { return input(parameter).with(Layout{Shape{depth, columns}, Strides{0, 1}}); };
   const QuantizedMatmulArguments<float, std::uint8_t, float, expr::Identity> arguments{
       input(gpu_x), input(gpu_weights.transpose()), {}, by_columns(gpu_scale), {}, by_columns(gpu_zero), {}, {}, output(out), false};
-  kernels::quantized_matmul(gpu->device(), *gpu->shared_stream(), arguments);
+  kernels::quantized_matmul(*gpu->shared_stream(), arguments);
   const auto host = test::to_host(out);
   for (std::size_t i = 0; i < rows; ++i)
     for (std::size_t j = 0; j < columns; ++j) {

@@ -17,7 +17,7 @@ TEST_CASE("tuning names a tile and products of that class use it, with the same 
   const auto known = ProductTuning::of(gpu->device()).find(gpu->capabilities(), matrix_product(24, arguments.a, arguments.b, arguments.out), false);
   REQUIRE(known.has_value());
   CHECK(known->key() == tile);
-  kernels::matmul(gpu->device(), *gpu->shared_stream(), arguments);
+  kernels::matmul(*gpu->shared_stream(), arguments);
   for (const float x : test::to_host(out)) REQUIRE(x == 24 * 6.f);
   CHECK(tune_matmul<float>(*gpu, 0, 4, 4).empty());
 }

@@ -3,14 +3,15 @@
 #define COTENANT_VULKAN_KERNELS_ATTENTION_HPP
 #include <algorithm>
 #include <cstdint>
-#include <type_traits>
+#include <span>
 #include <vector>
 
-#include "cotenant/ops/attention.hpp"
 #include "cotenant/vulkan/kernels/attention_code.hpp"
 #include "cotenant/vulkan/kernels/attention_cooperative.hpp"
 #include "cotenant/vulkan/kernels/attention_simt.hpp"
 #include "cotenant/vulkan/kernels/matmul.hpp"
+#include "cotenant/vulkan/operations.hpp"
+#include "cotenant/vulkan/stream.hpp"
 
 namespace cotenant::vulkan {
 
@@ -112,14 +113,14 @@ inline void run_attention(Device& device, Stream& stream, MatrixProduct product,
 
 namespace kernels {
 
-template <class Q, class K, class V, class Mask, class Out>
-void attention(Device& device, Stream& stream, const AttentionArguments<Q, K, V, Mask, Out>& x, const CooperativeAttentionTile* tile = nullptr) {
+COTENANT_VULKAN_INLINE void attention(Stream& stream, const AnyAttention& x, const CooperativeAttentionTile* tile) {
   const std::size_t rank = x.k.shape().rank(), keys = x.k.shape()[rank - 2], depth = x.q.shape().back();
-  const Operand<const K> transposed = x.k.with(transpose(x.k.view.layout(), -1, -2));
+  const AnyOperand transposed = x.k.with(transpose(x.k.view.layout(), -1, -2));
   const bool has_mask = x.mask.block != nullptr;
-  const MatrixProduct product = has_mask ? matrix_product(depth, x.q, transposed, x.out, x.v, x.mask) : matrix_product(depth, x.q, transposed, x.out, x.v);
-  const MaskKind mask = !has_mask ? MaskKind::none : std::is_same_v<Mask, bool> ? MaskKind::keep : MaskKind::add;
-  vulkan::detail::run_attention(device, stream, product, keys, x.scale, x.causal, mask, tile);
+  const std::array extra{x.v, x.mask};
+  const MatrixProduct product = matrix_product(depth, x.q, transposed, x.out, std::span(extra).first(has_mask ? 2 : 1));
+  const MaskKind mask = !has_mask ? MaskKind::none : x.mask.type() == DType::boolean ? MaskKind::keep : MaskKind::add;
+  vulkan::detail::run_attention(stream.device(), stream, product, keys, x.scale, x.causal, mask, tile);
 }
 
 }  // namespace kernels

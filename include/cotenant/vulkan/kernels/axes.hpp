@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "cotenant/core/layout.hpp"
+#include "cotenant/vulkan/any_operand.hpp"
 #include "cotenant/core/view.hpp"
 
 namespace cotenant::vulkan {
@@ -72,7 +73,7 @@ inline Reach reach_of(const void* data, std::size_t element_size, const Layout& 
   return {static_cast<const char*>(data) + range.first * static_cast<std::ptrdiff_t>(element_size), elements * element_size,
           static_cast<std::uint32_t>(-range.first), elements};
 }
-template <class T> Reach reach_of(const View<T>& view) { return reach_of(view.data(), sizeof(T), view.layout()); }
+inline Reach reach_of(const AnyView& view) { return reach_of(view.data(), size_of(view.type()), view.layout()); }
 
 // A stride as a scalar: sums of products wrap around to the right offset, also where it is negative.
 constexpr std::uint32_t wrapped(std::ptrdiff_t stride) { return static_cast<std::uint32_t>(static_cast<std::size_t>(stride)); }

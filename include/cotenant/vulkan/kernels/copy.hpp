@@ -6,7 +6,6 @@
 #include <array>
 #include <vector>
 
-#include "cotenant/ops/copy.hpp"
 #include "cotenant/vulkan/device.hpp"
 #include "cotenant/vulkan/kernels/element_bits.hpp"
 #include "cotenant/vulkan/kernels/map_code.hpp"
@@ -16,7 +15,7 @@
 namespace cotenant::vulkan {
 
 namespace kernels {
-// Errors: Unsupported where the device cannot access such elements; those of Device::launch.
+// out[i] = in[i], both on the device, any strides. Errors: Unsupported where the device cannot access such elements; those of Device::launch.
 inline void copy_bits(Device& device, Stream& stream, const Shape& shape, const MapOperand& out, const MapOperand& in) {
   if (element_count(shape) == 0) return;
   if (const auto tiles = plan_transpose(shape, out, in)) {
@@ -38,11 +37,6 @@ inline void copy_bits(Device& device, Stream& stream, const Shape& shape, const 
   });
 }
 
-// out[i] = in[i], both on the device, any strides. Errors: as above.
-template <class T> void copy(Device& device, Stream& stream, const CopyArguments<T>& a) {
-  copy_bits(device, stream, a.out.shape(), {a.out.block, a.out.view.data(), &a.out.view.strides(), sizeof(T)},
-            {a.in.block, a.in.view.data(), &a.in.view.strides(), sizeof(T)});
-}
 }  // namespace kernels
 
 }  // namespace cotenant::vulkan

@@ -8,7 +8,9 @@
 
 #include "cotenant/vulkan/kernels/quantize.hpp"
 #include "cotenant/vulkan/kernels/team.hpp"
+#include "cotenant/vulkan/operations.hpp"
 #include "cotenant/vulkan/storage.hpp"
+#include "cotenant/vulkan/stream.hpp"
 
 namespace cotenant::vulkan {
 
@@ -127,8 +129,8 @@ inline spirv::Words emit_dynamic_rows(const Target& target, const DynamicRowsCod
 
 namespace kernels {
 // One launch. `scale` takes pairs, `part` elements of a range each, where the code says so.
-template <class In, class Zero> void find_ranges(Device& device, Stream& stream, RangeCode code, const Operand<const In>& in, std::size_t inner_rank,
-                                                 const Operand<float>& scale, const BufferArgument& whole_scale, const Operand<Zero>& zero, std::size_t part) {
+inline void find_ranges(Device& device, Stream& stream, RangeCode code, const AnyOperand& in, std::size_t inner_rank, const AnyOperand& scale,
+                        const BufferArgument& whole_scale, const AnyOperand& zero, std::size_t part) {
   const Layout from = in.view.layout();
   Layout to = scale.view.layout(), to_zero = zero.view.layout();
   const std::size_t rank = from.shape.rank(), kept_rank = rank - inner_rank;
@@ -139,7 +141,7 @@ template <class In, class Zero> void find_ranges(Device& device, Stream& stream,
   LaunchPlan plan("range");
   plan.key.append(code.from_parts ? " from parts" : "", code.to_parts ? " to parts" : "", code.affine ? " affine" : "", static_cast<int>(code.steps));
   if (length != 0) plan.buffer(in, Access::read);
-  else plan.unused_buffer(whole_scale, dtype_of<In>);
+  else plan.unused_buffer(whole_scale, in.type());
   if (code.from_parts) plan.buffers.back().bytes += sizeof(float);  // the last high
   plan.buffer(scale, Access::write);
   plan.buffers.back() = whole_scale;
@@ -155,9 +157,9 @@ template <class In, class Zero> void find_ranges(Device& device, Stream& stream,
 }
 
 // The ranges' own axes are first in all operands. False where a range is no row that a team keeps.
-template <class In, class Q> bool dynamic_rows(Device& device, Stream& stream, const Operand<const In>& in, const Operand<Q>& out, const Operand<float>& scale,
-                                               const Operand<Q>& zero, std::size_t kept_rank, std::size_t rows, std::size_t length) {
-  constexpr bool affine = std::is_same_v<Q, std::uint8_t>;
+inline bool dynamic_rows(Device& device, Stream& stream, const AnyOperand& in, const AnyOperand& out, const AnyOperand& scale, const AnyOperand& zero,
+                         float high, std::size_t kept_rank, std::size_t rows, std::size_t length) {
+  const bool affine = out.type() == DType::u8;
   const Layout from = in.view.layout(), to = out.view.layout(), to_scale = scale.view.layout(), to_zero = zero.view.layout();
   const auto outer = merged_axes<4>({&from, &to, &to_scale, affine ? &to_zero : nullptr}, 0, kept_rank);
   const auto inner = merged_axes<4>({&from, &to, nullptr, nullptr}, kept_rank, from.shape.rank());
@@ -165,8 +167,7 @@ template <class In, class Q> bool dynamic_rows(Device& device, Stream& stream, c
   const bool vectors = has_vectors(in, 0, outer, inner) && has_vectors(out, 1, outer, inner);
   const Team team = choose_team(device.capabilities(), rows, length, vectors ? 4 : 1, lies_across(0, outer, inner));
   if (team.kept == 0) return false;
-  constexpr float high = static_cast<float>(quantized_highest<Q>);
-  const DynamicRowsCode code{dtype_of<In>, dtype_of<Q>, affine, affine ? 255.f : high, affine ? 0.f : -high, high, outer.rank, team};
+  const DynamicRowsCode code{in.type(), out.type(), affine, affine ? 255.f : high, affine ? 0.f : -high, high, outer.rank, team};
   LaunchPlan plan("dynamic rows");
   plan.buffer(in, Access::read), plan.buffer(out, Access::write), plan.buffer(scale, Access::write);
   if (affine) plan.buffer(zero, Access::write);
@@ -180,8 +181,10 @@ template <class In, class Q> bool dynamic_rows(Device& device, Stream& stream, c
   return true;
 }
 
-template <class In, class Q> void dynamic_quantize(Device& device, Stream& stream, const DynamicQuantizeArguments<In, Q>& a) {
-  constexpr bool affine = std::is_same_v<Q, std::uint8_t>;
+COTENANT_VULKAN_INLINE void dynamic_quantize(Stream& stream, const AnyDynamicQuantize& a) {
+  Device& device = stream.device();
+  const bool affine = a.values.type() == DType::u8;
+  const auto high = static_cast<float>(a.highest);
   // Axes along which the scale is one come last: they are the range.
   Layout in{}, scale{}, zero{}, to{};
   std::size_t inner_rank = 0;
@@ -199,9 +202,8 @@ template <class In, class Q> void dynamic_quantize(Device& device, Stream& strea
   scale.shape = zero.shape = in.shape.part(0, kept_rank);
   const std::size_t rows = element_count(scale.shape);
   if (rows == 0) return;
-  const Operand<const In> values = a.in.with(in);
-  const Operand<float> scales = a.scale.with(scale);
-  const Operand<quantized_value<Q>> zeros = affine ? a.zero_point.with(zero) : a.zero_point;
+  const AnyOperand values = a.in.with(in), scales = a.scale.with(scale);
+  const AnyOperand zeros = affine ? a.zero_point.with(zero) : a.zero_point;
   const auto outer = merged_axes<1>({&in}, 0, kept_rank), inner = merged_axes<1>({&in}, kept_rank, rank);
   const std::size_t length = inner.count();
   const auto team_of = [&](std::size_t some_length, std::uint32_t vector, bool across) {
@@ -211,9 +213,9 @@ template <class In, class Q> void dynamic_quantize(Device& device, Stream& strea
   };
   const std::uint32_t vector = length != 0 && has_vectors(values, 0, outer, inner) ? 4 : 1;
   const bool across = lies_across(0, outer, inner);
-  RangeCode code{dtype_of<In>, false, false, affine, affine ? 255.f : static_cast<float>(quantized_highest<Q>), 0, 0, team_of(length, vector, across)};
-  if constexpr (!std::is_same_v<Q, i4x2>)
-    if (length != 0 && dynamic_rows(device, stream, values, a.values.with(to), scales, zeros, kept_rank, rows, length)) return;
+  RangeCode code{a.in.type(), false, false, affine, affine ? 255.f : high, 0, 0, team_of(length, vector, across)};
+  if (a.values.type() != DType::i4x2 && length != 0)
+    if (dynamic_rows(device, stream, values, a.values.with(to), scales, zeros, high, kept_rank, rows, length)) return;
   const Reach reach = reach_of(scales.view);
   const BufferArgument whole_scale{a.scale.block, reach.address, reach.bytes, Access::write};
   // As in reduce(): few ranges are shared out among groups.
@@ -230,13 +232,15 @@ template <class In, class Q> void dynamic_quantize(Device& device, Stream& strea
     for (std::size_t axis = 0; axis < kept_rank; ++axis) places.strides[axis] *= static_cast<std::ptrdiff_t>(2 * splits);
     RangeCode partial = code;
     partial.to_parts = true, partial.team = team_of(part, vector, across);
-    find_ranges(device, stream, partial, values, inner_rank, {View<float>::unchecked(memory, places), parts.get()},
+    find_ranges(device, stream, partial, values, inner_rank, {AnyView(DType::f32, memory, places.shape, places.strides), parts.get()},
                 BufferArgument{parts.get(), memory, rows * splits * 2 * sizeof(float), Access::write}, zeros, part);
     places.shape.append(splits), places.strides.append(2);
     code.in = DType::f32, code.from_parts = true, code.team = team_of(splits, 1, false);
-    find_ranges<float>(device, stream, code, {View<const float>::unchecked(memory, places), parts.get()}, 1, scales, whole_scale, zeros, splits);
+    find_ranges(device, stream, code, {AnyView(DType::f32, memory, places.shape, places.strides), parts.get()}, 1, scales, whole_scale, zeros, splits);
   }
-  quantization(device, stream, a.in, no_parameter, no_parameter, a.scale, a.zero_point, a.values, affine ? 0 : -quantized_highest<Q>, quantized_highest<Q>);
+  AnyQuantize q;
+  q.in = a.in, q.scale = a.scale, q.zero_point = a.zero_point, q.out = a.values, q.low = affine ? 0 : -a.highest, q.high = a.highest;
+  quantize(stream, q);
 }
 }  // namespace kernels
 

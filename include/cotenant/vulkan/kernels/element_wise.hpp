@@ -62,13 +62,13 @@ template <std::size_t N> ElementWise<N> plan_elements(LaunchPlan& plan, Axes<N> 
   return code;
 }
 // Whether operand `i` may be part of vectors of four: it has them, or repeats one element.
-template <class T, std::size_t N> bool allows_vectors(const Operand<T>& operand, std::size_t i, const Axes<N>& axes) {
+template <std::size_t N> bool allows_vectors(const AnyOperand& operand, std::size_t i, const Axes<N>& axes) {
   if (operand.block == nullptr) return true;
   if (axes.rank == 0 || axes.extent[axes.rank - 1] % 4 != 0) return false;
   if (axes.inner_stride(i) == 0) return true;
   if (axes.inner_stride(i) != 1) return false;
   for (std::size_t axis = 0; axis + 1 < axes.rank; ++axis) if (axes.stride[i][axis] % 4 != 0) return false;
-  return reinterpret_cast<std::uintptr_t>(operand.view.data()) % Elements::access_bytes(dtype_of<std::remove_const_t<T>>, 1) == 0;
+  return reinterpret_cast<std::uintptr_t>(operand.view.data()) % Elements::access_bytes(operand.type(), 1) == 0;
 }
 
 // The code around: results(offsets) reads and computes, then store(offsets, those results) writes them; offsets[i] is where operand i is,

@@ -1,9 +1,10 @@
 // gather on the device: indices are read there, so one outside the table is clamped to its nearest row.
 #ifndef COTENANT_VULKAN_KERNELS_GATHER_HPP
 #define COTENANT_VULKAN_KERNELS_GATHER_HPP
-#include "cotenant/ops/gather.hpp"
 #include "cotenant/vulkan/device.hpp"
 #include "cotenant/vulkan/kernels/element_wise.hpp"
+#include "cotenant/vulkan/operations.hpp"
+#include "cotenant/vulkan/stream.hpp"
 
 namespace cotenant::vulkan {
 
@@ -25,7 +26,7 @@ inline spirv::Words emit_gather(const Target& target, const ElementWise<3>& code
 }
 
 namespace kernels {
-template <class T, class Index, class Out> void gather(Device& device, Stream& stream, const GatherArguments<T, Index, Out>& a) {
+COTENANT_VULKAN_INLINE void gather(Stream& stream, const AnyGather& a) {
   if (a.out.view.size() == 0) return;
   const Layout out = a.out.view.layout();
   // Both inputs under the result's shape: indices are the same along a row, a row's places are the same for each index.
@@ -44,7 +45,7 @@ template <class T, class Index, class Out> void gather(Device& device, Stream& s
   plan.scalar(a.table.shape()[0]);
   plan.scalars.push_back(wrapped(row_stride));
   const auto code = plan_elements<3>(plan, axes, {true, true, true}, four);
-  device.launch(stream, plan.launch(), [&](const Target& target) { return emit_gather(target, code, {dtype_of<T>, dtype_of<Index>, dtype_of<Out>}); });
+  stream.device().launch(stream, plan.launch(), [&](const Target& target) { return emit_gather(target, code, {a.table.type(), a.indices.type(), a.out.type()}); });
 }
 }  // namespace kernels
 

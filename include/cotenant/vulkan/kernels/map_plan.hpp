@@ -11,6 +11,7 @@
 
 #include "cotenant/core/element.hpp"
 #include "cotenant/core/layout.hpp"
+#include "cotenant/vulkan/any_operand.hpp"
 #include "cotenant/vulkan/few.hpp"
 #include "cotenant/vulkan/kernel_key.hpp"
 #include "cotenant/vulkan/kernels/axes.hpp"
@@ -25,6 +26,9 @@ struct MapOperand {
   const Strides* strides = nullptr;
   std::uint32_t element_bytes = 0;
 };
+inline MapOperand map_operand(const AnyOperand& operand) {
+  return {operand.block, operand.view.data(), &operand.view.strides(), static_cast<std::uint32_t>(size_of(operand.type()))};
+}
 
 // What the code of a map depends on beside its elements' types and its expression.
 struct MapCode {

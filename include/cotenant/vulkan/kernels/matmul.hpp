@@ -8,14 +8,15 @@
 #include <tuple>
 #include <vector>
 
-#include "cotenant/ops/matmul.hpp"
 #include "cotenant/vulkan/device.hpp"
 #include "cotenant/vulkan/kernels/product_pack.hpp"
 #include "cotenant/vulkan/kernels/product_plan.hpp"
 #include "cotenant/vulkan/kernels/product_split.hpp"
 #include "cotenant/vulkan/kernels/product_tuning.hpp"
+#include "cotenant/vulkan/operations.hpp"
 #include "cotenant/vulkan/spirv_expression.hpp"
 #include "cotenant/vulkan/storage.hpp"
+#include "cotenant/vulkan/stream.hpp"
 
 namespace cotenant::vulkan {
 
@@ -121,15 +122,13 @@ inline void run_product(Device& device, Stream& stream, MatrixProduct product, P
 
 namespace kernels {
 
-template <class A, class B, class Out, class E, class... Extra>
-void matmul(Device& device, Stream& stream, const MatmulArguments<A, B, Out, E, Extra...>& x) {
-  const std::size_t depth = x.a.shape().back();
-  MatrixProduct product = std::apply([&](const auto&... extra) { return matrix_product(depth, x.a, x.b, x.out, extra...); }, x.extra);
+COTENANT_VULKAN_INLINE void matmul(Stream& stream, const AnyMatmul& x) {
+  MatrixProduct product = matrix_product(x.a.shape().back(), x.a, x.b, x.out, x.extra);
   ProductCode code;
-  code.epilogue_text = expression_key(x.epilogue);
-  append_literals<float>(x.epilogue, code.scalars);
-  code.epilogue = [e = x.epilogue](ProductFrame& frame) -> Epilogue { return RecordedCode<E>(frame.k, e, DType::f32); };
-  vulkan::detail::run_product(device, stream, std::move(product), std::move(code));
+  code.epilogue_text = x.epilogue.text;
+  code.scalars.assign(x.epilogue.literals.begin(), x.epilogue.literals.end());
+  code.epilogue = [text = x.epilogue.text](ProductFrame& frame) -> Epilogue { return RecordedCode(frame.k, text, DType::f32); };
+  vulkan::detail::run_product(stream.device(), stream, std::move(product), std::move(code));
 }
 
 }  // namespace kernels

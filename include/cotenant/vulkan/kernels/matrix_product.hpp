@@ -5,11 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "cotenant/ops/operand.hpp"
+#include "cotenant/vulkan/any_operand.hpp"
 #include "cotenant/vulkan/kernels/axes.hpp"
 
 namespace cotenant::vulkan {
@@ -93,9 +94,9 @@ struct MatrixProduct {
   }
 };
 
-template <class T> MatrixOperand matrix_operand(const Operand<T>& operand) {
+inline MatrixOperand matrix_operand(const AnyOperand& operand) {
   MatrixOperand result;
-  result.type = dtype_of<std::remove_const_t<T>>;
+  result.type = operand.type();
   result.block = operand.block;
   if (operand.block == nullptr) return result;
   const Layout layout = operand.view.layout();
@@ -110,8 +111,7 @@ template <class T> MatrixOperand matrix_operand(const Operand<T>& operand) {
 }
 
 // The product of operands that have out's batch axes already (stride 0 where repeated).
-template <class A, class B, class Out, class... Extra>
-MatrixProduct matrix_product(std::size_t depth, const Operand<A>& a, const Operand<B>& b, const Operand<Out>& out, const Operand<Extra>&... extra) {
+inline MatrixProduct matrix_product(std::size_t depth, const AnyOperand& a, const AnyOperand& b, const AnyOperand& out, std::span<const AnyOperand> extra = {}) {
   MatrixProduct product;
   const Shape& shape = out.shape();
   const std::size_t rank = shape.rank();
@@ -120,7 +120,8 @@ MatrixProduct matrix_product(std::size_t depth, const Operand<A>& a, const Opera
   product.depth = depth;
   product.batch_rank = rank - 2;
   for (std::size_t axis = 0; axis + 2 < rank; ++axis) product.batch[axis] = shape[axis];
-  product.operands = {matrix_operand(a), matrix_operand(b), matrix_operand(out), matrix_operand(extra)...};
+  product.operands = {matrix_operand(a), matrix_operand(b), matrix_operand(out)};
+  for (const AnyOperand& one : extra) product.operands.push_back(matrix_operand(one));
   return product;
 }
 

@@ -5,11 +5,12 @@
 #include <optional>
 #include <vector>
 
-#include "cotenant/ops/norm.hpp"
 #include "cotenant/vulkan/device.hpp"
 #include "cotenant/vulkan/kernels/plan.hpp"
 #include "cotenant/vulkan/kernels/team.hpp"
+#include "cotenant/vulkan/operations.hpp"
 #include "cotenant/vulkan/spirv_math.hpp"
+#include "cotenant/vulkan/stream.hpp"
 
 namespace cotenant::vulkan {
 
@@ -96,15 +97,14 @@ inline spirv::Words emit_norm(const Target& target, const NormCode& code) {
 }
 
 namespace kernels {
-// `chosen`: a team other than the usual one, for measuring; its vector must be 1 or what the rows allow.
-template <class In, class Residual, class Parameter, class Sum, class Out>
-void norm(Device& device, Stream& stream, const NormArguments<In, Residual, Parameter, Sum, Out>& a, const Team* chosen = nullptr) {
+COTENANT_VULKAN_INLINE void norm(Stream& stream, const AnyNorm& a, const Team* chosen) {
+  Device& device = stream.device();
   const std::size_t size = a.out.view.size();
   if (size == 0) return;
   const Shape& shape = a.out.shape();
   const std::size_t rank = shape.rank(), length = shape.back(), rows = size / length;
   // Parameters are the same for each row.
-  const auto repeated = [&](const auto& parameter) {
+  const auto repeated = [&](const AnyOperand& parameter) {
     Layout layout{shape, Strides::filled(rank, 0), 0};
     layout.strides[rank - 1] = parameter.view.stride(0);
     return layout;
@@ -116,12 +116,12 @@ void norm(Device& device, Stream& stream, const NormArguments<In, Residual, Para
   const auto outer = merged_axes<6>(layouts, 0, rank - 1), inner = merged_axes<6>(layouts, rank - 1, rank);
   const bool vectors = has_vectors(a.in, 0, outer, inner) && has_vectors(a.residual, 1, outer, inner) && has_vectors(a.scale, 2, outer, inner) &&
                        has_vectors(a.bias, 3, outer, inner) && has_vectors(a.sum, 4, outer, inner) && has_vectors(a.out, 5, outer, inner);
-  const Team team = chosen != nullptr ? *chosen : choose_team(device.capabilities(), rows, length, vectors ? 4 : 1, lies_across(0, outer, inner), sizeof(In));
+  const Team team = chosen != nullptr ? *chosen : choose_team(device.capabilities(), rows, length, vectors ? 4 : 1, lies_across(0, outer, inner), size_of(a.in.type()));
   NormCode code{{}, outer.rank, team, a.centered};
   LaunchPlan plan(a.centered ? "layer_norm" : "rms_norm");
-  const auto operand = [&]<class T>(std::size_t i, const char* name, const Operand<T>& x, Access access) {
+  const auto operand = [&](std::size_t i, const char* name, const AnyOperand& x, Access access) {
     if (x.block == nullptr) return;
-    code.elements[i] = dtype_of<std::remove_const_t<T>>;
+    code.elements[i] = x.type();
     plan.key.append(name);
     plan.buffer(x, access);
     plan.stride(inner, i);

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "cotenant/ops/operand.hpp"
+#include "cotenant/vulkan/any_operand.hpp"
 #include "cotenant/vulkan/few.hpp"
 #include "cotenant/vulkan/kernel.hpp"
 #include "cotenant/vulkan/kernel_key.hpp"
@@ -26,14 +26,14 @@ class LaunchPlan {
   std::array<std::uint32_t, 3> groups{1, 1, 1};
   std::uint32_t subgroup_size = 0;
 
-  template <class T> void buffer(const Operand<T>& operand, Access access) {
+  void buffer(const AnyOperand& operand, Access access) {
     const Reach reach = reach_of(operand.view);
     if (reach.elements >= max_reach)
       raise<InvalidArgument>("one Vulkan kernel reaches at most 2^31 elements of a tensor, but a view of shape " + to_string(operand.shape()) + " spans " +
                              std::to_string(reach.elements) + ": compute it in parts, as slices of its first axis");
     buffers.push_back({operand.block, reach.address, reach.bytes, access});
     scalars.push_back(reach.first);
-    key.append(' ', to_string(dtype_of<std::remove_const_t<T>>));
+    key.append(' ', to_string(operand.type()));
   }
   // Another operand's bytes in the place of a buffer without elements, which the kernel never reads.
   void unused_buffer(BufferArgument other, DType dtype) {
@@ -83,11 +83,11 @@ template <std::size_t N> class AxesFrame {
 
 // Whether any four elements of operand `i`, from a multiple of four along the one inner axis on, lie side by side at an address
 // that vectors are read from. An operand that is not there does not mind.
-template <class T, std::size_t N> bool has_vectors(const Operand<T>& operand, std::size_t i, const Axes<N>& outer, const Axes<N>& inner) {
+template <std::size_t N> bool has_vectors(const AnyOperand& operand, std::size_t i, const Axes<N>& outer, const Axes<N>& inner) {
   if (operand.block == nullptr) return true;
   if (inner.rank != 1 || inner.stride[i][0] != 1 || inner.extent[0] % 4 != 0) return false;
   for (std::size_t axis = 0; axis < outer.rank; ++axis) if (outer.stride[i][axis] % 4 != 0) return false;
-  return reinterpret_cast<std::uintptr_t>(operand.view.data()) % Elements::access_bytes(dtype_of<std::remove_const_t<T>>, 1) == 0;
+  return reinterpret_cast<std::uintptr_t>(operand.view.data()) % Elements::access_bytes(operand.type(), 1) == 0;
 }
 // Whether neighbours along the innermost outer axis are nearer than along the row, and are many enough to share the work.
 template <std::size_t N> bool lies_across(std::size_t i, const Axes<N>& outer, const Axes<N>& inner) {

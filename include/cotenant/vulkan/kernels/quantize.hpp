@@ -6,10 +6,11 @@
 #include <type_traits>
 #include <vector>
 
-#include "cotenant/ops/quantize.hpp"
 #include "cotenant/vulkan/device.hpp"
 #include "cotenant/vulkan/kernels/element_wise.hpp"
+#include "cotenant/vulkan/operations.hpp"
 #include "cotenant/vulkan/spirv_math.hpp"
+#include "cotenant/vulkan/stream.hpp"
 
 namespace cotenant::vulkan {
 
@@ -93,10 +94,9 @@ inline spirv::Words emit_quantize(const Target& target, const QuantizeCode& code
 }
 
 namespace kernels {
-template <class In, class InScale, class InZero, class Scale, class Zero, class Out>
-void quantization(Device& device, Stream& stream, const Operand<const In>& in, const Operand<InScale>& in_scale, const Operand<InZero>& in_zero,
-                  const Operand<Scale>& scale, const Operand<Zero>& zero, const Operand<Out>& out, std::int32_t low, std::int32_t high) {
-  constexpr bool pairs = std::is_same_v<In, i4x2> || std::is_same_v<Out, i4x2>;
+COTENANT_VULKAN_INLINE void quantize(Stream& stream, const AnyQuantize& a) {
+  const auto& [in, in_scale, in_zero, scale, zero, out, low, high] = a;
+  const bool pairs = in.type() == DType::i4x2 || out.type() == DType::i4x2;
   const std::size_t rank = out.view.rank() - (pairs ? 1 : 0);
   if (out.view.size() == 0) return;
   const Layout layouts[] = {in.view.layout(), in_scale.view.layout(), in_zero.view.layout(), scale.view.layout(), zero.view.layout(), out.view.layout()};
@@ -108,10 +108,10 @@ void quantization(Device& device, Stream& stream, const Operand<const In>& in, c
                     allows_vectors(in_zero, 2, axes) && allows_vectors(scale, 3, axes) && allows_vectors(zero, 4, axes) && allows_vectors(out, 5, axes);
   LaunchPlan plan("quantization");
   QuantizeCode code;
-  const auto operand = [&]<class T>(std::size_t i, const Operand<T>& x, Access access) {
+  const auto operand = [&](std::size_t i, const AnyOperand& x, Access access) {
     plan.key.append(',');
     if (x.block == nullptr) return;
-    code.types[i] = dtype_of<std::remove_const_t<T>>;
+    code.types[i] = x.type();
     plan.buffer(x, access);
   };
   operand(0, in, Access::read), operand(1, in_scale, Access::read), operand(2, in_zero, Access::read), operand(3, scale, Access::read),
@@ -120,18 +120,7 @@ void quantization(Device& device, Stream& stream, const Operand<const In>& in, c
   plan.scalar(static_cast<float>(low)), plan.scalar(static_cast<float>(high));
   if (pairs) for (std::size_t i = 0; i < 6; ++i) if (present[i]) plan.scalars.push_back(wrapped(layouts[i].strides[rank]));
   code.elements = plan_elements<6>(plan, axes, present, four);
-  device.launch(stream, plan.launch(), [&](const Target& target) { return emit_quantize(target, code); });
-}
-inline constexpr Operand<const float> no_parameter{};
-
-template <class In, class Q> void quantize(Device& device, Stream& stream, const QuantizeArguments<In, Q>& a) {
-  quantization(device, stream, a.in, no_parameter, no_parameter, a.scale, a.zero_point, a.out, a.low, a.high);
-}
-template <class Q, class Out> void dequantize(Device& device, Stream& stream, const DequantizeArguments<Q, Out>& a) {
-  quantization(device, stream, a.in, a.scale, a.zero_point, no_parameter, no_parameter, a.out, 0, 0);
-}
-template <class In, class Q> void requantize(Device& device, Stream& stream, const RequantizeArguments<In, Q>& a) {
-  quantization(device, stream, a.in, a.in_scale, a.in_zero_point, a.scale, a.zero_point, a.out, quantized_lowest<Q>, quantized_highest<Q>);
+  stream.device().launch(stream, plan.launch(), [&](const Target& target) { return emit_quantize(target, code); });
 }
 }  // namespace kernels
 

@@ -8,9 +8,10 @@
 #include <type_traits>
 #include <vector>
 
-#include "cotenant/ops/quantized_matmul.hpp"
 #include "cotenant/vulkan/kernels/line_sums.hpp"
 #include "cotenant/vulkan/kernels/matmul.hpp"
+#include "cotenant/vulkan/operations.hpp"
+#include "cotenant/vulkan/stream.hpp"
 
 namespace cotenant::vulkan {
 
@@ -85,19 +86,19 @@ inline EmitElement quantized_hook(const QuantizedSideCode& side, const std::shar
 
 namespace kernels {
 
-template <class A, class B, class Out, class E, class... Extra>
-void quantized_matmul(Device& device, Stream& stream, const QuantizedMatmulArguments<A, B, Out, E, Extra...>& x) {
+COTENANT_VULKAN_INLINE void quantized_matmul(Stream& stream, const AnyQuantizedMatmul& x) {
   using namespace vulkan::detail;
+  Device& device = stream.device();
   const std::size_t depth = x.a.shape().back();
-  MatrixProduct product = std::apply([&](const auto&... extra) { return matrix_product(depth, x.a, x.b, x.out, extra...); }, x.extra);
+  MatrixProduct product = matrix_product(depth, x.a, x.b, x.out, x.extra);
   if (product.empty()) return;
   const std::vector<MatrixOperand> own(product.operands.begin() + 3, product.operands.end());
   product.operands.resize(3);
   ProductCode code;
-  QuantizedSideCode left{dtype_of<A>}, right{dtype_of<B>};
+  QuantizedSideCode left{x.a.type()}, right{x.b.type()};
   right.pairs_along_depth = x.pairs_along_k;
   // Parameters first, then what the epilogue reads.
-  const auto add = [&](const auto& parameter, MatrixSide side) {
+  const auto add = [&](const AnyOperand& parameter, MatrixSide side) {
     if (parameter.block == nullptr) return -1;
     product.operands.push_back(matrix_operand(parameter));
     product.operands.back().side = side;
@@ -110,7 +111,7 @@ void quantized_matmul(Device& device, Stream& stream, const QuantizedMatmulArgum
   };
   left.blocks = changes(left.scale, true) || changes(left.zero_point, true);
   right.blocks = changes(right.scale, false) || changes(right.zero_point, false);
-  const auto block_length = [&](const auto& scale, const auto& zero, std::size_t back) {
+  const auto block_length = [&](const AnyOperand& scale, const AnyOperand& zero, std::size_t back) {
     std::size_t blocks = 1;
     if (scale.block != nullptr) blocks = std::max(blocks, scale.shape()[scale.shape().rank() - back]);
     if (zero.block != nullptr) blocks = std::max(blocks, zero.shape()[zero.shape().rank() - back]);
@@ -121,13 +122,13 @@ void quantized_matmul(Device& device, Stream& stream, const QuantizedMatmulArgum
   if (right.blocks) right.block_scalar = static_cast<int>(code.scalars.size()), code.scalars.push_back(static_cast<std::uint32_t>(block_length(x.b_scale,
       x.b_zero_point, 2)));
   const std::size_t block_scalars = code.scalars.size();
-  append_literals<float>(x.epilogue, code.scalars);
+  code.scalars.insert(code.scalars.end(), x.epilogue.literals.begin(), x.epilogue.literals.end());
   const std::size_t parameters = product.operands.size() - 3;
 
-  constexpr bool bytes = sizeof(A) == 1 && sizeof(B) == 1 && !FloatElement<A> && !std::is_same_v<B, i4x2>;
-  code.integers = bytes && !left.blocks && !right.blocks;
+  const auto bytes = [](DType type) { return type == DType::i8 || type == DType::u8; };
+  code.integers = bytes(left.type) && bytes(right.type) && !left.blocks && !right.blocks;
   const bool cooperate = code.integers && product.rows > few_rows && product.columns > few_rows &&
-      may_cooperate(device.capabilities(), dtype_of<A>, dtype_of<B>, true);
+      may_cooperate(device.capabilities(), left.type, right.type, true);
   BlockRef row_sums, column_sums;
   std::size_t sum_operands = 0;
   if (cooperate) {
@@ -145,11 +146,11 @@ void quantized_matmul(Device& device, Stream& stream, const QuantizedMatmulArgum
   const auto block_values = std::make_shared<std::vector<Value>>();
   const bool integers = code.integers;
   code.hidden = integers ? 0 : parameters;
-  code.epilogue_text = left.key() + " " + right.key() + (cooperate ? " raw " : " ") + expression_key(x.epilogue);
-  code.epilogue = [=, e = x.epilogue](ProductFrame& frame) -> Epilogue {
+  code.epilogue_text = left.key() + " " + right.key() + (cooperate ? " raw " : " ") + std::string(x.epilogue.text);
+  code.epilogue = [=, text = x.epilogue.text](ProductFrame& frame) -> Epilogue {
     block_values->clear();
     for (std::size_t i = 0; i < block_scalars; ++i) block_values->push_back(frame.k.scalar());
-    const RecordedCode<E> recorded(frame.k, e, DType::f32);
+    const RecordedCode recorded(frame.k, text, DType::f32);
     const Value length = cooperate ? frame.k.scalar(frame.k.i32()) : Value{};
     return [=](const std::vector<Value>& values) {
       if (!integers) return recorded(values);

@@ -7,15 +7,14 @@
 #include <type_traits>
 #include <vector>
 
-#include "cotenant/ops/reduce.hpp"
 #include "cotenant/vulkan/device.hpp"
 #include "cotenant/vulkan/kernels/plan.hpp"
 #include "cotenant/vulkan/kernels/team.hpp"
+#include "cotenant/vulkan/operations.hpp"
 #include "cotenant/vulkan/storage.hpp"
+#include "cotenant/vulkan/stream.hpp"
 
 namespace cotenant::vulkan {
-
-enum class Reduction : std::uint8_t { sum, mean, maximum, minimum, absolute_maximum };
 
 // What the code depends on. Computed in `number`: f32, i32 or i64. A mean is a sum divided by a scalar of the launch.
 struct ReduceCode {
@@ -142,9 +141,8 @@ inline spirv::Words emit_reduce(const Target& target, const ReduceCode& code) {
 namespace kernels {
 
 // One launch. The result of part z of a row lies z elements after the row's place in `out`.
-template <class In, class Out>
-void reduce_once(Device& device, Stream& stream, Reduction kind, DType number, const Operand<const In>& in, std::size_t reduced_rank, const Operand<Out>& out,
-                 const BufferArgument& whole_out, std::size_t part, float divisor, const Team& team) {
+inline void reduce_once(Device& device, Stream& stream, Reduction kind, DType number, const AnyOperand& in, std::size_t reduced_rank, const AnyOperand& out,
+                        const BufferArgument& whole_out, std::size_t part, float divisor, const Team& team) {
   const Layout from = in.view.layout();
   Layout to = out.view.layout();
   const std::size_t kept_rank = from.shape.rank() - reduced_rank;
@@ -153,13 +151,15 @@ void reduce_once(Device& device, Stream& stream, Reduction kind, DType number, c
   const auto inner = merged_axes<1>({&from}, kept_rank, from.shape.rank());
   const std::size_t rows = outer.count(), length = inner.count();
   double start = 0;
-  if constexpr (std::is_integral_v<In>)
-    start = static_cast<double>(kind == Reduction::maximum ? std::numeric_limits<In>::lowest() : std::numeric_limits<In>::max());
-  const ReduceCode code{dtype_of<In>, dtype_of<Out>, number, kind, start, outer.rank, inner.rank, team};
+  with_element(in.type(), [&]<class T>(std::type_identity<T>) {
+    if constexpr (std::is_integral_v<T>)
+      start = static_cast<double>(kind == Reduction::maximum ? std::numeric_limits<T>::lowest() : std::numeric_limits<T>::max());
+  });
+  const ReduceCode code{in.type(), out.type(), number, kind, start, outer.rank, inner.rank, team};
   LaunchPlan plan("reduce");
   plan.key.append(static_cast<int>(kind), " in ", to_string(number));
   if (length != 0) plan.buffer(in, Access::read);
-  else plan.unused_buffer(whole_out, dtype_of<In>);
+  else plan.unused_buffer(whole_out, in.type());
   plan.buffer(out, Access::write);
   plan.buffers.back() = whole_out;
   plan.scalar(rows), plan.scalar(length), plan.scalar(part), plan.scalar(divisor);
@@ -172,13 +172,11 @@ void reduce_once(Device& device, Stream& stream, Reduction kind, DType number, c
   device.launch(stream, plan.launch(), [&](const Target& target) { return emit_reduce(target, code); });
 }
 
-template <class Kind, class In, class Out> void reduce(Device& device, Stream& stream, const ReduceArguments<Kind, In, Out>& a) {
-  constexpr Reduction kind = std::is_same_v<Kind, reduction::Sum>       ? Reduction::sum
-                             : std::is_same_v<Kind, reduction::Mean>    ? Reduction::mean
-                             : std::is_same_v<Kind, reduction::Maximum> ? Reduction::maximum
-                             : std::is_same_v<Kind, reduction::Minimum> ? Reduction::minimum
-                                                                        : Reduction::absolute_maximum;
-  using Number = std::conditional_t<kind == Reduction::mean, float, compute_type<In>>;
+COTENANT_VULKAN_INLINE void reduce(Stream& stream, const AnyReduce& a) {
+  Device& device = stream.device();
+  const Reduction kind = a.kind;
+  const DType number = a.number;
+  const std::size_t number_bytes = size_of(number);
   const std::size_t rows = a.out.view.size();
   if (rows == 0) return;
   const Layout from = a.in.view.layout();
@@ -186,12 +184,12 @@ template <class Kind, class In, class Out> void reduce(Device& device, Stream& s
   const auto outer = merged_axes<1>({&from}, 0, kept_rank), inner = merged_axes<1>({&from}, kept_rank, rank);
   const std::size_t length = inner.count();
   const Capabilities& capabilities = device.capabilities();
-  const std::uint32_t vector = size_of(dtype_of<In>) <= 4 && length != 0 && has_vectors(a.in, 0, outer, inner) ? 4 : 1;
+  const std::uint32_t vector = size_of(a.in.type()) <= 4 && length != 0 && has_vectors(a.in, 0, outer, inner) ? 4 : 1;
   const auto team_of = [&](std::size_t some_length, std::uint32_t some_vector, bool across) {
     Team team = choose_team(capabilities, rows, some_length, some_vector, across);
     if (some_length == 0) team.kept = 0;  // a loop that never runs
     // Subgroups reduce 32-bit numbers everywhere, wider ones not.
-    if (sizeof(Number) == 8 && team.subgroup != 0)
+    if (number_bytes == 8 && team.subgroup != 0)
       team.lanes = std::min<std::uint32_t>(capabilities.max_workgroup_invocations, 256), team.rows = 1, team.kept = team.subgroup = 0;
     return team;
   };
@@ -204,19 +202,19 @@ template <class Kind, class In, class Out> void reduce(Device& device, Stream& s
   const std::size_t groups = (rows + team.rows - 1) / team.rows, enough = 512, least = std::size_t{4096} * team.lanes / 32;
   std::size_t splits = groups >= enough ? 1 : std::min<std::size_t>((length + least - 1) / std::max<std::size_t>(least, 1), enough / groups);
   if (splits <= 1)
-    return reduce_once(device, stream, kind, dtype_of<Number>, a.in, a.reduced_rank, a.out, whole_out, std::max<std::size_t>(length, 1), divisor, team);
+    return reduce_once(device, stream, kind, number, a.in, a.reduced_rank, a.out, whole_out, std::max<std::size_t>(length, 1), divisor, team);
   const std::size_t part = (length / splits + 4) / 4 * 4;
   splits = (length + part - 1) / part;
-  const BlockRef partial = temporary(stream, rows * splits * sizeof(Number));
-  auto* const memory = static_cast<Number*>(partial->data());
-  const BufferArgument whole_partial{partial.get(), memory, rows * splits * sizeof(Number), Access::write};
+  const BlockRef partial = temporary(stream, rows * splits * number_bytes);
+  void* const memory = partial->data();
+  const BufferArgument whole_partial{partial.get(), memory, rows * splits * number_bytes, Access::write};
   Layout places{from.shape.part(0, kept_rank), contiguous_strides(from.shape.part(0, kept_rank)), 0};
   for (std::size_t axis = 0; axis < kept_rank; ++axis) places.strides[axis] *= static_cast<std::ptrdiff_t>(splits);
-  reduce_once<In, Number>(device, stream, kind == Reduction::mean ? Reduction::sum : kind, dtype_of<Number>, a.in, a.reduced_rank,
-                          {View<Number>::unchecked(memory, places), partial.get()}, whole_partial, part, 1, team_of(part, vector, across));
+  reduce_once(device, stream, kind == Reduction::mean ? Reduction::sum : kind, number, a.in, a.reduced_rank,
+                          {AnyView(number, memory, places.shape, places.strides), partial.get()}, whole_partial, part, 1, team_of(part, vector, across));
   Layout parts = places;
   parts.shape.append(splits), parts.strides.append(1);
-  reduce_once<Number, Out>(device, stream, kind, dtype_of<Number>, {View<const Number>::unchecked(memory, parts), partial.get()}, 1, a.out, whole_out, splits,
+  reduce_once(device, stream, kind, number, {AnyView(number, memory, parts.shape, parts.strides), partial.get()}, 1, a.out, whole_out, splits,
                            divisor, team_of(splits, 1, false));
 }
 }  // namespace kernels

@@ -1,9 +1,10 @@
 // rotary on the device.
 #ifndef COTENANT_VULKAN_KERNELS_ROTARY_HPP
 #define COTENANT_VULKAN_KERNELS_ROTARY_HPP
-#include "cotenant/ops/rotary.hpp"
 #include "cotenant/vulkan/device.hpp"
 #include "cotenant/vulkan/kernels/element_wise.hpp"
+#include "cotenant/vulkan/operations.hpp"
+#include "cotenant/vulkan/stream.hpp"
 
 namespace cotenant::vulkan {
 
@@ -28,7 +29,7 @@ inline spirv::Words emit_rotary(const Target& target, const ElementWise<6>& code
 }
 
 namespace kernels {
-template <class In, class Table, class Out> void rotary(Device& device, Stream& stream, const RotaryArguments<In, Table, Out>& a) {
+COTENANT_VULKAN_INLINE void rotary(Stream& stream, const AnyRotary& a) {
   if (a.out_first.view.size() == 0) return;
   const Layout first = a.first.view.layout(), second = a.second.view.layout(), cosine = a.cosine.view.layout(), sine = a.sine.view.layout(),
                out_first = a.out_first.view.layout(), out_second = a.out_second.view.layout();
@@ -41,8 +42,8 @@ template <class In, class Table, class Out> void rotary(Device& device, Stream& 
   plan.buffer(a.cosine, Access::read), plan.buffer(a.sine, Access::read);
   plan.buffer(a.out_first, Access::write), plan.buffer(a.out_second, Access::write);
   const auto code = plan_elements<6>(plan, axes, {true, true, true, true, true, true}, four);
-  constexpr DType in = dtype_of<In>, table = dtype_of<Table>, out = dtype_of<Out>;
-  device.launch(stream, plan.launch(), [&](const Target& target) { return emit_rotary(target, code, {in, in, table, table, out, out}); });
+  const DType in = a.first.type(), table = a.cosine.type(), out = a.out_first.type();
+  stream.device().launch(stream, plan.launch(), [&](const Target& target) { return emit_rotary(target, code, {in, in, table, table, out, out}); });
 }
 }  // namespace kernels
 

@@ -6,12 +6,13 @@
 #include <limits>
 #include <vector>
 
-#include "cotenant/ops/softmax.hpp"
 #include "cotenant/vulkan/device.hpp"
 #include "cotenant/vulkan/kernels/plan.hpp"
 #include "cotenant/vulkan/kernels/team.hpp"
+#include "cotenant/vulkan/operations.hpp"
 #include "cotenant/vulkan/spirv_math.hpp"
 #include "cotenant/vulkan/storage.hpp"
+#include "cotenant/vulkan/stream.hpp"
 
 namespace cotenant::vulkan {
 
@@ -137,15 +138,15 @@ inline spirv::Words emit_softmax(const Target& target, const SoftmaxCode& code) 
 }
 
 namespace kernels {
-// `chosen`: a team other than the usual one, for measuring; its vector must be 1 or what the rows allow.
-template <class In, class Out> void softmax(Device& device, Stream& stream, const SoftmaxArguments<In, Out>& a, const Team* chosen = nullptr) {
+COTENANT_VULKAN_INLINE void softmax(Stream& stream, const AnySoftmax& a, const Team* chosen) {
+  Device& device = stream.device();
   const Layout in = a.in.view.layout(), out = a.out.view.layout();
   const std::size_t rank = in.shape.rank(), size = a.out.view.size();
   if (size == 0) return;
   const auto outer = merged_axes<2>({&in, &out}, 0, rank - 1), inner = merged_axes<2>({&in, &out}, rank - 1, rank);
   const std::size_t length = in.shape.back(), rows = size / length;
   const bool vectors = has_vectors(a.in, 0, outer, inner) && has_vectors(a.out, 1, outer, inner);
-  Team team = chosen != nullptr ? *chosen : choose_team(device.capabilities(), rows, length, vectors ? 4 : 1, lies_across(0, outer, inner), sizeof(In));
+  Team team = chosen != nullptr ? *chosen : choose_team(device.capabilities(), rows, length, vectors ? 4 : 1, lies_across(0, outer, inner), size_of(a.in.type()));
   // Rows that are too long to be kept, and too few for every multiprocessor to have one.
   const std::size_t groups = (rows + team.rows - 1) / team.rows;
   const std::size_t wanted = team.kept != 0 || groups >= 256 ? 1 : std::min<std::size_t>(length / (std::size_t{4096} * team.lanes / 32), 512 / groups);
@@ -156,7 +157,7 @@ template <class In, class Out> void softmax(Device& device, Stream& stream, cons
     pairs = temporary(stream, rows * parts * 2 * sizeof(float));
   }
   const auto launch = [&](SoftmaxStep step) {
-    const SoftmaxCode code{dtype_of<In>, dtype_of<Out>, outer.rank, team, a.logarithm, step};
+    const SoftmaxCode code{a.in.type(), a.out.type(), outer.rank, team, a.logarithm, step};
     LaunchPlan plan(a.logarithm ? "log_softmax" : "softmax");
     plan.key.append(static_cast<int>(step));
     plan.buffer(a.in, Access::read);

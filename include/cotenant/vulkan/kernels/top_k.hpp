@@ -4,11 +4,12 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "cotenant/ops/top_k.hpp"
 #include "cotenant/vulkan/device.hpp"
 #include "cotenant/vulkan/kernels/plan.hpp"
 #include "cotenant/vulkan/kernels/team.hpp"
+#include "cotenant/vulkan/operations.hpp"
 #include "cotenant/vulkan/spirv_math.hpp"
+#include "cotenant/vulkan/stream.hpp"
 
 namespace cotenant::vulkan {
 
@@ -84,19 +85,20 @@ inline spirv::Words emit_top_k(const Target& target, const TopKCode& code) {
 }
 
 namespace kernels {
-template <class T> void top_k(Device& device, Stream& stream, const TopKArguments<T>& a) {
+COTENANT_VULKAN_INLINE void top_k(Stream& stream, const AnyTopK& a) {
+  Device& device = stream.device();
   if (a.values.view.size() == 0) return;
   const Layout in = a.in.view.layout(), values = a.values.view.layout(), indices = a.indices.view.layout();
   const std::size_t rank = in.shape.rank(), length = in.shape.back(), count = values.shape.back(), rows = a.values.view.size() / count;
   // The results' last axis is shorter than the input's: only their strides along it are used.
   const auto outer = merged_axes<3>({&in, &values, &indices}, 0, rank - 1), inner = merged_axes<3>({&in, nullptr, nullptr}, rank - 1, rank);
-  const bool vectors = sizeof(T) <= 4 && has_vectors(a.in, 0, outer, inner);
+  const bool vectors = size_of(a.in.type()) <= 4 && has_vectors(a.in, 0, outer, inner);
   Team team = choose_team(device.capabilities(), rows, length, vectors ? 4 : 1, lies_across(0, outer, inner));
   team.kept = 0;
   // Subgroups compare 32-bit numbers everywhere, wider ones not.
-  if (sizeof(T) == 8 && team.subgroup != 0)
+  if (size_of(a.in.type()) == 8 && team.subgroup != 0)
     team.lanes = std::min<std::uint32_t>(device.capabilities().max_workgroup_invocations, 256), team.rows = 1, team.subgroup = 0;
-  const TopKCode code{dtype_of<T>, outer.rank, team};
+  const TopKCode code{a.in.type(), outer.rank, team};
   LaunchPlan plan("top_k");
   plan.buffer(a.in, Access::read), plan.buffer(a.values, Access::write), plan.buffer(a.indices, Access::write);
   plan.scalar(rows), plan.scalar(length), plan.scalar(count);
