@@ -18226,10 +18226,10 @@ template <std::int64_t Compiled> struct Packing {
     std::size_t n = 0;
 #if COTENANT_BLOCKS_OF_FOUR
     const FloatTag d;
+    const std::size_t fours = depth / 4 * 4;
     for (; n + hn::Lanes(d) <= width; n += hn::Lanes(d)) {
-      std::size_t k = 0;
-      for (; k + 4 <= depth; k += 4) transpose_four(row(n) + 4 * k, from_step, to + k * to_step + n, to_step);
-      for (; k < depth; ++k)
+      for (std::size_t k = 0; k < fours; k += 4) transpose_four(row(n) + 4 * k, from_step, to + k * to_step + n, to_step);
+      for (std::size_t k = fours; k < depth; ++k)
         for (std::size_t i = n; i < n + hn::Lanes(d); ++i) std::memcpy(to + k * to_step + i, row(i) + 4 * k, 4);
     }
 #endif
