@@ -139,9 +139,9 @@ for model in tests/data/models/*/golden.safetensors; do
 done
 
 if ! $quick; then
-  # Two targets at once for four minutes and more, beside everything that follows. Compilers come first, but not so far that an input
+  # Two targets at once for some minutes, beside everything that follows. Compilers come first, but not so far that an input
   # takes seconds.
-  start check "tests/fuzz/run.sh: 60 s for each target, begun before the examples" nice -n 5 tests/fuzz/run.sh --seconds 60
+  start check "tests/fuzz/run.sh: 30 s for each target, begun before the examples" nice -n 5 tests/fuzz/run.sh --seconds 30
   fuzzed=$started
 
   title "Examples"

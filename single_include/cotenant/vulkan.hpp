@@ -5288,10 +5288,11 @@ class Stream : public std::enable_shared_from_this<Stream> {
     });
   }
   // Copies bytes between two places; the arguments say what is kept and ordered. `held` lives until the copy is done.
-  void copy(const BufferArgument& from, const MemoryPool::Place& source, const BufferArgument& to, const MemoryPool::Place& destination, const std::shared_ptr<void>& held,
-            bool host_reads = false) {
+  // Gives where the timeline will be then.
+  std::uint64_t copy(const BufferArgument& from, const MemoryPool::Place& source, const BufferArgument& to, const MemoryPool::Place& destination,
+                     const std::shared_ptr<void>& held, bool host_reads = false) {
     const std::array<BufferArgument, 2> buffers{from, to};
-    record(buffers, [&](Batch& batch) {
+    return record(buffers, [&](Batch& batch) {
       const VkBufferCopy region{source.offset, destination.offset, from.bytes};
       vkCmdCopyBuffer(batch.commands, source.buffer, destination.buffer, 1, &region);
       batch.held.push_back(held);
@@ -5397,17 +5398,20 @@ class Stream : public std::enable_shared_from_this<Stream> {
   }
   Ref<Completion> done_at(std::uint64_t value);
 
-  // Records f(batch) after what these buffers depend on.
-  template <class F> void record(std::span<const BufferArgument> buffers, const F& f) {
+  // Records f(batch) after what these buffers depend on; gives where the timeline will be when it is done.
+  template <class F> std::uint64_t record(std::span<const BufferArgument> buffers, const F& f) {
     std::vector<StreamPoint> others = foreign_points(buffers);
+    std::uint64_t value = 0;
     bool look = false;
     {
       const std::lock_guard lock(mutex_);
       open_for(buffers);
+      value = open_.value;
       f(open_);
       look = recorded(buffers, others);
     }
     if (look) retire();
+    return value;
   }
   // What these buffers wait for on other streams, handed over.
   std::vector<StreamPoint> foreign_points(std::span<const BufferArgument> buffers) {
@@ -5786,10 +5790,10 @@ class StagingRing {
     const std::size_t bytes = std::min(part_, bytes_ - part * part_);
     return done_[part].fetch_add(1, std::memory_order_acq_rel) + 1 == (bytes + host_piece - 1) / host_piece;
   }
-  // Calls copy(part's first byte, its bytes, its chunk), which queues the device's move of it.
+  // Calls copy(part's first byte, its bytes, its chunk), which queues the device's move of it and gives where the timeline will be then:
+  // whoever waits for the part waits for no later work, which another thread may not have handed over.
   template <class Copy> void queue(std::size_t part, const Copy& copy) {
-    copy(part * part_, std::min(part_, bytes_ - part * part_), chunk(part));
-    queued_[part].store(stream_.queued(), std::memory_order_release);
+    queued_[part].store(copy(part * part_, std::min(part_, bytes_ - part * part_), chunk(part)), std::memory_order_release);
   }
   // Returns when the device has moved a part, which another thread may not have queued yet. False where that thread failed.
   bool wait(std::size_t part) const {
@@ -5880,9 +5884,10 @@ inline void upload(Stream& asking, const AnyView& host, Block* block, const void
       pack(host, piece.first / element, piece.bytes / element, piece.staging);
       if (!ring.finished(piece.part)) return;
       ring.queue(piece.part, [&](std::size_t first, std::size_t count, const std::shared_ptr<MemoryChunk>& chunk) {
-        stream.copy(detail::whole(*chunk, count, Access::read), detail::place_of(*chunk, 0, count), there.argument(first, count, Access::write),
-                    there.at(first), chunk);
-        if (alone) stream.flush();
+        const std::uint64_t value = stream.copy(detail::whole(*chunk, count, Access::read), detail::place_of(*chunk, 0, count),
+                                                there.argument(first, count, Access::write), there.at(first), chunk);
+        if (alone) stream.flush(value);
+        return value;
       });
     });
   });
@@ -5909,8 +5914,10 @@ class Download final : public Completion {
  private:
   void queue(std::size_t part) {
     ring_.queue(part, [&](std::size_t first, std::size_t count, const std::shared_ptr<MemoryChunk>& chunk) {
-      stream_->copy(from_.argument(first, count, Access::read), from_.at(first), whole(*chunk, count, Access::write), place_of(*chunk, 0, count), chunk, true);
-      if (alone_) stream_->flush();
+      const std::uint64_t value = stream_->copy(from_.argument(first, count, Access::read), from_.at(first), whole(*chunk, count, Access::write),
+                                                place_of(*chunk, 0, count), chunk, true);
+      if (alone_) stream_->flush(value);
+      return value;
     });
   }
   void move(std::size_t begin, std::size_t end) {

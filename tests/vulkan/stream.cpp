@@ -106,6 +106,27 @@ TEST_CASE("what follows a point of another stream waits for it, and nothing else
   CHECK(to_host(z)[0] == 23.f);
 }
 
+TEST_CASE("a copy says where the timeline will be when it is done: who waits for it waits for nothing that is still being recorded") {
+  const Checked gpu;
+  const auto x = to_device(*gpu, {5.f}), y = empty<float>({1}, *gpu), z = empty<float>({1}, *gpu);
+  gpu->synchronize();
+  vk::Stream& stream = *gpu->shared_stream();
+  const auto copy = [&](const SharedTensor<float, Vulkan>& from, const SharedTensor<float, Vulkan>& to) {
+    const vk::MemoryPool& memory = stream.device().memory();
+    return stream.copy({from.block().get(), from.block()->data(), sizeof(float), vk::Access::read}, memory.find(from.block()->data()),
+                       {to.block().get(), to.block()->data(), sizeof(float), vk::Access::write}, memory.find(to.block()->data()), nullptr);
+  };
+  const std::uint64_t first = copy(x, y);
+  stream.flush(first);
+  const std::uint64_t second = copy(y, z);
+  CHECK(second > first);
+  CHECK(stream.queued() == second);
+  stream.poll(first);
+  CHECK(stream.timeline().reached(first));
+  CHECK_FALSE(stream.timeline().reached(second));
+  CHECK(to_host(z)[0] == 5.f);
+}
+
 TEST_CASE("many threads on one stream and on many") {
   const Checked gpu;
   std::vector<std::thread> threads;

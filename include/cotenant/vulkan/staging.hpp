@@ -129,10 +129,10 @@ class StagingRing {
     const std::size_t bytes = std::min(part_, bytes_ - part * part_);
     return done_[part].fetch_add(1, std::memory_order_acq_rel) + 1 == (bytes + host_piece - 1) / host_piece;
   }
-  // Calls copy(part's first byte, its bytes, its chunk), which queues the device's move of it.
+  // Calls copy(part's first byte, its bytes, its chunk), which queues the device's move of it and gives where the timeline will be then:
+  // whoever waits for the part waits for no later work, which another thread may not have handed over.
   template <class Copy> void queue(std::size_t part, const Copy& copy) {
-    copy(part * part_, std::min(part_, bytes_ - part * part_), chunk(part));
-    queued_[part].store(stream_.queued(), std::memory_order_release);
+    queued_[part].store(copy(part * part_, std::min(part_, bytes_ - part * part_), chunk(part)), std::memory_order_release);
   }
   // Returns when the device has moved a part, which another thread may not have queued yet. False where that thread failed.
   bool wait(std::size_t part) const {
@@ -223,9 +223,10 @@ inline void upload(Stream& asking, const AnyView& host, Block* block, const void
       pack(host, piece.first / element, piece.bytes / element, piece.staging);
       if (!ring.finished(piece.part)) return;
       ring.queue(piece.part, [&](std::size_t first, std::size_t count, const std::shared_ptr<MemoryChunk>& chunk) {
-        stream.copy(detail::whole(*chunk, count, Access::read), detail::place_of(*chunk, 0, count), there.argument(first, count, Access::write),
-                    there.at(first), chunk);
-        if (alone) stream.flush();
+        const std::uint64_t value = stream.copy(detail::whole(*chunk, count, Access::read), detail::place_of(*chunk, 0, count),
+                                                there.argument(first, count, Access::write), there.at(first), chunk);
+        if (alone) stream.flush(value);
+        return value;
       });
     });
   });
@@ -252,8 +253,10 @@ class Download final : public Completion {
  private:
   void queue(std::size_t part) {
     ring_.queue(part, [&](std::size_t first, std::size_t count, const std::shared_ptr<MemoryChunk>& chunk) {
-      stream_->copy(from_.argument(first, count, Access::read), from_.at(first), whole(*chunk, count, Access::write), place_of(*chunk, 0, count), chunk, true);
-      if (alone_) stream_->flush();
+      const std::uint64_t value = stream_->copy(from_.argument(first, count, Access::read), from_.at(first), whole(*chunk, count, Access::write),
+                                                place_of(*chunk, 0, count), chunk, true);
+      if (alone_) stream_->flush(value);
+      return value;
     });
   }
   void move(std::size_t begin, std::size_t end) {

@@ -72,10 +72,11 @@ class Stream : public std::enable_shared_from_this<Stream> {
     });
   }
   // Copies bytes between two places; the arguments say what is kept and ordered. `held` lives until the copy is done.
-  void copy(const BufferArgument& from, const MemoryPool::Place& source, const BufferArgument& to, const MemoryPool::Place& destination, const std::shared_ptr<void>& held,
-            bool host_reads = false) {
+  // Gives where the timeline will be then.
+  std::uint64_t copy(const BufferArgument& from, const MemoryPool::Place& source, const BufferArgument& to, const MemoryPool::Place& destination,
+                     const std::shared_ptr<void>& held, bool host_reads = false) {
     const std::array<BufferArgument, 2> buffers{from, to};
-    record(buffers, [&](Batch& batch) {
+    return record(buffers, [&](Batch& batch) {
       const VkBufferCopy region{source.offset, destination.offset, from.bytes};
       vkCmdCopyBuffer(batch.commands, source.buffer, destination.buffer, 1, &region);
       batch.held.push_back(held);
@@ -181,17 +182,20 @@ class Stream : public std::enable_shared_from_this<Stream> {
   }
   Ref<Completion> done_at(std::uint64_t value);
 
-  // Records f(batch) after what these buffers depend on.
-  template <class F> void record(std::span<const BufferArgument> buffers, const F& f) {
+  // Records f(batch) after what these buffers depend on; gives where the timeline will be when it is done.
+  template <class F> std::uint64_t record(std::span<const BufferArgument> buffers, const F& f) {
     std::vector<StreamPoint> others = foreign_points(buffers);
+    std::uint64_t value = 0;
     bool look = false;
     {
       const std::lock_guard lock(mutex_);
       open_for(buffers);
+      value = open_.value;
       f(open_);
       look = recorded(buffers, others);
     }
     if (look) retire();
+    return value;
   }
   // What these buffers wait for on other streams, handed over.
   std::vector<StreamPoint> foreign_points(std::span<const BufferArgument> buffers) {
