@@ -34,3 +34,24 @@ TEST_CASE("a stream waits for another's writes before it reads, and for its read
   CHECK(waits(*b, vk::Access::write) == 0);
   CHECK(uses.idle(block));
 }
+
+TEST_CASE("scratch is not listed: its stream alone uses it") {
+  const Checked gpu;
+  const auto stream = gpu->shared_stream();
+  const auto scratch = vk::temporary(*stream, 16);
+  vk::Uses uses;
+  std::vector<cotenant::Block*> first;
+  uses.note(*stream, 1, std::array{vk::whole(scratch, vk::Access::write)}, first);
+  CHECK(first.empty());
+  CHECK(uses.idle(scratch.get()));
+}
+
+TEST_CASE("of the points of one stream the latest is kept") {
+  const Checked gpu;
+  const auto a = gpu->shared_stream(), b = gpu->stream("other").shared_stream();
+  std::vector<vk::StreamPoint> points;
+  for (const vk::StreamPoint& point : {vk::StreamPoint{a, 3}, {b, 1}, {a, 2}, {b, 9}}) vk::add_point(points, point);
+  REQUIRE(points.size() == 2);
+  CHECK(points[0].value == 3);
+  CHECK(points[1].value == 9);
+}

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -23,7 +24,7 @@ struct Batch {
   bool host_reads = false;  // the host will read what it copied
   Ref<Completion> completion;
   std::vector<StreamPoint> waits;
-  std::vector<Block*> blocks;
+  std::vector<Block*> blocks;  // listed as used by its stream
   std::vector<BlockRef> kept;
   std::vector<std::shared_ptr<void>> held;
   std::shared_ptr<MemoryChunk> page;  // of parameters
@@ -31,13 +32,14 @@ struct Batch {
   VkDescriptorPool descriptor_pool = VK_NULL_HANDLE;
   std::size_t descriptor_sets = 0, descriptor_count = 0;
 
-  void wait_for(StreamPoint point) {
-    for (StreamPoint& known : waits)
-      if (known.stream == point.stream) {
-        known.value = std::max(known.value, point.value);
-        return;
-      }
-    waits.push_back(std::move(point));
+  void wait_for(StreamPoint point) { add_point(waits, std::move(point)); }
+  // Notes what a command of `stream` does: its blocks live until the batch is done, and who reads what it writes waits for that.
+  void use(Uses& uses, Stream& stream, std::span<const BufferArgument> buffers) {
+    const std::size_t known = blocks.size();
+    uses.note(stream, value, buffers, blocks);
+    for (std::size_t i = known; i < blocks.size(); ++i) kept.emplace_back(blocks[i]);
+    for (const BufferArgument& buffer : buffers)
+      if (buffer.block != nullptr && buffer.access != Access::read && !is_scratch(*buffer.block)) buffer.block->set_pending(completion);
   }
 
   // A set of storage buffers that lives as long as the batch. Errors: OutOfMemory.
@@ -50,8 +52,11 @@ struct Batch {
       info.maxSets = sets;
       info.poolSizeCount = 1;
       info.pPoolSizes = &size;
-      driver.require(Step::create_descriptors, [&] { return vkCreateDescriptorPool(driver.handle(), &info, nullptr, &descriptor_pool); }, [] { return "making room for descriptors"; });
-      held.push_back(std::shared_ptr<void>(nullptr, [device = driver.handle(), pool = descriptor_pool](void*) { vkDestroyDescriptorPool(device, pool, nullptr); }));
+      driver.require(
+          Step::create_descriptors, [&] { return vkCreateDescriptorPool(driver.handle(), &info, nullptr, &descriptor_pool); },
+          [] { return "making room for descriptors"; });
+      const auto destroy = [device = driver.handle(), pool = descriptor_pool](void*) { vkDestroyDescriptorPool(device, pool, nullptr); };
+      held.push_back(std::shared_ptr<void>(nullptr, destroy));
       descriptor_sets = descriptor_count = 0;
     }
     VkDescriptorSetAllocateInfo info{};
@@ -60,7 +65,8 @@ struct Batch {
     info.descriptorSetCount = 1;
     info.pSetLayouts = &layout;
     VkDescriptorSet set = VK_NULL_HANDLE;
-    driver.require(Step::create_descriptors, [&] { return vkAllocateDescriptorSets(driver.handle(), &info, &set); }, [] { return "describing a kernel's buffers"; });
+    driver.require(
+        Step::create_descriptors, [&] { return vkAllocateDescriptorSets(driver.handle(), &info, &set); }, [] { return "describing a kernel's buffers"; });
     ++descriptor_sets, descriptor_count += count;
     return set;
   }

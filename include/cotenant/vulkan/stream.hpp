@@ -25,9 +25,6 @@
 
 namespace cotenant::vulkan {
 
-// Whether a block is scratch of a stream; the storage defines it.
-bool is_scratch(const Block& block) noexcept;
-
 // Safe from any number of threads: what they queue is interleaved in the order in which they called.
 class Stream : public std::enable_shared_from_this<Stream> {
  public:
@@ -216,11 +213,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   bool recorded(std::span<const BufferArgument> buffers, std::vector<StreamPoint>& others) {
     hazards_.add(buffers);
     for (StreamPoint& other : others) open_.wait_for(std::move(other));
-    const std::size_t known = open_.blocks.size();
-    note_blocks(buffers);
-    for (std::size_t i = known; i < open_.blocks.size(); ++i) open_.kept.emplace_back(open_.blocks[i]);
-    for (const BufferArgument& buffer : buffers)
-      if (buffer.block != nullptr && buffer.access != Access::read && !is_scratch(*buffer.block)) buffer.block->set_pending(open_.completion);
+    open_.use(device_->uses(), *this, buffers);
     recorded_.fetch_add(1, std::memory_order_relaxed);
     // A device without work gets some early, at first four commands: handing over takes the host 4 µs or more, as recording two or three
     // does. One that has some gets large batches; asking it at each command takes 0.01 µs.
@@ -228,14 +221,6 @@ class Stream : public std::enable_shared_from_this<Stream> {
     if (count < device_->options().batch && (count < (pending_.empty() ? 4u : 16u) || !timeline_.reached(submitted_value_))) return false;
     submit();
     return pending_.size() > 2;
-  }
-  // The stream's own scratch is ordered by its bytes alone and outlives its blocks.
-  void note_blocks(std::span<const BufferArgument> buffers) {
-    if (std::none_of(buffers.begin(), buffers.end(), [](const BufferArgument& one) { return one.block != nullptr && is_scratch(*one.block); }))
-      return device_->uses().note(*this, open_.value, buffers, open_.blocks);
-    std::vector<BufferArgument> tensors(buffers.begin(), buffers.end());
-    std::erase_if(tensors, [](const BufferArgument& one) { return one.block == nullptr || is_scratch(*one.block); });
-    device_->uses().note(*this, open_.value, tensors, open_.blocks);
   }
   // What the next batch needs is made while the host waits anyway. Without memory for it begin() says so.
   void prepare() noexcept {

@@ -22,6 +22,18 @@ struct StreamPoint {
   std::shared_ptr<Stream> stream;
   std::uint64_t value = 0;
 };
+// Of each stream only the latest point is kept: it comes after the others.
+inline void add_point(std::vector<StreamPoint>& points, StreamPoint point) {
+  for (StreamPoint& known : points)
+    if (known.stream == point.stream) {
+      known.value = std::max(known.value, point.value);
+      return;
+    }
+  points.push_back(std::move(point));
+}
+
+// Whether a block is scratch of a stream; the storage defines it.
+bool is_scratch(const Block& block) noexcept;
 
 // A block is listed while work that is not known to be done touches it; the work itself keeps the block alive.
 class Uses {
@@ -40,7 +52,7 @@ class Uses {
             if (use.stream == &stream) continue;
             const std::uint64_t value = buffer.access == Access::read ? use.written : use.touched;
             if (value == 0) continue;
-            if (std::shared_ptr<Stream> other = lock(*use.stream)) add(result, std::move(other), value);
+            if (std::shared_ptr<Stream> other = lock(*use.stream)) add_point(result, {std::move(other), value});
             else dying = true;
           }
         }
@@ -49,11 +61,12 @@ class Uses {
       std::this_thread::yield();  // its destructor is waiting for that very work
     }
   }
-  // Work of `stream` that is done at `value` touches these blocks. Those that it touches for the first time at this value are appended to `first`.
+  // Work of `stream` that is done at `value` touches these blocks. Those that it touches for the first time at this value are appended to
+  // `first`. A stream's own scratch is not listed: its bytes alone order it, and it outlives its blocks.
   void note(Stream& stream, std::uint64_t value, std::span<const BufferArgument> buffers, std::vector<Block*>& first) {
     const std::lock_guard guard(mutex_);
     for (const BufferArgument& buffer : buffers) {
-      if (buffer.block == nullptr) continue;
+      if (buffer.block == nullptr || is_scratch(*buffer.block)) continue;
       std::vector<Use>& uses = blocks_[buffer.block];
       auto use = std::find_if(uses.begin(), uses.end(), [&](const Use& one) { return one.stream == &stream; });
       if (use == uses.end()) use = uses.insert(uses.end(), Use{&stream, 0, 0});
@@ -83,14 +96,6 @@ class Uses {
     Stream* stream;
     std::uint64_t touched, written;
   };
-  static void add(std::vector<StreamPoint>& points, std::shared_ptr<Stream> stream, std::uint64_t value) {
-    for (StreamPoint& point : points)
-      if (point.stream == stream) {
-        point.value = std::max(point.value, value);
-        return;
-      }
-    points.push_back({std::move(stream), value});
-  }
 
   mutable std::mutex mutex_;
   std::unordered_map<const Block*, std::vector<Use>> blocks_;
