@@ -151,14 +151,6 @@ TEST_CASE("a small product of whole vectors is multiplied where it lies, all of 
   CHECK(!cpu::detail::multiply_small(product.problem(true, turned, true), 0, 4, 0, 1));
 }
 
-TEST_CASE("a private operand, or none, is not packed for later calls") {
-  Product product(8, 100, 100);
-  std::vector<float> turned;
-  CHECK(cpu::packed_panels(product.problem(true, turned, false), nullptr) == nullptr);
-  const BlockRef block = Block::allocate(Heap{}, 40000);
-  CHECK(cpu::packed_panels(product.problem(true, turned, false), block.get()) == nullptr);
-}
-
 TEST_CASE("a packed operand gives the same, and is made once") {
   Product product(9, 77, 600);
   std::vector<float> turned;

@@ -10,7 +10,7 @@
 #include "cotenant/cpu/blocked_product.hpp"
 #include "cotenant/cpu/gemm.hpp"
 #include "cotenant/cpu/iteration.hpp"
-#include "cotenant/cpu/packed.hpp"
+#include "cotenant/cpu/packed_panels.hpp"
 #include "cotenant/cpu/threads.hpp"
 #include "cotenant/cpu/tile.hpp"
 

@@ -15,6 +15,7 @@
 #include <hwy/highway.h>
 
 #include "cotenant/cpu/caches.hpp"
+#include "cotenant/cpu/int4-inl.hpp"
 #include "cotenant/cpu/iteration.hpp"
 #include "cotenant/cpu/quantize_row-inl.hpp"
 #include "cotenant/cpu/scratch.hpp"
@@ -132,7 +133,7 @@ template <std::int64_t Compiled> struct Quantizing {
                                                             quantized_value<Q>* buffer) {
     if constexpr (std::is_same_v<Q, i4x2>) {
       const auto* pairs = static_cast<const i4x2*>(values);
-      if (stride == 1) QuantizeRows<Compiled>::unpack_pairs(pairs + at / 2, count / 2, buffer);
+      if (stride == 1) Int4Pairs<Compiled>::unpack(pairs + at / 2, count / 2, buffer);
       else
         for (std::size_t i = 0; i < count; ++i) {
           const std::ptrdiff_t place = at + static_cast<std::ptrdiff_t>(i) * stride;
@@ -150,7 +151,7 @@ template <std::int64_t Compiled> struct Quantizing {
   template <class Q> static void put(const quantized_value<Q>* buffer, void* values, std::ptrdiff_t at, std::ptrdiff_t stride, std::size_t count) {
     if constexpr (std::is_same_v<Q, i4x2>) {
       auto* pairs = static_cast<i4x2*>(values);
-      if (stride == 1) return QuantizeRows<Compiled>::pack_pairs(buffer, count / 2, pairs + at / 2);
+      if (stride == 1) return Int4Pairs<Compiled>::pack(buffer, count / 2, pairs + at / 2);
       for (std::size_t i = 0; i < count; ++i) {
         const std::ptrdiff_t place = at + static_cast<std::ptrdiff_t>(i) * stride;
         i4x2& pair = pairs[place >> 1];

@@ -14,6 +14,7 @@
 #include <hwy/highway.h>
 
 #include "cotenant/cpu/gemm-inl.hpp"
+#include "cotenant/cpu/int4-inl.hpp"
 #include "cotenant/cpu/quantize_row-inl.hpp"
 #include "cotenant/cpu/quantized_weights.hpp"
 #include "cotenant/cpu/scratch.hpp"
@@ -178,7 +179,7 @@ template <std::int64_t Compiled> struct QuantizedPanels {
     else {
       // An odd beginning belongs to a pair.
       const auto* pairs = static_cast<const i4x2*>(w.values) + static_cast<std::ptrdiff_t>(k / 2) + static_cast<std::ptrdiff_t>(n) * w.column_stride;
-      QuantizeRows<Compiled>::unpack_pairs(pairs, (count + k % 2 + 1) / 2, buffer);
+      Int4Pairs<Compiled>::unpack(pairs, (count + k % 2 + 1) / 2, buffer);
       return buffer + k % 2;
     }
   }
@@ -188,7 +189,7 @@ template <std::int64_t Compiled> struct QuantizedPanels {
     if constexpr (std::is_same_v<B, i4x2>) {
       if (!w.pairs_along_depth && w.column_stride == 1) {
         const auto* pairs = static_cast<const i4x2*>(w.values) + static_cast<std::ptrdiff_t>(n / 2) + static_cast<std::ptrdiff_t>(k) * w.depth_stride;
-        QuantizeRows<Compiled>::unpack_pairs(pairs, (count + n % 2 + 1) / 2, buffer);
+        Int4Pairs<Compiled>::unpack(pairs, (count + n % 2 + 1) / 2, buffer);
         return buffer + n % 2;
       }
       for (std::size_t i = 0; i < count; ++i) buffer[i] = value_of_pair(w, k, n + i);
