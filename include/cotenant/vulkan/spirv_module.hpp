@@ -5,15 +5,14 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <deque>
 #include <initializer_list>
 #include <map>
-#include <string_view>
 #include <utility>
 
 #include "cotenant/core/config.hpp"
 #include "cotenant/vulkan/spirv_type.hpp"
+#include "cotenant/vulkan/spirv_words.hpp"
 
 namespace cotenant::vulkan::spirv {
 
@@ -228,23 +227,9 @@ class Module {
   }
 
  private:
-  static void append(Words& to, const Words& from) { to.insert(to.end(), from.begin(), from.end()); }
-  static Words text(std::string_view characters) {
-    Words words(characters.size() / 4 + 1, 0);
-    std::memcpy(words.data(), characters.data(), characters.size());
-    return words;
-  }
-  static void write(Words& section, Op op, const Words& operands) {
-    section.push_back(static_cast<std::uint32_t>(operands.size() + 1) << 16 | word(op));
-    append(section, operands);
-  }
-  static void write(Words& section, Op op, std::initializer_list<std::uint32_t> operands) {
-    section.push_back(static_cast<std::uint32_t>(operands.size() + 1) << 16 | word(op));
-    section.insert(section.end(), operands);
-  }
   Id result(Words& section, Op op, Id t, const std::uint32_t* operands, std::size_t count) {
     const Id id = new_id();
-    section.push_back(static_cast<std::uint32_t>(count + 3) << 16 | word(op));
+    section.push_back(first_word(op, count + 2));
     section.push_back(t), section.push_back(id);
     section.insert(section.end(), operands, operands + count);
     return id;
@@ -255,7 +240,7 @@ class Module {
   std::uint32_t& made(Op op, const std::uint32_t* operands, std::size_t count) {
     Key key{};
     COTENANT_ASSERT(count < key.size());
-    key[0] = static_cast<std::uint32_t>(count) << 16 | word(op);
+    key[0] = first_word(op, count);
     std::copy_n(operands, count, key.begin() + 1);
     return made_[key];
   }

@@ -10,6 +10,7 @@
 #include "cotenant/vulkan/kernels/attention_code.hpp"
 #include "cotenant/vulkan/kernels/attention_lines.hpp"
 #include "cotenant/vulkan/kernels/attention_rows.hpp"
+#include "cotenant/vulkan/kernels/attention_scores.hpp"
 #include "cotenant/vulkan/spirv_matrix.hpp"
 
 namespace cotenant::vulkan {
@@ -37,7 +38,9 @@ class CooperativeAttentionEmitter {
   CooperativeAttentionEmitter(const Target& target, const AttentionCode& code, const CooperativeAttentionTile& tile)
       : k(target, {.workgroup = tile.threads(), .vulkan_memory_model = true, .keeps_subnormals = false}), code_(code), tile_(tile), frame_(k, code.product) {
     using spirv::CooperativeMatrixUse;
-    keys_ = k.scalar(), scale_ = k.scalar(k.f32()) * log2_e, shift_ = k.scalar(k.i32());
+    keys_ = k.scalar();
+    const Value scale = k.scalar(k.f32()) * AttentionScores::log2_e;
+    shift_ = k.scalar(k.i32());
     down_ = tile.part_queries / side, over_ = tile.keys / side;
     key_lines_ = AttentionLines::size(tile.keys, tile.depth);
     value_lines_ = AttentionLines::size(tile.keys, tile.width);
@@ -46,7 +49,7 @@ class CooperativeAttentionEmitter {
     const std::uint32_t lines =
         std::max({2 * (key_lines_ + value_lines_), AttentionLines::size(tile.queries, tile.depth), tile.subgroups() * side * strip_line_});
     shared_ = k.shared(k.vector(k.u32(), 4), lines + tile.subgroups() * scratch);
-    key_numbers_ = k.shared(k.f32(), 2 * tile.keys), places_ = k.shared(k.f32(), side);
+    const Shared key_numbers = k.shared(k.f32(), 2 * tile.keys), places = k.shared(k.f32(), side);
     component_ = code.product.a == DType::f16 ? k.module().f16() : k.module().bf16();
     left_ = matrix(component_, CooperativeMatrixUse::MatrixA), right_ = matrix(component_, CooperativeMatrixUse::MatrixB);
     sums_ = matrix(k.f32(), CooperativeMatrixUse::MatrixAccumulator);
@@ -54,6 +57,7 @@ class CooperativeAttentionEmitter {
     part_row_ = part_ * tile.part_queries;
     scratch_ = part_ * scratch + lines;
     rows_.emplace(k, sums_, tile.part_queries, tile.subgroup, shared_, scratch_);
+    scores_.emplace(k, frame_, code, AttentionScores::Of{sums_, tile.keys, keys_, scale, shift_, part_row_}, key_numbers, places);
   }
 
   spirv::Words emit() {
@@ -63,7 +67,7 @@ class CooperativeAttentionEmitter {
 
  private:
   using Layout = spirv::CooperativeMatrixLayout;
-  static constexpr float lowest = std::numeric_limits<float>::lowest(), minus_infinity = -std::numeric_limits<float>::infinity(), log2_e = 1.44269504088896341f;
+  static constexpr float lowest = std::numeric_limits<float>::lowest();
   static constexpr std::uint32_t side = FragmentRows::side;
 
   Type matrix(Type component, spirv::CooperativeMatrixUse use) { return k.module().cooperative_matrix(component, spirv::Scope::Subgroup, side, side, use); }
@@ -80,9 +84,9 @@ class CooperativeAttentionEmitter {
       const Value last = spirv::bitcast(k.i32(), spirv::min(frame_.row0 + tile_.queries, frame_.rows)) + shift_;
       end = spirv::min(keys_, spirv::bitcast(k.u32(), spirv::max(last, 0)));
     }
-    k.when(k.local_index() < side, [&] { places_.store(k.local_index(), spirv::convert(k.f32(), k.local_index())); });
+    scores_->number_places();
     const Variable number = k.variable(k.f32());
-    query_lines.fetch(frame_.row0), key_lines.fetch(zero), value_lines.fetch(zero), fetch_key_number(number, zero);
+    query_lines.fetch(frame_.row0), key_lines.fetch(zero), value_lines.fetch(zero), scores_->fetch_key_number(number, zero);
     query_lines.put(shared_, zero);
     k.barrier();
     std::vector<Value> queries;  // [part of depth][part of rows]
@@ -94,16 +98,16 @@ class CooperativeAttentionEmitter {
     results_ = k.variables(down_ * (tile_.width / side), none), totals_ = k.variables(down_, none);
     largest_ = k.variable(k.constant(lowest));
     references_ = k.variables(down_, k.module().filled(sums_, k.constant(lowest)));
-    key_lines.put(shared_, zero), put_key_number(number, zero), value_lines.put(shared_, k.constant(2 * key_lines_));
+    key_lines.put(shared_, zero), scores_->put_key_number(number, zero), value_lines.put(shared_, k.constant(2 * key_lines_));
     k.barrier();
     const Variable turn = k.variable(zero);
     k.loop(0u, end, tile_.keys, [&](Value first_key) {
       // Two blocks take turns: the next one comes while this one is used, first its keys and then its values in the same registers.
       const Value now = turn.get(), then = 1u - now, next = first_key + tile_.keys, more = next < end;
-      k.when(more, [&] { key_lines.fetch(next), fetch_key_number(number, next); });
+      k.when(more, [&] { key_lines.fetch(next), scores_->fetch_key_number(number, next); });
       const std::vector<Variable> scores = products(queries, now * key_lines_);
       k.when(more, [&] {
-        key_lines.put(shared_, then * key_lines_), put_key_number(number, then);
+        key_lines.put(shared_, then * key_lines_), scores_->put_key_number(number, then);
         value_lines.fetch(next);
       });
       weigh(scores, first_key, now);
@@ -113,25 +117,6 @@ class CooperativeAttentionEmitter {
       k.barrier();
     }, LoopControl::DontUnroll);  // the driver's copies of it cost 0.8 s of compiling and win nothing
     finish();
-  }
-
-  // A number per key: 0, the mask's where it has one per key, and -inf behind the last key.
-  void fetch_key_number(const Variable& number, Value first_key) {
-    const Value place = first_key + k.local_index() % tile_.keys;
-    Value bias = k.constant(0.f);
-    if (code_.mask != MaskKind::none && code_.mask_per_key) {
-      const OperandCode& mask = frame_.operands[4];
-      bias = mask_number(mask.elements.load(mask.base + spirv::min(place, keys_ - 1u) * mask.column));
-    }
-    number.set(spirv::select(place < keys_, bias, minus_infinity));
-  }
-  void put_key_number(const Variable& number, Value turn) {
-    k.when(k.local_index() < tile_.keys, [&] { key_numbers_.store(turn * tile_.keys + k.local_index(), number.get()); });
-  }
-  // What a mask's element adds to a score in units of log 2. The least float stays finite: a row of nothing else is uniform.
-  Value mask_number(Value loaded) {
-    if (code_.mask == MaskKind::keep) return spirv::select(loaded != 0, k.constant(0.f), minus_infinity);
-    return spirv::select(loaded == minus_infinity, loaded, spirv::max(loaded * log2_e, lowest));
   }
 
   // q · kᵀ of the subgroup's queries and the block's keys: [part of keys][part of rows].
@@ -153,17 +138,9 @@ class CooperativeAttentionEmitter {
   void weigh(const std::vector<Variable>& scores, Value first_key, Value turn) {
     constexpr float distance = 8;
     const std::vector<Variable> most = k.variables(down_, sums_);
-    if (code_.mask != MaskKind::none) {
-      masked(scores, most, first_key, turn);
-    } else {
-      Value all_seen = first_key + tile_.keys <= keys_;
-      // Those that the subgroup's first query sees, which sees least.
-      if (code_.causal)
-        all_seen = all_seen && spirv::bitcast(k.i32(), first_key + (tile_.keys - 1)) <= spirv::bitcast(k.i32(), frame_.row0 + part_row_) + shift_;
-      k.when(all_seen, [&] { scaled(scores, most); }, [&] { masked(scores, most, first_key, turn); });
-    }
+    scores_->prepare(scores, most, first_key, turn);
     const Variable grows = k.variable(k.constant(false));
-    each_element([&](Value e) {
+    each_element(k, sums_, [&](Value e) {
       for (std::uint32_t i = 0; i < down_; ++i) grows.set(grows.get() || element(most[i], e) > element(references_[i], e) + distance);
     });
     k.when(spirv::subgroup_any(grows.get()), [&] {
@@ -177,7 +154,7 @@ class CooperativeAttentionEmitter {
         for (std::uint32_t w = 0; w < tile_.width / side; ++w) results_[w * down_ + i].set(results_[w * down_ + i].get() * factors);
       }
     });
-    each_element([&](Value e) {
+    each_element(k, sums_, [&](Value e) {
       for (std::uint32_t i = 0; i < down_; ++i) {
         const Value reference = element(references_[i], e);
         Value sum = element(totals_[i], e);
@@ -188,52 +165,6 @@ class CooperativeAttentionEmitter {
           sum = sum + weight;
         }
         set_element(totals_[i], e, sum);
-      }
-    });
-  }
-
-  // Scores as softmax takes them, in units of log 2: scaled, with the mask; -inf for what is out of the question. `most`: of all the
-  // scores in one place of the matrices.
-  void scaled(const std::vector<Variable>& scores, const std::vector<Variable>& most) {
-    each_score(scores, most, [&](Value score, Value, std::uint32_t, std::uint32_t) { return score * scale_; });
-  }
-  void masked(const std::vector<Variable>& scores, const std::vector<Variable>& most, Value first_key, Value turn) {
-    const bool each = code_.mask != MaskKind::none && !code_.mask_per_key;
-    std::vector<Variable> biases;
-    for (std::uint32_t t = 0; t < over_; ++t)
-      biases.push_back(k.variable(spirv::repeat_line(sums_, key_numbers_.pointer(turn * tile_.keys + t * side), Layout::RowMajor)));
-    Variable row_places, column_places;
-    if (each || code_.causal) {
-      const Value places = places_.pointer(k.constant(0u));
-      row_places = k.variable(spirv::repeat_line(sums_, places, Layout::ColumnMajor));
-      column_places = k.variable(spirv::repeat_line(sums_, places, Layout::RowMajor));
-    }
-    each_score(scores, most, [&](Value score, Value e, std::uint32_t t, std::uint32_t i) {
-      const Value bias = element(biases[t], e);
-      Value s = spirv::fma(score, scale_, bias);
-      // What a score of a key that is out of the question is does not matter, be it NaN.
-      if (code_.mask != MaskKind::none && code_.mask_per_key) s = spirv::select(bias == minus_infinity, minus_infinity, s);
-      if (!each && !code_.causal) return s;
-      const Value row = spirv::min(frame_.row0 + part_row_ + (spirv::convert(k.u32(), element(row_places, e)) + i * side), frame_.rows - 1u);
-      const Value place = first_key + (spirv::convert(k.u32(), element(column_places, e)) + t * side);
-      if (code_.causal) s = spirv::select(spirv::bitcast(k.i32(), place) <= spirv::bitcast(k.i32(), row) + shift_, s, minus_infinity);
-      if (!each) return s;
-      const OperandCode& mask = frame_.operands[4];
-      const Value number = mask_number(mask.elements.load(mask.base + row * mask.row + spirv::min(place, keys_ - 1u) * mask.column));
-      return spirv::select(number == minus_infinity, minus_infinity, s + number);
-    });
-  }
-  template <class F> void each_score(const std::vector<Variable>& scores, const std::vector<Variable>& most, F f) {
-    each_element([&](Value e) {
-      for (std::uint32_t i = 0; i < down_; ++i) {
-        Value largest;
-        for (std::uint32_t t = 0; t < over_; ++t) {
-          const Variable& score = scores[t * down_ + i];
-          const Value s = f(element(score, e), e, t, i);
-          set_element(score, e, s);
-          largest = t == 0 ? s : spirv::max(largest, s);
-        }
-        set_element(most[i], e, largest);
       }
     });
   }
@@ -297,20 +228,18 @@ class CooperativeAttentionEmitter {
                               k.constant(AttentionLines::line_length(width)));
   }
 
-  template <class F> void each_element(F f) { k.loop(k.constant(0u), spirv::matrix_length(sums_), k.constant(1u), f, LoopControl::Unroll); }
-  Value element(const Variable& matrix, Value e) { return spirv::load(spirv::element_pointer(matrix.pointer(), e)); }
-  void set_element(const Variable& matrix, Value e, Value value) { spirv::store(spirv::element_pointer(matrix.pointer(), e), value); }
   Value exponential(Value x) { return k.module().extended(spirv::Glsl::Exp2, x.type, {x}); }
 
   KernelBuilder k;
   const AttentionCode& code_;
   CooperativeAttentionTile tile_;
   ProductFrame frame_;
-  Value keys_, scale_, shift_, part_, part_row_, scratch_;
+  Value keys_, shift_, part_, part_row_, scratch_;
   Type component_ = nullptr, left_ = nullptr, right_ = nullptr, sums_ = nullptr;
   std::uint32_t down_ = 0, over_ = 0, key_lines_ = 0, value_lines_ = 0, weight_line_ = 0, strip_line_ = 0;
-  Shared shared_, key_numbers_, places_;
+  Shared shared_;
   std::optional<FragmentRows> rows_;
+  std::optional<AttentionScores> scores_;
   std::vector<Variable> results_, totals_, references_;  // [part of width][part of rows]; the others by parts of rows
   Variable largest_;                                     // of the thread's row
 };
