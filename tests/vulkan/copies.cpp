@@ -39,3 +39,24 @@ TEST_CASE("copies of elements of every size, on every way") {
   check_ways<float>();
   check_ways<std::int64_t>();
 }
+
+TEST_CASE("what is copied to borrowed memory is there when the copy returns: its owner reads it by an address of his own") {
+  const test::Checked gpu;
+  const auto there = from<float>({1, 2, 3, 4}, {4}).copy_to(*gpu);
+  std::vector<float> memory(4);
+  copy_into(borrow(std::span(memory), {4}), there);
+  CHECK(memory == std::vector<float>{1, 2, 3, 4});
+  copy_into(borrow(std::span(memory), {2, 2}).transpose(), there.reshape({2, 2}));
+  CHECK(memory == std::vector<float>{1, 3, 2, 4});
+}
+
+TEST_CASE("who writes into a tensor of the host waits for the copy that still comes into it") {
+  const test::Checked gpu;
+  const auto there = from<float>({1, 2, 3, 4}, {4}).copy_to(*gpu);
+  const auto out = empty<float>({4});
+  copy_into(out, there);
+  CHECK_FALSE(out.block()->ready());
+  static_cast<void>(output(out));
+  CHECK(out.block()->ready());
+  CHECK(out.view()(2) == 3.f);
+}

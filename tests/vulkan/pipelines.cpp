@@ -36,6 +36,21 @@ TEST_CASE("a kernel is made once, also when many threads want it at once") {
   CHECK(gpu->kernel_statistics().kernels == 2);
 }
 
+TEST_CASE("kernels are forgotten beside threads that launch them") {
+  const Checked gpu;
+  std::atomic<int> left{3}, wrong{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t)
+    threads.emplace_back([&, t] {
+      const Vulkan mine = gpu->stream("thread " + std::to_string(t));
+      for (int i = 0; i < 20; ++i) wrong += three(mine) != 3.f;
+      --left;
+    });
+  while (left > 0) gpu->dispose();
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wrong == 0);
+}
+
 TEST_CASE("a kernel that cannot be made is an error for each who asks, and the next attempt is a new one") {
   auto options = checked_options();
   options.faults = std::make_shared<vk::Faults>();

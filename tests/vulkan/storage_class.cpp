@@ -23,3 +23,12 @@ TEST_CASE("pages are the device's until they are unpinned") {
   CHECK(gpu->device().memory().imports().find_host(pages.data, 16).chunk == nullptr);
   heap_cache().deallocate(pages);
 }
+
+TEST_CASE("an import of what nobody writes on the host is not written either") {
+  const test::Checked gpu;
+  if (!gpu->capabilities().host_import) return;
+  const auto open = from<float>({1, 2, 3}, {3}), frozen = from<float>({1, 2, 3}, {3});
+  frozen.freeze();
+  CHECK_NOTHROW(gpu->import(open).check_writable());
+  CHECK_THROWS_AS(gpu->import(frozen).check_writable(), ReadOnly);
+}

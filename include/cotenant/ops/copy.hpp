@@ -14,8 +14,8 @@ template <class T> struct CopyArguments {
   Operand<T> out;
 };
 
-// Copies elements between tensors of one shape, across storages and backends.
-// The two must not overlap. Errors: ShapeError, ReadOnly.
+// Copies elements between tensors of one shape, across storages and backends. What comes from a device is there when `out` is read; in
+// borrowed memory, which its owner reads by an address of his own, when this returns. The two must not overlap. Errors: ShapeError, ReadOnly.
 template <TensorLike X, Storage D> void copy_into(SharedTensor<element_type_of<X>, D> out, const X& in) {
   using S = storage_type_of<X>;
   check_not_empty("copy", in, out);
@@ -30,6 +30,7 @@ template <TensorLike X, Storage D> void copy_into(SharedTensor<element_type_of<X
                   "a copy from one device to another goes through the host: x.copy_to<Heap>().copy_to(other_storage)");
     prepare<B>(arguments.in);
     backend_at<B>(in).copy(arguments);
+    if constexpr (D::host_accessible && !AllocatingStorage<D>) out.block()->wait();
   }
 }
 

@@ -31,6 +31,8 @@ template <TensorLike X> Operand<const element_type_of<X>> input(const X& tensor)
 template <Element T, Storage S> Operand<T> output(const SharedTensor<T, S>& tensor) {
   static_assert(S::writable, "the result of an op cannot be written into read-only storage");
   tensor.check_writable();
+  // A copy from a device that is still coming in would overwrite the result.
+  if constexpr (S::host_accessible) tensor.block()->wait();
   return {tensor.unchecked_view(), tensor.block().get()};
 }
 // An input repeated to `shape` without a copy.

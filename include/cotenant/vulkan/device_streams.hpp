@@ -78,8 +78,7 @@ inline void Device::check(const Launch& launch) const {
 inline void Device::queue(Stream& stream, const Launch& launch, const Emitter& emit) {
   if (launch.groups[0] == 0 || launch.groups[1] == 0 || launch.groups[2] == 0) return;  // nothing to do
   check(launch);
-  const Pipeline pipeline = pipelines_.get(launch, emit);
-  stream.dispatch(pipeline, launch);
+  pipelines_.use(launch, emit, [&](const Pipeline& pipeline) { stream.dispatch(pipeline, launch); });
 }
 
 }  // namespace cotenant::vulkan

@@ -44,7 +44,7 @@ class Pipelines {
   Pipelines& operator=(const Pipelines&) = delete;
   ~Pipelines() {
     save();
-    clear();
+    forget();
     if (cache_ != VK_NULL_HANDLE) vkDestroyPipelineCache(driver_.handle(), cache_, nullptr);
     for (const Pipeline& layout : layouts_) {
       vkDestroyPipelineLayout(driver_.handle(), layout.layout, nullptr);
@@ -52,20 +52,66 @@ class Pipelines {
     }
   }
 
-  // The pipeline of launch.key; `emit` gives its SPIR-V where it is not there yet. One thread makes it, others wait.
-  // Errors: those of emit, Unsupported, OutOfMemory, DeviceLost.
-  Pipeline get(const Launch& launch, const Emitter& emit) {
-    {
+  // Calls f(pipeline) with the pipeline of launch.key, which no clear() destroys before f returns; `emit` gives its SPIR-V where it is not
+  // there yet. One thread makes it, others wait. Errors: those of emit and f, Unsupported, OutOfMemory, DeviceLost.
+  template <class F> void use(const Launch& launch, const Emitter& emit, const F& f) {
+    for (;; make(launch, emit)) {
       const std::shared_lock lock(mutex_);
       const auto found = pipelines_.find(launch.key);
-      if (found != pipelines_.end() && found->second.handle != VK_NULL_HANDLE) return found->second;
+      if (found != pipelines_.end() && found->second.handle != VK_NULL_HANDLE) return f(found->second);
     }
+  }
+
+  // Writes what the driver compiled to the disk. False where there is nothing new or nowhere to write to.
+  bool save() noexcept {
+    const std::unique_lock lock(mutex_);
+    if (!unsaved_ || path_.empty() || cache_ == VK_NULL_HANDLE || driver_.lost()) return false;
+    std::size_t bytes = 0;
+    if (vkGetPipelineCacheData(driver_.handle(), cache_, &bytes, nullptr) < 0) return false;
+    std::vector<unsigned char> content(bytes);
+    if (vkGetPipelineCacheData(driver_.handle(), cache_, &bytes, content.data()) < 0) return false;
+    content.resize(bytes);
+    unsaved_ = false;
+    return cache_file::write(path_, content);
+  }
+  // Forgets every pipeline; finish() returns when no work that was launched uses one. Nobody launches meanwhile. Errors: those of finish.
+  template <class Finish> void clear(const Finish& finish) {
+    const std::unique_lock lock(mutex_);
+    finish();
+    forget();
+  }
+  KernelStatistics statistics() const {
+    const std::shared_lock lock(mutex_);
+    return statistics_;
+  }
+  const std::string& cache_path() const noexcept { return path_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static double seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
+  };
+
+  // Those that some thread is making stay its own.
+  void forget() noexcept {
+    for (auto entry = pipelines_.begin(); entry != pipelines_.end();) {
+      if (entry->second.handle == VK_NULL_HANDLE) ++entry;
+      else vkDestroyPipeline(driver_.handle(), entry->second.handle, nullptr), entry = pipelines_.erase(entry);
+    }
+  }
+
+  // Makes the pipeline of launch.key, or waits for a thread that is at it. Errors: as use().
+  void make(const Launch& launch, const Emitter& emit) {
     const std::string key(launch.key);
-    for (std::unique_lock lock(mutex_);;) {
+    {
+      std::unique_lock lock(mutex_);
       const auto [entry, is_mine] = pipelines_.emplace(key, Pipeline{});
-      if (is_mine) break;
-      if (entry->second.handle != VK_NULL_HANDLE) return entry->second;
-      made_.wait(lock);
+      if (!is_mine) {
+        if (entry->second.handle == VK_NULL_HANDLE) made_.wait(lock);
+        return;
+      }
     }
     Pipeline pipeline;
     std::exception_ptr failure;
@@ -89,40 +135,7 @@ class Pipelines {
     }
     made_.notify_all();
     cotenant::detail::throw_again(failure);
-    return pipeline;
   }
-
-  // Writes what the driver compiled to the disk. False where there is nothing new or nowhere to write to.
-  bool save() noexcept {
-    const std::unique_lock lock(mutex_);
-    if (!unsaved_ || path_.empty() || cache_ == VK_NULL_HANDLE || driver_.lost()) return false;
-    std::size_t bytes = 0;
-    if (vkGetPipelineCacheData(driver_.handle(), cache_, &bytes, nullptr) < 0) return false;
-    std::vector<unsigned char> content(bytes);
-    if (vkGetPipelineCacheData(driver_.handle(), cache_, &bytes, content.data()) < 0) return false;
-    content.resize(bytes);
-    unsaved_ = false;
-    return cache_file::write(path_, content);
-  }
-  // Forgets every pipeline; none may be in use.
-  void clear() noexcept {
-    const std::unique_lock lock(mutex_);
-    for (const auto& [key, pipeline] : pipelines_) vkDestroyPipeline(driver_.handle(), pipeline.handle, nullptr);
-    pipelines_.clear();
-  }
-  KernelStatistics statistics() const {
-    const std::shared_lock lock(mutex_);
-    return statistics_;
-  }
-  const std::string& cache_path() const noexcept { return path_; }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  static double seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
-  };
 
   // With descriptors a layout per number of bindings, else one for all.
   Pipeline layout_for(const Launch& launch) {

@@ -46,9 +46,8 @@ COTENANT_VULKAN_INLINE std::size_t Vulkan::optimize_memory() const {
 COTENANT_VULKAN_INLINE void Vulkan::synchronize() const { device().finish(); }
 COTENANT_VULKAN_INLINE bool Vulkan::save_kernels() const { return device().pipelines().save(); }
 COTENANT_VULKAN_INLINE void Vulkan::dispose() const {
-  device().finish();
   device().pipelines().save();
-  device().pipelines().clear();
+  device().pipelines().clear([&] { device().finish(); });
   static_cast<void>(optimize_memory());
 }
 COTENANT_VULKAN_INLINE std::size_t Vulkan::validation_messages() const noexcept { return device().driver().instance().messages().count(); }
@@ -76,7 +75,9 @@ COTENANT_VULKAN_INLINE BlockRef Vulkan::import_block(const BlockRef& host, std::
   Vulkan keeper = result_storage();
   keeper.held_ = std::make_shared<BlockRef>(host);
   const Allocation pages = device().memory().imports().add(device().driver(), reinterpret_cast<void*>(first), (end - first + page - 1) / page * page);
-  return Block::adopt(std::move(keeper), pages);
+  BlockRef block = Block::adopt(std::move(keeper), pages);
+  if (host->published()) block->publish();  // what nobody writes on the host is not written here
+  return block;
 }
 
 COTENANT_VULKAN_INLINE std::shared_ptr<vulkan::Stream> Vulkan::default_device() {

@@ -63,7 +63,8 @@ class Vulkan {
   std::vector<std::string> validation_texts() const;
 
   // A tensor of the host as one of this device, without a copy: both see each other's writes, the host once it has waited
-  // (synchronize()). The host's bytes live as long as either. Where its pages are not shared, copy_to() is faster for what is read often.
+  // (synchronize()); nobody writes here what is frozen or cannot be written there. The host's bytes live as long as either. Where its
+  // pages are not shared, copy_to() is faster for what is read often.
   // While the import lives, copies between the host's tensor and the device are the device's alone, as those of a Pinned one are.
   // Errors: Unsupported where the device or its driver cannot; OutOfMemory.
   template <TensorLike X> SharedTensor<element_type_of<X>, Vulkan> import(const X& host) const {
