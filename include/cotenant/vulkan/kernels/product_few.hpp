@@ -1,6 +1,8 @@
 // The product of a few rows with a large matrix: every element of it is read once, at the speed of the memory.
 #ifndef COTENANT_VULKAN_KERNELS_PRODUCT_FEW_HPP
 #define COTENANT_VULKAN_KERNELS_PRODUCT_FEW_HPP
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -9,58 +11,88 @@
 namespace cotenant::vulkan {
 
 // `rows` rows at once. Where the right side's elements lie along depth, `lanes` threads share one column; else `lanes` threads
-// take four columns each and the rest of the workgroup other steps of depth.
+// take four columns each and the rest of the workgroup other steps of depth. Each thread has `ahead` vectors of four under way.
 struct FewTile {
-  std::uint32_t rows = 1, lanes = 32, threads = 256;
+  std::uint32_t rows = 1, lanes = 64, threads = 256;
   bool along_depth = true;
+  std::uint32_t ahead = 8;
 
   std::uint32_t width() const { return along_depth ? 1 : 4; }
   std::uint32_t columns() const { return along_depth ? threads / lanes : lanes * 4; }
   TileExtent extent() const { return {rows, columns(), 128}; }
-  KernelKey key() const { return KernelKey("few ", rows, 'x', columns(), " lanes", lanes, '/', threads, along_depth ? " depth" : " across"); }
+  KernelKey key() const { return KernelKey("few ", rows, 'x', columns(), " lanes", lanes, '/', threads, along_depth ? " depth" : " across", ahead); }
+  // What threads have added up, [row, column of the thread's][thread], in numbers. Those who add up the sums of neighbouring columns read
+  // different banks: the threads of a column have one place more than they need, else each column of a thread has eight.
+  std::uint32_t line() const { return along_depth ? threads / lanes * (lanes + 1) : threads + 8; }
+  std::uint32_t shared() const { return rows * width() * line(); }
 };
 
-// How many vectors of four each thread has under way: 64 bytes.
-constexpr std::uint32_t ahead_of(DType type) { return static_cast<std::uint32_t>(16 / size_of(type) < 8 ? 16 / size_of(type) : 8); }
+// Of f16 by 4096 x 16384 an H100 reads 2894 GB/s with 128 bytes under way for each of 1024 threads and 2858 with 64, in lines of 256 bytes;
+// 2843 in lines of 128. Shorter lines where there are fewer columns than multiprocessors ask for: 4096 x 4096 takes 9.1 us by lines of 64 bytes
+// and 512 threads (half of every line in the first cache is not used then), 13.7 by 1024, 10.6 by lines of 128. Along depth 64 threads to a
+// column read 2908 GB/s, 32 threads 2854. As many rows have their sums in the same shared memory, so there are fewer threads for each.
+inline FewTile choose_few_tile(const Capabilities& device, std::size_t rows, std::size_t columns, DType right, bool along_depth, std::size_t multiprocessors) {
+  FewTile tile;
+  tile.rows = rows <= 1 ? 1 : rows <= 2 ? 2 : rows <= 4 ? 4 : 8;
+  tile.along_depth = along_depth;
+  if (device.type == DeviceType::software) {
+    tile.lanes = along_depth ? 32 : 8, tile.threads = 64;
+    return tile;
+  }
+  const auto vector = static_cast<std::uint32_t>(4 * size_of(right));
+  tile.ahead = std::min(128 / vector, 16u);
+  if (along_depth) return tile;
+  tile.lanes = 32;
+  while (tile.lanes > 8 && columns * 10 < std::size_t{9} * multiprocessors * tile.columns()) tile.lanes /= 2;
+  tile.threads = std::min<std::uint32_t>(2048 / std::max(tile.rows, tile.lanes * vector < 128 ? 4u : 2u), device.max_workgroup_invocations);
+  while (tile.shared() * sizeof(float) > device.shared_memory_bytes) tile.threads /= 2;
+  return tile;
+}
 
 inline spirv::Words emit_few_product(const Target& target, const ProductCode& code, const FewTile& tile) {
   KernelBuilder k(target, {.workgroup = tile.threads, .halves = code.gives_halves()});
   ProductFrame frame(k, code);
   const bool vectors = is_vector(code.fetch_b) || (tile.along_depth && code.four_b), vector_a = code.fetch_a == Fetch::vector_depth;
   const Type number = frame.number();
-  // [row, column of the thread's][thread]: what threads have added up.
-  const Shared shared = k.shared(number, tile.rows * tile.width() * tile.threads);
+  const Shared shared = k.shared(number, tile.shared());
   const Value thread = k.local_index();
   frame.for_tile(tile.rows, tile.columns(), [&] {
     const std::vector<Variable> sums = k.variables(tile.rows * tile.width(), k.module().null(number));
-    const auto add = [&](std::uint32_t sum, Value left, Value right) { sums[sum].set(frame.accumulate(sums[sum].get(), left, right)); };
+    // `inside`: whether it counts, where that is not known beforehand.
+    const auto add = [&](std::uint32_t sum, Value left, Value right, Value inside = {}) {
+      const Value before = sums[sum].get(), after = frame.accumulate(before, left, right);
+      sums[sum].set(inside.exists() ? spirv::select(inside, after, before) : after);
+    };
     const auto row = [&](std::uint32_t r) { return spirv::min(frame.row0 + r, frame.rows - 1u); };
+    const OperandCode &a = frame.operands[0], &b = frame.operands[1];
+    const Value length = frame.to - frame.from;
+    // Whole rounds of what a thread has under way at once, then as long as there is depth rounds of four, of which all but the first may
+    // lie behind the end: round(depth, count, guarded).
     if (tile.along_depth) {
       const Value lane = thread % tile.lanes, column = spirv::min(frame.column0 + thread / tile.lanes, frame.columns - 1u);
-      const OperandCode &a = frame.operands[0], &b = frame.operands[1];
       if (vectors) {
-        // Several reads are under way before the first is used.
-        const std::uint32_t step = tile.lanes * 4, ahead = ahead_of(code.b);
-        const auto read = [&](Value depth) {
-          return code.four_b ? code.four_b(frame, false, column, depth) : frame.load_numbers(b, b.base + column * b.column + depth);
-        };
-        const auto use = [&](Value right, Value depth) {
-          for (std::uint32_t r = 0; r < tile.rows; ++r) {
-            Value left;
-            if (vector_a) left = frame.load_numbers(a, a.base + row(r) * a.row + depth);
-            for (std::uint32_t e = 0; e < 4; ++e) add(r, vector_a ? spirv::extract(left, e) : frame.element(true, row(r), depth + e), spirv::extract(right, e));
+        const std::uint32_t step = tile.lanes * 4;
+        const auto round = [&](Value depth, std::uint32_t count, bool guarded) {
+          std::vector<Value> at, right;
+          for (std::uint32_t i = 0; i < count; ++i) {
+            at.push_back(guarded && i > 0 ? spirv::min(depth + i * step, (frame.depth - 1u) / 4u * 4u) : depth + i * step);
+            right.push_back(code.four_b ? code.four_b(frame, false, column, at[i]) : frame.load_numbers(b, b.base + column * b.column + at[i]));
+          }
+          for (std::uint32_t i = 0; i < count; ++i) {
+            const Value inside = guarded && i > 0 ? depth + i * step < frame.to : Value{};
+            for (std::uint32_t r = 0; r < tile.rows; ++r) {
+              Value left;
+              if (vector_a) left = frame.load_numbers(a, a.base + row(r) * a.row + at[i]);
+              for (std::uint32_t e = 0; e < 4; ++e)
+                add(r, vector_a ? spirv::extract(left, e) : frame.element(true, row(r), at[i] + e), spirv::extract(right[i], e), inside);
+            }
           }
         };
-        const Value start = frame.from + lane * 4u;
         // The last whole round ends where the last lane's last read still lies inside.
-        const Value length = frame.to - frame.from, whole = frame.from + length / (step * ahead) * (step * ahead);
-        k.loop(start, whole, step * ahead, [&](Value depth) {
-          std::vector<Value> right;
-          for (std::uint32_t i = 0; i < ahead; ++i) right.push_back(read(depth + i * step));
-          for (std::uint32_t i = 0; i < ahead; ++i) use(right[i], depth + i * step);
-        }, LoopControl::DontUnroll);
-        k.loop(whole + lane * 4u, frame.to, step, [&](Value depth) { use(read(depth), depth); },
-            LoopControl::DontUnroll);
+        const std::uint32_t all = step * tile.ahead;
+        const Value whole = frame.from + length / all * all;
+        k.loop(frame.from + lane * 4u, whole, all, [&](Value depth) { round(depth, tile.ahead, false); }, LoopControl::DontUnroll);
+        k.loop(whole + lane * 4u, frame.to, step * 4, [&](Value depth) { round(depth, 4, true); }, LoopControl::DontUnroll);
       } else {
         k.loop(frame.from + lane, frame.to, tile.lanes, [&](Value depth) {
           const Value right = frame.element(false, column, depth);
@@ -69,8 +101,7 @@ inline spirv::Words emit_few_product(const Target& target, const ProductCode& co
       }
     } else {
       const Value quad = thread % tile.lanes, group = thread / tile.lanes;
-      const std::uint32_t groups = tile.threads / tile.lanes, ahead = ahead_of(code.b);
-      const OperandCode &a = frame.operands[0], &b = frame.operands[1];
+      const std::uint32_t groups = tile.threads / tile.lanes;
       const Value first = frame.column0 + quad * 4u;
       const Value column = vectors ? spirv::min(first, (frame.columns - 1u) / 4u * 4u) : first;
       const auto read = [&](Value depth) {
@@ -79,41 +110,51 @@ inline spirv::Words emit_few_product(const Target& target, const ProductCode& co
         for (std::uint32_t e = 0; e < 4; ++e) four.push_back(frame.element(false, spirv::min(column + e, frame.columns - 1u), depth));
         return spirv::make_vector(four);
       };
-      // Neighbouring steps from `depth` on. A thread that has a whole round of them reads the left side in vectors, too: one element at a
-      // time takes as many loads as the right side, and an H100 1.5 % more for 4096 x 16384.
-      const auto use = [&](const std::vector<Value>& right, Value depth) {
-        const bool fours = vector_a && right.size() % 4 == 0;
+      // A thread has neighbouring steps, and reads the left side in vectors, too: one element at a time takes as many loads as the right
+      // side, and an H100 1.5 % more for 4096 x 16384.
+      const auto round = [&](Value depth, std::uint32_t count, bool guarded) {
+        const bool fours = vector_a && count % 4 == 0;
+        std::vector<Value> at, right;
+        for (std::uint32_t i = 0; i < count; ++i) {
+          at.push_back(guarded && i > 0 ? spirv::min(depth + i, frame.to - 1u) : depth + i);
+          right.push_back(read(at[i]));
+        }
         for (std::uint32_t r = 0; r < tile.rows; ++r) {
           Value four;
-          for (std::uint32_t i = 0; i < right.size(); ++i) {
+          for (std::uint32_t i = 0; i < count; ++i) {
             if (fours && i % 4 == 0) four = frame.load_numbers(a, a.base + row(r) * a.row + (depth + i));
-            const Value left = fours ? spirv::extract(four, i % 4) : frame.element(true, row(r), depth + i);
-            for (std::uint32_t e = 0; e < 4; ++e) add(r * 4 + e, left, spirv::extract(right[i], e));
+            const Value left = fours ? spirv::extract(four, i % 4) : frame.element(true, row(r), at[i]);
+            const Value inside = guarded && i > 0 ? depth + i < frame.to : Value{};
+            for (std::uint32_t e = 0; e < 4; ++e) add(r * 4 + e, left, spirv::extract(right[i], e), inside);
           }
         }
       };
-      const Value length = frame.to - frame.from, whole = frame.from + length / (groups * ahead) * (groups * ahead);
-      if (vectors)
-        k.loop(frame.from + group * ahead, whole, groups * ahead, [&](Value depth) {
-          std::vector<Value> right;
-          for (std::uint32_t i = 0; i < ahead; ++i) right.push_back(read(depth + i));
-          use(right, depth);
-        }, LoopControl::DontUnroll);
-      k.loop((vectors ? whole : frame.from) + group, frame.to, groups, [&](Value depth) { use({read(depth)}, depth); }, LoopControl::DontUnroll);
+      const std::uint32_t all = groups * tile.ahead, rest = vectors ? 4 : 1;
+      const Value whole = vectors ? frame.from + length / all * all : frame.from;
+      if (vectors) k.loop(frame.from + group * tile.ahead, whole, all, [&](Value depth) { round(depth, tile.ahead, false); }, LoopControl::DontUnroll);
+      k.loop(whole + group * rest, frame.to, groups * rest, [&](Value depth) { round(depth, rest, true); }, LoopControl::DontUnroll);
     }
-    for (std::uint32_t i = 0; i < sums.size(); ++i) shared.store(i * tile.threads + thread, sums[i].get());
+    const Value place = tile.along_depth ? thread + thread / tile.lanes : thread;
+    for (std::uint32_t i = 0; i < sums.size(); ++i) shared.store(i * tile.line() + place, sums[i].get());
     k.barrier();
-    // One thread adds up each result: as many as a column has threads.
-    const std::uint32_t parts = tile.along_depth ? tile.lanes : tile.threads / tile.lanes;
+    // One thread adds up each result: as many as a column has threads, eight reads under way at a time.
+    const std::uint32_t parts = tile.along_depth ? tile.lanes : tile.threads / tile.lanes, apart = tile.along_depth ? 1 : tile.lanes;
+    const std::uint32_t at_once = parts % 8 == 0 ? 8 : 1;
     k.loop(thread, tile.rows * tile.columns(), tile.threads, [&](Value i) {
       const Value r = i / tile.columns(), c = i % tile.columns();
-      const Value begin = tile.along_depth ? r * tile.threads + c * tile.lanes : (r * 4u + c % 4u) * tile.threads + c / 4u;
+      const Value begin = tile.along_depth ? r * tile.line() + c * (tile.lanes + 1) : (r * 4u + c % 4u) * tile.line() + c / 4u;
       const Variable sum = k.variable(k.module().null(number));
-      k.loop(0u, parts, 1u, [&](Value p) { sum.set(sum.get() + shared.load(begin + p * (tile.along_depth ? 1 : tile.lanes))); });
+      k.loop(0u, parts * apart, at_once * apart, [&](Value p) {
+        std::vector<Value> some;
+        for (std::uint32_t j = 0; j < at_once; ++j) some.push_back(shared.load(begin + p + j * apart));
+        for (; some.size() > 1; some.resize(some.size() / 2))
+          for (std::size_t j = 0; j < some.size() / 2; ++j) some[j] = some[j] + some[j + some.size() / 2];
+        sum.set(sum.get() + some[0]);
+      });
       const Value m = frame.row0 + r, n = frame.column0 + c;
       k.when(m < frame.rows && n < frame.columns, [&] { frame.store_one(m, n, sum.get()); });
     });
-  });
+  }, ProductFrame::all_rows);
   return k.finish();
 }
 

@@ -117,20 +117,21 @@ class ProductFrame {
     epilogue_ = code.epilogue(*this);
   }
 
+  static constexpr std::uint32_t all_rows = 0;
   // Calls body() for the tile of this workgroup; the result's tiles are walked through in stripes of so many rows of tiles, so
-  // that what neighbours read stays in the second-level cache. Sets row0, column0, from, to and the operands' bases.
+  // that what neighbours read stays in the second-level cache; all_rows: one tile has them all. Sets row0, column0, from, to and the operands' bases.
   template <class F> void for_tile(std::uint32_t tile_rows, std::uint32_t tile_columns, F body, std::uint32_t stripe_rows = 8) {
     const Value group = k.workgroup_id(1) * static_cast<std::uint32_t>(groups_per_row) + k.workgroup_id(0);
     const Value down = (rows + (tile_rows - 1)) / tile_rows, over = (columns + (tile_columns - 1)) / tile_columns;
-    const Value tiles = down * over;
+    const Value tiles = stripe_rows == all_rows ? over : down * over;
     const Value matrix = group / tiles, tile = group % tiles;
     const bool batched = code.batch_rank != 0;
     const Value split = batched ? matrix / batches : matrix;
     k.when(split * split_depth < depth || split == 0u, [&] {
-      const Value stripe = over * stripe_rows, index = tile / stripe, inside = tile % stripe;
-      if (stripe_rows == 1) {
-        row0 = index * tile_rows, column0 = inside * tile_columns;
+      if (stripe_rows == all_rows) {
+        row0 = k.constant(0u), column0 = tile * tile_columns;
       } else {
+        const Value stripe = over * stripe_rows, index = tile / stripe, inside = tile % stripe;
         const Value high = spirv::min(down - index * stripe_rows, stripe_rows);
         row0 = (index * stripe_rows + inside % high) * tile_rows;
         column0 = inside / high * tile_columns;

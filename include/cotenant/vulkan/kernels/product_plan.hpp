@@ -133,12 +133,8 @@ inline ProductPlan default_plan(const Capabilities& device, const MatrixProduct&
   const bool matrices_of_few = cooperates && product.rows > 2 && detail::reads_words(product);
   if (product.rows <= few_rows && !matrices_of_few) {
     plan.kernel = ProductKernel::few;
-    plan.few.rows = product.rows <= 1 ? 1 : product.rows <= 2 ? 2 : product.rows <= 4 ? 4 : 8;
-    plan.few.along_depth = std::abs(product.b().row) <= std::abs(product.b().column);
-    // Across depth 16 threads read 128 bytes of f16 side by side. One row has room in shared memory for the sums of four times the threads: an
-    // H100 takes 3072 x 768 and 4096 x 4096 of f16 by 1024 in 0.85 of the time that 512 take, 4096 x 16384 in 1.005.
-    plan.few.lanes = plan.few.along_depth ? 32 : software ? 8 : 16;
-    plan.few.threads = software ? 64 : plan.few.rows == 1 && !plan.few.along_depth ? std::min<std::uint32_t>(1024, device.max_workgroup_invocations) : 256;
+    plan.few = choose_few_tile(device, product.rows, product.columns * product.batches(), product.b().type,
+        std::abs(product.b().row) <= std::abs(product.b().column), at_once);
     return plan;
   }
   if (cooperates) {
