@@ -40,9 +40,9 @@ measure 'one softmax, cpu/cpu.hpp' softmax
 measure 'one map, cpu/cpu.hpp' map
 measure 'cotenant.hpp alone' include
 if echo '#include <vulkan/vulkan.h>' | "$compiler" -fsyntax-only -x c++ - 2>/dev/null; then
-  measure 'one matmul on a GPU, vulkan.hpp' gpu
+  measure 'one matmul on a GPU, linked with cotenant::vulkan' gpu -DCOTENANT_VULKAN_SEPARATE
+  cp "$root/include/cotenant/vulkan.cpp" "$folder/device.cpp"
+  measure 'the device, compiled once for that' device -DCOTENANT_VULKAN_SEPARATE
+  measure 'one matmul on a GPU, header-only' gpu
   measure 'the same, not optimised' gpu -O0
-  measure 'the same, -DCOTENANT_VULKAN_SEPARATE' gpu -DCOTENANT_VULKAN_SEPARATE
-  printf '#define COTENANT_VULKAN_IMPLEMENTATION\n#include <cotenant/vulkan.hpp>\n' >"$folder/device.cpp"
-  measure 'the one file that has the device then' device -DCOTENANT_VULKAN_SEPARATE
 fi

@@ -96,11 +96,13 @@ build_and_test() {
   programs=$(ctest --test-dir "$build" -N | sed -nE 's/^ *Test +#[0-9]+: //p')
   # The suites on a device take longest, nearly all of it on one core: they run beside the rest of the build.
   if grep -qx vulkan <<< "$programs"; then
-    step "$label: build of vulkan" cmake --build "$build" -j "$jobs" --target test_vulkan || { fail "$label: build of vulkan"; return; }
-    begin doctest "$label: vulkan" "$build/tests/test_vulkan"
+    for name in vulkan_suite vulkan; do
+      step "$label: build of $name" cmake --build "$build" -j "$jobs" --target "test_$name" || { fail "$label: build of $name"; return; }
+      begin doctest "$label: $name" "$build/tests/test_$name"
+    done
   fi
   step "$label: build" cmake --build "$build" -j "$jobs" || { fail "$label: build"; return; }
-  for name in $programs; do [ "$name" = vulkan ] || begin doctest "$label: $name" "$build/tests/test_$name"; done
+  for name in $programs; do [[ $name = vulkan* ]] || begin doctest "$label: $name" "$build/tests/test_$name"; done
 }
 wrapper=()
 # A driver that computes on the CPU spends these suites' time on compiling kernels: it keeps them for the other builds of the same kernels,

@@ -2,11 +2,11 @@
 // COTENANT_VULKAN_DEVICE chooses the device. COTENANT_TEST_VULKAN=plain leaves validation out, for machines without the layer.
 #ifndef COTENANT_TESTS_BACKEND_VULKAN_FIXTURE_HPP
 #define COTENANT_TESTS_BACKEND_VULKAN_FIXTURE_HPP
-#include <cotenant/vulkan/backend.hpp>
+#include <cotenant/vulkan.hpp>
 
 #include <string>
 
-#include "../vulkan/test_device.hpp"
+#include "../vulkan/checked_options.hpp"
 #include "suite.hpp"
 
 namespace cotenant::test {

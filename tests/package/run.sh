@@ -75,7 +75,11 @@ two_targets() {
   "$compiler" main.o other.o -lhwy -ltbb -o program && ./program
   "$compiler" other.o main.o -lhwy -ltbb -o program && ./program
 }
-# The Vulkan backend: a product on whatever device is here.
+# The Vulkan backend: a product on whatever device is here. CMake and Meson compile the device's code once for both units.
+vulkan_add_subdirectory() {
+  cmake -S "$root/tests/package/vulkan_add_subdirectory" -B build -G Ninja -DCOTENANT_SOURCE="$root" -DPROGRAM="$program" -DCMAKE_CXX_FLAGS=-O0
+  cmake --build build && build/program
+}
 vulkan_installed_find_package() {
   with_find_package vulkan_find_package -O0
 }
@@ -97,7 +101,7 @@ vulkan_with_pkg_config() {  # PREFIX
 vulkan_meson_subproject() {
   mkdir -p subprojects/cotenant
   cp -r "$root/include" "$root/meson.build" subprojects/cotenant/
-  cp "$root/tests/package/vulkan_meson/meson.build" "$program/gpu.cpp" .
+  cp "$root/tests/package/vulkan_meson/meson.build" "$program"/{gpu,other_gpu}.cpp .
   meson setup build -Dbuildtype=plain && meson compile -C build && build/program
 }
 # The two files are all there is, beside Highway's headers and libvulkan.
@@ -106,19 +110,14 @@ vulkan_single_header() {
   cp "$root"/single_include/cotenant/{cotenant,vulkan}.hpp cotenant/
   "$compiler" "${flags[@]}" -O0 -I. -DCOTENANT_STATIC_DISPATCH -DCOTENANT_SERIAL -march=native "$program/gpu.cpp" -lvulkan -o program && ./program
 }
-# The device's code is compiled once, in a file of its own; what uses it sees declarations.
-vulkan_separate() {
-  printf '#define COTENANT_VULKAN_IMPLEMENTATION\n#include <cotenant/vulkan.hpp>\n' >device.cpp
-  "$compiler" "${flags[@]}" -O0 -DCOTENANT_VULKAN_SEPARATE -I"$root/include" device.cpp "$program/gpu.cpp" -lvulkan -o program && ./program
-}
 no_exceptions() {
   "$compiler" "${flags[@]}" -fno-exceptions -I"$root/include" "$program/no_exceptions.cpp" -lhwy -ltbb -o program && ./program
 }
 
 all=(add_subdirectory installed_find_package installed_pkg_config meson_subproject meson_installed_pkg_config
      single_header single_header_renamed single_header_static_dispatch two_targets no_exceptions
-     vulkan_installed_find_package vulkan_installed_pkg_config vulkan_meson_subproject vulkan_meson_installed_pkg_config
-     vulkan_single_header vulkan_separate)
+     vulkan_add_subdirectory vulkan_installed_find_package vulkan_installed_pkg_config vulkan_meson_subproject
+     vulkan_meson_installed_pkg_config vulkan_single_header)
 [ "${1:-}" = --list ] && { printf '%s\n' "${all[@]}"; exit; }
 [ $# -gt 0 ] || set -- "${all[@]}"
 work=$(mktemp -d)

@@ -1,33 +1,18 @@
 // Devices for tests: every call validated, both ways to address buffers, nothing kept on the disk.
-// COTENANT_TEST_VULKAN=plain leaves validation out, for machines without the layer.
 #ifndef COTENANT_TESTS_VULKAN_TEST_DEVICE_HPP
 #define COTENANT_TESTS_VULKAN_TEST_DEVICE_HPP
 #include <doctest/doctest.h>
 
 #include <array>
 #include <cstdint>
-#include <cstdlib>
-#include <string>
 #include <vector>
 
+#include "checked_options.hpp"
 #include "cotenant/vulkan/kernel.hpp"
 #include "cotenant/vulkan/staging.hpp"
 #include "cotenant/vulkan/storage.hpp"
 
 namespace cotenant::test {
-
-inline VulkanOptions checked_options(bool descriptors = false) {
-  // "plain": for machines without the layer.
-  const char* const chosen = std::getenv("COTENANT_TEST_VULKAN");
-  const bool plain = chosen != nullptr && std::string(chosen) == "plain";
-  VulkanOptions options;
-  options.validation = !plain;
-  options.synchronization_validation = !plain && descriptors;
-  options.addressing = descriptors ? vulkan::Addressing::descriptors : vulkan::Addressing::pointers;
-  options.zero_copy = false;
-  options.cache_folder = "-";
-  return options;
-}
 
 // Fails the test where validation complained of what the test did on the device.
 class Checked {

@@ -18,7 +18,8 @@
 // translation unit of a program.
 
 // COTENANT_VULKAN_SEPARATE: the code of the Vulkan backend is compiled once for a program instead of in every file that uses a
-// GPU. The same in every translation unit; one of them defines COTENANT_VULKAN_IMPLEMENTATION, too, before cotenant/vulkan.hpp.
+// GPU: in cotenant/vulkan.cpp, or wherever COTENANT_VULKAN_IMPLEMENTATION is defined, too, before cotenant/vulkan.hpp. The same in
+// every translation unit.
 #ifdef COTENANT_VULKAN_SEPARATE
 #define COTENANT_VULKAN_INLINE
 #else
