@@ -26,7 +26,10 @@ template <class P> ct::SharedTensor<float> run(const char* name, const ct::Check
   }
   std::sort(times.begin(), times.end());
   // Embeddings have length 1: their product is the cosine.
-  const auto cosine = exact ? ct::reduce<ct::reduction::Minimum>(ct::reduce<ct::reduction::Sum>(ct::map([](auto a, auto b) { return a * b; }, embeddings, exact), {.axes = {1}})) : ct::full<float>({}, 1);
+  const auto cosine =
+      exact
+          ? ct::reduce<ct::reduction::Minimum>(ct::reduce<ct::reduction::Sum>(ct::map([](auto a, auto b) { return a * b; }, embeddings, exact), {.axes = {1}}))
+          : ct::full<float>({}, 1);
   std::printf("  %-6s %6.2f ms for %zu sentences   smallest cosine with float %.5f   made of the weights so far %s\n", name, times[times.size() / 2], texts.size(),
               static_cast<double>(cosine.view().data()[0]), ct::format_bytes(manager.stats().derived_bytes).c_str());
   return embeddings;

@@ -23,7 +23,8 @@ int main() {
 
   // Another process, or this one tomorrow.
   ct::TensorStore store(folder);
-  for (const std::string& name : store.names()) std::printf("%-16s %s %s\n", name.c_str(), std::string(to_string(store.info(name).dtype)).c_str(), to_string(store.info(name).shape).c_str());
+  for (const std::string& name : store.names())
+    std::printf("%-16s %s %s\n", name.c_str(), std::string(to_string(store.info(name).dtype)).c_str(), to_string(store.info(name).shape).c_str());
   const auto embedding = store.load<float>("embedding");  // a view of the file: no copy
   std::printf("embedding[0, 0] = %g\n", static_cast<double>(embedding.view()(0, 0)));
 

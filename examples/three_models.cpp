@@ -212,12 +212,17 @@ int run(int argc, char** argv) {
       std::cerr << "three_models: a measuring child failed, or this system has none\n";
       return 1;
     }
-  const auto row = [](const std::string& title, const std::string& a, const std::string& b, const std::string& c) { std::printf("| %s | %s | %s | %s |\n", title.c_str(), a.c_str(), b.c_str(), c.c_str()); };
+  const auto row = [](const std::string& title, const std::string& a, const std::string& b, const std::string& c) {
+    std::printf("| %s | %s | %s | %s |\n", title.c_str(), a.c_str(), b.c_str(), c.c_str());
+  };
   std::printf("\n| BERT, DistilBERT- and T5-shaped models | separate | sharing | ratio |\n|---|---|---|---|\n");
   row("resident memory", mebibytes(separate_figures["resident"]), mebibytes(shared_figures["resident"]), ratio(shared_figures["resident"], separate_figures["resident"]));
-  row("weights, as the managers count them", mebibytes(separate_figures["weights"]), mebibytes(shared_figures["weights"]), ratio(shared_figures["weights"], separate_figures["weights"]));
-  row("a request to all three, 128 tokens", time_text(separate_figures["request"]), time_text(shared_figures["request"]), ratio(shared_figures["request"], separate_figures["request"]));
-  row("the text's embedding, for one more consumer", time_text(separate_figures["embedding"]), time_text(shared_figures["embedding"]), ratio(shared_figures["embedding"], separate_figures["embedding"]));
+  row("weights, as the managers count them", mebibytes(separate_figures["weights"]), mebibytes(shared_figures["weights"]),
+      ratio(shared_figures["weights"], separate_figures["weights"]));
+  row("a request to all three, 128 tokens", time_text(separate_figures["request"]), time_text(shared_figures["request"]),
+      ratio(shared_figures["request"], separate_figures["request"]));
+  row("the text's embedding, for one more consumer", time_text(separate_figures["embedding"]), time_text(shared_figures["embedding"]),
+      ratio(shared_figures["embedding"], separate_figures["embedding"]));
   row("the same in T5's width (projected), first / again", "", time_text(shared_figures["adapted_first"]) + " / " + time_text(shared_figures["adapted_again"]), "");
   std::printf("\n| three fine-tuned checkpoints, 80 %% of their tensors equal | one | three | ratio |\n|---|---|---|---|\n");
   row("resident memory", mebibytes(one["resident"]), mebibytes(three["resident"]), ratio(three["resident"], one["resident"]));
@@ -226,8 +231,8 @@ int run(int argc, char** argv) {
   row("largest memory", mebibytes(all["peak"]), mebibytes(some["peak"]), ratio(some["peak"], all["peak"]));
   row("three rounds over all matrices", time_text(all["time"]), time_text(some["time"]), ratio(some["time"], all["time"]));
   const bool same = all["result"] == some["result"], within = some["over"] == 0 && some["peak"] <= some["budget"];
-  std::printf("\nThe results are %s; %.0f reloads; within the budget at %.0f of %.0f samples.\n", same ? "equal to the last bit" : "DIFFERENT", some["reloads"], some["samples"] - some["over"],
-              some["samples"]);
+  std::printf("\nThe results are %s; %.0f reloads; within the budget at %.0f of %.0f samples.\n", same ? "equal to the last bit" : "DIFFERENT", some["reloads"],
+              some["samples"] - some["over"], some["samples"]);
   const bool few = three["weights"] <= 1.25 * one["weights"];
   return same && within && few ? 0 : 1;
 }

@@ -29,8 +29,9 @@ void bf16_product(Bench& bench, const Case& c) {
 // Activations in u8 with one scale, weights in i8 with a scale per output channel, results in float.
 void int8_product(Bench& bench, const Case& c) {
   const float step = 1.0f / 255;
-  const auto a = ct::Quantized<std::uint8_t, ct::Heap>{ct::quantize<std::uint8_t>(ct::map([](auto x) { return abs(x); }, random({c.m, c.k})), ct::from(std::vector<float>{step}, {})),
-                                                       ct::from(std::vector<float>{step}, {}), {}};
+  const auto a = ct::Quantized<std::uint8_t, ct::Heap>{
+      ct::quantize<std::uint8_t>(ct::map([](auto x) { return abs(x); }, random({c.m, c.k})), ct::from(std::vector<float>{step}, {})),
+      ct::from(std::vector<float>{step}, {}), {}};
   const auto stored = ct::quantize<std::int8_t>(random({c.n, c.k}, 7), ct::per_row);
   const auto b = stored.freeze().transpose();
   const auto out = ct::empty<float>({c.m, c.n});

@@ -151,7 +151,9 @@ void products(Bench& bench) {
   if (bench.options.wants("accuracy") && bench.options.threads.front() == 1)
     for (const Case& c : {Case{64, 64, 64}, Case{77, 515, 333}, Case{512, 512, 512}, Case{128, 3072, 768, "b"}, Case{4, 4096, 4096}, Case{1, 4096, 4096, "b"}}) accuracy(bench, c);
   if (bench.options.wants("weights"))
-    for (const Case& c : {Case{128, 768, 768}, Case{128, 768, 768, "b"}, Case{128, 768, 3072, "b"}, Case{128, 3072, 768, "b"}, Case{16, 384, 1536, "b"}, Case{1, 768, 768, "b"}}) weights(bench, c);
+    for (const Case& c : {Case{128, 768, 768}, Case{128, 768, 768, "b"}, Case{128, 768, 3072, "b"}, Case{128, 3072, 768, "b"}, Case{16, 384, 1536, "b"},
+                          Case{1, 768, 768, "b"}})
+      weights(bench, c);
   if (bench.options.wants("fused"))
     for (const Case& c : {Case{128, 384, 1536, "b"}, Case{128, 768, 3072, "b"}, Case{512, 512, 512}, Case{1024, 1024, 1024}}) fused(bench, c);
   if (bench.options.wants("threads"))

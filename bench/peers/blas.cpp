@@ -93,7 +93,8 @@ void add_blis(std::vector<Library>& all) {
   chosen = start(handle);
   const auto version = symbol<const char* (*)()>(handle, "bli_info_get_version_str");
   Library library{"BLIS", {}, symbol<Sgemm>(handle, "cblas_sgemm"), {}, 0.003};
-  library.description = std::string("BLIS ") + (version != nullptr ? version() : "") + ", kernels " + chosen + (own.empty() || own == chosen ? "" : " (its own choice: " + own + ")");
+  library.description = std::string("BLIS ") + (version != nullptr ? version() : "") + ", kernels " + chosen +
+                        (own.empty() || own == chosen ? "" : " (its own choice: " + own + ")");
   const auto threads = symbol<void (*)(long)>(handle, "bli_thread_set_num_threads");
   if (library.sgemm == nullptr || threads == nullptr) return;
   library.set_threads = [threads](int count) { threads(count); };

@@ -68,7 +68,8 @@ Peers eigen_unary(Function function, const float* x, std::size_t count) {
 }
 
 std::vector<std::string> eigen_descriptions() {
-  return {"Eigen " + std::to_string(EIGEN_WORLD_VERSION) + "." + std::to_string(EIGEN_MAJOR_VERSION) + "." + std::to_string(EIGEN_MINOR_VERSION) + ", " + Eigen::SimdInstructionSetsInUse()};
+  return {"Eigen " + std::to_string(EIGEN_WORLD_VERSION) + "." + std::to_string(EIGEN_MAJOR_VERSION) + "." + std::to_string(EIGEN_MINOR_VERSION) + ", " +
+          Eigen::SimdInstructionSetsInUse()};
 }
 #else
 Peers eigen_product(const Product&) { return {}; }

@@ -83,7 +83,8 @@ void bench_sharing::handles(const Setting& setting) {
   by_name.limit = 60e-9;
   measure(by_name, setting,
           {many("cotenant", [&](std::size_t) { auto lease = manager.get<float>(name, "search"); keep(lease); }),
-           many(mutex_name, [&](std::size_t) { auto one = with_mutex.find(name); keep(one); }), many(shared_name, [&](std::size_t) { auto one = with_shared_mutex.find(name); keep(one); })});
+           many(mutex_name, [&](std::size_t) { auto one = with_mutex.find(name); keep(one); }),
+           many(shared_name, [&](std::size_t) { auto one = with_shared_mutex.find(name); keep(one); })});
   const std::size_t weights = names.size() - 2;
   measure(row("get over 100 names of 5 models, release"), setting,
           {many("cotenant", [&](std::size_t i) { auto lease = manager.get<float>(names[i % weights], models[i % models.size()]); keep(lease); }),

@@ -56,7 +56,8 @@ double open_after(const std::vector<std::filesystem::path>& before, const std::f
   std::vector<ct::Checkpoint> open;
   for (const std::filesystem::path& folder : before) open.push_back(ct::Checkpoint::open(folder, manager, "before" + std::to_string(open.size())));
   const double seconds = bench_sharing::seconds_of([&] { open.push_back(ct::Checkpoint::open(timed, manager, "timed")); });
-  if (manager.stats().deduplicated != expected) ct::raise<ct::InvalidArgument>("opening found " + std::to_string(manager.stats().deduplicated) + " equal tensors, not " + std::to_string(expected));
+  if (manager.stats().deduplicated != expected)
+    ct::raise<ct::InvalidArgument>("opening found " + std::to_string(manager.stats().deduplicated) + " equal tensors, not " + std::to_string(expected));
   return seconds;
 }
 // A model of 80 tensors that others share and 20 of its own of half their size: 11 % of its bytes.
@@ -110,14 +111,16 @@ double bytes_of(const std::vector<std::filesystem::path>& folders, bool shared) 
 // What a comparison must at least do: both files in memory, every byte of them read.
 double compare(const std::filesystem::path& a, const std::filesystem::path& b) {
   return bench_sharing::seconds_of([&] {
-    const ct::BlockRef one = ct::Block::adopt(ct::Mapped{}, ct::Mapped::map(a / "model.safetensors")), two = ct::Block::adopt(ct::Mapped{}, ct::Mapped::map(b / "model.safetensors"));
+    const ct::BlockRef one = ct::Block::adopt(ct::Mapped{}, ct::Mapped::map(a / "model.safetensors")),
+                       two = ct::Block::adopt(ct::Mapped{}, ct::Mapped::map(b / "model.safetensors"));
     if (std::memcmp(one->data(), two->data(), one->bytes()) != 0) ct::raise<ct::InvalidArgument>("two copies of a file differ");
   });
 }
 }  // namespace
 
 void bench_sharing::opening(const Setting& setting) {
-  const std::filesystem::path first = checkpoint_of_90_megabytes(setting), copy = setting.folder / "copy", other = setting.folder / "other", large = checkpoint_of_5_gigabytes(setting);
+  const std::filesystem::path first = checkpoint_of_90_megabytes(setting), copy = setting.folder / "copy", other = setting.folder / "other",
+                              large = checkpoint_of_5_gigabytes(setting);
   make(first, 1);
   make(copy, 1);
   make(other, 1000);
@@ -151,5 +154,8 @@ void bench_sharing::opening(const Setting& setting) {
   memory.target_peers = {"one alone"};
   memory.note = "resident, every element read";
   measure(memory, setting,
-          {{"cotenant", [&] { return bytes_of(three, true); }}, {"one alone", [&] { return bytes_of({three[0]}, true); }}, {"cotenant, switched off", [&] { return bytes_of(three, false); }}}, 1);
+          {{"cotenant", [&] { return bytes_of(three, true); }},
+           {"one alone", [&] { return bytes_of({three[0]}, true); }},
+           {"cotenant, switched off", [&] { return bytes_of(three, false); }}},
+          1);
 }

@@ -86,7 +86,9 @@ void bench_sharing::returning(const Setting& setting) {
     row.target_ratio = 0.8;
     row.target_peers = {"read(), new memory"};
     measure(row, setting,
-            {{"cotenant", [&] { return reload(from_disk); }}, {"read(), new memory", [&] { return read_new(from_disk); }}, {"read(), used memory", [&] { return read_known(from_disk); }}},
+            {{"cotenant", [&] { return reload(from_disk); }},
+             {"read(), new memory", [&] { return read_new(from_disk); }},
+             {"read(), used memory", [&] { return read_known(from_disk); }}},
             std::min(setting.rounds, 11));
   }
   ::munmap(known, bytes);

@@ -46,7 +46,9 @@ inline void write_distilled(const std::filesystem::path& folder, const std::file
   const auto &theirs = ct::detail::encoder_names(ct::EncoderFamily::bert), &ours = ct::detail::encoder_names(ct::EncoderFamily::distilbert);
   ct::SafetensorsWriter writer;
   const auto copy = [&](const std::string& from, const std::string& to) { writer.add(to, bert.tensor<float>(from)); };
-  for (const char* name : {"embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight", "embeddings.LayerNorm.weight", "embeddings.LayerNorm.bias"}) copy(name, name);
+  for (const char* name :
+       {"embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight", "embeddings.LayerNorm.weight", "embeddings.LayerNorm.bias"})
+    copy(name, name);
   using Part = const char* ct::detail::EncoderNames::*;
   using Names = ct::detail::EncoderNames;
   for (std::size_t layer = 0; layer < config.layers / 2; ++layer)

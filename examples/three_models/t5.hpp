@@ -20,8 +20,8 @@ class T5Encoder {
     final_norm_ = lease("final_norm.weight");
     for (std::size_t i = 0; i < layers; ++i) {
       const std::string block = "block." + std::to_string(i) + ".";
-      layers_.push_back({lease(block + "q.weight"), lease(block + "k.weight"), lease(block + "v.weight"), lease(block + "o.weight"), lease(block + "wi.weight"), lease(block + "wo.weight"),
-                         lease(block + "attention_norm.weight"), lease(block + "dense_norm.weight")});
+      layers_.push_back({lease(block + "q.weight"), lease(block + "k.weight"), lease(block + "v.weight"), lease(block + "o.weight"), lease(block + "wi.weight"),
+                         lease(block + "wo.weight"), lease(block + "attention_norm.weight"), lease(block + "dense_norm.weight")});
     }
   }
 
@@ -56,7 +56,8 @@ class T5Encoder {
     for (std::size_t i = 0; i < length; ++i)
       for (std::size_t j = 0; j < length; ++j) {
         const std::size_t distance = i < j ? j - i : i - j;
-        const std::size_t near = distance < 8 ? distance : std::min<std::size_t>(15, 8 + static_cast<std::size_t>(std::log(static_cast<double>(distance) / 8) / std::log(16.0) * 8));
+        const std::size_t near =
+            distance < 8 ? distance : std::min<std::size_t>(15, 8 + static_cast<std::size_t>(std::log(static_cast<double>(distance) / 8) / std::log(16.0) * 8));
         for (std::size_t h = 0; h < heads_; ++h) to(h, i, j) = table(near + (j > i ? 16 : 0), h);
       }
     return out;

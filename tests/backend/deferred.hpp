@@ -103,7 +103,9 @@ class Deferred {
     record(a, a.out, clamped, a.table, a.indices);
   }
   template <class In, class Q> void quantize(const QuantizeArguments<In, Q>& a) { record(a, a.out, [](const auto& x) { Reference{}.quantize(x); }, a.in, a.scale, a.zero_point); }
-  template <class Q, class Out> void dequantize(const DequantizeArguments<Q, Out>& a) { record(a, a.out, [](const auto& x) { Reference{}.dequantize(x); }, a.in, a.scale, a.zero_point); }
+  template <class Q, class Out> void dequantize(const DequantizeArguments<Q, Out>& a) {
+    record(a, a.out, [](const auto& x) { Reference{}.dequantize(x); }, a.in, a.scale, a.zero_point);
+  }
   template <class In, class Q> void dynamic_quantize(const DynamicQuantizeArguments<In, Q>& a) {
     record(a, a.values, [](const auto& x) { Reference{}.dynamic_quantize(x); }, a.in, a.scale, a.zero_point);
     a.scale.block->set_pending(make_ref<Done>(*this));

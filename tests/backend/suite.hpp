@@ -121,9 +121,11 @@ template <class Fixture> class Suite {
         if (std::isnan(want) && std::isnan(have)) continue;
         if (want == have) continue;
         // f16 has subnormals of 2^-24 that the relative bound does not cover.
-        const double bound = tolerance.absolute + (tolerance.relative + (tolerance.relative > 0 || tolerance.absolute > 0 ? rounding : 0)) * std::abs(want) + (std::is_same_v<T, f16> && rounding > 0 && tolerance.relative > 0 ? 0x1p-24 : 0);
+        const double bound = tolerance.absolute + (tolerance.relative + (tolerance.relative > 0 || tolerance.absolute > 0 ? rounding : 0)) * std::abs(want) +
+                             (std::is_same_v<T, f16> && rounding > 0 && tolerance.relative > 0 ? 0x1p-24 : 0);
         if (!(std::abs(want - have) <= bound))
-          FAIL(std::string(what) << " on " << Fixture::description() << ": element " << i << " of shape " << to_string(got.shape()) << " is " << have << ", but Reference has " << want);
+          FAIL(std::string(what) << " on " << Fixture::description() << ": element " << i << " of shape " << to_string(got.shape()) << " is " << have
+                                 << ", but Reference has " << want);
       }
     }
     ++comparisons;
@@ -197,7 +199,8 @@ TEST_CASE_TEMPLATE_DEFINE("map of many operands", Fixture, backend_map_many) {
   Suite<Fixture> suite(3);
   suite.repeat(40, [&] {
     const Shape shape = suite.shape(1 + suite.below(4));
-    const auto a = suite.template tensor<float>(suite.broadcastable_to(shape)), b = suite.template tensor<float>(shape), c = suite.template tensor<float>(suite.broadcastable_to(shape));
+    const auto a = suite.template tensor<float>(suite.broadcastable_to(shape)), b = suite.template tensor<float>(shape),
+               c = suite.template tensor<float>(suite.broadcastable_to(shape));
     const auto h = suite.template tensor<f16>(suite.broadcastable_to(shape));
     const auto i = suite.template tensor<std::int32_t>(suite.broadcastable_to(shape));
     constexpr Tolerance close{4e-6, 1e-6};
@@ -394,7 +397,8 @@ TEST_CASE_TEMPLATE_DEFINE("gather", Fixture, backend_gather) {
       if (shape[0] == 0) shape[0] = 2;
       const auto table = suite.template tensor<T>(shape);
       const auto rows = static_cast<std::ptrdiff_t>(shape[0]);
-      const auto indices = suite.template tensor<Index>(suite.shape(suite.below(3), 20), [&] { return static_cast<Index>(static_cast<std::ptrdiff_t>(suite.below(shape[0] * 2)) - rows); });
+      const auto indices = suite.template tensor<Index>(suite.shape(suite.below(3), 20),
+                                                        [&] { return static_cast<Index>(static_cast<std::ptrdiff_t>(suite.below(shape[0] * 2)) - rows); });
       suite.compare("gather", gather<Out>(table.expected, indices.expected), gather<Out>(table.actual, indices.actual), exact);
     });
   };

@@ -250,7 +250,8 @@ template <class Fixture> class Runner {
       return full<T>({length}, convert<T>(otherwise)).copy_to(Fixture::storage());
     };
     const json::Value* epsilon = option("epsilon");
-    const auto rows = layer_norm(moved.reshape({length == 0 ? 0 : x.size() / length, length}), parameter("scale", 1), parameter("bias", 0), epsilon ? static_cast<float>(number(*epsilon)) : 1e-5f);
+    const auto rows = layer_norm(moved.reshape({length == 0 ? 0 : x.size() / length, length}), parameter("scale", 1), parameter("bias", 0),
+                                 epsilon ? static_cast<float>(number(*epsilon)) : 1e-5f);
     std::vector<std::size_t> back(order.size());
     for (std::size_t axis = 0; axis < order.size(); ++axis) back[order[axis]] = axis;
     const auto result = rows.reshape(moved.shape());

@@ -71,7 +71,8 @@ template <class T> void check_conversions(int exponent_bits, int fraction_bits) 
     const double beyond = std::copysign(std::ldexp(1, 1 << (exponent_bits - 1)), value);  // where infinity would be a number
     const auto middle = static_cast<float>((value + (std::isfinite(next) ? next : beyond)) / 2);
     if (!std::isfinite(middle)) continue;
-    for (const float probe : {middle, std::nextafter(middle, HUGE_VALF), std::nextafter(middle, -HUGE_VALF), std::nextafter(static_cast<float>(value), HUGE_VALF), std::nextafter(static_cast<float>(value), -HUGE_VALF)})
+    for (const float probe : {middle, std::nextafter(middle, HUGE_VALF), std::nextafter(middle, -HUGE_VALF),
+                              std::nextafter(static_cast<float>(value), HUGE_VALF), std::nextafter(static_cast<float>(value), -HUGE_VALF)})
       REQUIRE(same(static_cast<float>(T(probe)), rounded(probe, exponent_bits, fraction_bits)));
   }
   std::mt19937 random(3);

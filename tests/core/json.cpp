@@ -70,7 +70,8 @@ TEST_CASE("json: strings, escapes and surrogate pairs") {
 }
 
 TEST_CASE("json: what is not JSON is refused with a place") {
-  for (const char* text : {"", " ", "{", "[", "}", "[1,]", "{\"a\":1,}", "{a:1}", "{\"a\" 1}", "{\"a\":}", "[1 2]", "tru", "nul", "true false", "'a'", "[1]x", "\xEF\xBB\xBF{}", "// c\n1"}) {
+  for (const char* text : {"", " ", "{", "[", "}", "[1,]", "{\"a\":1,}", "{a:1}", "{\"a\" 1}", "{\"a\":}", "[1 2]", "tru", "nul", "true false", "'a'", "[1]x",
+                           "\xEF\xBB\xBF{}", "// c\n1"}) {
     CAPTURE(text);
     CHECK(refused(text));
   }

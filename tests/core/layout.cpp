@@ -161,7 +161,8 @@ TEST_CASE("slices along one axis") {
     if (layout.shape.empty()) continue;
     const std::size_t axis = random.below(layout.shape.rank());
     const auto extent = static_cast<std::ptrdiff_t>(layout.shape[axis]);
-    const auto first = static_cast<std::ptrdiff_t>(random.below(8)) - 2, last = static_cast<std::ptrdiff_t>(random.below(8)) - 2, step = static_cast<std::ptrdiff_t>(random.below(7)) - 3;
+    const auto first = static_cast<std::ptrdiff_t>(random.below(8)) - 2, last = static_cast<std::ptrdiff_t>(random.below(8)) - 2,
+               step = static_cast<std::ptrdiff_t>(random.below(7)) - 3;
     const bool valid = step > 0 ? first >= 0 && first <= last && last <= extent : step < 0 && first < extent && last >= -1 && last <= first;
     const auto take = [&] { return ct::slice(layout, static_cast<std::ptrdiff_t>(axis), first, last, step); };
     if (!valid) {
@@ -174,7 +175,8 @@ TEST_CASE("slices along one axis") {
     REQUIRE(sliced.shape[axis] == picked.size());
     // The same elements, selected one by one.
     for (std::size_t i = 0; i < picked.size(); ++i)
-      REQUIRE(offsets(ct::select(sliced, static_cast<std::ptrdiff_t>(axis), static_cast<std::ptrdiff_t>(i))) == offsets(ct::select(layout, static_cast<std::ptrdiff_t>(axis), picked[i])));
+      REQUIRE(offsets(ct::select(sliced, static_cast<std::ptrdiff_t>(axis), static_cast<std::ptrdiff_t>(i))) ==
+              offsets(ct::select(layout, static_cast<std::ptrdiff_t>(axis), picked[i])));
   }
 }
 

@@ -49,7 +49,8 @@ TEST_CASE("a processor that no compiled target runs on gets an error that says w
 // Elements whose last byte is the last of a page, with a page behind it that nobody may touch.
 template <class T> class AtThePageEnd {
  public:
-  explicit AtThePageEnd(std::size_t count) : page_(static_cast<std::size_t>(sysconf(_SC_PAGESIZE))), bytes_((count * sizeof(T) + page_ - 1) / page_ * page_ + page_), count_(count) {
+  explicit AtThePageEnd(std::size_t count)
+      : page_(static_cast<std::size_t>(sysconf(_SC_PAGESIZE))), bytes_((count * sizeof(T) + page_ - 1) / page_ * page_ + page_), count_(count) {
     base_ = static_cast<char*>(mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     REQUIRE(base_ != MAP_FAILED);
     REQUIRE(mprotect(base_ + bytes_ - page_, page_, PROT_NONE) == 0);

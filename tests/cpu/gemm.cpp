@@ -291,7 +291,8 @@ TEST_CASE("bf16 in the lanes of the dot product") {
 template <class Leaf, class Left> void check_integers() {
   in_every_order<Leaf, Left, std::int8_t>([](cpu::GemmProblem gemm, std::vector<Left> left, std::vector<std::int8_t> right) {
     // The largest products there are, which no step may saturate.
-    for (std::size_t i = 0; i < left.size(); ++i) left[i] = static_cast<Left>(i % 3 == 0 ? std::numeric_limits<Left>::max() : i % 3 == 1 ? std::numeric_limits<Left>::min() : left[i]);
+    for (std::size_t i = 0; i < left.size(); ++i)
+      left[i] = static_cast<Left>(i % 3 == 0 ? std::numeric_limits<Left>::max() : i % 3 == 1 ? std::numeric_limits<Left>::min() : left[i]);
     for (std::size_t i = 0; i < right.size(); ++i) right[i] = static_cast<std::int8_t>(i % 5 < 3 ? -128 : i % 5 == 3 ? 127 : right[i]);
     gemm.left.data = reinterpret_cast<const char*>(left.data());
     gemm.right.data = reinterpret_cast<const char*>(right.data());

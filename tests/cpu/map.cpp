@@ -53,8 +53,9 @@ TEST_CASE("every element type is read and written in rows and in their ends") {
 
 TEST_CASE("floats become 32-bit integers as convert() says: truncated, saturated, NaN 0") {
   const float infinity = std::numeric_limits<float>::infinity();
-  const std::vector<float> values{0.f,     -0.9f,       1.9f,         2147483520.f, 2147483648.f, 3e9f, -2147483648.f, -3e9f, infinity, -infinity, std::numeric_limits<float>::quiet_NaN(),
-                                  1e-40f, 16777216.f, -2147483520.f, 0.5f,         -1.5f,        7.f,  8.f,           9.f};
+  const std::vector<float> values{
+      0.f,    -0.9f,      1.9f,          2147483520.f, 2147483648.f, 3e9f, -2147483648.f, -3e9f, infinity, -infinity, std::numeric_limits<float>::quiet_NaN(),
+      1e-40f, 16777216.f, -2147483520.f, 0.5f,         -1.5f,        7.f,  8.f,           9.f};
   const auto integers = cast<std::int32_t>(from(values, {values.size()}));
   const auto flags = cast<bool>(from(values, {values.size()}));
   for (std::size_t i = 0; i < values.size(); ++i) {

@@ -58,8 +58,15 @@ SharedTensor<float> numbers(const Shape& shape) {
 
 std::vector<SharedTensor<float>> results() {
   const auto a = numbers({300, 900}), b = numbers({900, 500}), rows = numbers({3000, 200});
-  return {matmul(a, b), matmul(a, b, [](auto sum, auto bias) { return gelu(sum + bias); }, numbers({500})), matmul(a.slice(0, 0, 1), b), softmax(rows), softmax(rows, 0), reduce_sum(rows, {.axes = {0}}),
-          reduce_sum(rows), map([](auto x) { return exp(x); }, rows), layer_norm(rows, numbers({200}), numbers({200}))};
+  return {matmul(a, b),
+          matmul(a, b, [](auto sum, auto bias) { return gelu(sum + bias); }, numbers({500})),
+          matmul(a.slice(0, 0, 1), b),
+          softmax(rows),
+          softmax(rows, 0),
+          reduce_sum(rows, {.axes = {0}}),
+          reduce_sum(rows),
+          map([](auto x) { return exp(x); }, rows),
+          layer_norm(rows, numbers({200}), numbers({200}))};
 }
 
 #ifndef COTENANT_SERIAL

@@ -107,7 +107,8 @@ TEST_CASE("npy: what is written is read back, in the order it lies in") {
     const auto path = temporary / (std::string(name) + ".npy");
     write_npy(path, tensor);
     // For a look by NumPy: tests/data/make_npy.py --read.
-    if (const char* keep = std::getenv("COTENANT_KEEP_FILES")) std::filesystem::copy(path, std::filesystem::path(keep) / path.filename(), std::filesystem::copy_options::overwrite_existing);
+    if (const char* keep = std::getenv("COTENANT_KEEP_FILES"))
+      std::filesystem::copy(path, std::filesystem::path(keep) / path.filename(), std::filesystem::copy_options::overwrite_existing);
     return NpyFile::open(path);
   };
   check_npy_ramp<float>(back("f4", ramp<float>({3, 4}, -3)), {3, 4}, -3);

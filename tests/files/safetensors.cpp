@@ -158,7 +158,9 @@ TEST_CASE("safetensors: every truncation of a good file is refused") {
 
 TEST_CASE("safetensors: no flipped byte crashes") {
   const TemporaryFolder temporary;
-  const std::string good = safetensors_bytes("{\"__metadata__\":{\"k\":\"v\"}," + entry("a", "F32", "[2,1]", "[0,8]") + "," + entry("b", "BOOL", "[2]", "[8,10]") + "}  ", std::string("12345678\1\0", 10));
+  const std::string good =
+      safetensors_bytes("{\"__metadata__\":{\"k\":\"v\"}," + entry("a", "F32", "[2,1]", "[0,8]") + "," + entry("b", "BOOL", "[2]", "[8,10]") + "}  ",
+                        std::string("12345678\1\0", 10));
   std::size_t opened = 0;
   for (std::size_t at = 0; at < good.size(); ++at)
     for (int flip : {1, 0x10, 0x80, 0xFF}) {

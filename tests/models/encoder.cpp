@@ -46,7 +46,8 @@ class Made {
   }
   TemporaryFolder folder;
 };
-const std::string config = R"({"model_type":"bert","vocab_size":10,"hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,"intermediate_size":12,"max_position_embeddings":6})";
+const std::string config =
+    R"({"model_type":"bert","vocab_size":10,"hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,"intermediate_size":12,"max_position_embeddings":6})";
 
 View<const std::int32_t> as_view(const std::vector<std::int32_t>& values, const Shape& shape) { return View<const std::int32_t>(std::span<const std::int32_t>(values), shape); }
 }  // namespace
@@ -146,9 +147,11 @@ TEST_CASE("encoder: a sequence of nothing but padding gives zeros, not NaN") {
 
 TEST_CASE("encoder: inputs that do not fit say what does") {
   const Encoder<> encoder = Encoder<>::open(models + "bert");
-  const auto run = [&](const std::vector<std::int32_t>& ids, const Shape& shape, const std::vector<std::int32_t>& mask = {}, const std::vector<std::int32_t>& types = {}) {
+  const auto run = [&](const std::vector<std::int32_t>& ids, const Shape& shape, const std::vector<std::int32_t>& mask = {},
+                       const std::vector<std::int32_t>& types = {}) {
     return message([&] {
-      encoder.forward(TokenViews(as_view(ids, shape), mask.empty() ? View<const std::int32_t>{} : as_view(mask, {mask.size()}), types.empty() ? View<const std::int32_t>{} : as_view(types, shape)));
+      encoder.forward(TokenViews(as_view(ids, shape), mask.empty() ? View<const std::int32_t>{} : as_view(mask, {mask.size()}),
+                                 types.empty() ? View<const std::int32_t>{} : as_view(types, shape)));
     });
   };
   CHECK(has(run({1, 200}, {1, 2}), "token id 200 at [0, 1]"));

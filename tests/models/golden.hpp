@@ -47,7 +47,8 @@ template <class E> void check_golden(const std::string& name, const E& encoder, 
   if (golden.file.contains("out.pooler_output")) CHECK(largest_error(output.pooler_output, golden.file.tensor<float>("out.pooler_output")) < tolerance);
   // Without hidden states the layers work in place.
   CHECK(largest_error(encoder.forward(golden.tokens()).last_hidden_state, golden.file.tensor<float>("out.last_hidden_state")) < tolerance);
-  if (golden.file.contains("out.mean_pooled_normalized")) CHECK(largest_error(encoder.encode(golden.tokens()), golden.file.tensor<float>("out.mean_pooled_normalized")) < tolerance);
+  if (golden.file.contains("out.mean_pooled_normalized"))
+    CHECK(largest_error(encoder.encode(golden.tokens()), golden.file.tensor<float>("out.mean_pooled_normalized")) < tolerance);
 }
 
 }  // namespace cotenant::test

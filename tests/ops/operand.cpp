@@ -23,7 +23,8 @@ TEST_CASE("output() refuses what others may be reading") {
 TEST_CASE("results belong where the first operand's results do") {
   static_assert(std::same_as<decltype(empty_like<bf16>(blank<float>({1}), {2})), SharedTensor<bf16, ReferenceHeap>>);
   static_assert(std::same_as<common_backend<SharedTensor<float, ReferenceHeap>>, Reference>);
-  static_assert(std::same_as<common_element<float, float>, float> && std::same_as<common_element<f16, bf16>, float> && std::same_as<common_element<std::int8_t, std::int64_t>, std::int64_t>);
+  static_assert(std::same_as<common_element<float, float>, float> && std::same_as<common_element<f16, bf16>, float> &&
+                std::same_as<common_element<std::int8_t, std::int64_t>, std::int64_t>);
   CHECK(empty_like<bf16>(blank<float>({1}), {2}).size() == 2);
 }
 

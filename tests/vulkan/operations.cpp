@@ -21,7 +21,8 @@ TEST_CASE("quantize, dequantize and requantize are one op with other parameters"
   std::array<std::int8_t, 2> bytes{};
   std::array<float, 1> scale{};
   const Operand<const float> by{View<const float>(std::span<const float>(scale), {1}), reinterpret_cast<Block*>(&scale)};
-  const AnyQuantize to(QuantizeArguments<float, std::int8_t>{.in = {View<const float>(std::span<const float>(reals), {2})}, .scale = by, .zero_point = {}, .out = {View<std::int8_t>(bytes, {2})}});
+  const AnyQuantize to(QuantizeArguments<float, std::int8_t>{
+      .in = {View<const float>(std::span<const float>(reals), {2})}, .scale = by, .zero_point = {}, .out = {View<std::int8_t>(bytes, {2})}});
   CHECK(to.in_scale.block == nullptr);
   CHECK(to.scale.block == by.block);
   CHECK(to.low == -128);

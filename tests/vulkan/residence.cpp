@@ -27,7 +27,10 @@ TEST_CASE("a budget smaller than the working set: tensors wait on the host and c
     const Checked gpu(options);
     {
       TensorSharingManager manager{{.max_memory_of = {{"vulkan", 3 * tensor_bytes}}}};
-      for (int i = 0; i < 8; ++i) manager.register_tensor("t" + std::to_string(i), to_device(*gpu, numbers(tensor_elements, float(i))), {.producer = "maker", .consumers = {"reader"}}), manager.release_model("maker");
+      for (int i = 0; i < 8; ++i) {
+        manager.register_tensor("t" + std::to_string(i), to_device(*gpu, numbers(tensor_elements, float(i))), {.producer = "maker", .consumers = {"reader"}});
+        manager.release_model("maker");
+      }
       gpu->synchronize();
       CHECK(gpu->gpu_memory_usage().in_use <= 3 * tensor_bytes);
       CHECK(manager.stats().evictions >= 5);

@@ -17,5 +17,8 @@ extern "C" const char* __lsan_default_suppressions();
 extern "C" const char* __lsan_default_suppressions() { return "leak:libvulkan_lvp\nleak:libVkLayer\nleak:libLLVM\nleak:libvulkan.so\n"; }
 extern "C" const char* __tsan_default_suppressions();
 extern "C" const char* __tsan_default_suppressions() {
-  return "called_from_lib:libvulkan_lvp.so\ncalled_from_lib:libVkLayer_khronos_validation.so\ncalled_from_lib:libLLVM\nrace:libvulkan_lvp\nrace:libVkLayer\nmutex:libVkLayer\nmutex:__register_frame_info\nmutex:_Unwind_Find_FDE\nthread:libvulkan_lvp\n";
+  return "called_from_lib:libvulkan_lvp.so\ncalled_from_lib:libVkLayer_khronos_validation.so\ncalled_from_lib:libLLVM\n"
+         "race:libvulkan_lvp\nrace:libVkLayer\n"
+         "mutex:libVkLayer\nmutex:__register_frame_info\nmutex:_Unwind_Find_FDE\n"
+         "thread:libvulkan_lvp\n";
 }

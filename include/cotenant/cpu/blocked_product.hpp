@@ -171,7 +171,8 @@ struct BlockedProduct {
       float* const sums_of_group = all == nullptr ? tile : all + static_cast<std::ptrdiff_t>(group) * tiles.sums_row;
       float* const output_of_group = stages ? output + static_cast<std::ptrdiff_t>(group) * problem.direct_stride : nullptr;
       if (stages && !begins)
-        for (std::size_t i = 0; i < group_rows; ++i) std::copy_n(output_of_group + static_cast<std::ptrdiff_t>(i) * problem.direct_stride, some, tile + i * width);
+        for (std::size_t i = 0; i < group_rows; ++i)
+          std::copy_n(output_of_group + static_cast<std::ptrdiff_t>(i) * problem.direct_stride, some, tile + i * width);
       if (finishes && problem.result != nullptr) ask_for_result(first_row + group, group_rows, column, some);
       for (std::size_t row = 0; row < group_rows; row += tiles.rows) {
         const std::size_t first = group + row;
@@ -189,7 +190,8 @@ struct BlockedProduct {
         if (first >= first_asking) tiles.next_right += static_cast<std::ptrdiff_t>((tiles.rows + height - 1) / height) * tiles.next_right_tile;
       }
       if (stages)
-        for (std::size_t i = 0; i < group_rows; ++i) std::copy_n(tile + i * width, some, output_of_group + static_cast<std::ptrdiff_t>(i) * problem.direct_stride);
+        for (std::size_t i = 0; i < group_rows; ++i)
+          std::copy_n(tile + i * width, some, output_of_group + static_cast<std::ptrdiff_t>(i) * problem.direct_stride);
       if (finishes) problem.finish(problem.context, problem.batch, sums_of_group, tiles.sums_row, first_row + group, column, group_rows, some);
     }
   }

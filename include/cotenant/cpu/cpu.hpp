@@ -69,7 +69,8 @@ template <std::int64_t Compiled> class BasicCpu {
 
   template <class T> void top_k(const TopKArguments<T>& arguments) const { cpu::top_k(arguments); }
 
-  template <class In, class Residual, class Parameter, class Sum, class Out> void norm(const NormArguments<In, Residual, Parameter, Sum, Out>& arguments) const {
+  template <class In, class Residual, class Parameter, class Sum, class Out>
+  void norm(const NormArguments<In, Residual, Parameter, Sum, Out>& arguments) const {
     cpu::dispatch<Compiled>([&](auto kernels) { kernels.norm(arguments); });
   }
 
@@ -102,7 +103,8 @@ template <std::int64_t Compiled> class BasicCpu {
     else run([=](auto x, auto from, auto to, auto z, auto y) { return number((x - z) * from / to) + y; }, in_zero, zero);
   }
 
-  template <class A, class B, class Out, class E, class... Extra> void quantized_matmul(const QuantizedMatmulArguments<A, B, Out, E, Extra...>& arguments) const {
+  template <class A, class B, class Out, class E, class... Extra>
+  void quantized_matmul(const QuantizedMatmulArguments<A, B, Out, E, Extra...>& arguments) const {
     if constexpr (std::integral<A>)
       if (std::same_as<B, i4x2> || arguments.a_scale.shape().back() != 1 || arguments.b_scale.shape()[arguments.out.shape().rank() - 2] != 1)
         return cpu::multiply_dequantized(*this, arguments);

@@ -54,7 +54,8 @@ template <std::int64_t Compiled, class Leaf = FloatLeaf> struct Gemm {
       if (packs) return multiply_rows<rows, widest, Reading::packs>(tiles);
     multiply_rows<rows, widest, Reading::ahead>(tiles);
   }
-  template <std::size_t Height, std::size_t Vectors, Reading Also = Reading::plain> static HWY_NOINLINE COTENANT_DOT_CODE void multiply_rows(const TileColumn& tiles) {
+  template <std::size_t Height, std::size_t Vectors, Reading Also = Reading::plain>
+  static HWY_NOINLINE COTENANT_DOT_CODE void multiply_rows(const TileColumn& tiles) {
     multiply_each<Vectors, Also>(std::make_index_sequence<Height>{}, tiles);
   }
   template <std::size_t Vectors, Reading Also, std::size_t... R>

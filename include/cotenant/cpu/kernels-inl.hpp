@@ -24,8 +24,9 @@ namespace cotenant::HWY_NAMESPACE {
 
 // Compiled, the set of targets of this translation unit, is part of every kernel's name: two units that were compiled
 // with different -m flags never share one.
-template <std::int64_t Compiled> struct Kernels : Attentions<Compiled>, Maps<Compiled>, Matmuls<Compiled>, Norms<Compiled>,
-                                                  QuantizedMatmuls<Compiled>, RangeQuantizing<Compiled>, Reductions<Compiled>, Rotaries<Compiled>, Softmaxes<Compiled> {
+template <std::int64_t Compiled>
+struct Kernels : Attentions<Compiled>, Maps<Compiled>, Matmuls<Compiled>, Norms<Compiled>, QuantizedMatmuls<Compiled>, RangeQuantizing<Compiled>,
+                 Reductions<Compiled>, Rotaries<Compiled>, Softmaxes<Compiled> {
   // From generic code into this target: what `call` reaches through its argument may be inlined here.
   template <class Call> static auto enter(const Call& call) { return call(Kernels{}); }
   static const char* target_name() { return hwy::TargetName(HWY_TARGET); }

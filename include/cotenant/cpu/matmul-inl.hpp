@@ -50,7 +50,8 @@ template <std::int64_t Compiled> struct Matmuls {
       few_of_b = &Skinny<Compiled>::template block<B>;
     }
     plan.set_up(out.shape(), arguments.a.shape().back(), out.strides(), arguments.a.view.strides(), arguments.b.view.strides(),
-                {&std::get<I>(arguments.extra).view.strides()...}, std::is_same_v<E, expr::Identity> && std::is_same_v<Out, float>, few_of_b, few_of_a, by_pairs);
+                {&std::get<I>(arguments.extra).view.strides()...}, std::is_same_v<E, expr::Identity> && std::is_same_v<Out, float>, few_of_b, few_of_a,
+                by_pairs);
     const Block* const right_block = plan.swapped ? arguments.a.block : arguments.b.block;
     if constexpr (is_plain) plan.pack(right_block);
     else customize(plan, plan.one_right ? right_block : nullptr);

@@ -131,7 +131,8 @@ template <std::int64_t Compiled, std::size_t PerLane> struct LanePacking {
     if constexpr (PerLane == 1) Packing<Compiled>::copy(from, depth, columns, to, width);
     else {
       const std::size_t whole = depth / PerLane;
-      if (from.row_stride == 1) Packing<Compiled>::transpose(from.data, from.column_stride * static_cast<std::ptrdiff_t>(sizeof(Bits)), columns, whole, to, width);
+      if (from.row_stride == 1)
+        Packing<Compiled>::transpose(from.data, from.column_stride * static_cast<std::ptrdiff_t>(sizeof(Bits)), columns, whole, to, width);
       else if (from.column_stride == 1) interleave(from, whole, columns, to, width);
       else
         for (std::size_t lane = 0; lane < whole; ++lane) gather(from, lane * PerLane, PerLane, columns, to + lane * width);
@@ -155,7 +156,8 @@ template <std::int64_t Compiled, std::size_t PerLane> struct LanePacking {
           std::memcpy(target, source, depth * sizeof(Bits));
         } else {
           for (std::size_t lane = 0; lane < lanes; ++lane)
-            gather(columns.moved(static_cast<std::ptrdiff_t>(row) * from.row_stride), lane * PerLane, std::min(PerLane, depth - lane * PerLane), 1, target + lane);
+            gather(columns.moved(static_cast<std::ptrdiff_t>(row) * from.row_stride), lane * PerLane, std::min(PerLane, depth - lane * PerLane), 1,
+                   target + lane);
         }
         if (flip != 0) flip_bytes(target, lanes, flip);
       }

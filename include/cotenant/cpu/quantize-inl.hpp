@@ -44,7 +44,8 @@ template <std::int64_t Compiled> struct Quantizing {
     QuantizePlan plan = make_plan(a.in.view, a.out.view, a.scale, a.zero_point);
     plan.low = a.low;
     plan.high = a.high;
-    plan.streams = !std::is_same_v<Q, i4x2> && plan.iteration.stride[0][plan.iteration.rank - 1] == 1 && cpu::exceeds_caches(a.out.view.size() * (sizeof(In) + sizeof(Q)));
+    plan.streams = !std::is_same_v<Q, i4x2> && plan.iteration.stride[0][plan.iteration.rank - 1] == 1 &&
+                   cpu::exceeds_caches(a.out.view.size() * (sizeof(In) + sizeof(Q)));
     run_tiles(plan, plan.numbers.is_float, &quantize_tiles<Q>);
   }
 

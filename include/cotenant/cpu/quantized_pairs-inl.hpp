@@ -120,16 +120,17 @@ template <std::size_t... C> struct PairsProduct {
     const FloatTag d;
     const auto x = hn::LoadU(d, one + I * hn::Lanes(d)), y = Two ? hn::LoadU(d, two + I * hn::Lanes(d)) : x;
     FloatVector value;
-    ((value = value_of_nibble<I>(d, bits), products[C] = hn::MulAdd(value, x, products[C]), others[C] = Two ? hn::MulAdd(value, y, others[C]) : others[C]), ...);
+    ((value = value_of_nibble<I>(d, bits), products[C] = hn::MulAdd(value, x, products[C]),
+      others[C] = Two ? hn::MulAdd(value, y, others[C]) : others[C]), ...);
   }
 };
 
 #if COTENANT_X86_DOT
 // The same in fixed point. Of the floats x of a step each lane's eight become scale (digit0 + 256 digit1 + 65536 digit2), digits in i8: what is
 // lost is at most 2^-24 of the largest of the eight, a rounding of that one: beside a number 2^k times larger, its seven neighbours keep 24 - k
-// bits, which tells where that one's weight is 0, so that fits() asks for k of at most 8 of the next one. Products with 4-bit weights and a lane's sum of them are exact: of
-// random operands the RMS error is 1.1e-7 (depth 768) to 1.7e-7 (4096), in floats 0.9e-7 to 1.7e-7. Six dot products do what eight lookups,
-// shifts, multiplications and additions do, so that 17 operations in place of 31 take a vector of bytes.
+// bits, which tells where that one's weight is 0, so that fits() asks for k of at most 8 of the next one. Products with 4-bit weights and a
+// lane's sum of them are exact: of random operands the RMS error is 1.1e-7 (depth 768) to 1.7e-7 (4096), in floats 0.9e-7 to 1.7e-7. Six dot
+// products do what eight lookups, shifts, multiplications and additions do, so that 17 operations in place of 31 take a vector of bytes.
 template <std::size_t... C> struct FixedPairsProduct {
   // Whether every number of a step is finite, and the largest of a lane's eight at most 2^8 times the next one.
   static bool fits(const float* step) {
@@ -191,8 +192,9 @@ template <std::size_t... C> struct FixedPairsProduct {
   }
 
  private:
-  static HWY_INLINE COTENANT_DOT_CODE void add(const PairsPart& part, const float* row, const ScalesOfStep& scaling, hn::Vec<hn::RebindToSigned<FloatTag>> scale_of_lane,
-                                               hn::Mask<hn::CappedTag<float, 4>> some_scales, float* sums, typename SumsOfWeights<C>::type... sum) {
+  static HWY_INLINE COTENANT_DOT_CODE void add(const PairsPart& part, const float* row, const ScalesOfStep& scaling,
+                                               hn::Vec<hn::RebindToSigned<FloatTag>> scale_of_lane, hn::Mask<hn::CappedTag<float, 4>> some_scales,
+                                               float* sums, typename SumsOfWeights<C>::type... sum) {
     const FloatTag d;
     const hn::RebindToSigned<FloatTag> integer;
     const std::size_t lanes = hn::Lanes(d);

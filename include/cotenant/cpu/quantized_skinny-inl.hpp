@@ -40,7 +40,8 @@ template <class B, bool Blocked, std::size_t... C> struct QuantizedSkinnyProduct
 
  private:
   // `ahead`: columns to those that come next, 0 where none do.
-  static HWY_INLINE void add(const Step& step, std::size_t column, std::ptrdiff_t ahead, float* sums, float* more, typename SumsOfWeights<C>::type... first, typename SumsOfWeights<C>::type... second) {
+  static HWY_INLINE void add(const Step& step, std::size_t column, std::ptrdiff_t ahead, float* sums, float* more,
+                             typename SumsOfWeights<C>::type... first, typename SumsOfWeights<C>::type... second) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
     const auto& w = step.weights;
@@ -143,7 +144,8 @@ template <std::int64_t Compiled> struct QuantizedSkinny {
   template <class Zero> static float scaled(const cpu::QuantizedWeights& w, std::size_t column, std::size_t depth, const float* sums_of_x, float sum) {
     if (w.block_size == depth) return (w.zero != nullptr ? sum - *sums_of_x * w.template zero_at<Zero>(0, column) : sum) * w.scale_at(0, column);
     if (w.zero != nullptr)
-      for (std::size_t block = 0; block < depth / w.block_size; ++block) sum -= sums_of_x[block] * w.template zero_at<Zero>(block, column) * w.scale_at(block, column);
+      for (std::size_t block = 0; block < depth / w.block_size; ++block)
+        sum -= sums_of_x[block] * w.template zero_at<Zero>(block, column) * w.scale_at(block, column);
     return sum;
   }
 

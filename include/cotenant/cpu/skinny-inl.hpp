@@ -123,8 +123,9 @@ template <std::int64_t Compiled> struct Skinny {
       to[row] = sums + r * sums_step;
     }
     const bool is_along = problem.right.row_stride == 1 && problem.right.column_stride != 1;
-    if (is_along) rows == 1 ? along<Right, 1>(lefts, depth, right, problem.right.column_stride, columns, to) : along<Right, 4>(lefts, depth, right, problem.right.column_stride, columns, to);
-    else rows == 1 ? across<Right, 1>(lefts, depth, right, problem.right.row_stride, columns, to) : across<Right, 4>(lefts, depth, right, problem.right.row_stride, columns, to);
+    const std::ptrdiff_t step = is_along ? problem.right.column_stride : problem.right.row_stride;
+    if (is_along) rows == 1 ? along<Right, 1>(lefts, depth, right, step, columns, to) : along<Right, 4>(lefts, depth, right, step, columns, to);
+    else rows == 1 ? across<Right, 1>(lefts, depth, right, step, columns, to) : across<Right, 4>(lefts, depth, right, step, columns, to);
     if (problem.direct != nullptr) return;
     for (std::size_t column = 0; column < columns; column += cpu::staged_columns)
       problem.finish(problem.context, problem.batch, sums + column, sums_step, 0, first_column + column, rows, std::min(cpu::staged_columns, columns - column));
@@ -141,8 +142,8 @@ template <std::int64_t Compiled> struct Skinny {
     SkinnyProduct<Right, Rows, I...>::across(left, right, right_step, ahead, columns, sums, hn::Set(d, left[0][I])..., hn::Set(d, left[second][I])...,
                                              hn::Set(d, left[third][I])..., hn::Set(d, left[last][I])...);
   }
-  template <class Right, std::size_t Rows> static void across(const float* const* left, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns,
-                                                              float* const* sums) {
+  template <class Right, std::size_t Rows>
+  static void across(const float* const* left, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns, float* const* sums) {
     // Columns whose sums stay in L1, with four rows of the right operand at once (eight were 5 to 10 % slower): 16 KiB of one row of sums,
     // 8 KiB of four rows of them: the part of the next rows that is asked for has to fit beside (1024 columns were 8 % slower from memory).
     // From memory four rows reach three quarters of what a sum of the same bytes does: with the multiply-adds alone, their sums in registers and
@@ -190,8 +191,8 @@ template <std::int64_t Compiled> struct Skinny {
     for (; i + hn::Lanes(d) <= count; i += hn::Lanes(d)) hn::StoreU(hn::Add(hn::LoadU(d, to + i), hn::LoadU(d, from + i)), d, to + i);
     for (; i < count; ++i) to[i] += from[i];
   }
-  template <class Right, std::size_t Rows> static void along(const float* const* left, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns,
-                                                             float* const* sums) {
+  template <class Right, std::size_t Rows>
+  static void along(const float* const* left, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns, float* const* sums) {
     const auto zero = hn::Zero(FloatTag{});
     std::size_t n = 0;
     float* to[Rows];
@@ -200,8 +201,8 @@ template <std::int64_t Compiled> struct Skinny {
       return right + static_cast<std::ptrdiff_t>(n) * step;
     };
     for (; n + 4 <= columns; n += 4)
-      SkinnyProduct<Right, Rows, 0, 1, 2, 3>::along(left, depth, place(), step, to, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero,
-                                                    zero, zero);
+      SkinnyProduct<Right, Rows, 0, 1, 2, 3>::along(left, depth, place(), step, to, zero, zero, zero, zero, zero, zero, zero, zero,
+                                                    zero, zero, zero, zero, zero, zero, zero, zero);
     for (; n < columns; ++n) SkinnyProduct<Right, Rows, 0>::along(left, depth, place(), step, to, zero, zero, zero, zero);
   }
 };

@@ -72,14 +72,15 @@ template <std::int64_t Compiled> struct Tiles {
   // to[row * to_row + column] = expression(from...) for columns that are a multiple of the lanes. An operand that repeats one value is
   // one vector of it: its mask is 0 and keeps the position there.
   template <class E, std::size_t... I>
-  static HWY_INLINE void evaluate(const E& expression, const float* const* from, const std::size_t* mask, const cpu::Source* in, float* to, std::ptrdiff_t to_row,
-                                  std::size_t rows, std::size_t columns, std::index_sequence<I...>) {
+  static HWY_INLINE void evaluate(const E& expression, const float* const* from, const std::size_t* mask, const cpu::Source* in, float* to,
+                                  std::ptrdiff_t to_row, std::size_t rows, std::size_t columns, std::index_sequence<I...>) {
     const FloatTag d;
     const float* at[] = {from[I]...};
     const std::size_t masks[] = {mask[I]...};
     const std::ptrdiff_t step[] = {in[I].row_stride...};
     for (; rows-- > 0; to += to_row, ((at[I] += step[I]), ...))
-      for (std::size_t column = 0; column < columns; column += hn::Lanes(d)) hn::StoreU(replay(d, expression, hn::LoadU(d, at[I] + (column & masks[I]))...), d, to + column);
+      for (std::size_t column = 0; column < columns; column += hn::Lanes(d))
+        hn::StoreU(replay(d, expression, hn::LoadU(d, at[I] + (column & masks[I]))...), d, to + column);
   }
 };
 

@@ -84,8 +84,9 @@ template <class Leaf, Reading Also, std::size_t Vectors, std::size_t... R> struc
     if (scaling.row_scale != nullptr) ((sums = hn::Mul(sums, hn::Set(d, scaling.row_scale[std::min(R, last)]))), ...);
   }
   // Of the rows R those below `used`; the others are the last one again.
-  static HWY_INLINE COTENANT_DOT_CODE void tile(const TileColumn& tiles, std::size_t used, typename SumsOfRow<R>::type... first, typename SumsOfRow<R>::type... second,
-                                                typename SumsOfRow<R>::type... third, typename SumsOfRow<R>::type... fourth) {
+  static HWY_INLINE COTENANT_DOT_CODE void tile(const TileColumn& tiles, std::size_t used, typename SumsOfRow<R>::type... first,
+                                                typename SumsOfRow<R>::type... second, typename SumsOfRow<R>::type... third,
+                                                typename SumsOfRow<R>::type... fourth) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
     const char* left_at = tiles.left;

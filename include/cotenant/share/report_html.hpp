@@ -41,15 +41,21 @@ main{max-width:1080px;margin:0 auto;padding:40px 24px 64px}h1{font-size:30px;lin
 p{margin:0;color:var(--soft)}header p{margin-top:6px;font-size:16px}
 section{background:var(--panel);border:1px solid var(--line);border-radius:12px;padding:22px 24px;margin-top:20px}section>p{margin-bottom:16px;max-width:70ch}
 .wide{overflow-x:auto}.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(190px,1fr));gap:16px;margin-top:24px}
-.card{background:var(--panel);border:1px solid var(--line);border-radius:12px;padding:16px 20px}.card b{display:block;font-size:26px;line-height:1.25;font-weight:650;letter-spacing:-.01em}
+.card{background:var(--panel);border:1px solid var(--line);border-radius:12px;padding:16px 20px}
+.card b{display:block;font-size:26px;line-height:1.25;font-weight:650;letter-spacing:-.01em}
 .card span{color:var(--soft);font-size:13.5px}.card.good b{color:var(--good)}
-svg{display:block;font-family:inherit}svg text{fill:var(--ink);font-size:13px}svg .small{fill:var(--soft);font-size:11.5px}svg .label{font-size:11.5px}svg .strong{font-weight:600}
+svg{display:block;font-family:inherit}
+svg text{fill:var(--ink);font-size:13px}svg .small{fill:var(--soft);font-size:11.5px}svg .label{font-size:11.5px}svg .strong{font-weight:600}
 svg .end{text-anchor:end}svg .middle{text-anchor:middle}svg .in-cell{text-anchor:middle;fill:var(--panel);font-size:11.5px;font-weight:700}
-.rule{stroke:var(--line)}.amount{fill:var(--amount)}.none{fill:var(--line)}.true{fill:none;stroke:var(--true);stroke-width:2.25;stroke-linejoin:round}.mark{stroke:var(--ink);stroke-width:2}
-.legend{display:flex;flex-wrap:wrap;gap:6px 18px;margin-top:12px;font-size:13px;color:var(--soft)}.legend i{display:inline-block;width:11px;height:11px;border-radius:3px;margin-right:7px}
+.rule{stroke:var(--line)}.amount{fill:var(--amount)}.none{fill:var(--line)}
+.true{fill:none;stroke:var(--true);stroke-width:2.25;stroke-linejoin:round}.mark{stroke:var(--ink);stroke-width:2}
+.legend{display:flex;flex-wrap:wrap;gap:6px 18px;margin-top:12px;font-size:13px;color:var(--soft)}
+.legend i{display:inline-block;width:11px;height:11px;border-radius:3px;margin-right:7px}
 .legend i.stroke{height:0;border-top:3px solid var(--true);border-radius:0;vertical-align:middle;width:18px}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}th,td{padding:7px 14px 7px 0;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
-th:first-child,td:first-child{text-align:left}th{color:var(--soft);font-weight:500;font-size:13px}tr:last-child td{border-bottom:0}footer{margin-top:24px;color:var(--soft);font-size:13px}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+th,td{padding:7px 14px 7px 0;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
+th:first-child,td:first-child{text-align:left}th{color:var(--soft);font-weight:500;font-size:13px}tr:last-child td{border-bottom:0}
+footer{margin-top:24px;color:var(--soft);font-size:13px}
 )css";
 
 inline std::string html_card(const std::string& number, const std::string& meaning, const char* classes = "card") {

@@ -89,8 +89,8 @@ class Oracle {
     }
     compare();
     const auto stats = manager_.stats();
-    std::printf("oracle: %zu operations agree; %zu evictions, %zu reloads, %zu refused, %zu writes (%zu in place), %zu forms, peak %zu of %zu bytes\n", operations, stats.evictions, stats.reloads,
-                refused_, writes_, in_place_, formed_, stats.peak_bytes, budget);
+    std::printf("oracle: %zu operations agree; %zu evictions, %zu reloads, %zu refused, %zu writes (%zu in place), %zu forms, peak %zu of %zu bytes\n",
+                operations, stats.evictions, stats.reloads, refused_, writes_, in_place_, formed_, stats.peak_bytes, budget);
     while (!held_.empty()) drop(0);
     while (!handles_.empty()) drop_handle();
     while (!forms_.empty()) drop_form(0);
@@ -171,7 +171,8 @@ class Oracle {
   }
   bool end_one_form(const Version* version, const std::string& name, const std::string& model) {
     for (HeldForm& form : forms_)
-      if ((version == nullptr ? tensors_.count(name) == 0 || form.version != tensors_.at(name) : form.version.get() == version) && form.name == name && form.model == model && form.linked) {
+      if ((version == nullptr ? tensors_.count(name) == 0 || form.version != tensors_.at(name) : form.version.get() == version) && form.name == name &&
+          form.model == model && form.linked) {
         form.linked = false;
         return true;
       }
@@ -416,8 +417,14 @@ class Oracle {
 void mix(std::size_t thread_count, double seconds, std::uint64_t seed) {
   constexpr std::size_t tensors = 48, forgettable_from = 32, budget = 100 * page;  // of about 160: every tensor has 1 to 6 pages
   const auto spill = std::make_shared<share_tests::MemorySpill>();
-  ct::TensorSharingManager manager{
-      {.max_memory = budget, .grace_period = std::chrono::nanoseconds(0), .record_timeline = true, .timeline_events = 64, .spill = spill, .deduplicate_from = page, .record_events = true, .event_capacity = 64}};
+  ct::TensorSharingManager manager{{.max_memory = budget,
+                                    .grace_period = std::chrono::nanoseconds(0),
+                                    .record_timeline = true,
+                                    .timeline_events = 64,
+                                    .spill = spill,
+                                    .deduplicate_from = page,
+                                    .record_events = true,
+                                    .event_capacity = 64}};
   std::atomic<std::size_t> operations{0}, refused{0}, late{0};
   std::atomic<bool> end{false};
   const auto make = [](std::size_t number) { return filled(static_cast<float>(number), 1 + number % 6); };
@@ -526,8 +533,9 @@ void mix(std::size_t thread_count, double seconds, std::uint64_t seed) {
   end = true;
   for (std::thread& thread : threads) thread.join();
   const auto stats = manager.stats();
-  std::printf("mix: %zu threads, %zu operations in %.0f s; %zu evictions, %zu reloads, %zu joined, %zu refused, %zu late, peak %zu of %zu bytes\n", thread_count, operations.load(), seconds,
-              stats.evictions, stats.reloads, stats.deduplicated, refused.load(), late.load(), stats.peak_bytes, budget);
+  std::printf("mix: %zu threads, %zu operations in %.0f s; %zu evictions, %zu reloads, %zu joined, %zu refused, %zu late, peak %zu of %zu bytes\n",
+              thread_count, operations.load(), seconds, stats.evictions, stats.reloads, stats.deduplicated, refused.load(), late.load(), stats.peak_bytes,
+              budget);
   for (int model = 0; model < 16; ++model) manager.release_model("model" + std::to_string(model));
   for (const auto& [name, tensor] : manager.tensor_memory_usage()) {
     if (tensor.leases != 0 || !tensor.writer.empty()) fail(name + " is still held", operations);

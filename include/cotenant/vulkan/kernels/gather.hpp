@@ -44,8 +44,10 @@ COTENANT_VULKAN_INLINE void gather(Stream& stream, const AnyGather& a) {
   plan.buffer(a.table, Access::read), plan.buffer(a.indices, Access::read), plan.buffer(a.out, Access::write);
   plan.scalar(a.table.shape()[0]);
   plan.scalars.push_back(wrapped(row_stride));
-  const auto code = plan_elements<3>(plan, axes, {true, true, true}, four);
-  stream.device().launch(stream, plan.launch(), [&](const Target& target) { return emit_gather(target, code, {a.table.type(), a.indices.type(), a.out.type()}); });
+  const auto code = plan_elements<3>(plan, axes, {true, true, true}, four, stream.barriers());
+  stream.device().launch(stream, plan.launch(), [&](const Target& target) {
+    return emit_gather(target, code, {a.table.type(), a.indices.type(), a.out.type()});
+  });
 }
 }  // namespace kernels
 

@@ -111,7 +111,8 @@ inline MatrixOperand matrix_operand(const AnyOperand& operand) {
 }
 
 // The product of operands that have out's batch axes already (stride 0 where repeated).
-inline MatrixProduct matrix_product(std::size_t depth, const AnyOperand& a, const AnyOperand& b, const AnyOperand& out, std::span<const AnyOperand> extra = {}) {
+inline MatrixProduct matrix_product(std::size_t depth, const AnyOperand& a, const AnyOperand& b, const AnyOperand& out,
+                                    std::span<const AnyOperand> extra = {}) {
   MatrixProduct product;
   const Shape& shape = out.shape();
   const std::size_t rank = shape.rank();
