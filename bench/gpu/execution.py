@@ -33,29 +33,49 @@ pinned, there = torch.ones(size, dtype=torch.uint8).pin_memory(), torch.empty(si
 row("host to device, 64 MiB of staging memory", device_seconds(lambda: there.copy_(pinned, non_blocking=True), 8, 0.1), "pinned", size=size)
 row("device to host, 64 MiB of staging memory", device_seconds(lambda: pinned.copy_(there, non_blocking=True), 8, 0.1), "pinned", size=size)
 
-# Recorded, so that Python's own time is in neither figure.
-products, side = 500, 512
-
 
 class Tenant:
-    def __init__(self):
-        self.a = torch.rand(side, side, device="cuda")
-        self.b, self.c = self.a.clone(), torch.empty_like(self.a)
-        self.stream = torch.cuda.Stream()
-        self.graph = recorded(self.work)
+    """A stream of its own with a chain of work(), recorded: Python's own time is in no figure."""
 
-    def work(self):
-        for i in range(products):
-            target, source = (self.c, self.b) if i % 2 == 0 else (self.b, self.c)
-            torch.addmm(source, self.a, source, beta=0, alpha=0.01, out=target)
+    def __init__(self, work):
+        self.stream = torch.cuda.Stream()
+        self.graph = recorded(work)
 
     def start(self):
         with torch.cuda.stream(self.stream):
             self.graph.replay()
 
 
-first, second = Tenant(), Tenant()
-device_seconds(first.graph.replay, 1)
-what = f"{products} dependent products of {side}"
-row(f"one tenant, {what}", host_seconds(waited_for(first.start), 15), how="CUDA graph")
-row(f"two tenants on two queues, each {what}", host_seconds(waited_for(lambda: (first.start(), second.start())), 15), how="CUDA graphs on two streams")
+def tenants(what, chain):
+    first, second = Tenant(chain()), Tenant(chain())
+    device_seconds(first.graph.replay, 1)
+    row(f"one tenant, {what}", host_seconds(waited_for(first.start), 15), how="CUDA graph")
+    both = waited_for(lambda: (first.start(), second.start()))
+    row(f"two tenants on two queues, each {what}", host_seconds(both, 15), how="CUDA graphs on two streams")
+
+
+def products(count, side):
+    a = torch.rand(side, side, device="cuda")
+    turns = [a.clone(), torch.empty_like(a)]
+
+    def work():
+        for i in range(count):
+            source, target = turns[i % 2], turns[(i + 1) % 2]
+            torch.addmm(source, a, source, beta=0, alpha=0.01, out=target)
+
+    return work
+
+
+def softmaxes(count, columns):
+    x = torch.rand(32, columns, device="cuda")
+
+    def work():
+        for _ in range(count):
+            torch.softmax(x, -1, out=x)
+
+    return work
+
+
+tenants("500 dependent products of 512", lambda: products(500, 512))
+for count, columns in ((300, 65536), (100, 262144)):
+    tenants(f"{count} dependent softmaxes of 32 x {columns}", lambda: softmaxes(count, columns))

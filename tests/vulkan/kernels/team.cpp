@@ -49,28 +49,30 @@ TEST_CASE("every kind of team adds up its rows") {
   const test::Checked gpu;
   const std::uint32_t subgroup = gpu->capabilities().subgroup_arithmetic ? gpu->capabilities().subgroup_size : 0;
   for (Team team : {Team{8, 4, false, 1, 1, 0}, Team{8, 4, true, 1, 1, 0}, Team{1, 32, false, 1, 1, 0}, Team{64, 1, false, 1, 1, 0},
-                    Team{64, 1, false, 1, 1, subgroup}, Team{subgroup, 4, false, 1, 1, subgroup}}) {
-    if (team.lanes == 0) continue;
-    const std::uint32_t rows = 2 * team.rows - (team.rows > 1 ? 1 : 0);
-    const auto out = empty<float>({rows}, *gpu);
-    const BufferArgument buffers[] = {{out.block().get(), out.unchecked_view().data(), rows * sizeof(float), Access::write}};
-    const std::uint32_t scalars[] = {rows};
-    const KernelKey key("test: team ", team.key());
-    gpu->device().launch(*gpu->shared_stream(), {key, buffers, scalars, team_groups(team, rows), team.subgroup}, [&](const Target& target) {
-      KernelBuilder k(target, {.workgroup = team.threads()});
-      const Buffer y = k.buffer(k.f32());
-      const Value count = k.scalar();
-      TeamFrame frame(k, team, count);
-      // row + lane: the sum over the lanes is known, and so are its extremes.
-      const Value mine = convert(k.f32(), frame.row() + frame.lane());
-      const Value result = frame.sum(mine) + frame.maximum(mine) * 1000.f - frame.minimum(mine);
-      k.when(frame.has_row() && frame.lane() == 0u, [&] { y.store(frame.row(), result); });
-      return k.finish();
-    });
-    const auto got = test::to_host(out);
-    for (std::uint32_t row = 0; row < rows; ++row) {
-      const float lanes = static_cast<float>(team.lanes), r = static_cast<float>(row);
-      CHECK(got[row] == lanes * r + lanes * (lanes - 1) / 2 + (r + lanes - 1) * 1000 - r);
+                    Team{64, 1, false, 1, 1, subgroup}, Team{subgroup, 4, false, 1, 1, subgroup}})
+    for (const std::size_t barriers : {0u, 1u}) {
+      if (team.lanes == 0) continue;
+      const std::uint32_t rows = 2 * team.rows - (team.rows > 1 ? 1 : 0);
+      const auto out = empty<float>({rows}, *gpu);
+      const BufferArgument buffers[] = {{out.block().get(), out.unchecked_view().data(), rows * sizeof(float), Access::write}};
+      const auto groups = team_groups(team, rows);
+      const std::uint32_t scalars[] = {rows, turn_of(groups, barriers)};
+      const KernelKey key("test: team ", team.key());
+      gpu->device().launch(*gpu->shared_stream(), {key, buffers, scalars, groups, team.subgroup}, [&](const Target& target) {
+        KernelBuilder k(target, {.workgroup = team.threads()});
+        const Buffer y = k.buffer(k.f32());
+        const Value count = k.scalar();
+        TeamFrame frame(k, team, count);
+        // row + lane: the sum over the lanes is known, and so are its extremes.
+        const Value mine = convert(k.f32(), frame.row() + frame.lane());
+        const Value result = frame.sum(mine) + frame.maximum(mine) * 1000.f - frame.minimum(mine);
+        k.when(frame.has_row() && frame.lane() == 0u, [&] { y.store(frame.row(), result); });
+        return k.finish();
+      });
+      const auto got = test::to_host(out);
+      for (std::uint32_t row = 0; row < rows; ++row) {
+        const float lanes = static_cast<float>(team.lanes), r = static_cast<float>(row);
+        CHECK(got[row] == lanes * r + lanes * (lanes - 1) / 2 + (r + lanes - 1) * 1000 - r);
+      }
     }
-  }
 }

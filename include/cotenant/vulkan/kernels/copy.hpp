@@ -24,7 +24,7 @@ inline void copy_bits(Device& device, Stream& stream, const Shape& shape, const 
                   [&](const Target& target) { return emit_transpose(target, tiles->batch_rank, out.element_bytes); });
     return;
   }
-  const MapPlan plan = plan_map(shape, std::array{out, in});
+  const MapPlan plan = plan_map(shape, std::array{out, in}, stream.barriers());
   KernelKey key("copy ", out.element_bytes);
   plan.code.append_to(key);
   device.launch(stream, {key, plan.buffers, plan.scalars, plan.groups}, [&](const Target& target) {

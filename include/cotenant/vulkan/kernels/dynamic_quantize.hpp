@@ -150,7 +150,7 @@ inline void find_ranges(Device& device, Stream& stream, RangeCode code, const An
   plan.axes(outer);
   if (code.team.vector == 1) plan.axes(inner);
   plan.key.append(' ', code.team.key());
-  plan.groups = team_groups(code.team, rows);
+  plan.spread(team_groups(code.team, rows), stream.barriers());
   plan.groups[2] = static_cast<std::uint32_t>(length == 0 ? 1 : (length + part - 1) / part);
   plan.subgroup_size = code.team.subgroup;
   device.launch(stream, plan.launch(), [&](const Target& target) { return emit_range(target, code); });
@@ -175,7 +175,7 @@ inline bool dynamic_rows(Device& device, Stream& stream, const AnyOperand& in, c
   plan.stride(inner, 0), plan.stride(inner, 1);
   plan.axes(outer);
   plan.key.append(' ', team.key());
-  plan.groups = team_groups(team, rows);
+  plan.spread(team_groups(team, rows), stream.barriers());
   plan.subgroup_size = team.subgroup;
   device.launch(stream, plan.launch(), [&](const Target& target) { return emit_dynamic_rows(target, code); });
   return true;

@@ -39,7 +39,7 @@ constexpr std::uint32_t element_chunks(bool four) { return four ? 4 : 1; }
 
 // Merges the axes of the operands, given with their layouts, and adds them to the plan, which has the buffers already.
 // `aligned`: whether all operands may be read by fours, or repeat one element along the innermost axis.
-template <std::size_t N> ElementWise<N> plan_elements(LaunchPlan& plan, Axes<N> axes, const std::array<bool, N>& present, bool four) {
+template <std::size_t N> ElementWise<N> plan_elements(LaunchPlan& plan, Axes<N> axes, const std::array<bool, N>& present, bool four, std::size_t barriers = 0) {
   ElementWise<N> code{axes.rank, {}, four};
   for (std::size_t i = 0; i < N; ++i) {
     const bool constant =
@@ -58,7 +58,7 @@ template <std::size_t N> ElementWise<N> plan_elements(LaunchPlan& plan, Axes<N> 
   plan.scalar(count);
   plan.axes(axes);
   plan.key.append(code.key());
-  plan.groups = folded_groups((count + element_threads * element_chunks(four) - 1) / (element_threads * element_chunks(four)));
+  plan.spread(folded_groups((count + element_threads * element_chunks(four) - 1) / (element_threads * element_chunks(four))), barriers);
   return code;
 }
 // Whether operand `i` may be part of vectors of four: it has them, or repeats one element.
@@ -79,8 +79,7 @@ void emit_elements(KernelBuilder& k, const ElementWise<N>& code, const std::arra
   const Value count = k.scalar();
   const AxesFrame<N> axes(k, code.rank);
   const std::uint32_t chunks = element_chunks(code.four);
-  const Value group = k.workgroup_id(1) * static_cast<std::uint32_t>(groups_per_row) + k.workgroup_id(0),
-              begin = group * (element_threads * chunks) + k.local_index();
+  const Value begin = group_number(k, k.scalar()) * (element_threads * chunks) + k.local_index();
   std::vector<std::array<Value, N>> places;
   std::vector<std::vector<Value>> values;
   for (std::uint32_t c = 0; c < chunks; ++c) {

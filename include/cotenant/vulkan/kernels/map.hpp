@@ -24,7 +24,7 @@ COTENANT_VULKAN_INLINE void map(Stream& stream, const AnyMap& a) {
     key.append(' ', to_string(operand.type()));
   }
   key.append(' ', a.expression.text);
-  MapPlan plan = plan_map(out.shape(), operands);
+  MapPlan plan = plan_map(out.shape(), operands, stream.barriers());
   plan.scalars.append(a.expression.literals);
   plan.code.append_to(key);
   stream.device().launch(stream, {key, plan.buffers, plan.scalars, plan.groups}, [&](const Target& target) {

@@ -27,6 +27,7 @@ class MapFrame {
     count_ = scalar();
     if (code.form == MapCode::Form::flat) {
       full_groups_ = scalar();
+      turn_ = k_.scalar();
       return;
     }
     for (std::size_t axis = 1; axis < code.rank; ++axis) {
@@ -40,14 +41,12 @@ class MapFrame {
       stride_.emplace_back();
       for (std::size_t axis = 0; axis < code.rank; ++axis) stride_.back().push_back(scalar());
     }
+    turn_ = k_.scalar();
   }
   // Elements where the form is flat, else items: vectors or single elements.
   Value count() const { return count_; }
   Value full_groups() const { return full_groups_; }
-  Value group() {
-    const Value row = index(k_.workgroup_id(1)), column = index(k_.workgroup_id(0));
-    return row * static_cast<std::uint32_t>(groups_per_row) + column;
-  }
+  Value group() { return index(group_number(k_, turn_)); }
   // A number of 32 bits as an index.
   Value index(Value number) { return code_.wide ? spirv::convert(k_.u64(), number) : number; }
 
@@ -75,7 +74,7 @@ class MapFrame {
 
   KernelBuilder& k_;
   const MapCode& code_;
-  Value count_, full_groups_;
+  Value count_, full_groups_, turn_;
   std::vector<Axis> axes_;
   std::vector<Value> start_;
   std::vector<std::vector<Value>> stride_;

@@ -15,6 +15,7 @@
 #include "cotenant/vulkan/few.hpp"
 #include "cotenant/vulkan/kernel_key.hpp"
 #include "cotenant/vulkan/kernels/axes.hpp"
+#include "cotenant/vulkan/kernels/turns.hpp"
 #include "cotenant/vulkan/launch.hpp"
 
 namespace cotenant::vulkan {
@@ -130,8 +131,8 @@ class MapAxes {
 };
 }  // namespace detail
 
-// For at least one element.
-inline MapPlan plan_map(const Shape& shape, std::span<const MapOperand> operands) {
+// For at least one element, on a stream that has recorded so many barriers.
+inline MapPlan plan_map(const Shape& shape, std::span<const MapOperand> operands, std::size_t barriers = 0) {
   const detail::MapAxes axes(shape, operands);
   MapPlan plan;
   MapCode& code = plan.code;
@@ -201,6 +202,7 @@ inline MapPlan plan_map(const Shape& shape, std::span<const MapOperand> operands
   }
   const std::size_t per_group = std::size_t{MapCode::threads} * code.unroll;
   plan.groups = folded_groups((items + per_group - 1) / per_group);
+  plan.scalars.push_back(turn_of(plan.groups, barriers));
   return plan;
 }
 

@@ -135,7 +135,7 @@ COTENANT_VULKAN_INLINE void norm(Stream& stream, const AnyNorm& a, const Team* c
   plan.scalar(rows), plan.scalar(length), plan.scalar(a.epsilon);
   plan.axes(outer);
   plan.key.append(' ', team.key());
-  plan.groups = team_groups(team, rows);
+  plan.spread(team_groups(team, rows), stream.barriers());
   plan.subgroup_size = team.subgroup;
   device.launch(stream, plan.launch(), [&](const Target& target) { return emit_norm(target, code); });
 }

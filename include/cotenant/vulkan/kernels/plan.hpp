@@ -12,6 +12,7 @@
 #include "cotenant/vulkan/kernel.hpp"
 #include "cotenant/vulkan/kernel_key.hpp"
 #include "cotenant/vulkan/kernels/axes.hpp"
+#include "cotenant/vulkan/kernels/turns.hpp"
 #include "cotenant/vulkan/spirv_element.hpp"
 
 namespace cotenant::vulkan {
@@ -52,6 +53,11 @@ class LaunchPlan {
     for (std::size_t axis = 0; axis < axes.rank; ++axis)
       for (std::size_t i = 0; i < N; ++i) scalars.push_back(wrapped(axes.stride[i][axis]));
     key.append(" axes", axes.rank);
+  }
+  // So many groups and their turn, for a stream that has recorded so many barriers.
+  void spread(const std::array<std::uint32_t, 3>& workgroups, std::size_t barriers) {
+    groups = workgroups;
+    scalars.push_back(turn_of(groups, barriers));
   }
   Launch launch() const { return {key, buffers, scalars, groups, subgroup_size}; }
 };

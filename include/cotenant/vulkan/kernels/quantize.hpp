@@ -119,7 +119,7 @@ COTENANT_VULKAN_INLINE void quantize(Stream& stream, const AnyQuantize& a) {
   operand(5, out, Access::write);
   plan.scalar(static_cast<float>(low)), plan.scalar(static_cast<float>(high));
   if (pairs) for (std::size_t i = 0; i < 6; ++i) if (present[i]) plan.scalars.push_back(wrapped(layouts[i].strides[rank]));
-  code.elements = plan_elements<6>(plan, axes, present, four);
+  code.elements = plan_elements<6>(plan, axes, present, four, stream.barriers());
   stream.device().launch(stream, plan.launch(), [&](const Target& target) { return emit_quantize(target, code); });
 }
 }  // namespace kernels

@@ -166,7 +166,7 @@ inline void reduce_once(Device& device, Stream& stream, Reduction kind, DType nu
   plan.axes(outer);
   if (team.vector == 1) plan.axes(inner);
   plan.key.append(' ', team.key());
-  plan.groups = team_groups(team, rows);
+  plan.spread(team_groups(team, rows), stream.barriers());
   plan.groups[2] = static_cast<std::uint32_t>(length == 0 ? 1 : (length + part - 1) / part);
   plan.subgroup_size = team.subgroup;
   device.launch(stream, plan.launch(), [&](const Target& target) { return emit_reduce(target, code); });

@@ -41,7 +41,7 @@ COTENANT_VULKAN_INLINE void rotary(Stream& stream, const AnyRotary& a) {
   plan.buffer(a.first, Access::read), plan.buffer(a.second, Access::read);
   plan.buffer(a.cosine, Access::read), plan.buffer(a.sine, Access::read);
   plan.buffer(a.out_first, Access::write), plan.buffer(a.out_second, Access::write);
-  const auto code = plan_elements<6>(plan, axes, {true, true, true, true, true, true}, four);
+  const auto code = plan_elements<6>(plan, axes, {true, true, true, true, true, true}, four, stream.barriers());
   const DType in = a.first.type(), table = a.cosine.type(), out = a.out_first.type();
   stream.device().launch(stream, plan.launch(), [&](const Target& target) { return emit_rotary(target, code, {in, in, table, table, out, out}); });
 }

@@ -168,7 +168,7 @@ COTENANT_VULKAN_INLINE void softmax(Stream& stream, const AnySoftmax& a, const T
     plan.stride(inner, 0), plan.stride(inner, 1);
     plan.axes(outer);
     plan.key.append(' ', team.key());
-    plan.groups = team_groups(team, rows);
+    plan.spread(team_groups(team, rows), stream.barriers());
     plan.groups[2] = static_cast<std::uint32_t>(step == SoftmaxStep::whole ? 1 : parts);
     plan.subgroup_size = team.subgroup;
     device.launch(stream, plan.launch(), [&](const Target& target) { return emit_softmax(target, code); });

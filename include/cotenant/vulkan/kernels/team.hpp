@@ -8,6 +8,7 @@
 #include "cotenant/vulkan/kernel.hpp"
 #include "cotenant/vulkan/kernel_key.hpp"
 #include "cotenant/vulkan/kernels/axes.hpp"
+#include "cotenant/vulkan/kernels/turns.hpp"
 
 namespace cotenant::vulkan {
 
@@ -71,7 +72,7 @@ inline std::array<std::uint32_t, 3> team_groups(const Team& team, std::size_t ro
 // What one thread of a team knows. Threads without a row go along with the last row, for the barriers, and write nothing.
 class TeamFrame {
  public:
-  // `rows` is the launch's number of rows.
+  // `rows` is the launch's number of rows. The next scalar is the launch's turn.
   TeamFrame(KernelBuilder& kernel, const Team& team, Value rows) : k(kernel), team_(team) {
     const Value thread = k.local_index();
     Value place;  // of the row in the workgroup
@@ -81,7 +82,7 @@ class TeamFrame {
     else if (team.across) place = thread % team.rows, lane_ = thread / team.rows;
     else place = thread / team.lanes, lane_ = thread % team.lanes;
     place_ = place;
-    const Value group = k.workgroup_id(1) * static_cast<std::uint32_t>(groups_per_row) + k.workgroup_id(0), wanted = group * team.rows + place;
+    const Value wanted = group_number(k, k.scalar()) * team.rows + place;
     has_row_ = wanted < rows;
     row_ = spirv::min(wanted, rows - 1u);
   }

@@ -106,7 +106,7 @@ COTENANT_VULKAN_INLINE void top_k(Stream& stream, const AnyTopK& a) {
   plan.scalars.push_back(wrapped(values.strides[rank - 1])), plan.scalars.push_back(wrapped(indices.strides[rank - 1]));
   plan.axes(outer);
   plan.key.append(' ', team.key());
-  plan.groups = team_groups(team, rows);
+  plan.spread(team_groups(team, rows), stream.barriers());
   plan.subgroup_size = team.subgroup;
   device.launch(stream, plan.launch(), [&](const Target& target) { return emit_top_k(target, code); });
 }
