@@ -129,5 +129,9 @@ TEST_CASE("several devices at once: a tensor goes from one to the other through 
   const auto sum = map([](auto a) { return a + 1.f; }, there).copy_to<Heap>();
   CHECK(sum.view()(0, 1) == 5.f);
   CHECK(sum.view()(2, 0) == 4.f);
-  CHECK(has(message([&] { map([](auto a, auto b) { return a + b; }, x, there.transpose(0, 1)); }), "does not lie on"));
+  // Errors name the op as users call it, and both devices.
+  const std::string name = first->capabilities().name;
+  const std::string apart = " runs on '" + name + "', but one of its operands lies on another device, '" + name + "': bring the operands together";
+  CHECK(has(message([&] { map([](auto a, auto b) { return a + b; }, x, there.transpose(0, 1)); }), "invalid_argument: map" + apart));
+  CHECK(has(message([&] { matmul(x, there); }), "invalid_argument: matmul" + apart));
 }

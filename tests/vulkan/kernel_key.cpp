@@ -33,3 +33,12 @@ TEST_CASE("a kernel's key may be of any length, and a copy has it all") {
   exact.append("", 'y');
   CHECK(exact.view() == std::string(384, 'x') + "y");
 }
+
+TEST_CASE("the op of a key has the name that users call it by") {
+  using cotenant::vulkan::operation_of;
+  CHECK(operation_of("product simt 32x32x16 loop 64 f32 sd") == "matmul");
+  CHECK(operation_of("attention coop 64 16") == "attention");
+  CHECK(operation_of("log_softmax2 f32 f32 axes1") == "log_softmax");
+  CHECK(operation_of("custom main 120 7") == "a custom kernel");
+  CHECK(operation_of("map") == "map");
+}

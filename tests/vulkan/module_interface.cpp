@@ -24,7 +24,7 @@ TEST_CASE("a module says what it needs: workgroup, bindings, push constants, cap
   CHECK(found.bindings == std::map<std::uint32_t, bool>{{0, false}, {1, false}, {2, true}, {3, true}});
   CHECK(found.push_constant_bytes == 8);
   CHECK(found.shared_bytes == 0);
-  CHECK(found.capabilities == std::vector<std::uint32_t>{1});
+  CHECK(found.capabilities == std::vector{cotenant::vulkan::spirv::Capability::Shader});
 }
 
 TEST_CASE("what is no module is refused with the reason") {

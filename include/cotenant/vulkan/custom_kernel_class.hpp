@@ -24,6 +24,9 @@ namespace vulkan {
 struct ModuleInterface;
 struct BufferArgument;
 enum class Access : std::uint8_t;
+namespace spirv {
+enum class Capability : std::uint32_t;
+}
 }  // namespace vulkan
 
 // One tensor that a kernel reads or writes, as the user's code names it.
@@ -47,7 +50,10 @@ struct CustomKernelOptions {
 struct KernelScalar {
   std::string name;
   std::uint32_t bits = 0;
-  template <class T> requires(sizeof(T) == 4 && std::is_arithmetic_v<T>) KernelScalar(std::string scalar_name, T value) : name(std::move(scalar_name)) { std::memcpy(&bits, &value, 4); }
+  template <class T> requires(sizeof(T) == 4 && std::is_arithmetic_v<T>)
+  KernelScalar(std::string scalar_name, T value) : name(std::move(scalar_name)) {
+    std::memcpy(&bits, &value, 4);
+  }
 };
 // An input by name. Elements that do not lie row-major, or not where a buffer may begin, are copied first.
 struct KernelInput {
@@ -84,7 +90,9 @@ class KernelResults {
   // Errors: NotFound, TypeError.
   template <Element T> SharedTensor<T, Vulkan> get(std::string_view name) const {
     const Result& result = find(name);
-    if (result.dtype != dtype_of<T>) raise<TypeError>("the output '" + std::string(name) + "' holds " + std::string(to_string(result.dtype)) + ", not " + std::string(to_string(dtype_of<T>)));
+    if (result.dtype != dtype_of<T>)
+      raise<TypeError>("the output '" + std::string(name) + "' holds " + std::string(to_string(result.dtype)) + ", not " +
+                       std::string(to_string(dtype_of<T>)));
     return SharedTensor<T, Vulkan>(result.block, contiguous_layout(result.shape));
   }
   // Registers every output under `prefix` + its name. Errors: those of register_tensor(). A template, so that only programs with a
@@ -92,7 +100,9 @@ class KernelResults {
   template <std::same_as<TensorSharingManager> Manager>
   void register_with(Manager& manager, const std::string& prefix = {}, const TensorOptions& options = {}) const {
     for (const auto& [name, result] : results_)
-      with_element(result.dtype, [&, &output = name]<class T>(std::type_identity<T>) { static_cast<void>(manager.register_tensor(prefix + output, get<T>(output), options)); });
+      with_element(result.dtype, [&, &output = name]<class T>(std::type_identity<T>) {
+        static_cast<void>(manager.register_tensor(prefix + output, get<T>(output), options));
+      });
   }
 
  private:
@@ -124,13 +134,13 @@ class CustomKernel {
   KernelResults run(const CustomRun& call) const;
 
  private:
-  template <class E> [[noreturn]] void refuse(const std::string& what) const { raise<E>("the custom kernel '" + options_.name + "' " + what); }
+  template <class E, class... Parts> [[noreturn]] void refuse(const Parts&... what) const;
   vulkan::BufferArgument argument_of(const BlockRef& block, std::size_t offset, std::size_t bytes, const std::string& name, vulkan::Access access) const;
   void check_names() const;
   void check_bindings(const vulkan::ModuleInterface& interface) const;
   void check_limits(const vulkan::ModuleInterface& interface);
   void check_groups(const std::array<std::uint32_t, 3>& groups) const;
-  bool has(std::uint32_t capability) const;
+  bool has(vulkan::spirv::Capability capability) const;
 
   Vulkan gpu_;
   std::vector<std::uint32_t> words_;

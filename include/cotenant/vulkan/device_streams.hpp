@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "cotenant/vulkan/kernel_key.hpp"
 #include "cotenant/vulkan/stream.hpp"
 
 namespace cotenant::vulkan {
@@ -52,8 +53,9 @@ inline void Device::finish_quietly() noexcept {
   for (const auto& stream : streams()) stream->finish_quietly();
 }
 
-// Whether a block lies on this device; the storage defines it.
+// Whether a block lies on this device, and where it lies, in words; the storage defines them.
 bool lies_on(const Block& block, const Device& device) noexcept;
+std::string place_of(const Block& block);
 
 // Before anything reaches the driver. Errors: InvalidArgument, Unsupported.
 inline void Device::check(const Launch& launch) const {
@@ -65,8 +67,8 @@ inline void Device::check(const Launch& launch) const {
           ", but '" + limits.name + "' takes at most " + std::to_string(limits.max_workgroup_count[axis]));
   for (const BufferArgument& buffer : launch.buffers) {
     if (buffer.block != nullptr && !lies_on(*buffer.block, *this))
-      raise<InvalidArgument>("an operand of '" + std::string(launch.key) + "' does not lie on '" + limits.name +
-          "', where the op runs: bring the operands together first with copy_to()");
+      raise<InvalidArgument>(operation_of(launch.key) + " runs on '" + limits.name + "', but one of its operands lies " + place_of(*buffer.block) +
+                             ": bring the operands together first with copy_to()");
     // The range may begin up to an alignment earlier and end with a whole word.
     if ((launch.foreign || options_.addressing == Addressing::descriptors) &&
         buffer.bytes + limits.storage_buffer_alignment + 4 > limits.max_storage_buffer_range)

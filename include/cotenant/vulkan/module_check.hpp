@@ -2,13 +2,13 @@
 #ifndef COTENANT_VULKAN_MODULE_CHECK_HPP
 #define COTENANT_VULKAN_MODULE_CHECK_HPP
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <set>
 #include <span>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "cotenant/vulkan/dominators.hpp"
@@ -40,7 +40,9 @@ class ModuleCheck final : ModuleTypes {
  private:
   enum class State { outside, parameters, between, block };
 
+  using Decoration = spirv::Decoration;
   using Section = spirv::Section;
+  using StorageClass = spirv::StorageClass;
 
   // ---- sections, functions and blocks ----
   void check_order(const Instruction& one) {
@@ -73,7 +75,8 @@ class ModuleCheck final : ModuleTypes {
         break;
       default: if (state_ != State::outside && state_ != State::block && !anywhere) fail("the instruction " + number(one.op) + " lies outside of every block");
     }
-    if (one.op == Op::Variable && (one.function != 0) != (one.operands[0] == 7)) fail("a variable of this storage class does not lie here");
+    if (one.op == Op::Variable && (one.function != 0) != (static_cast<StorageClass>(one.operands[0]) == StorageClass::Function))
+      fail("a variable of this storage class does not lie here");
     if (one.op == Op::Variable && one.function != 0 && blocks_ != 1) fail("a variable lies behind the first block of its function");
     if (one.op == Op::Phi && !first_) fail("a phi does not stand at the begin of its block");
     if (one.op != Op::Label && one.op != Op::Phi && one.op != Op::Line && one.op != Op::NoLine) first_ = false;
@@ -150,8 +153,9 @@ class ModuleCheck final : ModuleTypes {
     std::map<std::size_t, std::set<std::uint32_t>> interfaces;  // by function
     for (const Instruction& one : instructions_) {
       at_ = one.at;
-      const auto needs = [&](Capability capability,
-          const char* what) { if (capabilities.count(capability) == 0) fail(std::string(what) + " without its capability"); };
+      const auto needs = [&](Capability capability, const char* what) {
+        if (capabilities.count(capability) == 0) fail(std::string(what) + " without its capability");
+      };
       const auto& x = one.operands;
       switch (one.op) {
         case Op::Capability: capabilities.insert(static_cast<Capability>(x[0])); break;
@@ -181,17 +185,20 @@ class ModuleCheck final : ModuleTypes {
   }
 
   // ---- what types and variables are decorated with ----
+  static constexpr std::uint32_t whole = 0xffffffff;  // in place of a member
   // Literals of a decoration (section 3.20), -1 for any; -2 where kernels have no such decoration.
-  static int decoration_literals(std::uint32_t decoration) {
+  static int decoration_literals(Decoration decoration) {
+    using enum spirv::Decoration;
     switch (decoration) {
-      case 0: case 2: case 3: case 4: case 5: case 18: case 19: case 20: case 21: case 23: case 24: case 25: case 26: case 42:
-      case 4469: case 4470: case 5355: case 5356: return 0;
-      case 1: case 6: case 7: case 11: case 33: case 34: case 35: case 39: case 44: return 1;
-      case 5634: case 5635: case 5636: return -1;
+      case RelaxedPrecision: case Block: case BufferBlock: case RowMajor: case ColMajor: case Invariant: case Restrict: case Aliased: case Volatile:
+      case Coherent: case NonWritable: case NonReadable: case Uniform: case NoContraction: case NoSignedWrap: case NoUnsignedWrap: case RestrictPointer:
+      case AliasedPointer: return 0;
+      case SpecId: case ArrayStride: case MatrixStride: case BuiltIn: case Binding: case DescriptorSet: case Offset: case FPRoundingMode:
+      case Alignment: return 1;
+      case CounterBuffer: case UserSemantic: case UserTypeGOOGLE: return -1;
       default: return -2;
     }
   }
-  static constexpr std::uint32_t block = 2, buffer_block = 3, array_stride = 6, built_in = 11, set_decoration = 34, offset_decoration = 35, whole = 0xffffffff;
   void check_decoration(const Instruction& one) {
     at_ = one.at;
     const auto& x = one.operands;
@@ -202,50 +209,63 @@ class ModuleCheck final : ModuleTypes {
     }
     if (one.op == Op::Decorate || one.op == Op::DecorateString || of_member) {
       const std::size_t first = of_member ? 2 : 1;
-      const int literals = decoration_literals(x[first]);
+      const auto decoration = static_cast<Decoration>(x[first]);
+      const int literals = decoration_literals(decoration);
       if (literals == -2 || (literals >= 0 && x.size() - first - 1 != static_cast<std::size_t>(literals)))
         fail("the decoration " + std::to_string(x[first]) + " is none of a kernel, or has too many or too few operands");
-      decorated_.insert({x[0], of_member ? x[1] : whole, x[first]});
-      if (x[first] == built_in) check_built_in(of_member ? nullptr : definition(x[0]), x[first + 1]);
+      decorated_.insert({x[0], of_member ? x[1] : whole, decoration});
+      if (decoration == Decoration::BuiltIn) check_built_in(of_member ? nullptr : definition(x[0]), x[first + 1]);
     }
-    if (one.op == Op::MemoryModel && ((x[0] != 0 && x[0] != 5348) || (x[1] != 1 && x[1] != 3))) fail("an addressing or memory model that kernels do not have");
-    if (one.op == Op::ExtInstImport && !is_glsl(one) && !(x.size() > 1 && x[0] == 0x536e6f4e)) fail("a set of instructions other than GLSL.std.450");
-    // "NonS(emantic.…)" may be there
+    if (one.op == Op::MemoryModel) {
+      const auto addressing = static_cast<spirv::AddressingModel>(x[0]);
+      const auto memory = static_cast<spirv::MemoryModel>(x[1]);
+      if ((addressing != spirv::AddressingModel::Logical && addressing != spirv::AddressingModel::PhysicalStorageBuffer64) ||
+          (memory != spirv::MemoryModel::GLSL450 && memory != spirv::MemoryModel::Vulkan))
+        fail("an addressing or memory model that kernels do not have");
+    }
+    constexpr std::uint32_t nons = 0x536e6f4e;  // "NonSemantic.…" may be there: 'N', 'o', 'n', 'S' as a word
+    if (one.op == Op::ExtInstImport && !is_glsl(one) && !(x.size() > 1 && x[0] == nons)) fail("a set of instructions other than GLSL.std.450");
     if (one.op == Op::SelectionMerge && x[1] > 3) fail("a selection control that is none");
-    if (one.op == Op::Variable && x[0] == 1 && !has(one.result, built_in)) fail_id(one.result, "is an input that is not built in");
-    if (one.op == Op::Variable && (x[0] == 12 || x[0] == 2 || x[0] == 9)) {
-      const std::uint32_t type = definition(one.type)->operands[1];
-      if (!has(type, block) && !has(type, buffer_block)) fail_id(one.result, "is a buffer, but its type is not decorated as a block");
-      if (x[0] != 9 && !has(one.result, set_decoration)) fail_id(one.result, "is a buffer without a descriptor set");
-      check_layout(type);
-    }
+    if (one.op == Op::Variable) check_variable(one, static_cast<StorageClass>(x[0]));
+  }
+  void check_variable(const Instruction& one, StorageClass storage) const {
+    if (storage == StorageClass::Input && !has(one.result, Decoration::BuiltIn)) fail_id(one.result, "is an input that is not built in");
+    const bool bound = storage == StorageClass::StorageBuffer || storage == StorageClass::Uniform;
+    if (!bound && storage != StorageClass::PushConstant) return;
+    const std::uint32_t type = definition(one.type)->operands[1];
+    if (!has(type, Decoration::Block) && !has(type, Decoration::BufferBlock)) fail_id(one.result, "is a buffer, but its type is not decorated as a block");
+    if (bound && !has(one.result, Decoration::DescriptorSet)) fail_id(one.result, "is a buffer without a descriptor set");
+    check_layout(type);
   }
   // What a kernel is told (section 3.21): the size of its workgroup as a constant, the rest as variables.
   void check_built_in(const Instruction* there, std::uint32_t number) const {
-    const bool constant = number == 25, vector = number == 24 || (number >= 26 && number <= 28), mask = number >= 4416 && number <= 4420;
-    const bool scalar = number == 29 || number == 36 || number == 38 || number == 40 || number == 41;
+    using enum spirv::BuiltIn;
+    const auto told = static_cast<spirv::BuiltIn>(number);
+    const bool constant = told == WorkgroupSize, mask = told >= SubgroupEqMask && told <= SubgroupLtMask;
+    const bool vector = told == NumWorkgroups || told == WorkgroupId || told == LocalInvocationId || told == GlobalInvocationId;
+    const bool scalar = told == LocalInvocationIndex || told == SubgroupSize || told == NumSubgroups || told == SubgroupId || told == SubgroupLocalInvocationId;
     const Op of = there == nullptr ? Op::Nop : there->op;
     if (!(constant ? of == Op::ConstantComposite || of == Op::SpecConstantComposite : of == Op::Variable) || !(constant || vector || mask || scalar))
       fail("something is decorated as what a kernel is not told");
     const Kind kind = kind_of(constant ? there->type : definition(there->type)->operands[1]);
     if (!(kind == Kind{'i', 32, scalar ? 1u : mask ? 4u : 3u})) fail("what a kernel is told has another type");
   }
-  bool has(std::uint32_t id, std::uint32_t decoration, std::uint32_t of_member = whole) const { return decorated_.count({id, of_member, decoration}) > 0; }
+  bool has(std::uint32_t id, Decoration decoration, std::uint32_t of_member = whole) const { return decorated_.count({id, of_member, decoration}) > 0; }
   // Everything in a block says where it lies.
   void check_layout(std::uint32_t type) const {
     const Instruction* const t = definition(type);
     if (t->op == Op::TypeStruct)
       for (std::uint32_t i = 0; i < t->operands.size(); ++i) {
-        if (!has(type, offset_decoration, i)) fail_id(type, "is a struct in a buffer, of which a member has no offset");
+        if (!has(type, Decoration::Offset, i)) fail_id(type, "is a struct in a buffer, of which a member has no offset");
         check_layout(t->operands[i]);
       }
     if (t->op == Op::TypeArray || t->op == Op::TypeRuntimeArray) {
-      if (!has(type, array_stride)) fail_id(type, "is an array in a buffer without a stride");
+      if (!has(type, Decoration::ArrayStride)) fail_id(type, "is an array in a buffer without a stride");
       check_layout(t->operands[0]);
     }
   }
 
-  std::set<std::array<std::uint32_t, 3>> decorated_;  // id, member, decoration
+  std::set<std::tuple<std::uint32_t, std::uint32_t, Decoration>> decorated_;  // id, member, which
   std::size_t blocks_ = 0;
   Section section_ = Section::capabilities;
   State state_ = State::outside;

@@ -23,7 +23,7 @@ struct ModuleInterface {
   std::array<std::int64_t, 3> workgroup_constants{-1, -1, -1};  // specialization constants that change it; -1: fixed
   std::map<std::uint32_t, bool> bindings;              // of set 0: whether the kernel may write to it
   std::size_t push_constant_bytes = 0, shared_bytes = 0;
-  std::vector<std::uint32_t> capabilities;             // by their numbers in the specification
+  std::vector<spirv::Capability> capabilities;
 
   // Errors: InvalidArgument, which says what is wrong with the words.
   static ModuleInterface read(std::span<const std::uint32_t> words, std::string_view entry_point);
@@ -66,7 +66,7 @@ class ModuleReader final : ModuleText {
       return true;
     };
     switch (one.op) {
-      case Op::Capability: found_.capabilities.push_back(x[0]); break;
+      case Op::Capability: found_.capabilities.push_back(static_cast<spirv::Capability>(x[0])); break;
       case Op::EntryPoint:
         if (text(x.subspan(2)) != entry_point_) break;
         if (x[0] != static_cast<std::uint32_t>(spirv::ExecutionModel::GLCompute))
@@ -188,8 +188,9 @@ class ModuleReader final : ModuleText {
 };
 }  // namespace detail
 
-inline ModuleInterface ModuleInterface::read(std::span<const std::uint32_t> words,
-    std::string_view entry_point) { return detail::ModuleReader(words, entry_point).read(); }
+inline ModuleInterface ModuleInterface::read(std::span<const std::uint32_t> words, std::string_view entry_point) {
+  return detail::ModuleReader(words, entry_point).read();
+}
 
 }  // namespace cotenant::vulkan
 

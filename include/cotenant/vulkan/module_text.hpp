@@ -120,13 +120,18 @@ class ModuleText {
     if (!defined_.emplace(one.result, &one).second) fail_id(one.result, "is defined twice");
   }
   static bool has_zero_byte(std::uint32_t word) { return (word & 0xff) == 0 || (word >> 8 & 0xff) == 0 || (word >> 16 & 0xff) == 0 || word >> 24 == 0; }
-  // Section 3.7; 5349 is PhysicalStorageBuffer.
-  void check_storage(std::uint32_t storage) const { if ((storage > 12 && storage != 5349) || storage == 3 ||
-      storage == 8) fail("a storage class that kernels do not have"); }
+  // Section 3.7: those up to StorageBuffer are SPIR-V's own, without extensions.
+  void check_storage(std::uint32_t number) const {
+    using enum spirv::StorageClass;
+    const auto storage = static_cast<spirv::StorageClass>(number);
+    if ((storage > StorageBuffer && storage != PhysicalStorageBuffer) || storage == Output || storage == Generic)
+      fail("a storage class that kernels do not have");
+  }
 
   // "GLSL.std.450", as words.
-  static bool is_glsl(const Instruction& set) { return set.operands.size() == 4 && set.operands[0] == 0x4c534c47 && set.operands[1] == 0x6474732e &&
-      set.operands[2] == 0x3035342e; }
+  static bool is_glsl(const Instruction& set) {
+    return set.operands.size() == 4 && set.operands[0] == 0x4c534c47 && set.operands[1] == 0x6474732e && set.operands[2] == 0x3035342e;
+  }
 
   const Instruction* definition(std::uint32_t id) const {
     const auto found = defined_.find(id);

@@ -1,4 +1,4 @@
-// Numbers of the SPIR-V specification (1.6 and the extensions that cotenant emits), by the specification's names; only those in use.
+// Numbers of the SPIR-V specification (1.6 and extensions), by the specification's names; only what is emitted or accepted here.
 #ifndef COTENANT_VULKAN_SPIRV_HPP
 #define COTENANT_VULKAN_SPIRV_HPP
 #include <cstdint>
@@ -55,16 +55,18 @@ enum class Op : std::uint16_t {
 };
 
 enum class Capability : std::uint32_t {
-  Shader = 1, Float16 = 9, Float64 = 10, Int64 = 11, Int16 = 22, Int8 = 39,
+  Matrix = 0, Shader = 1, Float16 = 9, Float64 = 10, Int64 = 11, Int16 = 22, Int8 = 39,
   GroupNonUniform = 61, GroupNonUniformVote = 62, GroupNonUniformArithmetic = 63, GroupNonUniformBallot = 64, GroupNonUniformShuffle = 65,
-  StorageBuffer16BitAccess = 4433, StorageBuffer8BitAccess = 4448, DenormPreserve = 4464, SignedZeroInfNanPreserve = 4466, RoundingModeRTE = 4467,
+  GroupNonUniformShuffleRelative = 66, StorageBuffer16BitAccess = 4433, UniformAndStorageBuffer16BitAccess = 4434, StorageBuffer8BitAccess = 4448,
+  UniformAndStorageBuffer8BitAccess = 4449, DenormPreserve = 4464, SignedZeroInfNanPreserve = 4466, RoundingModeRTE = 4467,
   BFloat16TypeKHR = 5116, BFloat16CooperativeMatrixKHR = 5118, VulkanMemoryModel = 5345, PhysicalStorageBufferAddresses = 5347,
   CooperativeMatrixConversionsNV = 5431, CooperativeMatrixTensorAddressesNV = 5433, TensorAddressingNV = 5439,
-  DotProductInput4x8BitPacked = 6018, DotProduct = 6019, CooperativeMatrixKHR = 6022,
+  DotProductInputAll = 6016, DotProductInput4x8Bit = 6017, DotProductInput4x8BitPacked = 6018, DotProduct = 6019, CooperativeMatrixKHR = 6022,
 };
 
 enum class StorageClass : std::uint32_t {
-  UniformConstant = 0, Input = 1, Uniform = 2, Workgroup = 4, Function = 7, PushConstant = 9, StorageBuffer = 12, PhysicalStorageBuffer = 5349
+  UniformConstant = 0, Input = 1, Uniform = 2, Output = 3, Workgroup = 4, Function = 7, Generic = 8, PushConstant = 9, StorageBuffer = 12,
+  PhysicalStorageBuffer = 5349
 };
 enum class AddressingModel : std::uint32_t { Logical = 0, PhysicalStorageBuffer64 = 5348 };
 enum class MemoryModel : std::uint32_t { GLSL450 = 1, Vulkan = 3 };
@@ -73,11 +75,15 @@ enum class ExecutionMode : std::uint32_t {
   LocalSize = 17, LocalSizeId = 38, DenormPreserve = 4459, SignedZeroInfNanPreserve = 4461, RoundingModeRTE = 4462
 };
 enum class Decoration : std::uint32_t {
-  SpecId = 1, Block = 2, ArrayStride = 6, BuiltIn = 11, Aliased = 20, NonWritable = 24, Binding = 33, DescriptorSet = 34, Offset = 35, NoContraction = 42
+  RelaxedPrecision = 0, SpecId = 1, Block = 2, BufferBlock = 3, RowMajor = 4, ColMajor = 5, ArrayStride = 6, MatrixStride = 7, BuiltIn = 11, Invariant = 18,
+  Restrict = 19, Aliased = 20, Volatile = 21, Coherent = 23, NonWritable = 24, NonReadable = 25, Uniform = 26, Binding = 33, DescriptorSet = 34, Offset = 35,
+  FPRoundingMode = 39, NoContraction = 42, Alignment = 44, NoSignedWrap = 4469, NoUnsignedWrap = 4470, RestrictPointer = 5355, AliasedPointer = 5356,
+  CounterBuffer = 5634, UserSemantic = 5635, UserTypeGOOGLE = 5636
 };
 enum class BuiltIn : std::uint32_t {
-  NumWorkgroups = 24, WorkgroupSize = 25, WorkgroupId = 26, LocalInvocationIndex = 29, SubgroupSize = 36, NumSubgroups = 38, SubgroupId = 40,
-  SubgroupLocalInvocationId = 41
+  NumWorkgroups = 24, WorkgroupSize = 25, WorkgroupId = 26, LocalInvocationId = 27, GlobalInvocationId = 28, LocalInvocationIndex = 29, SubgroupSize = 36,
+  NumSubgroups = 38, SubgroupId = 40, SubgroupLocalInvocationId = 41, SubgroupEqMask = 4416, SubgroupGeMask = 4417, SubgroupGtMask = 4418,
+  SubgroupLeMask = 4419, SubgroupLtMask = 4420
 };
 enum class Scope : std::uint32_t { Device = 1, Workgroup = 2, Subgroup = 3 };
 enum class GroupOperation : std::uint32_t { Reduce = 0, InclusiveScan = 1, ExclusiveScan = 2 };

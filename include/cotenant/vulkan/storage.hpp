@@ -116,6 +116,12 @@ inline bool lies_on(const Block& block, const Device& device) noexcept {
   if (is_scratch(block)) return &block.storage<StreamScratch>().device() == &device;
   return block.storage_identity() == &cotenant::detail::storage_identity_of<Vulkan> && &block.storage<Vulkan>().device() == &device;
 }
+inline std::string place_of(const Block& block) {
+  const auto on = [](const Device& device) { return "on another device, '" + device.capabilities().name + "'"; };
+  if (is_scratch(block)) return on(block.storage<StreamScratch>().device());
+  if (block.storage_identity() == &cotenant::detail::storage_identity_of<Vulkan>) return on(block.storage<Vulkan>().device());
+  return "in the host's memory";
+}
 
 // Memory for one op between its kernels, on this stream alone: pass it to launches and drop it; the next op may have it at once.
 // Errors: OutOfMemory.
