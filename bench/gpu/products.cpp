@@ -92,15 +92,16 @@ void product(const ct::Vulkan& gpu, const std::string& name, Shape3 s, const E& 
       [&] { return is_product(out, sides.a.view(), sides.b.view(), 1.0, f); });
 }
 
-// A product of bytes with a scale per row and per column, weights stored [n, k] as linear layers have them.
-void bytes_product(const ct::Vulkan& gpu, std::size_t length) {
+// A product of bytes with a scale per tensor, or per row and per column; weights stored [n, k], as linear layers have them, or [k, n].
+void bytes_product(const ct::Vulkan& gpu, std::size_t length, bool per_row, bool turned = true) {
   const std::size_t n = side(length);
-  const Sides<std::int8_t> sides(gpu, {n, n, n, false, true});
-  const ct::Quantized<std::int8_t, ct::Vulkan> a{sides.on_gpu_a, ct::full<float>({n, 1}, 0.5f).copy_to(gpu), {}};
-  const ct::Quantized<std::int8_t, ct::Vulkan> b{sides.on_gpu_b, ct::full<float>({1, n}, 0.25f).copy_to(gpu), {}};
+  const Sides<std::int8_t> sides(gpu, {n, n, n, false, turned});
+  const ct::Quantized<std::int8_t, ct::Vulkan> a{sides.on_gpu_a, ct::full<float>(per_row ? ct::Shape{n, 1} : ct::Shape{}, 0.5f).copy_to(gpu), {}};
+  const ct::Quantized<std::int8_t, ct::Vulkan> b{sides.on_gpu_b, ct::full<float>(per_row ? ct::Shape{1, n} : ct::Shape{}, 0.25f).copy_to(gpu), {}};
   const auto out = ct::empty<float>({n, n}, gpu);
   const double cube = static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n);
-  row(gpu, "matmul i8 " + Shape3{n, n, n}.text(), 2 * cube, 6.0 * static_cast<double>(n * n), [&] { ct::matmul_into(out, a, b); },
+  row(gpu, std::string("matmul i8 ") + (per_row ? "scale per row and column " : "") + Shape3{n, n, n}.text() + (turned ? "" : " [k, n]"), 2 * cube,
+      6.0 * static_cast<double>(n * n), [&] { ct::matmul_into(out, a, b); },
       [&] { return is_product(out, sides.a.view(), sides.b.view(), 0.125, as_it_is); });
 }
 
@@ -158,8 +159,10 @@ int main(int count, char** arguments) {
     product<float>(gpu, "f32", {n, n, n});
     product<ct::f16>(gpu, "f16", {n, n, n});
     product<ct::bf16>(gpu, "bf16", {n, n, n});
-    bytes_product(gpu, n);
+    bytes_product(gpu, n, false);
+    bytes_product(gpu, n, true);
   }
+  bytes_product(gpu, 4096, false, false);
   for (const auto& [a, b] : {std::pair{false, true}, {true, false}, {true, true}}) {
     product<float>(gpu, "f32", {4096, 4096, 4096, a, b});
     product<ct::f16>(gpu, "f16", {4096, 4096, 4096, a, b});

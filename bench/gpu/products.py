@@ -33,7 +33,11 @@ for n in (1024, 2048, 4096, 8192):
     for name in types:
         product(name, n, n, n)
     a, b = (torch.randint(-127, 127, (n, n), device="cuda", dtype=torch.int8) for _ in range(2))
+    rows, columns = torch.full((n, 1), 0.5, device="cuda"), torch.full((1, n), 0.25, device="cuda")
     measure(f"matmul i8 {n}x{n}x{n}", 2 * n**3, 6 * n * n, lambda: torch._int_mm(a, b.t()))
+    measure(f"matmul i8 scale per row and column {n}x{n}x{n}", 2 * n**3, 6 * n * n, lambda: torch._int_mm(a, b.t()) * rows * columns)
+    if n == 4096:
+        measure(f"matmul i8 {n}x{n}x{n} [k, n]", 2 * n**3, 6 * n * n, lambda: torch._int_mm(a, b))
 for ta, tb in ((False, True), (True, False), (True, True)):
     for name in ("f32", "f16"):
         product(name, 4096, 4096, 4096, ta, tb)

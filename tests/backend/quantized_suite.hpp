@@ -152,6 +152,7 @@ TEST_CASE_TEMPLATE_DEFINE("products of quantised operands", Fixture, backend_qua
   check(std::type_identity<std::uint8_t>{}, std::type_identity<std::int8_t>{});
   check(std::type_identity<std::int8_t>{}, std::type_identity<std::int8_t>{});
   check(std::type_identity<std::int8_t>{}, std::type_identity<std::uint8_t>{});
+  check(std::type_identity<std::uint8_t>{}, std::type_identity<std::uint8_t>{});
   check(std::type_identity<float>{}, std::type_identity<std::int8_t>{});
   check(std::type_identity<float>{}, std::type_identity<i4x2>{});
   check(std::type_identity<bf16>{}, std::type_identity<i4x2>{});

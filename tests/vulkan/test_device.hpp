@@ -47,15 +47,15 @@ inline void twice_plus_one(const Vulkan& gpu, const SharedTensor<float, Vulkan>&
   });
 }
 
-inline SharedTensor<float, Vulkan> to_device(const Vulkan& gpu, const std::vector<float>& values) {
+template <class T = float> SharedTensor<T, Vulkan> to_device(const Vulkan& gpu, const std::vector<T>& values) {
   const auto host = from(values, {values.size()});
-  auto result = empty<float>({values.size()}, gpu);
+  auto result = empty<T>({values.size()}, gpu);
   vulkan::upload(*gpu.shared_stream(), host.view(), result.block().get(), result.block()->data());
   return result;
 }
-inline std::vector<float> to_host(const SharedTensor<float, Vulkan>& tensor) {
-  auto host = empty<float>(tensor.shape());
-  vulkan::download(*tensor.block()->storage<Vulkan>().shared_stream(), tensor.block().get(), tensor.unchecked_view().data(), host.mutable_view(), host.block().get());
+template <class T> std::vector<T> to_host(const SharedTensor<T, Vulkan>& tensor) {
+  auto host = empty<T>(tensor.shape());
+  vulkan::download(*tensor.block()->template storage<Vulkan>().shared_stream(), tensor.block().get(), tensor.unchecked_view().data(), host.mutable_view(), host.block().get());
   const auto values = host.view().span();
   return {values.begin(), values.end()};
 }

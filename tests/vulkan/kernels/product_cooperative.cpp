@@ -16,9 +16,9 @@ TEST_CASE("tiles on cooperative matrices are sound modules") {
       bytes.integers = true;
       test::check_words(emit_cooperative_product(target, bytes, {64, 64, 64, 32, 32, 16, 16, 32, 32}));
     }
-  CooperativeTile twice{128, 128, 32, 64, 64};
-  twice.stages = 2, twice.unrolled = true;
-  test::check_words(emit_cooperative_product(target, test::plain_code(DType::bf16, DType::bf16, DType::f32, Fetch::vector_depth, Fetch::vector_across), twice));
+  CooperativeTile unrolled{128, 128, 32, 64, 64};
+  unrolled.unrolled = true;
+  test::check_words(emit_cooperative_product(target, test::plain_code(DType::bf16, DType::bf16, DType::f32, Fetch::vector_depth, Fetch::vector_across), unrolled));
   // Blocks whose words do not share out evenly among the threads.
   test::check_words(emit_cooperative_product(target, test::plain_code(DType::f16, DType::f16, DType::f16, Fetch::vector_depth, Fetch::vector_across),
       {128, 192, 48, 64, 48}));
@@ -26,17 +26,15 @@ TEST_CASE("tiles on cooperative matrices are sound modules") {
 
 TEST_CASE("lines of one row of matrices lie an odd number of words apart, and little is lost between them") {
   using Layout = vulkan::detail::CooperativeSide::Layout;
-  CooperativeTile tile{128, 256, 48};
-  for (const std::uint32_t stages : {1u, 2u})
-    for (const Fetch fetch : test::every_fetch)
-      for (const bool is_left : {true, false}) {
-        tile.stages = stages;
-        const Layout layout(tile, is_left, fetch, DType::f16);
-        CHECK(layout.pitch % 2 == 1);
-        CHECK(layout.lines * layout.words * 16 == (is_left ? 128u : 256u) * 48 * 2);
-        CHECK(layout.size() <= stages * layout.lines * layout.words + 16);
-        CHECK(layout.pitch >= stages * layout.block());
-      }
+  const CooperativeTile tile{128, 256, 48};
+  for (const Fetch fetch : test::every_fetch)
+    for (const bool is_left : {true, false}) {
+      const Layout layout(tile, is_left, fetch, DType::f16);
+      CHECK(layout.pitch % 2 == 1);
+      CHECK(layout.lines * layout.words * 16 == (is_left ? 128u : 256u) * 48 * 2);
+      CHECK(layout.size() <= layout.lines * layout.words + 16);
+      CHECK(layout.pitch >= layout.block());
+    }
 }
 
 }  // namespace

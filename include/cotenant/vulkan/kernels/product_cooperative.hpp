@@ -15,7 +15,6 @@ namespace cotenant::vulkan {
 struct CooperativeTile {
   std::uint32_t rows = 128, columns = 256, depth = 32, part_rows = 64, part_columns = 64, m = 16, n = 16, k = 16, subgroup = 32;
   bool unrolled = false;     // of the steps in a block: more registers and a longer compilation
-  std::uint32_t stages = 1;  // blocks in shared memory: with two, one is written while the other is used
   std::uint32_t stripe = 8;  // rows of tiles that workgroups walk through side by side
 
   std::uint32_t subgroups() const { return rows / part_rows * (columns / part_columns); }
@@ -25,7 +24,7 @@ struct CooperativeTile {
   std::uint32_t strip() const { return m * strip_line(); }
   TileExtent extent() const { return {rows, columns, depth}; }
   KernelKey key() const {
-    KernelKey text("coop ", rows, 'x', columns, 'x', depth, ' ', part_rows, 'x', part_columns, ' ', m, 'x', n, 'x', k, unrolled ? "u" : "", stages > 1 ? "x2" : "");
+    KernelKey text("coop ", rows, 'x', columns, 'x', depth, ' ', part_rows, 'x', part_columns, ' ', m, 'x', n, 'x', k, unrolled ? "u" : "");
     if (stripe != 8) text.append(" stripe", stripe);
     return text;
   }
@@ -49,7 +48,7 @@ class CooperativeSide {
       const std::uint32_t extent = is_left ? tile.rows : tile.columns;
       lines = along_depth ? extent : tile.depth, words = (along_depth ? tile.depth : extent) / per_word;
       group = along_depth ? (is_left ? tile.m : tile.n) : tile.k;
-      pitch = tile.stages * block() | 1u;
+      pitch = block() | 1u;
     }
     std::uint32_t block() const { return lines / group * words; }  // words of one block from each of the group's lines
     std::uint32_t size() const { return group * pitch; }
@@ -87,14 +86,13 @@ class CooperativeSide {
   void fetch(Value depth, bool guarded) {
     for (std::uint32_t item = 0; item < registers_.size(); ++item) read(item, depth, guarded);
   }
-  void put(const Shared& shared, Value stage) {
-    for (std::uint32_t item = 0; item < registers_.size(); ++item)
-      shared.store(place(item).in_shared + stage * layout_.block() + begin_, registers_[item].get());
+  void put(const Shared& shared) {
+    for (std::uint32_t item = 0; item < registers_.size(); ++item) shared.store(place(item).in_shared + begin_, registers_[item].get());
   }
   // The matrix that starts at `across` and at step kk (a multiple of its depth) of the block.
-  Value matrix(Type type, const Shared& shared, Value across, Value kk, Value stage) const {
+  Value matrix(Type type, const Shared& shared, Value across, Value kk) const {
     const Value line = layout_.along_depth ? across : kk, element = layout_.along_depth ? kk : across;
-    const Value at = line / layout_.group * layout_.words + element / layout_.per_word + stage * layout_.block() + begin_;
+    const Value at = line / layout_.group * layout_.words + element / layout_.per_word + begin_;
     using Order = spirv::CooperativeMatrixLayout;
     return spirv::load_matrix(type, shared.pointer(at), is_left_ == layout_.along_depth ? Order::RowMajor : Order::ColumnMajor, k_.constant(layout_.pitch));
   }
@@ -126,17 +124,20 @@ class CooperativeSide {
   }
   void read(std::uint32_t item, Value depth, bool guarded) {
     const std::uint32_t per_word = layout_.per_word;
+    // Unsigned bytes as signed ones, 128 less: the epilogue makes up for it. Behind the end of depth there is 0 after that.
+    const bool shifts = x_.type == DType::u8;
     const Place at = place(item);
     Value word;
     if (is_vector(fetch_)) {
       Value offset = offset_[item][0] + (layout_.along_depth ? depth / per_word : depth * step_), inside;
       if (guarded) {
-        // What is behind the end of depth but inside a padded line's last word is 0 already.
+        // What is behind the end of depth but inside a padded line's last word counts as 0 already.
         const Value position = layout_.along_depth ? depth / per_word + at.word : depth + at.line;
         inside = position < (layout_.along_depth ? (to_ + (per_word - 1)) / per_word : to_);
         offset = spirv::select(inside, offset, offset_[item][0] - (layout_.along_depth ? at.word : at.line * step_));
       }
       word = x_.elements.buffer().as(k_.vector(k_.u32(), 4)).load(offset);
+      if (shifts) word = word ^ 0x80808080u;
       if (guarded) word = spirv::select(inside, word, spirv::constant_like(word, 0u));
     } else {
       const Value position = depth + (layout_.along_depth ? at.word * per_word : at.line);
@@ -146,6 +147,7 @@ class CooperativeSide {
         const Value where = layout_.along_depth ? position + e : position;
         const Value step = guarded ? spirv::min(where, last_ - 1u) : where;
         Value element = spirv::convert(k_.u32(), x_.elements.buffer().load((layout_.along_depth ? offset_[item][0] : offset_[item][e]) + step * step_));
+        if (shifts) element = element ^ 0x80u;
         if (guarded) element = spirv::select(where < to_, element, 0u);
         const std::uint32_t to = e * bits / 32, shift = e * bits % 32;
         if (shift == 0) parts.push_back(element);
@@ -153,8 +155,6 @@ class CooperativeSide {
       }
       word = spirv::make_vector(parts);
     }
-    // Unsigned bytes as signed ones, 128 less: the epilogue makes up for it.
-    if (x_.type == DType::u8) word = word ^ 0x80808080u;
     registers_[item].set(word);
   }
 
@@ -190,52 +190,44 @@ inline spirv::Words emit_cooperative_product(const Target& target, const Product
   const std::uint32_t down = tile.part_rows / tile.m, over = tile.part_columns / tile.n, depth = tile.depth;
   frame.for_tile(tile.rows, tile.columns, [&] {
     detail::CooperativeSide a(frame, tile, true, 0), b(frame, tile, false, size_a);
-    const Value part = k.subgroup_id(), zero = k.constant(0u);
+    const Value part = k.subgroup_id();
     const Value part_row = part / (tile.columns / tile.part_columns) * tile.part_rows,
         part_column = part % (tile.columns / tile.part_columns) * tile.part_columns;
     const std::vector<Variable> sums = k.variables(down * over, spirv::zero_matrix(result));
-    const auto step = [&](Value kk, Value stage) {
+    const auto step = [&](Value kk) {
       std::vector<Value> values, as;
       for (const Variable& sum : sums) values.push_back(sum.get());
-      for (std::uint32_t i = 0; i < down; ++i) as.push_back(a.matrix(left, shared, part_row + i * tile.m, kk, stage));
+      for (std::uint32_t i = 0; i < down; ++i) as.push_back(a.matrix(left, shared, part_row + i * tile.m, kk));
       for (std::uint32_t j = 0; j < over; ++j) {
-        const Value column = b.matrix(right, shared, part_column + j * tile.n, kk, stage);
+        const Value column = b.matrix(right, shared, part_column + j * tile.n, kk);
         for (std::uint32_t i = 0; i < down; ++i) values[i * over + j] = spirv::multiply_add(as[i], column, values[i * over + j], signs);
       }
       for (std::size_t i = 0; i < sums.size(); ++i) sums[i].set(values[i]);
     };
-    const auto steps = [&](Value stage, bool unrolled) {
-      if (unrolled) for (std::uint32_t kk = 0; kk < depth; kk += tile.k) step(k.constant(kk), stage);
-      else k.loop(0u, depth, tile.k, [&](Value kk) { step(kk, stage); }, LoopControl::DontUnroll);
+    const auto steps = [&](bool unrolled) {
+      if (unrolled) for (std::uint32_t kk = 0; kk < depth; kk += tile.k) step(k.constant(kk));
+      else k.loop(0u, depth, tile.k, step, LoopControl::DontUnroll);
     };
     const auto fetch = [&](Value from, bool guarded) { a.fetch(from, guarded), b.fetch(from, guarded); };
-    const auto put = [&](Value stage) { a.put(shared, stage), b.put(shared, stage); };
+    const auto put = [&] { k.barrier(), a.put(shared), b.put(shared), k.barrier(); };
     // Whole blocks first: nothing in the loop asks where depth ends.
     const Value end = frame.from + (frame.to - frame.from) / depth * depth;
     k.when(frame.from < end, [&] {
-      const Variable current = k.variable(zero);  // which of the blocks in shared memory is in use
       fetch(frame.from, false);
-      if (tile.stages == 2) put(zero), k.barrier();
       k.loop(frame.from, end, depth, [&](Value at) {
-        const Value next = at + depth, more = next < end, stage = tile.stages == 1 ? zero : current.get(), other = 1u - stage;
-        if (tile.stages == 1) k.barrier(), put(zero), k.barrier();
+        const Value next = at + depth;
+        put();
         // Under a condition on purpose: read without one, the next block took registers beside the last one's and the sums left them.
-        // Matrices read a step ahead from a ring of blocks reached 1.6 times this rate on an H100 without the global reads and no more
-        // than this with them: its compiler waits for all of them before it stores any.
-        k.when(more, [&] { fetch(next, false); });
-        steps(stage, tile.unrolled);
-        if (tile.stages == 1) return;
-        k.when(more, [&] { put(other); });
-        current.set(other);
-        k.barrier();
+        // On an H100 a block costs what its parts cost, 36.6 us of matrices and 29.6 of bringing it for halves at 2048^3, of which 55 are
+        // left: neither two blocks in shared memory, nor subgroups that only bring them, nor matrices read a step ahead overlapped more.
+        k.when(next < end, [&] { fetch(next, false); });
+        steps(tile.unrolled);
       });
     });
     k.when(end < frame.to, [&] {
       fetch(end, true);
-      k.barrier();
-      put(zero);
-      k.barrier();
-      steps(zero, false);
+      put();
+      steps(false);
     });
     // Which thread has which sum is the device's secret: they leave through shared memory, m rows of each subgroup at a time.
     k.barrier();
@@ -243,11 +235,12 @@ inline spirv::Words emit_cooperative_product(const Target& target, const Product
     const spirv::Type sum_four = k.vector(sum_component, 4);
     const StripWriter writer(frame, frame.column0 + part_column, tile.part_columns, k.lane(), tile.subgroup);
     for (std::uint32_t i = 0; i < down; ++i) {
+      const Value row = frame.row0 + part_row + i * tile.m;
+      const StripWriter::Asked asked = writer.ask(row, tile.m);
       for (std::uint32_t j = 0; j < over; ++j)
         spirv::store_matrix(shared.pointer(base + j * tile.n / 4), sums[i * over + j].get(), spirv::CooperativeMatrixLayout::RowMajor, k.constant(strip_line));
       k.subgroup_barrier();
-      writer.store(frame.row0 + part_row + i * tile.m, tile.m,
-                   [&](Value r, Value c4) { return spirv::bitcast(sum_four, shared.load(base + r * strip_line + c4)); });
+      writer.store(row, tile.m, [&](Value r, Value c4) { return spirv::bitcast(sum_four, shared.load(base + r * strip_line + c4)); }, asked);
       k.subgroup_barrier();
     }
   }, tile.stripe);

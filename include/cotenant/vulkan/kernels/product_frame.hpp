@@ -1,6 +1,7 @@
 // ProductFrame: what every matrix product kernel begins with (its buffers, extents, offsets, place in the grid) and ends with (the epilogue).
 #ifndef COTENANT_VULKAN_KERNELS_PRODUCT_FRAME_HPP
 #define COTENANT_VULKAN_KERNELS_PRODUCT_FRAME_HPP
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -223,20 +224,36 @@ class StripWriter {
       known_.push_back(x.in_epilogue && x.along == Along::same ? frame.extra_four(i + 3, frame.k.constant(0u), at_) : Value{});
     }
   }
+  // What the epilogue reads of its extra operands for a strip of so many rows from `row` on, up to four rows of each thread: asked for
+  // before the strip's sums lie in shared memory, it has come when they do.
+  using Asked = std::vector<std::vector<Value>>;
+  Asked ask(Value row, std::uint32_t rows) const {
+    Asked asked;
+    const auto reads = [&](const ProductCode::Extra& x) { return x.in_epilogue && x.along != Along::same; };
+    if (!stays_in_columns(rows) || std::none_of(frame_.code.extra.begin(), frame_.code.extra.end(), reads)) return asked;
+    for (std::uint32_t i = 0; i < at_once(rows); ++i) asked.push_back(extras(row + thread_ / quads() + i * step()));
+    return asked;
+  }
   // [rows, strip_columns] from `row` on; load(r, c4) gives the four sums from column 4 c4 of the strip on.
-  template <class Load> void store(Value row, std::uint32_t rows, Load load) const {
+  template <class Load> void store(Value row, std::uint32_t rows, Load load, Asked asked = {}) const {
     KernelBuilder& k = frame_.k;
-    if (by_columns_ && rows % (threads_ / quads()) == 0) {
-      // Four rows at once: their reads are all under way before the first is used. Rows behind the last are read as that one.
-      const std::uint32_t step = threads_ / quads(), count = rows / step, at_once = count % 4 == 0 ? 4 : 1;
+    if (stays_in_columns(rows)) {
+      // Four rows at once: their reads are all under way before the first is used.
+      const std::uint32_t further = step() * at_once(rows), whole = step() * rows_of_thread(rows);
       const Value first = thread_ / quads(), c4 = thread_ % quads();
-      k.loop(first, first + step * count, step * at_once, [&](Value r) {
-        std::vector<Value> sums, at, results;
-        for (std::uint32_t i = 0; i < at_once; ++i) sums.push_back(load(r + i * step, c4)), at.push_back(row + r + i * step);
-        for (std::uint32_t i = 0; i < at_once; ++i) results.push_back(frame_.finished(spirv::min(at[i], frame_.rows - 1u), at_, sums[i], known_));
-        for (std::uint32_t i = 0; i < at_once; ++i)
-          k.when(at[i] < frame_.rows && inside_, [&] { frame_.write_four(at[i], at_, results[i]); });
-      });
+      const auto four = [&](Value r) {
+        std::vector<Value> sums, results;
+        for (std::uint32_t i = 0; i < at_once(rows); ++i) sums.push_back(load(r + i * step(), c4));
+        for (std::uint32_t i = 0; i < at_once(rows); ++i)
+          results.push_back(frame_.finished(row + r + i * step(), at_, sums[i], asked.empty() ? extras(row + r + i * step()) : asked[i]));
+        asked.clear();
+        for (std::uint32_t i = 0; i < at_once(rows); ++i) {
+          const Value at = row + r + i * step();
+          k.when(at < frame_.rows && inside_, [&] { frame_.write_four(at, at_, results[i]); });
+        }
+      };
+      if (!asked.empty()) for (std::uint32_t r = 0; r < whole; r += further) four(first + r);
+      else k.loop(first, first + whole, further, four);
     } else if (frame_.code.vector_out) {
       k.loop(thread_, rows * quads(), threads_, [&](Value i) {
         const Value r = i / quads(), c4 = i % quads(), m = row + r, n = column_ + c4 * 4u;
@@ -258,6 +275,17 @@ class StripWriter {
 
  private:
   std::uint32_t quads() const { return columns_ / 4; }
+  std::uint32_t step() const { return threads_ / quads(); }  // rows that threads have side by side
+  bool stays_in_columns(std::uint32_t rows) const { return by_columns_ && rows % step() == 0; }
+  std::uint32_t rows_of_thread(std::uint32_t rows) const { return rows / step(); }
+  std::uint32_t at_once(std::uint32_t rows) const { return rows_of_thread(rows) % 4 == 0 ? 4 : 1; }
+  // The extra operands' four elements in a row; rows behind the last are read as that one.
+  std::vector<Value> extras(Value m) const {
+    std::vector<Value> values = known_;
+    for (std::size_t i = 0; i < values.size(); ++i)
+      if (frame_.code.extra[i].in_epilogue && !values[i].exists()) values[i] = frame_.extra_four(i + 3, spirv::min(m, frame_.rows - 1u), at_);
+    return values;
+  }
 
   ProductFrame& frame_;
   Value column_, thread_, inside_, at_;

@@ -1,5 +1,5 @@
-// A copy of one side of a product that tiles read fast: lines at multiples of 16 bytes, padded with zeros, quantised values as numbers;
-// or turned, so that neighbours lie across.
+// A copy of one side of a product that tiles read fast: lines at multiples of 16 bytes, padded with what counts as 0, quantised values as
+// numbers; or turned, so that neighbours lie along the axis that the tiles want.
 #ifndef COTENANT_VULKAN_KERNELS_PRODUCT_PACK_HPP
 #define COTENANT_VULKAN_KERNELS_PRODUCT_PACK_HPP
 #include <algorithm>
@@ -25,6 +25,8 @@ inline spirv::Words emit_pack(const Target& target, const ProductCode& code, boo
   KernelBuilder k(target, {.workgroup = pack_tile_lines * pack_tile_words});
   ProductFrame frame(k, code);
   const auto per_word = static_cast<std::uint32_t>(16 / size_of(code.out));
+  // Matrices of bytes take unsigned ones 128 less.
+  const std::uint32_t padding = code.integers && (left ? code.a : code.b) == DType::u8 ? 128 : 0;
   frame.for_tile(pack_tile_lines, pack_tile_words * per_word, [&] {
     const Value thread = k.local_index(), line = frame.row0 + thread / pack_tile_words, first = frame.column0 + thread % pack_tile_words * per_word;
     const OperandCode &in = frame.operands[left ? 0 : 1], &out = frame.operands[2];
@@ -37,7 +39,7 @@ inline spirv::Words emit_pack(const Target& target, const ProductCode& code, boo
         Value element;
         if (hook) element = spirv::bitcast(k.u32(), hook(frame, left, along_depth ? line : at, along_depth ? at : line));
         else element = spirv::convert(k.u32(), in.elements.buffer().load(in.base + line * (left ? in.row : in.column) + at * (left ? in.column : in.row)));
-        element = spirv::select(place < frame.depth, element, 0u);
+        element = spirv::select(place < frame.depth, element, padding);
         if (e * bits % 32 == 0) parts.push_back(element);
         else parts.back() = parts.back() | element << (e * bits % 32);
       }
@@ -49,13 +51,17 @@ inline spirv::Words emit_pack(const Target& target, const ProductCode& code, boo
 
 namespace detail {
 
+// Whether tiles read an operand's lines along depth twice as fast as any other way: the hardware turns halves as it reads them, not bytes.
+constexpr bool wants_depth(DType type) { return size_of(type) == 1; }
+
 // Whether a side is worth a copy: tiles would read it element by element, and many of them do.
 inline bool worth_packing(const Capabilities& device, const MatrixProduct& product, const ProductCode& code, bool left) {
-  if (device.type == DeviceType::software || product.rows <= few_rows || product.depth < 64 || code.integers) return false;
+  if (device.type == DeviceType::software || product.rows <= few_rows || product.depth < 64) return false;
+  const bool cooperates = may_cooperate(device, product.a().type, product.b().type, code.integers);
+  if (code.integers && (!cooperates || code.element_a || code.element_b)) return false;
   const std::size_t reuse = left ? product.columns : product.rows;
   if (left ? code.element_a : code.element_b) return reuse >= 64;
   const MatrixOperand& x = left ? product.a() : product.b();
-  const bool cooperates = may_cooperate(device, product.a().type, product.b().type, false);
   const std::size_t vector = cooperates ? 16 / size_of(x.type) : 4;
   const Fetch fetch = left ? fetch_of(x, x.column, x.row, product.depth, product.rows, vector, product.batch_rank, true)
                            : fetch_of(x, x.row, x.column, product.depth, product.columns, vector, product.batch_rank, false);
@@ -67,7 +73,7 @@ inline BlockRef pack_side(Device& device, Stream& stream, MatrixProduct& product
   MatrixOperand& x = left ? product.a() : product.b();
   EmitElement& hook = left ? code.element_a : code.element_b;
   const std::ptrdiff_t across = left ? x.row : x.column, step = left ? x.column : x.row;
-  const bool along_depth = std::abs(step) <= std::abs(across);
+  const bool along_depth = (!hook && wants_depth(x.type)) || std::abs(step) <= std::abs(across);
   const std::size_t extent = left ? product.rows : product.columns;
   MatrixProduct copy = product;
   copy.rows = along_depth ? extent : product.depth;
@@ -114,16 +120,22 @@ inline BlockRef pack_side(Device& device, Stream& stream, MatrixProduct& product
   return block;
 }
 
-// Whether a turned copy pays: ordinary arithmetic wants neighbours across, and transposing in every tile costs an H100 5 % of a large
-// product by a row-major left side, 12 % where both sides are so. The copy costs 70 / reuse of it, and 4 us.
+// Whether a turned copy pays. Ordinary arithmetic wants neighbours across: transposing in every tile costs an H100 5 % of a large product
+// by a row-major left side, 12 % where both sides are so; the copy costs 70 / reuse of it, and 4 us. Matrices of bytes want them along
+// depth: where one side lies across, a product of 1024^3 to 4096^3 takes twice as long.
 inline bool worth_turning(const Device& device, const MatrixProduct& product, const ProductCode& code, bool left) {
   constexpr std::size_t most_bytes = std::size_t{256} << 20;
   const MatrixOperand& x = left ? product.a() : product.b();
-  if (device.capabilities().type != DeviceType::discrete || device.options().mode == PriorityMode::memory || code.integers) return false;
-  if (x.type != DType::f32 || (left ? code.element_a : code.element_b) || product.batch_rank != 0 || (left ? x.column : x.row) != 1) return false;
+  if (device.capabilities().type != DeviceType::discrete || device.options().mode == PriorityMode::memory) return false;
+  if (code.element_a || code.element_b || product.batch_rank != 0) return false;
   const std::size_t reuse = left ? product.columns : product.rows, extent = left ? product.rows : product.columns;
+  if (extent * product.depth * size_of(x.type) > most_bytes) return false;
   const double operations = static_cast<double>(product.rows) * static_cast<double>(product.columns) * static_cast<double>(product.depth);
-  if (reuse < 2048 || operations < 0x1p33 || extent * product.depth * sizeof(float) > most_bytes) return false;
+  const std::ptrdiff_t across = left ? x.row : x.column, step = left ? x.column : x.row;
+  if (wants_depth(x.type))
+    return may_cooperate(device.capabilities(), product.a().type, product.b().type, code.integers) && across == 1 && step != 1 &&
+        product.depth % 16 == 0 && reuse >= 512 && operations >= 0x1p29;
+  if (x.type != DType::f32 || step != 1 || reuse < 2048 || operations < 0x1p33) return false;
   // Only the largest tile is the faster for it.
   return default_plan(device.capabilities(), product, false, false).simt.rows() == rated_tiles[0].tile.rows();
 }
@@ -131,16 +143,21 @@ inline bool worth_turning(const Device& device, const MatrixProduct& product, co
 // Replaces one side by its turned copy; the block must live until the product is launched. Errors: OutOfMemory.
 inline BlockRef turn_side(Device& device, Stream& stream, MatrixProduct& product, bool left) {
   MatrixOperand& x = left ? product.a() : product.b();
-  const std::size_t extent = left ? product.rows : product.columns, line = round_up(extent, 4), count = product.depth * line;
-  const Strides from{1, left ? x.row : x.column}, to{static_cast<std::ptrdiff_t>(line), 1};
-  const BlockRef block = temporary(stream, count * sizeof(float));
-  kernels::copy_bits(device, stream, Shape{product.depth, extent}, {block.get(), block->data(), &to, sizeof(float)},
-                     {x.block, static_cast<const float*>(x.reach.address) + x.reach.first, &from, sizeof(float)});
+  std::ptrdiff_t &across = left ? x.row : x.column, &step = left ? x.column : x.row;
+  const bool to_depth = wants_depth(x.type);
+  const std::size_t extent = left ? product.rows : product.columns, bytes = size_of(x.type);
+  const std::size_t lines = to_depth ? extent : product.depth, length = to_depth ? product.depth : extent, line = round_up(length, 16 / bytes);
+  std::ptrdiff_t &of_line = to_depth ? across : step, &in_line = to_depth ? step : across;
+  const Strides from{of_line, in_line}, to{static_cast<std::ptrdiff_t>(line), 1};
+  const BlockRef block = temporary(stream, lines * line * bytes);
+  const auto element_bytes = static_cast<std::uint32_t>(bytes);
+  kernels::copy_bits(device, stream, Shape{lines, length}, {block.get(), block->data(), &to, element_bytes},
+                     {x.block, static_cast<const std::byte*>(x.reach.address) + static_cast<std::ptrdiff_t>(x.reach.first * bytes), &from, element_bytes});
   x.block = block.get();
-  x.reach = {block->data(), count * sizeof(float), 0, count};
-  // Behind a line's end lie columns whose sums are never stored.
+  x.reach = {block->data(), lines * line * bytes, 0, lines * line};
+  // Behind a line's end lie columns whose sums are never stored; lines along depth have none there.
   x.padded = true;
-  (left ? x.row : x.column) = 1, (left ? x.column : x.row) = static_cast<std::ptrdiff_t>(line);
+  of_line = static_cast<std::ptrdiff_t>(line), in_line = 1;
   return block;
 }
 

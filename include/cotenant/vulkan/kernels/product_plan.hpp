@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <iterator>
 
 #include "cotenant/vulkan/kernels/matrix_product.hpp"
 #include "cotenant/vulkan/kernels/product_cooperative.hpp"
@@ -90,18 +91,15 @@ inline bool may_cooperate(const Capabilities& device, DType a, DType b, bool int
 }
 
 // A tile, and the rate of an H100's multiprocessor with two workgroups of it, as a part of the first one's.
-template <class Tile> struct RatedTile {
-  Tile tile;
+struct RatedTile {
+  SimtTile tile;
   double rate;
 };
-inline constexpr RatedTile<SimtTile> rated_tiles[] = {
+inline constexpr RatedTile rated_tiles[] = {
     {{8, 16, 4, 2, 16, true}, 1}, {{8, 16, 2, 2, 16, true}, 0.95}, {{8, 8, 2, 2, 32, true, 2}, 0.87}, {{8, 8, 1, 1, 32, true, 2}, 0.55}};
-// On matrices of halves, for results that fill the device; depth and k are twice as many elements where those are bytes.
-inline constexpr RatedTile<CooperativeTile> rated_matrix_tiles[] = {
-    {{128, 128, 64, 64, 64}, 1}, {{128, 96, 64, 64, 48}, 0.95}, {{64, 128, 64, 32, 32, 16, 16, 16, 32, true}, 0.75}};
 // How many multiply-adds a multiprocessor could do at the first tile's rate while the product takes `splits` parts of depth by this
 // tile. The rates are those that an H100 reached by each tile in sweeps of products of 128 to 4096; they rank choices, they do not predict times.
-template <class Tile> double cost_of(const RatedTile<Tile>& choice, const MatrixProduct& product, std::size_t splits, std::size_t multiprocessors) {
+inline double cost_of(const RatedTile& choice, const MatrixProduct& product, std::size_t splits, std::size_t multiprocessors) {
   const TileExtent extent = choice.tile.extent();
   const auto parts = [](std::size_t whole, std::size_t part) { return (whole + part - 1) / part; };
   const std::size_t tiles = parts(product.rows, extent.rows) * parts(product.columns, extent.columns) * product.batches() * splits;
@@ -115,6 +113,46 @@ template <class Tile> double cost_of(const RatedTile<Tile>& choice, const Matrix
   // The parts' sums are written, read and written as one, 9 multiply-adds per byte; the second launch takes 6 us.
   const double elements = static_cast<double>(product.rows * product.columns * product.batches());
   return sums + 1e6 + 4 * 9 * static_cast<double>(2 * splits + 1) * elements / static_cast<double>(multiprocessors);
+}
+
+// A tile on matrices of halves, and how long an H100's multiprocessor takes for 64 steps of depth with one workgroup of it alone and for
+// each one more beside that, in ns: of 25 tiles that were measured in 14 products of 128 to 4096, those that are the fastest somewhere.
+// Lines of 128 bytes along depth, whole lines of the cache, outweigh everything else: bytes take twice the depth in the same time.
+struct TimedTile {
+  CooperativeTile tile;
+  double alone, further;
+};
+inline constexpr TimedTile timed_tiles[] = {
+    {{128, 128, 64, 64, 64}, 1080, 850}, {{128, 96, 64, 64, 48}, 850, 700}, {{96, 96, 64, 48, 48}, 735, 600},
+    {{64, 128, 64, 32, 64, 16, 16, 16, 32, true}, 640, 560}, {{96, 64, 64, 48, 32, 16, 16, 16, 32, true}, 490, 440},
+    {{64, 96, 64, 32, 48, 16, 16, 16, 32, true}, 495, 440}, {{64, 64, 64, 32, 32, 16, 16, 16, 32, true}, 370, 335},
+    {{32, 64, 64, 16, 32, 16, 16, 16, 32, true}, 320, 240}, {{32, 32, 128, 16, 16, 16, 16, 16, 32, false}, 205, 175}};
+// The same tile for elements of a size: as many bytes of depth.
+constexpr CooperativeTile for_elements(CooperativeTile tile, std::size_t bytes) {
+  if (bytes == 1) tile.depth *= 2, tile.k *= 2;
+  return tile;
+}
+// Whether its blocks, however operands are read, its strips and its threads find room.
+inline bool fits(const Capabilities& device, const CooperativeTile& tile, DType a, DType b) {
+  std::size_t words = tile.subgroups() * tile.strip();
+  for (const Fetch fetch : {Fetch::vector_depth, Fetch::vector_across})
+    words = std::max(words, std::size_t{CooperativeSide::Layout(tile, true, fetch, a).size()} + CooperativeSide::Layout(tile, false, fetch, b).size());
+  return words * 16 <= device.shared_memory_bytes && tile.threads() <= device.max_workgroup_invocations;
+}
+// The tile whose workgroups the busiest multiprocessor is done with first.
+inline CooperativeTile fastest_tile(const Capabilities& device, const MatrixProduct& product, std::size_t multiprocessors) {
+  const auto parts = [](std::size_t whole, std::size_t part) { return (whole + part - 1) / part; };
+  const DType a = product.a().type, b = product.b().type;
+  CooperativeTile fastest = for_elements(timed_tiles[std::size(timed_tiles) - 1].tile, size_of(a));
+  double least = 0;
+  for (const TimedTile& choice : timed_tiles) {
+    const CooperativeTile tile = for_elements(choice.tile, size_of(a));
+    if (!fits(device, tile, a, b)) continue;
+    const std::size_t tiles = parts(product.rows, tile.rows) * parts(product.columns, tile.columns) * product.batches();
+    const double time = choice.alone + choice.further * static_cast<double>(std::max<std::size_t>(parts(tiles, multiprocessors), 1) - 1);
+    if (least == 0 || time < least) least = time, fastest = tile;
+  }
+  return fastest;
 }
 
 }  // namespace detail
@@ -139,24 +177,9 @@ inline ProductPlan default_plan(const Capabilities& device, const MatrixProduct&
   }
   if (cooperates) {
     plan.kernel = ProductKernel::cooperative;
-    // Measured on an H100 against some thirty other tiles, with one, two and three blocks in shared memory: lines of 128 bytes along
-    // depth, whole lines of the cache, outweigh everything else; smaller ones where there are too few tiles to keep the device busy.
-    const std::uint32_t bytes = integers ? 2 : 1;  // as many bytes of depth, whatever the element
-    CooperativeTile& tile = plan.cooperative;
-    if (product.rows <= few_rows) tile = {16, 64, 128 * bytes, 16, 16, 16, 16, 16 * bytes, 32, false, 1};
-    else if (tiles_of(32, 64) < 2 * at_once) tile = {32, 32, 128 * bytes, 16, 16, 16, 16, 16 * bytes, 32, false, 1};
-    else if (tiles_of(64, 128) * 2 < at_once) tile = {32, 64, 64 * bytes, 16, 32, 16, 16, 16 * bytes, 32, true, 1};
-    else {
-      // Which of them leaves the fewest multiprocessors without a pair: 4096 x 768 results take 10 to 15 % less by 128 x 96 than by 128 x 128.
-      double least = 0;
-      for (const auto& choice : detail::rated_matrix_tiles) {
-        const double cost = detail::cost_of(choice, product, 1, at_once);
-        if (least == 0 || cost < least) least = cost, tile = choice.tile;
-      }
-      tile.depth *= bytes, tile.k *= bytes;
-    }
-    // 36 KiB of shared memory at most, with the strips of results; a device with less has a smaller tile, which takes 18.
-    if (device.shared_memory_bytes < 40960) tile = {64, 64, 64 * bytes, 32, 32, 16, 16, 16 * bytes, 32, true, 1};
+    // A row of matrices that reads the right side once each; else whatever tile there is most room for.
+    plan.cooperative = product.rows <= few_rows ? detail::for_elements({16, 64, 128, 16, 16}, size_of(product.a().type))
+                                                : detail::fastest_tile(device, product, at_once);
   } else {
     plan.kernel = ProductKernel::simt;
     plan.simt = {8, 8, 1, 1, 16, false};

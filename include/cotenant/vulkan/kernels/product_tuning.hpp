@@ -28,20 +28,12 @@ inline std::vector<ProductPlan> product_candidates(const Capabilities& device, c
   ProductPlan plan = plans[0];
   plan.splits = 1;
   if (plan.kernel == ProductKernel::cooperative) {
-    const std::uint32_t bytes = integers ? 2 : 1;  // as many bytes of depth, whatever the element
-    for (const CooperativeTile& tile : {CooperativeTile{128, 128, 64, 64, 64, 16, 16, 16, 32, false, 1}, {128, 128, 64, 64, 64, 16, 16, 16, 32, true, 1},
-        {128, 128, 32, 64, 64, 16, 16, 16, 32, false, 2}, {128, 256, 48, 64, 64, 16, 16, 16, 32, true, 1},
-        {128, 96, 64, 64, 48, 16, 16, 16, 32, false, 1}, {64, 128, 64, 32, 32, 16, 16, 16, 32, true, 1},
-        {64, 128, 64, 32, 64, 16, 16, 16, 32, false, 1}, {64, 64, 64, 32, 32, 16, 16, 16, 32, true, 1}}) {
-      plan.cooperative = tile;
-      plan.cooperative.depth *= bytes, plan.cooperative.k *= bytes;
-      std::size_t words = tile.subgroups() * plan.cooperative.strip();
-      using Layout = detail::CooperativeSide::Layout;
-      for (const Fetch fetch : {Fetch::vector_depth, Fetch::vector_across})
-        words = std::max(words, std::size_t{Layout(plan.cooperative, true, fetch, product.a().type).size()} +
-                                    Layout(plan.cooperative, false, fetch, product.b().type).size());
-      if (words * 16 <= device.shared_memory_bytes && plan.cooperative.threads() <= device.max_workgroup_invocations) add(plan);
-    }
+    const auto consider = [&](const CooperativeTile& tile) {
+      plan.cooperative = detail::for_elements(tile, size_of(product.a().type));
+      if (detail::fits(device, plan.cooperative, product.a().type, product.b().type)) add(plan);
+    };
+    for (const detail::TimedTile& choice : detail::timed_tiles) consider(choice.tile);
+    for (const CooperativeTile& tile : {CooperativeTile{128, 128, 64, 64, 64, 16, 16, 16, 32, true}, {128, 256, 48, 64, 64, 16, 16, 16, 32, true}}) consider(tile);
     if (may_use_workgroup_matrices(device, product)) {
       plan.kernel = ProductKernel::workgroup;
       add(plan);
