@@ -13,7 +13,7 @@ TEST_CASE("a device closes when its last handle is gone, and work that nobody wa
   std::weak_ptr<vk::Device> device;
   {
     const Vulkan gpu = Vulkan::open(checked_options());
-    device = gpu.shared_stream()->shared_device();
+    device = gpu.device().weak_from_this();
     const auto x = to_device(gpu, {1, 2, 3}), y = cotenant::empty<float>({3}, gpu);
     twice_plus_one(gpu, x, y);
     gpu.synchronize();

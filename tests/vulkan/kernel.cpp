@@ -12,7 +12,7 @@ spirv::Words sample(const Target& target, std::size_t scalars) {
   std::vector<Value> values;
   for (std::size_t i = 0; i < scalars; ++i) values.push_back(k.scalar());
   const Value big = k.scalar64(), scale = k.scalar(k.f32());
-  const Value i = k.workgroup_id() * k.workgroup() + k.local_index() + k.workgroup_count(1);
+  const Value i = k.workgroup_id() * k.workgroup() + k.local_index() + k.workgroup_id(1);
   const Value four = x.as(k.vector(k.f32(), 4)).load(i), bits = x.as(k.u32()).load(i);
   Value sum = spirv::convert(k.u32(), big);
   for (const Value& value : values) sum = sum + value;

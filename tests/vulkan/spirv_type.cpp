@@ -8,7 +8,7 @@ using namespace cotenant::vulkan::spirv;
 TEST_CASE("TypeInfo: what a type is made of") {
   Module module;
   const Type four = module.vector(module.i32(), 4), pointer = module.pointer(StorageClass::Function, four);
-  CHECK(four->is_integer());
+  CHECK(four->scalar().kind == Kind::integer);
   CHECK(four->is_vector());
   CHECK(!four->is_float());
   CHECK(four->scalar().is_signed);

@@ -27,9 +27,8 @@ COTENANT_VULKAN_INLINE void VulkanBackend::synchronize() const { stream_->device
 
 COTENANT_VULKAN_INLINE VulkanBackend& Vulkan::backend_instance() const {
   // Kept with the stream, which it does not keep alive.
-  std::call_once(stream_->attachment_once(), [this] {
-    stream_->attachment() = std::make_shared<VulkanBackend>(std::shared_ptr<vulkan::Stream>(std::shared_ptr<void>(), stream_.get()));
-  });
+  std::call_once(stream_->attachment_once(),
+                 [this] { stream_->attachment() = std::make_shared<VulkanBackend>(std::shared_ptr<vulkan::Stream>(std::shared_ptr<void>(), stream_.get())); });
   return *static_cast<VulkanBackend*>(stream_->attachment().get());
 }
 

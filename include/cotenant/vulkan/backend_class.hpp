@@ -12,7 +12,9 @@
 
 namespace cotenant {
 
-// A handle on a stream, as Vulkan is. What each member does: its argument struct in ops/.
+// A handle on a stream, as Vulkan is. What each member does, and of what shapes: its argument struct in ops/, whose front doors have
+// checked them. Errors of every op: InvalidArgument (operands of two devices), Unsupported (elements that the device cannot access, more
+// than it reaches), OutOfMemory, DeviceLost; also those of work that was queued earlier.
 class VulkanBackend {
  public:
   using storage_type = Vulkan;

@@ -44,7 +44,7 @@ struct Batch {
 
   // A set of storage buffers that lives as long as the batch. Errors: OutOfMemory.
   VkDescriptorSet descriptors(Driver& driver, VkDescriptorSetLayout layout, std::size_t count) {
-    constexpr std::uint32_t sets = 64, buffers = 512;
+    constexpr std::uint32_t sets = 64, buffers = 8 * sets;  // as many as LaunchPlan has room for; where kernels have more, fewer sets fit
     if (descriptor_pool == VK_NULL_HANDLE || descriptor_sets == sets || descriptor_count + count > buffers) {
       const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, std::max(buffers, static_cast<std::uint32_t>(count))};
       VkDescriptorPoolCreateInfo info{};

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "cotenant/core/text.hpp"
 #include "cotenant/share/options.hpp"
 #include "cotenant/vulkan/backend_class.hpp"
 
@@ -55,7 +56,8 @@ struct KernelScalar {
     std::memcpy(&bits, &value, 4);
   }
 };
-// An input by name. Elements that do not lie row-major, or not where a buffer may begin, are copied first.
+// An input by name. Elements that do not lie row-major, or not where a buffer may begin, are copied first. Errors: InvalidArgument for a
+// handle without a tensor, OutOfMemory, DeviceLost.
 struct KernelInput {
   std::string name;
   DType dtype;
@@ -73,26 +75,28 @@ struct KernelInput {
     bytes = SharedTensor<std::uint8_t, Vulkan>(plain.block(), layout);
   }
 };
+// An output by name: a new tensor of this shape, row-major, of the element type that was described. The kernel writes all of it: what it
+// leaves out is undefined.
 struct KernelOutput {
   std::string name;
   Shape shape;
 };
+// One run: an argument for each name of the description, in any order.
 struct CustomRun {
   std::vector<KernelInput> inputs = {};
   std::vector<KernelOutput> outputs = {};
   std::vector<KernelScalar> scalars = {};
-  std::array<std::uint32_t, 3> groups{1, 1, 1};  // workgroups
+  std::array<std::uint32_t, 3> groups{1, 1, 1};  // workgroups along x, y and z; at least one
 };
 
 // What a run wrote, by name.
 class KernelResults {
  public:
-  // Errors: NotFound, TypeError.
+  // The output of that name, which may still be under way. Errors: NotFound where the kernel has none, TypeError for another element type.
   template <Element T> SharedTensor<T, Vulkan> get(std::string_view name) const {
     const Result& result = find(name);
     if (result.dtype != dtype_of<T>)
-      raise<TypeError>("the output '" + std::string(name) + "' holds " + std::string(to_string(result.dtype)) + ", not " +
-                       std::string(to_string(dtype_of<T>)));
+      raise<TypeError>(Text{"the output '", name, "' holds ", result.dtype, ", not ", dtype_of<T>});
     return SharedTensor<T, Vulkan>(result.block, contiguous_layout(result.shape));
   }
   // Registers every output under `prefix` + its name. Errors: those of register_tensor(). A template, so that only programs with a
@@ -134,7 +138,7 @@ class CustomKernel {
   KernelResults run(const CustomRun& call) const;
 
  private:
-  template <class E, class... Parts> [[noreturn]] void refuse(const Parts&... what) const;
+  template <class E> [[noreturn]] void refuse(const Text& what) const;
   vulkan::BufferArgument argument_of(const BlockRef& block, std::size_t offset, std::size_t bytes, const std::string& name, vulkan::Access access) const;
   void check_names() const;
   void check_bindings(const vulkan::ModuleInterface& interface) const;

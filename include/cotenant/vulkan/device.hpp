@@ -64,11 +64,18 @@ class Device : public std::enable_shared_from_this<Device> {
       : options_(with_descriptors(options)),
         driver_(options_),
         memory_(driver_, options_),
-        staging_(driver_, MemoryKind::staging, std::size_t{64} << 10, options.mode == PriorityMode::memory ? 0 : std::size_t{256} << 20),
-        parameters_(driver_, MemoryKind::parameters, std::size_t{64} << 10, std::size_t{4} << 20),
+        staging_(driver_, MemoryKind::staging, chunk_bytes, options.mode == PriorityMode::memory ? 0 : staging_kept),
+        parameters_(driver_, MemoryKind::parameters, chunk_bytes, parameters_kept),
         pipelines_(driver_, options_) {
     memory_.set_pressure([this] { finish_quietly(); });
   }
+  // The least that staging and parameters take from the driver at a time: an allocation costs 94 µs, whatever its size, and a batch of 400
+  // launches (VulkanOptions::batch) with blocks of 160 bytes fills one.
+  static constexpr std::size_t chunk_bytes = std::size_t{64} << 10;
+  // What is kept of it while nobody uses it: staging of two copies in each direction at a time, which take 2 * (32 + 64) MiB (staging.hpp),
+  // in chunks of powers of two; parameters of 64 such batches.
+  static constexpr std::size_t staging_kept = std::size_t{256} << 20, parameters_kept = std::size_t{4} << 20;
+
   static VulkanOptions with_descriptors(VulkanOptions options) {
     if (options.synchronization_validation) options.addressing = Addressing::descriptors;
     return options;

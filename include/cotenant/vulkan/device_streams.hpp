@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "cotenant/core/text.hpp"
 #include "cotenant/vulkan/kernel_key.hpp"
 #include "cotenant/vulkan/stream.hpp"
 
@@ -60,20 +61,19 @@ std::string place_of(const Block& block);
 // Before anything reaches the driver. Errors: InvalidArgument, Unsupported.
 inline void Device::check(const Launch& launch) const {
   const Capabilities& limits = capabilities();
-  const auto kernel = [&] { return "the kernel '" + std::string(launch.key) + "'"; };
   for (std::size_t axis = 0; axis < 3; ++axis)
     if (launch.groups[axis] > limits.max_workgroup_count[axis])
-      raise<InvalidArgument>(kernel() + " was launched with " + std::to_string(launch.groups[axis]) + " workgroups along axis " + std::to_string(axis) +
-          ", but '" + limits.name + "' takes at most " + std::to_string(limits.max_workgroup_count[axis]));
+      raise<InvalidArgument>(Text{"the kernel '", launch.key, "' was launched with ", launch.groups[axis], " workgroups along axis ", axis, ", but '",
+                                  limits.name, "' takes at most ", limits.max_workgroup_count[axis]});
   for (const BufferArgument& buffer : launch.buffers) {
     if (buffer.block != nullptr && !lies_on(*buffer.block, *this))
-      raise<InvalidArgument>(operation_of(launch.key) + " runs on '" + limits.name + "', but one of its operands lies " + place_of(*buffer.block) +
-                             ": bring the operands together first with copy_to()");
+      raise<InvalidArgument>(Text{operation_of(launch.key), " runs on '", limits.name, "', but one of its operands lies ", place_of(*buffer.block),
+                                  ": bring the operands together first with copy_to()"});
     // The range may begin up to an alignment earlier and end with a whole word.
     if ((launch.foreign || options_.addressing == Addressing::descriptors) &&
         buffer.bytes + limits.storage_buffer_alignment + 4 > limits.max_storage_buffer_range)
-      raise<Unsupported>(kernel() + " reads or writes " + std::to_string(buffer.bytes) + " bytes through one descriptor, but '" + limits.name +
-          "' binds at most " + std::to_string(limits.max_storage_buffer_range) + ": open the device with Addressing::pointers, or compute parts");
+      raise<Unsupported>(Text{"the kernel '", launch.key, "' reads or writes ", buffer.bytes, " bytes through one descriptor, but '", limits.name,
+                              "' binds at most ", limits.max_storage_buffer_range, ": open the device with Addressing::pointers, or compute parts"});
   }
 }
 

@@ -14,7 +14,7 @@ enum class Step {
   create_device, create_buffer, allocate_memory, bind_memory, map_memory, import_memory, create_shader, create_pipeline, create_stream,
   create_descriptors, record, submit, wait
 };
-inline constexpr std::size_t step_count = 13;
+inline constexpr std::size_t step_count = static_cast<std::size_t>(Step::wait) + 1;
 
 class Faults {
  public:

@@ -104,8 +104,8 @@ class Instance {
   static int transfer_family(VkPhysicalDevice device) {
     constexpr VkQueueFlags also = VK_QUEUE_SPARSE_BINDING_BIT | VK_QUEUE_PROTECTED_BIT;
     const auto all = families(device);
-    const auto found = std::find_if(all.begin(), all.end(),
-        [](const VkQueueFamilyProperties& family) { return (family.queueFlags & ~also) == VK_QUEUE_TRANSFER_BIT; });
+    const auto found =
+        std::find_if(all.begin(), all.end(), [](const VkQueueFamilyProperties& family) { return (family.queueFlags & ~also) == VK_QUEUE_TRANSFER_BIT; });
     return found == all.end() ? -1 : static_cast<int>(found - all.begin());
   }
 
@@ -115,8 +115,7 @@ class Instance {
       if (const char* const environment = std::getenv("COTENANT_VULKAN_DEVICE")) wanted = environment;
     const std::vector<VkPhysicalDevice> all = devices();
     if (all.empty()) raise<Unsupported>(no_driver);
-    if (wanted.empty())
-      return *std::max_element(all.begin(), all.end(), [](VkPhysicalDevice a, VkPhysicalDevice b) { return rank(a) < rank(b); });
+    if (wanted.empty()) return *std::max_element(all.begin(), all.end(), [](VkPhysicalDevice a, VkPhysicalDevice b) { return rank(a) < rank(b); });
     const bool is_index = std::all_of(wanted.begin(), wanted.end(), [](unsigned char c) { return std::isdigit(c) != 0; }) && wanted.size() < 6;
     if (is_index && static_cast<std::size_t>(std::atoi(wanted.c_str())) < all.size()) return all[static_cast<std::size_t>(std::atoi(wanted.c_str()))];
     std::string there;

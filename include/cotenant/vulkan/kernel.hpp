@@ -72,7 +72,7 @@ class KernelBuilder {
  public:
   explicit KernelBuilder(const Target& target, const KernelOptions& options = {})
       : target_(target),
-        module_(target.capabilities.api_version >= version_1_3 ? spirv::version(1, 6) : spirv::version(1, 5),
+        module_(target.capabilities.api_version >= VK_API_VERSION_1_3 ? spirv::version(1, 6) : spirv::version(1, 5),
                 options.vulkan_memory_model ? spirv::MemoryModel::Vulkan : spirv::MemoryModel::GLSL450),
         options_(options) {
     using namespace spirv;
@@ -124,10 +124,8 @@ class KernelBuilder {
 
   // ---- the invocation's place
   Value workgroup_id(std::uint32_t dimension = 0) { return spirv::extract(built_in(spirv::BuiltIn::WorkgroupId, vector(u32(), 3)), dimension); }
-  Value workgroup_count(std::uint32_t dimension = 0) { return spirv::extract(built_in(spirv::BuiltIn::NumWorkgroups, vector(u32(), 3)), dimension); }
   Value local_index() { return built_in(spirv::BuiltIn::LocalInvocationIndex, u32()); }  // within the workgroup
   Value subgroup_id() { return subgroup_built_in(spirv::BuiltIn::SubgroupId); }          // within the workgroup
-  Value subgroup_count() { return subgroup_built_in(spirv::BuiltIn::NumSubgroups); }
   Value subgroup_size() { return subgroup_built_in(spirv::BuiltIn::SubgroupSize); }
   Value lane() { return subgroup_built_in(spirv::BuiltIn::SubgroupLocalInvocationId); }  // within the subgroup
 
@@ -161,7 +159,6 @@ class KernelBuilder {
 
  private:
   friend Buffer;
-  static constexpr std::uint32_t version_1_3 = 1u << 22 | 3u << 12;
 
   template <class N> Value as_value(N number) {
     if constexpr (std::is_same_v<N, Value>) return number;

@@ -51,13 +51,13 @@ class KernelKey {
 };
 
 // The op that a kernel belongs to, as users call it: the word that its key begins with, where that is not one of ours.
-inline std::string operation_of(std::string_view key) {
+constexpr std::string_view operation_of(std::string_view key) {
   constexpr std::string_view ours[][2] = {{"product", "matmul"},   {"pack", "matmul"}, {"quantization", "quantize or dequantize"}, {"range", "quantize"},
                                           {"dynamic", "quantize"}, {"custom", "a custom kernel"}};
   const std::string_view first = key.substr(0, key.find_first_not_of("abcdefghijklmnopqrstuvwxyz_"));
   for (const auto& [name, operation] : ours)
-    if (first == name) return std::string(operation);
-  return std::string(first);
+    if (first == name) return operation;
+  return first;
 }
 
 }  // namespace cotenant::vulkan

@@ -39,8 +39,8 @@ class MemoryChunk {
   // Errors: Unsupported, OutOfMemory.
   MemoryChunk(Driver& driver, void* pages, std::size_t bytes) : driver_(&driver), bytes_(bytes) {
     const auto what = [&] { return "importing " + std::to_string(bytes) + " bytes of the host"; };
-    const auto properties_of = reinterpret_cast<PFN_vkGetMemoryHostPointerPropertiesEXT>(
-        vkGetDeviceProcAddr(driver.handle(), "vkGetMemoryHostPointerPropertiesEXT"));
+    const auto properties_of =
+        reinterpret_cast<PFN_vkGetMemoryHostPointerPropertiesEXT>(vkGetDeviceProcAddr(driver.handle(), "vkGetMemoryHostPointerPropertiesEXT"));
     if (properties_of == nullptr)
       raise<Unsupported>("the device '" + driver.capabilities().name + "' cannot import memory of the host (VK_EXT_external_memory_host)");
     constexpr auto handle_type = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT;

@@ -16,7 +16,8 @@ enum class SyncDirection { to_device, to_host, both };
 // One thread at a time.
 template <Element T> class Mirror {
  public:
-  // A copy of the host's elements; the device gets them when it first needs them.
+  // A copy of the host's elements, row-major; the device gets them when it first needs them. Errors: InvalidArgument for a handle without a
+  // tensor, OutOfMemory.
   Mirror(const SharedTensor<T>& host, Vulkan gpu) : gpu_(std::move(gpu)), newer_(Side::host) {
     check_not_empty("a mirror", host);
     host_ = empty<T>(host.shape());
@@ -46,7 +47,7 @@ template <Element T> class Mirror {
   // What the host has, behind or not.
   const SharedTensor<T>& host_copy() const noexcept { return host_; }
 
-  // For writing: the other side is behind from now on. What is not written keeps its value.
+  // For writing: the other side is behind from now on. What is not written keeps its value. Errors: OutOfMemory, DeviceLost.
   View<T> write_host() {
     synchronize(SyncDirection::to_host);
     newer_ = Side::host;

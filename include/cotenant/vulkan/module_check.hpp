@@ -92,8 +92,8 @@ class ModuleCheck final : ModuleTypes {
       if (there == nullptr) fail_id(use.id, "is defined nowhere");
       const bool value = there->type != 0 && there->op != Op::Function, earlier = there < &one;
       if ((use.kind == 'y' && !spirv::is_type(there->op)) || (use.kind == 'b' && there->op != Op::Label) || (use.kind == 'f' && there->op != Op::Function) ||
-          (use.kind == 'e' && there->op != Op::ExtInstImport) ||
-          (use.kind == 'k' && !spirv::is_constant(there->op)) || ((use.kind == 'v' || use.kind == 'p') && !value))
+          (use.kind == 'e' && there->op != Op::ExtInstImport) || (use.kind == 'k' && !spirv::is_constant(there->op)) ||
+          ((use.kind == 'v' || use.kind == 'p') && !value))
         fail_id(use.id, "is not what the instruction " + number(one.op) + " needs there");
       // A pointer may be named before it is declared; what a phi takes comes from blocks that may lie behind.
       const bool forward = use.kind == 'b' || use.kind == 'f' || use.kind == 'i' || use.kind == 'p' || one.op == Op::TypeForwardPointer ||

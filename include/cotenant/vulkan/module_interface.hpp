@@ -155,8 +155,8 @@ class ModuleReader final : ModuleText {
       refuse("the buffer of binding " + std::to_string(binding->second) + " is a uniform buffer: declare it as a storage buffer");
     const Instruction* const type = definition(pointee);
     const auto members = read_only_members_.find(pointee);
-    const bool read_only = read_only_.count(variable.result) > 0 ||
-        (type != nullptr && members != read_only_members_.end() && members->second >= type->operands.size());
+    const bool read_only =
+        read_only_.count(variable.result) > 0 || (type != nullptr && members != read_only_members_.end() && members->second >= type->operands.size());
     bool& writes = found_.bindings[binding->second];
     writes = writes || !read_only;
   }

@@ -81,12 +81,12 @@ class ModuleTypes : protected ModuleText {
       for (std::size_t i = op >= Op::PtrAccessChain ? 2 : 1; i < x.size(); ++i)
         expect(kind(x[i]).of == 'i' && kind(x[i]).count == 1, types), type = member(type, 0, x[i]);
       const Instruction *const to = definition(one.type), *const from = definition(type_of(x[0]));
-      expect(to->op == Op::TypePointer && to->operands[1] == type &&
-          to->operands[0] == from->operands[0], "a pointer to a part, of another type than the part");
+      expect(to->op == Op::TypePointer && to->operands[1] == type && to->operands[0] == from->operands[0],
+             "a pointer to a part, of another type than the part");
     } else if (op == Op::ArrayLength) {
       const Instruction* const t = definition(pointee(x[0]));
-      expect(t->op == Op::TypeStruct && x[1] < t->operands.size() && definition(t->operands[x[1]])->op == Op::TypeRuntimeArray &&
-          result.of == 'i', "the length of what is no array");
+      expect(t->op == Op::TypeStruct && x[1] < t->operands.size() && definition(t->operands[x[1]])->op == Op::TypeRuntimeArray && result.of == 'i',
+             "the length of what is no array");
     } else if (op == Op::VectorExtractDynamic) expect(kind(x[0]).count > 1 && kind(x[0]).of == result.of && result.count == 1 && kind(x[1]).of == 'i', types);
     else if (op == Op::VectorInsertDynamic) expect(like(0, 1) && kind(x[1]).of == result.of && kind(x[1]).count == 1 && kind(x[2]).of == 'i', types);
     else if (op == Op::VectorShuffle) {
@@ -120,8 +120,8 @@ class ModuleTypes : protected ModuleText {
     else if (op == Op::IsNan || op == Op::IsInf) expect(result.of == 'b' && all('f', 0, 1), types);
     else if (within(Op::LogicalEqual, Op::LogicalNot)) expect(result.of == 'b' && like(0, x.size()), types);
     else if (op == Op::Select)
-      expect(kind(x[0]).of == 'b' && type_of(x[1]) == one.type && type_of(x[2]) == one.type &&
-          (kind(x[0]).count == result.count || kind(x[0]).count == 1), types);
+      expect(kind(x[0]).of == 'b' && type_of(x[1]) == one.type && type_of(x[2]) == one.type && (kind(x[0]).count == result.count || kind(x[0]).count == 1),
+             types);
     else if (within(Op::IEqual, Op::SLessThanEqual)) expect(result.of == 'b' && all('i', 0, 2) && kind(x[0]) == kind(x[1]), types);
     else if (within(Op::FOrdEqual, Op::FUnordGreaterThanEqual)) expect(result.of == 'b' && all('f', 0, 2) && kind(x[0]) == kind(x[1]), types);
     else if (within(Op::BitFieldInsert, Op::BitFieldUExtract))
@@ -165,8 +165,8 @@ class ModuleTypes : protected ModuleText {
         expect(t->op == Op::TypeStruct ? i < t->operands.size() && type_of(x[i]) == t->operands[i] : type_of(x[i]) == t->operands[0], parts);
       if (t->op == Op::TypeMatrix) expect(x.size() == t->operands[1], parts);
       if (t->op == Op::TypeStruct) expect(x.size() == t->operands.size(), parts);
-      if (t->op == Op::TypeArray) if (const Instruction* const length = definition(t->operands[1]); length->op == Op::Constant)
-        expect(x.size() == length->operands[0], parts);
+      if (t->op == Op::TypeArray)
+        if (const Instruction* const length = definition(t->operands[1]); length->op == Op::Constant) expect(x.size() == length->operands[0], parts);
     } else {
       expect(t->op == Op::TypeCooperativeMatrixKHR && x.size() == 1 && kind(x[0]).of == result.of, parts);
     }

@@ -108,8 +108,7 @@ struct AnyQuantize {
   AnyQuantize() = default;
   template <class In, class Q> AnyQuantize(const QuantizeArguments<In, Q>& a)
       : in(a.in), scale(a.scale), zero_point(a.zero_point), out(a.out), low(a.low), high(a.high) {}
-  template <class Q, class Out> AnyQuantize(const DequantizeArguments<Q, Out>& a)
-      : in(a.in), in_scale(a.scale), in_zero_point(a.zero_point), out(a.out) {}
+  template <class Q, class Out> AnyQuantize(const DequantizeArguments<Q, Out>& a) : in(a.in), in_scale(a.scale), in_zero_point(a.zero_point), out(a.out) {}
   template <class In, class Q> AnyQuantize(const RequantizeArguments<In, Q>& a)
       : in(a.in), in_scale(a.in_scale), in_zero_point(a.in_zero_point), scale(a.scale), zero_point(a.zero_point), out(a.out), low(quantized_lowest<Q>),
         high(quantized_highest<Q>) {}

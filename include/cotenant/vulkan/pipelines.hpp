@@ -84,7 +84,6 @@ class Pipelines {
     const std::shared_lock lock(mutex_);
     return statistics_;
   }
-  const std::string& cache_path() const noexcept { return path_; }
 
  private:
   using Clock = std::chrono::steady_clock;

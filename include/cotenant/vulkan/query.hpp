@@ -112,8 +112,8 @@ class Query {
     found_.bfloat16 = bfloat16_.shaderBFloat16Type != 0;
     found_.bfloat16_cooperative_matrix = bfloat16_.shaderBFloat16CooperativeMatrix != 0;
     found_.cooperative_matrix = matrix_.cooperativeMatrix != 0;
-    found_.cooperative_matrix2 = matrix2_.cooperativeMatrixWorkgroupScope != 0 && matrix2_.cooperativeMatrixFlexibleDimensions != 0 &&
-        matrix2_.cooperativeMatrixTensorAddressing != 0;
+    found_.cooperative_matrix2 =
+        matrix2_.cooperativeMatrixWorkgroupScope != 0 && matrix2_.cooperativeMatrixFlexibleDimensions != 0 && matrix2_.cooperativeMatrixTensorAddressing != 0;
     found_.cooperative_matrix2_reductions = matrix2_.cooperativeMatrixReductions != 0;
     found_.cooperative_matrix2_conversions = matrix2_.cooperativeMatrixConversions != 0;
     found_.cooperative_matrix2_per_element = matrix2_.cooperativeMatrixPerElementOperations != 0;
@@ -165,8 +165,7 @@ class Query {
     for (std::uint32_t i = 0; i < memory.memoryHeapCount; ++i)
       if ((memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0)
         found_.device_memory = std::max<std::size_t>(found_.device_memory, memory.memoryHeaps[i].size);
-      else
-        found_.unified_memory = false;
+      else found_.unified_memory = false;
     found_.max_allocation = core11.maxMemoryAllocationSize;
     found_.max_allocations = limits.maxMemoryAllocationCount;
     found_.max_storage_buffer_range = limits.maxStorageBufferRange;
@@ -179,8 +178,7 @@ class Query {
       found_.queues = family.queueCount;
       found_.timestamp_period = family.timestampValidBits == 0 ? 0 : static_cast<double>(limits.timestampPeriod);
     }
-    if (const int copying = Instance::transfer_family(device_); copying >= 0)
-      found_.transfer_queues = families[static_cast<std::size_t>(copying)].queueCount;
+    if (const int copying = Instance::transfer_family(device_); copying >= 0) found_.transfer_queues = families[static_cast<std::size_t>(copying)].queueCount;
     found_.subgroup_size = core11.subgroupSize;
     found_.min_subgroup_size = newest_ ? core13.minSubgroupSize : core11.subgroupSize;
     found_.max_subgroup_size = newest_ ? core13.maxSubgroupSize : core11.subgroupSize;
@@ -207,8 +205,8 @@ class Query {
   }
 
   void ask_matrix_shapes(VkInstance instance) {
-    const auto ask = reinterpret_cast<newer::GetCooperativeMatrixProperties>(vkGetInstanceProcAddr(instance,
-        "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"));
+    const auto ask =
+        reinterpret_cast<newer::GetCooperativeMatrixProperties>(vkGetInstanceProcAddr(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"));
     std::uint32_t count = 0;
     if (ask == nullptr || ask(device_, &count, nullptr) < 0) return;
     std::vector<newer::CooperativeMatrixProperties> shapes(count);

@@ -91,7 +91,6 @@ enum class LoopControl : std::uint32_t { None = 0, Unroll = 1, DontUnroll = 2 };
 enum class FunctionControl : std::uint32_t { None = 0 };
 enum class CooperativeMatrixUse : std::uint32_t { MatrixA = 0, MatrixB = 1, MatrixAccumulator = 2 };
 enum class CooperativeMatrixLayout : std::uint32_t { RowMajor = 0, ColumnMajor = 1 };
-enum class PackedVectorFormat : std::uint32_t { PackedVectorFormat4x8Bit = 0 };
 enum class FPEncoding : std::uint32_t { BFloat16KHR = 0 };
 
 // Masks.

@@ -69,8 +69,7 @@ template <class... Op> std::vector<ExpressionOp> binary_ops() { return {{Op::nam
 [[gnu::cold]] inline const ExpressionOp& expression_op(std::string_view name) {
   using namespace expr::op;
   static const auto unary = unary_ops<Negate, Abs, Exp, Log, Sqrt, Rsqrt, Reciprocal, Tanh, Erf, Sigmoid, Gelu, GeluTanh, Silu, Relu, Floor, Ceil, Round>();
-  static const auto binary =
-      binary_ops<Add, Subtract, Multiply, Divide, Minimum, Maximum, Power, Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual>();
+  static const auto binary = binary_ops<Add, Subtract, Multiply, Divide, Minimum, Maximum, Power, Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual>();
   for (const auto* ops : {&unary, &binary})
     for (const ExpressionOp& op : *ops) if (op.name == name) return op;
   raise<InvalidArgument>("a recorded expression has the op '" + std::string(name) + "', for which there is no SPIR-V");

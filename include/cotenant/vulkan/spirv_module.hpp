@@ -114,8 +114,7 @@ class Module {
     capability(Capability::CooperativeMatrixKHR);
     extension("SPV_KHR_cooperative_matrix");
     if (component->kind == Kind::bfloat16) capability(Capability::BFloat16CooperativeMatrixKHR);
-    return type(Op::TypeCooperativeMatrixKHR,
-                {component->id, constant(word(scope)).id, constant(rows).id, constant(columns).id, constant(word(use)).id},
+    return type(Op::TypeCooperativeMatrixKHR, {component->id, constant(word(scope)).id, constant(rows).id, constant(columns).id, constant(word(use)).id},
                 {.kind = Kind::cooperative_matrix, .component = component});
   }
   // A type that only the module's memo and its kind tell apart.

@@ -72,9 +72,7 @@ inline Value reciprocal(Value x) { return divide(constant_like(x, 1.f), x); }
 
 namespace inner {
 // Where x is subnormal, 2^149 x as a normal number, made from its bits; else x.
-[[gnu::cold]] inline Value raised_if_subnormal(Value x) {
-  return select(is_subnormal_or_zero(x), convert(x.type, magnitude(x)), x);
-}
+[[gnu::cold]] inline Value raised_if_subnormal(Value x) { return select(is_subnormal_or_zero(x), convert(x.type, magnitude(x)), x); }
 }  // namespace inner
 
 // Within 1 ULP; NaN below 0, -0 at -0.

@@ -33,11 +33,6 @@ inline Value subgroup_max(Value v) { return inner::subgroup_reduction(Op::GroupN
   const Value scope = inner::subgroup_scope(v.module(), Capability::GroupNonUniformShuffle);
   return v.module().result(Op::GroupNonUniformShuffleXor, v.type, {scope.id, v.id, v.module().constant(mask).id});
 }
-// The value of the first active lane.
-[[gnu::cold]] inline Value subgroup_broadcast_first(Value v) {
-  const Value scope = inner::subgroup_scope(v.module(), Capability::GroupNonUniformBallot);
-  return v.module().result(Op::GroupNonUniformBroadcastFirst, v.type, {scope.id, v.id});
-}
 // Bit i of the 128 bits in four words: whether `condition` holds in lane i.
 [[gnu::cold]] inline Value subgroup_ballot(Value condition) {
   Module& module = condition.module();
@@ -47,10 +42,6 @@ inline Value subgroup_max(Value v) { return inner::subgroup_reduction(Op::GroupN
 [[gnu::cold]] inline Value subgroup_any(Value condition) {
   const Value scope = inner::subgroup_scope(condition.module(), Capability::GroupNonUniformVote);
   return condition.module().result(Op::GroupNonUniformAny, condition.type, {scope.id, condition.id});
-}
-[[gnu::cold]] inline Value subgroup_all(Value condition) {
-  const Value scope = inner::subgroup_scope(condition.module(), Capability::GroupNonUniformVote);
-  return condition.module().result(Op::GroupNonUniformAll, condition.type, {scope.id, condition.id});
 }
 
 }  // namespace cotenant::vulkan::spirv

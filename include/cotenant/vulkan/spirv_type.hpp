@@ -41,7 +41,6 @@ struct TypeInfo {
   // The number type itself, or that of the components.
   const TypeInfo& scalar() const { return kind == Kind::vector || kind == Kind::cooperative_matrix ? *component : *this; }
   bool is_float() const { return scalar().kind == Kind::floating; }
-  bool is_integer() const { return scalar().kind == Kind::integer; }
   bool is_boolean() const { return scalar().kind == Kind::boolean; }
   bool is_vector() const { return kind == Kind::vector; }
 };

@@ -187,23 +187,6 @@ template <inner::Number N, inner::Number M> Value fma(Value a, N b, M c) { retur
   return bitcast(t, module.result(Op::UConvert, shaped_as(t, module.integer(to.bits, false)), {v.id}));
 }
 
-// The four products of signed 8-bit integers packed in two 32-bit words, summed; in one instruction where the device has one.
-[[gnu::cold]] inline Value packed_dot(Value a, Value b) {
-  Module& module = a.module();
-  module.capability(Capability::DotProduct);
-  module.capability(Capability::DotProductInput4x8BitPacked);
-  module.extension("SPV_KHR_integer_dot_product");
-  return module.result(Op::SDot, module.i32(), {a.id, b.id, word(PackedVectorFormat::PackedVectorFormat4x8Bit)});
-}
-// The same of unsigned bytes in a and signed ones in b.
-[[gnu::cold]] inline Value packed_dot_mixed(Value a, Value b) {
-  Module& module = a.module();
-  module.capability(Capability::DotProduct);
-  module.capability(Capability::DotProductInput4x8BitPacked);
-  module.extension("SPV_KHR_integer_dot_product");
-  return module.result(Op::SUDot, module.i32(), {b.id, a.id, word(PackedVectorFormat::PackedVectorFormat4x8Bit)});
-}
-
 // Forbids that v's multiplication or addition becomes part of a fused one: its rounding is as it is written.
 [[gnu::cold]] inline Value no_contraction(Value v) {
   v.module().decorate(v.id, Decoration::NoContraction);

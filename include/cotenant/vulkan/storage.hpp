@@ -59,9 +59,7 @@ COTENANT_VULKAN_INLINE void Vulkan::copy_out(Allocation from, std::byte* to) con
 COTENANT_VULKAN_INLINE void Vulkan::copy_in(Allocation to, const std::byte* from) const { vulkan::write_bytes(*stream_, from, to); }
 COTENANT_VULKAN_INLINE void Vulkan::settle() const noexcept { device().finish_quietly(); }
 
-COTENANT_VULKAN_INLINE void Vulkan::pin(const Allocation& pages) const {
-  device().memory().imports().add(device().driver(), pages.data, pages.bytes);
-}
+COTENANT_VULKAN_INLINE void Vulkan::pin(const Allocation& pages) const { device().memory().imports().add(device().driver(), pages.data, pages.bytes); }
 COTENANT_VULKAN_INLINE void Vulkan::unpin(const void* pages) const noexcept { device().memory().imports().remove_host(pages); }
 
 COTENANT_VULKAN_INLINE BlockRef Vulkan::import_block(const BlockRef& host, std::size_t& before) const {

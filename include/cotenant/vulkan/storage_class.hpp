@@ -34,6 +34,7 @@ class Vulkan {
   // The process's default device: the best one, or what COTENANT_VULKAN_DEVICE says. It is opened once and stays open.
   // Errors: Unsupported where there is none (the sentence says what to install), NotFound, OutOfMemory.
   Vulkan() : Vulkan(default_device()) {}
+  // Another handle on a stream of an opened device.
   explicit Vulkan(std::shared_ptr<vulkan::Stream> stream) : stream_(std::move(stream)) {}
 
   // A device opened anew, with memory and kernels of its own. Errors: Unsupported, NotFound, OutOfMemory.
@@ -44,19 +45,22 @@ class Vulkan {
   static bool available();
 
   // The same memory and kernels, work of its own: one per tenant. The same name gives the same stream while somebody has it.
+  // Errors: OutOfMemory, DeviceLost.
   Vulkan stream(const std::string& stream_name) const;
   const std::string& stream_name() const noexcept;
 
   const vulkan::Capabilities& capabilities() const noexcept;
+  // What its memory holds now, in bytes; what its kernels have taken to make since it was opened, in seconds.
   GpuMemoryUsage gpu_memory_usage() const;
   KernelStatistics kernel_statistics() const;
-  // Finishes all work and gives memory that no tensor uses back to the driver; how many bytes.
+  // Finishes all work and gives memory that no tensor uses back to the driver; how many bytes. Errors: DeviceLost, OutOfMemory.
   std::size_t optimize_memory() const;
   // Returns when everything queued on the device is done. Errors: DeviceLost, OutOfMemory.
   void synchronize() const;
-  // Writes the compiled kernels to the disk now; otherwise that happens when the device is closed.
+  // Writes the compiled kernels to the disk now; otherwise that happens when the device is closed. False where there is nothing new, or
+  // nowhere to write to (VulkanOptions::cache_folder).
   bool save_kernels() const;
-  // Finishes all work, forgets compiled kernels and frees what no tensor uses. The handle stays usable.
+  // Finishes all work, forgets compiled kernels and frees what no tensor uses. The handle stays usable. Errors: DeviceLost, OutOfMemory.
   void dispose() const;
   // How many times validation complained, and the first texts.
   std::size_t validation_messages() const noexcept;
@@ -79,17 +83,20 @@ class Vulkan {
     return SharedTensor<T, Vulkan>(std::move(block), layout);
   }
 
-  // Storage
+  // Storage. Addresses are the device's; bytes are rounded up to multiples of 256. Errors: OutOfMemory, DeviceLost.
   Allocation allocate(std::size_t bytes);
   void deallocate(Allocation allocation) noexcept;
-  // A manager's, for a block that leaves the device for a while and comes back.
+  // A manager's, for a block that leaves the device for a while and comes back: all its bytes, which no work is under way on; done when
+  // these return. Errors: OutOfMemory, DeviceLost.
   void copy_out(Allocation from, std::byte* to) const;
   void copy_in(Allocation to, const std::byte* from) const;
+  // Finishes all work, also of a device that was lost.
   void settle() const noexcept;
   Vulkan result_storage() const { return Vulkan(stream_); }
   VulkanBackend& backend_instance() const;
 
-  // Lets the device copy to and from whole pages of the host by itself, until unpin(). Errors: OutOfMemory.
+  // Lets the device copy to and from whole pages of the host by itself, until unpin() with the same address.
+  // Errors: Unsupported where it cannot (Capabilities::host_import), OutOfMemory.
   void pin(const Allocation& pages) const;
   void unpin(const void* pages) const noexcept;
 

@@ -41,7 +41,6 @@ class Stream : public std::enable_shared_from_this<Stream> {
   }
 
   Device& device() const noexcept { return *device_; }
-  const std::shared_ptr<Device>& shared_device() const noexcept { return device_; }
   const std::string& name() const noexcept { return name_; }
   // Memory between kernels of this stream; storage.hpp's temporary() makes blocks of it. Work that is queued up to now may use what is given back.
   Allocation take_scratch(std::size_t bytes) { return scratch_.take(bytes); }

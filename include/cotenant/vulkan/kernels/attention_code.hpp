@@ -25,6 +25,13 @@ struct AttentionCode {
   }
 };
 
+// Where the keys end that a tile's queries see: a causal query sees those before its number + shift, the last one of the tile most.
+inline spirv::Value end_of_keys(ProductFrame& frame, const AttentionCode& code, std::uint32_t queries, spirv::Value keys, spirv::Value shift) {
+  if (!code.causal) return keys;
+  const spirv::Value last = spirv::bitcast(frame.k.i32(), spirv::min(frame.row0 + queries, frame.rows)) + shift;
+  return spirv::min(keys, spirv::bitcast(frame.k.u32(), spirv::max(last, 0)));
+}
+
 }  // namespace detail
 }  // namespace cotenant::vulkan
 

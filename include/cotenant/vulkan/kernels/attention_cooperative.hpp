@@ -23,9 +23,7 @@ struct CooperativeAttentionTile {
 
   std::uint32_t subgroups() const { return queries / part_queries; }
   std::uint32_t threads() const { return subgroups() * subgroup; }
-  KernelKey key() const {
-    return KernelKey("attention coop ", queries, ' ', part_queries, ' ', keys, ' ', depth, ' ', width, converts ? " converts" : "");
-  }
+  KernelKey key() const { return KernelKey("attention coop ", queries, ' ', part_queries, ' ', keys, ' ', depth, ' ', width, converts ? " converts" : ""); }
 };
 
 namespace detail {
@@ -78,12 +76,7 @@ class CooperativeAttentionEmitter {
     AttentionLines query_lines(k, q, is_vector(code_.product.fetch_a), tile_.queries, tile_.depth, q.row, q.column, frame_.rows, frame_.depth, zero);
     AttentionLines key_lines(k, keys, is_vector(code_.product.fetch_b), tile_.keys, tile_.depth, keys.column, keys.row, keys_, frame_.depth, zero);
     AttentionLines value_lines(k, v, is_vector(code_.fetch_v), tile_.keys, tile_.width, v.row, v.column, keys_, frame_.columns, frame_.column0);
-    // A causal query sees the keys before its number + shift; the last one of this tile sees most.
-    Value end = keys_;
-    if (code_.causal) {
-      const Value last = spirv::bitcast(k.i32(), spirv::min(frame_.row0 + tile_.queries, frame_.rows)) + shift_;
-      end = spirv::min(keys_, spirv::bitcast(k.u32(), spirv::max(last, 0)));
-    }
+    const Value end = end_of_keys(frame_, code_, tile_.queries, keys_, shift_);
     scores_->number_places();
     const Variable number = k.variable(k.f32());
     query_lines.fetch(frame_.row0), key_lines.fetch(zero), value_lines.fetch(zero), scores_->fetch_key_number(number, zero);
@@ -193,12 +186,10 @@ class CooperativeAttentionEmitter {
     const auto place = [&](std::uint32_t t, std::uint32_t i) { return shared_.pointer(scratch_ + (i * side * weight_line_ + t * side / 8)); };
     for (std::uint32_t t = 0; t < over_; ++t)
       for (std::uint32_t i = 0; i < down_; ++i)
-        spirv::store_matrix(place(t, i), spirv::convert(rounded, weights[t * down_ + i].get()), Layout::RowMajor,
-                            k.constant(weight_line_));
+        spirv::store_matrix(place(t, i), spirv::convert(rounded, weights[t * down_ + i].get()), Layout::RowMajor, k.constant(weight_line_));
     k.subgroup_barrier();
     for (std::uint32_t t = 0; t < over_; ++t)
-      for (std::uint32_t i = 0; i < down_; ++i)
-        lefts.push_back(spirv::load_matrix(left_, place(t, i), Layout::RowMajor, k.constant(weight_line_)));
+      for (std::uint32_t i = 0; i < down_; ++i) lefts.push_back(spirv::load_matrix(left_, place(t, i), Layout::RowMajor, k.constant(weight_line_)));
     k.subgroup_barrier();
     return lefts;
   }
@@ -212,8 +203,7 @@ class CooperativeAttentionEmitter {
     for (std::uint32_t i = 0; i < down_; ++i) {
       const Value inverse = rows_->matrix(0, i);
       for (std::uint32_t w = 0; w < tile_.width / side; ++w)
-        spirv::store_matrix(shared_.pointer(strip + w * side / 4), results_[w * down_ + i].get() * inverse, Layout::RowMajor,
-                            k.constant(strip_line_));
+        spirv::store_matrix(shared_.pointer(strip + w * side / 4), results_[w * down_ + i].get() * inverse, Layout::RowMajor, k.constant(strip_line_));
       k.subgroup_barrier();
       frame_.store_strip(frame_.row0 + part_row_ + i * side, frame_.column0, side, tile_.width, k.lane(), tile_.subgroup,
                          [&](Value r, Value c4) { return spirv::bitcast(four, shared_.load(strip + r * strip_line_ + c4)); });
@@ -224,8 +214,7 @@ class CooperativeAttentionEmitter {
   // The word of shared memory where element `at` of a line lies.
   Value line(Value base, std::uint32_t index, std::uint32_t at, std::uint32_t width) { return base + (index * AttentionLines::line_length(width) + at / 8); }
   Value load(Type type, Value word, bool row_major, std::uint32_t width) {
-    return spirv::load_matrix(type, shared_.pointer(word), row_major ? Layout::RowMajor : Layout::ColumnMajor,
-                              k.constant(AttentionLines::line_length(width)));
+    return spirv::load_matrix(type, shared_.pointer(word), row_major ? Layout::RowMajor : Layout::ColumnMajor, k.constant(AttentionLines::line_length(width)));
   }
 
   Value exponential(Value x) { return k.module().extended(spirv::Glsl::Exp2, x.type, {x}); }

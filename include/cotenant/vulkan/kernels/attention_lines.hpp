@@ -49,8 +49,7 @@ class AttentionLines {
   }
   // Writes what was read to shared memory from word `base` on.
   void put(const Shared& shared, Value base) {
-    for (const Item& item : items_)
-      shared.store(item.line * (words_ + 1) + item.word + (base + item.further * (words_ + 1)), item.word_read.get());
+    for (const Item& item : items_) shared.store(item.line * (words_ + 1) + item.word + (base + item.further * (words_ + 1)), item.word_read.get());
   }
 
  private:

@@ -50,18 +50,13 @@ class AttentionEmitter {
   void tile() {
     std::vector<Variable> results = k.variables(4 * tile_.width_groups, k.module().null(four_));
     const Variable largest = k.variable(constant_of(four_, minus_infinity)), total = k.variable(k.module().null(four_));
-    // A causal query sees the keys before its number + shift; the last one of this tile sees most.
-    Value end = keys_;
-    if (code_.causal) {
-      const Value last = spirv::bitcast(k.i32(), spirv::min(frame_.row0 + tile_.queries(), frame_.rows)) + shift_;
-      end = spirv::min(keys_, spirv::bitcast(k.u32(), spirv::max(last, 0)));
-    }
+    const Value end = end_of_keys(frame_, code_, tile_.queries(), keys_, shift_);
     k.loop(0u, end, tile_.keys(), [&](Value first_key) {
       const std::vector<Value> scores = masked(products(first_key), first_key);
       // The largest score of each of the thread's four rows, among the thread's own columns and then among all threads'.
       std::vector<Value> own;
-      for (const Value& row : scores) own.push_back(spirv::max(spirv::max(spirv::extract(row, 0), spirv::extract(row, 1)),
-          spirv::max(spirv::extract(row, 2), spirv::extract(row, 3))));
+      for (const Value& row : scores)
+        own.push_back(spirv::max(spirv::max(spirv::extract(row, 0), spirv::extract(row, 1)), spirv::max(spirv::extract(row, 2), spirv::extract(row, 3))));
       const Value before = largest.get(), now = spirv::max(before, across(spirv::make_vector(own), [](Value a, Value b) { return spirv::max(a, b); }));
       largest.set(now);
       const Value factor = spirv::select(before == minus_infinity, constant_of(four_, 0.f), exponential(before - now));
@@ -92,8 +87,8 @@ class AttentionEmitter {
     const std::uint32_t strip = tile_.threads_over;
     for (std::uint32_t h = 0; h < tile_.width_groups; ++h) {
       k.barrier();
-      for (std::uint32_t e = 0; e < 4; ++e) weights_.store((ty_ * 4u + e) * strip + tx_,
-          results[e * tile_.width_groups + h].get() * spirv::extract(inverse, e));
+      for (std::uint32_t e = 0; e < 4; ++e)
+        weights_.store((ty_ * 4u + e) * strip + tx_, results[e * tile_.width_groups + h].get() * spirv::extract(inverse, e));
       k.barrier();
       frame_.store_strip(frame_.row0, frame_.column0 + h * tile_.keys(), tile_.queries(), tile_.keys(), thread_, tile_.threads(),
                          [&](Value r, Value c4) { return weights_.load(r * strip + c4); });
@@ -108,17 +103,17 @@ class AttentionEmitter {
     if (!halves || code_.product.fetch_a != code_.product.fetch_b) right = registers(tile_.keys(), code_.product.fetch_b);
     std::vector<Variable>& shared_right = right.empty() ? left : right;
     const OperandCode &q = frame_.operands[0], &keys = frame_.operands[1];
-    SimtSide a(frame_, tile_.threads(), tile_.depth, {&q, code_.product.fetch_a, true, tile_.queries(), frame_.rows, frame_.row0, q.row, q.column,
-        frame_.depth, frame_.depth, {}}, left);
-    SimtSide b(frame_, tile_.threads(), tile_.depth, {&keys, code_.product.fetch_b, false, tile_.keys(), keys_, first_key, keys.column, keys.row,
-        frame_.depth, frame_.depth, {}}, shared_right);
+    SimtSide a(frame_, tile_.threads(), tile_.depth,
+               {&q, code_.product.fetch_a, true, tile_.queries(), frame_.rows, frame_.row0, q.row, q.column, frame_.depth, frame_.depth, {}}, left);
+    SimtSide b(frame_, tile_.threads(), tile_.depth,
+               {&keys, code_.product.fetch_b, false, tile_.keys(), keys_, first_key, keys.column, keys.row, frame_.depth, frame_.depth, {}}, shared_right);
     k.loop(0u, frame_.depth, tile_.depth, [&](Value depth) {
       a.fetch(depth), b.fetch(depth);
       k.barrier();
       a.put(blocks_, k.constant(0u)), b.put(blocks_, k.constant(block_));
       k.barrier();
-      steps([&](Value kk) { return a.get(blocks_, k.constant(0u), kk, ty_); }, [&](Value kk,
-          std::uint32_t) { return b.get(blocks_, k.constant(block_), kk, tx_); }, sums, 1);
+      steps([&](Value kk) { return a.get(blocks_, k.constant(0u), kk, ty_); },
+            [&](Value kk, std::uint32_t) { return b.get(blocks_, k.constant(block_), kk, tx_); }, sums, 1);
     });
     std::vector<Value> values;
     for (const Variable& s : sums) values.push_back(s.get());
@@ -151,8 +146,8 @@ class AttentionEmitter {
   void add_values(std::vector<Variable>& results, Value first_key) {
     const OperandCode& v = frame_.operands[3];
     std::vector<Variable> held = registers(tile_.width(), code_.fetch_v);
-    SimtSide side(frame_, tile_.threads(), tile_.depth, {&v, code_.fetch_v, false, tile_.width(), frame_.columns, frame_.column0, v.column, v.row, keys_,
-        keys_, {}}, held);
+    SimtSide side(frame_, tile_.threads(), tile_.depth,
+                  {&v, code_.fetch_v, false, tile_.width(), frame_.columns, frame_.column0, v.column, v.row, keys_, keys_, {}}, held);
     k.loop(0u, tile_.keys(), tile_.depth, [&](Value part) {
       side.fetch(first_key + part);
       k.barrier();

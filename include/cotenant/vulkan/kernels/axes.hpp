@@ -39,8 +39,7 @@ template <std::size_t N> struct Axes {
   void append(std::size_t axis_extent, const std::array<std::ptrdiff_t, N>& axis_stride) {
     if (axis_extent == 1) return;
     bool merges = rank > 0;
-    for (std::size_t i = 0; merges && i < N; ++i)
-      merges = stride[i][rank - 1] == axis_stride[i] * static_cast<std::ptrdiff_t>(axis_extent);
+    for (std::size_t i = 0; merges && i < N; ++i) merges = stride[i][rank - 1] == axis_stride[i] * static_cast<std::ptrdiff_t>(axis_extent);
     if (merges) extent[rank - 1] *= axis_extent;
     else extent[rank++] = axis_extent;
     for (std::size_t i = 0; i < N; ++i) stride[i][rank - 1] = axis_stride[i];

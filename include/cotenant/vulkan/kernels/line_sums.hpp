@@ -19,8 +19,8 @@ inline MatrixOperand line_sum_operand(const MatrixProduct& product, const BlockR
   result.reach = {sums->data(), count * sizeof(std::int32_t), 0, count};
   (left ? result.row : result.column) = lines <= 1 ? 0 : 1;
   std::size_t stride = lines;
-  for (std::size_t axis = product.batch_rank; axis-- > 0;) result.batch[axis] = product.batch[axis] <= 1 ? 0 : static_cast<std::ptrdiff_t>(stride),
-      stride *= product.batch[axis];
+  for (std::size_t axis = product.batch_rank; axis-- > 0;)
+    result.batch[axis] = product.batch[axis] <= 1 ? 0 : static_cast<std::ptrdiff_t>(stride), stride *= product.batch[axis];
   return result;
 }
 

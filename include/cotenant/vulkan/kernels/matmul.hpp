@@ -44,7 +44,7 @@ inline Few<BufferArgument, 8> buffer_arguments(const MatrixProduct& product) {
 // Operands that a kernel can count through: fewer than 2^31 elements each.
 inline void check_reach(const MatrixProduct& product) {
   for (const MatrixOperand& x : product.operands)
-    if (x.reach.elements >= std::size_t{1} << 31)
+    if (x.reach.elements >= max_reach)
       raise<Unsupported>("a product's operand reaches over " + std::to_string(x.reach.elements) +
           " elements, but one kernel counts fewer than 2^31: multiply parts of it");
 }
@@ -91,8 +91,8 @@ inline void run_planned(Device& device, Stream& stream, const MatrixProduct& pro
   const auto buffers = buffer_arguments(total);
   auto scalars = product_scalars(total, last, plan.splits);
   scalars.push_back(static_cast<std::uint32_t>(part));
-  const std::size_t tiles = (product.rows + split_tile_rows - 1) / split_tile_rows * ((product.columns +
-      split_tile_columns - 1) / split_tile_columns) * product.batches();
+  const std::size_t tiles =
+      (product.rows + split_tile_rows - 1) / split_tile_rows * ((product.columns + split_tile_columns - 1) / split_tile_columns) * product.batches();
   device.launch(stream, {key, buffers, scalars, folded_groups(tiles)}, [&](const Target& target) { return emit_split_sum(target, last); });
 }
 

@@ -43,8 +43,8 @@ inline Value quantized_element(ProductFrame& frame, const QuantizedSideCode& sid
   } else if (side.type == DType::i4x2) {
     // Two values per byte, the lower half first: sign-extended from its place.
     const Value pair = side.pairs_along_depth ? depth : across;
-    const Value byte = x.elements.load(x.base + (side.pairs_along_depth ? across : across >> 1u) * stride +
-        (side.pairs_along_depth ? depth >> 1u : depth) * step);
+    const Value byte =
+        x.elements.load(x.base + (side.pairs_along_depth ? across : across >> 1u) * stride + (side.pairs_along_depth ? depth >> 1u : depth) * step);
     value = (byte << spirv::bitcast(frame.k.i32(), 28u - (pair & 1u) * 4u)) >> 28;
   } else {
     value = x.elements.load(x.base + across * stride + depth * step);
@@ -117,27 +117,27 @@ COTENANT_VULKAN_INLINE void quantized_matmul(Stream& stream, const AnyQuantizedM
     if (zero.block != nullptr) blocks = std::max(blocks, zero.shape()[zero.shape().rank() - back]);
     return std::max<std::size_t>(depth / blocks, 1);
   };
-  if (left.blocks) left.block_scalar = static_cast<int>(code.scalars.size()), code.scalars.push_back(static_cast<std::uint32_t>(block_length(x.a_scale,
-      x.a_zero_point, 1)));
-  if (right.blocks) right.block_scalar = static_cast<int>(code.scalars.size()), code.scalars.push_back(static_cast<std::uint32_t>(block_length(x.b_scale,
-      x.b_zero_point, 2)));
+  if (left.blocks)
+    left.block_scalar = static_cast<int>(code.scalars.size()), code.scalars.push_back(static_cast<std::uint32_t>(block_length(x.a_scale, x.a_zero_point, 1)));
+  if (right.blocks)
+    right.block_scalar = static_cast<int>(code.scalars.size()), code.scalars.push_back(static_cast<std::uint32_t>(block_length(x.b_scale, x.b_zero_point, 2)));
   const std::size_t block_scalars = code.scalars.size();
   code.scalars.insert(code.scalars.end(), x.epilogue.literals.begin(), x.epilogue.literals.end());
   const std::size_t parameters = product.operands.size() - 3;
 
   const auto bytes = [](DType type) { return type == DType::i8 || type == DType::u8; };
   code.integers = bytes(left.type) && bytes(right.type) && !left.blocks && !right.blocks;
-  const bool cooperate = code.integers && product.rows > few_rows && product.columns > few_rows &&
-      may_cooperate(device.capabilities(), left.type, right.type, true);
+  const bool cooperate =
+      code.integers && product.rows > few_rows && product.columns > few_rows && may_cooperate(device.capabilities(), left.type, right.type, true);
   BlockRef row_sums, column_sums;
   std::size_t sum_operands = 0;
   if (cooperate) {
     // Raw bytes go into the matrices. With a' = a - z and b' = b - y: sum a' b' = sum a b - y sum a - z sum b + K z y.
     const bool shifts_left = left.zero_point >= 0 || left.type == DType::u8, shifts_right = right.zero_point >= 0 || right.type == DType::u8;
-    if (shifts_right) row_sums = line_sums(device, stream, product, true), product.operands.push_back(line_sum_operand(product, row_sums, true)),
-        ++sum_operands;
-    if (shifts_left) column_sums = line_sums(device, stream, product, false), product.operands.push_back(line_sum_operand(product, column_sums, false)),
-        ++sum_operands;
+    if (shifts_right)
+      row_sums = line_sums(device, stream, product, true), product.operands.push_back(line_sum_operand(product, row_sums, true)), ++sum_operands;
+    if (shifts_left)
+      column_sums = line_sums(device, stream, product, false), product.operands.push_back(line_sum_operand(product, column_sums, false)), ++sum_operands;
     code.scalars.push_back(static_cast<std::uint32_t>(depth));
   }
   for (const MatrixOperand& operand : own) product.operands.push_back(operand);

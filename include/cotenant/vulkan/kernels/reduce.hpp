@@ -201,8 +201,7 @@ COTENANT_VULKAN_INLINE void reduce(Stream& stream, const AnyReduce& a) {
   // Few rows do not fill the device: they are shared out among groups, and a second launch brings the parts together.
   const std::size_t groups = (rows + team.rows - 1) / team.rows, enough = 512, least = std::size_t{4096} * team.lanes / 32;
   std::size_t splits = groups >= enough ? 1 : std::min<std::size_t>((length + least - 1) / std::max<std::size_t>(least, 1), enough / groups);
-  if (splits <= 1)
-    return reduce_once(device, stream, kind, number, a.in, a.reduced_rank, a.out, whole_out, std::max<std::size_t>(length, 1), divisor, team);
+  if (splits <= 1) return reduce_once(device, stream, kind, number, a.in, a.reduced_rank, a.out, whole_out, std::max<std::size_t>(length, 1), divisor, team);
   const std::size_t part = (length / splits + 4) / 4 * 4;
   splits = (length + part - 1) / part;
   const BlockRef partial = temporary(stream, rows * splits * number_bytes);
@@ -214,8 +213,8 @@ COTENANT_VULKAN_INLINE void reduce(Stream& stream, const AnyReduce& a) {
                           {AnyView(number, memory, places.shape, places.strides), partial.get()}, whole_partial, part, 1, team_of(part, vector, across));
   Layout parts = places;
   parts.shape.append(splits), parts.strides.append(1);
-  reduce_once(device, stream, kind, number, {AnyView(number, memory, parts.shape, parts.strides), partial.get()}, 1, a.out, whole_out, splits,
-                           divisor, team_of(splits, 1, false));
+  reduce_once(device, stream, kind, number, {AnyView(number, memory, parts.shape, parts.strides), partial.get()}, 1, a.out, whole_out, splits, divisor,
+              team_of(splits, 1, false));
 }
 }  // namespace kernels
 
