@@ -57,3 +57,18 @@ TEST_CASE("two devices of one process have nothing in common") {
   CHECK(to_host(y)[0] == 3.f);
   CHECK(has(message([&] { twice_plus_one(*a, x, y); }), "invalid_argument"));
 }
+
+TEST_CASE("the memory that queued work of a lost device kept is given back") {
+  auto options = checked_options();
+  options.faults = std::make_shared<cotenant::vulkan::Faults>();
+  const Checked gpu(options);
+  {
+    const auto x = to_device(*gpu, {1, 2}), y = empty<float>({2}, *gpu);
+    options.faults->fail(cotenant::vulkan::Step::submit, VK_ERROR_DEVICE_LOST);
+    CHECK(has(message([&] { twice_plus_one(*gpu, x, y), gpu->synchronize(); }), "device_lost"));
+  }
+  CHECK(gpu->gpu_memory_usage().in_use > 0);
+  CHECK(gpu->optimize_memory() > 0);
+  CHECK(gpu->gpu_memory_usage().in_use == 0);
+  CHECK_NOTHROW(gpu->dispose());
+}

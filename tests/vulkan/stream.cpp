@@ -84,6 +84,18 @@ TEST_CASE("streams wait for each other where they share a tensor") {
   CHECK(to_host(seen)[0] == 11.f);
 }
 
+TEST_CASE("a stream whose results only others read does not keep what is done") {
+  const Checked gpu;
+  const Vulkan producer = gpu->stream("producer");
+  for (int i = 0; i < 40; ++i) {
+    const auto x = to_device(producer, {1}), y = cotenant::empty<float>({1}, producer), z = cotenant::empty<float>({1}, *gpu);
+    twice_plus_one(producer, x, y);
+    twice_plus_one(*gpu, y, z);
+    REQUIRE(to_host(z)[0] == 7.f);
+  }
+  CHECK(gpu->gpu_memory_usage().tensors < 40);
+}
+
 TEST_CASE("what follows a point of another stream waits for it, and nothing else does"){
   const Checked gpu;
   const Vulkan other = gpu->stream("other");

@@ -50,12 +50,14 @@ class Device : public std::enable_shared_from_this<Device> {
   // Queues one dispatch; emit(const Target&) gives the SPIR-V where launch.key is new to this device. The buffers' blocks are
   // kept until the kernel is done, and those that it writes say when that is. Errors: InvalidArgument (limits, another
   // device's tensors), Unsupported, OutOfMemory, DeviceLost.
-  template <class Emit> void launch(Stream& stream, const Launch& launch, const Emit& emit) { queue(stream, launch, Emitter(emit)); }
+  void launch(Stream& stream, const Launch& launch, const Emitter& emit);
 
   // Whether no stream has work that is not done.
   bool idle();
   // Returns when everything that was queued on any stream is done and what it kept is free. Errors: DeviceLost.
   void finish();
+  // The same; what a device that is known to be lost will not do any more is dropped.
+  void finish_or_drop();
   // The same without an error: for the end and for when memory is short.
   void finish_quietly() noexcept;
 
@@ -82,7 +84,6 @@ class Device : public std::enable_shared_from_this<Device> {
   }
   std::vector<std::shared_ptr<Stream>> streams();
   void check(const Launch& launch) const;
-  void queue(Stream& stream, const Launch& launch, const Emitter& emit);
 
   // Work that nobody waits for keeps its tensors, and they keep their device. At the end of the program it is waited for here: before
   // the driver's own clean-up, which is registered when the driver is loaded (again, where an earlier device was the last to use it),

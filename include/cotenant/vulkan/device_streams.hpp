@@ -50,6 +50,10 @@ inline bool Device::idle() {
 inline void Device::finish() {
   for (const auto& stream : streams()) stream->finish();
 }
+inline void Device::finish_or_drop() {
+  if (driver_.lost()) finish_quietly();
+  else finish();
+}
 inline void Device::finish_quietly() noexcept {
   for (const auto& stream : streams()) stream->finish_quietly();
 }
@@ -77,7 +81,7 @@ inline void Device::check(const Launch& launch) const {
   }
 }
 
-inline void Device::queue(Stream& stream, const Launch& launch, const Emitter& emit) {
+inline void Device::launch(Stream& stream, const Launch& launch, const Emitter& emit) {
   if (launch.groups[0] == 0 || launch.groups[1] == 0 || launch.groups[2] == 0) return;  // nothing to do
   check(launch);
   pipelines_.use(launch, emit, [&](const Pipeline& pipeline) { stream.dispatch(pipeline, launch); });

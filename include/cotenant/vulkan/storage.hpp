@@ -40,14 +40,14 @@ COTENANT_VULKAN_INLINE const vulkan::Capabilities& Vulkan::capabilities() const 
 COTENANT_VULKAN_INLINE GpuMemoryUsage Vulkan::gpu_memory_usage() const { return device().memory().usage(); }
 COTENANT_VULKAN_INLINE KernelStatistics Vulkan::kernel_statistics() const { return device().pipelines().statistics(); }
 COTENANT_VULKAN_INLINE std::size_t Vulkan::optimize_memory() const {
-  device().finish();
+  device().finish_or_drop();
   return device().memory().trim() + device().staging().trim() + device().parameters().trim();
 }
 COTENANT_VULKAN_INLINE void Vulkan::synchronize() const { device().finish(); }
 COTENANT_VULKAN_INLINE bool Vulkan::save_kernels() const { return device().pipelines().save(); }
 COTENANT_VULKAN_INLINE void Vulkan::dispose() const {
   device().pipelines().save();
-  device().pipelines().clear([&] { device().finish(); });
+  device().pipelines().clear([&] { device().finish_or_drop(); });
   static_cast<void>(optimize_memory());
 }
 COTENANT_VULKAN_INLINE std::size_t Vulkan::validation_messages() const noexcept { return device().driver().instance().messages().count(); }

@@ -95,8 +95,13 @@ class Stream : public std::enable_shared_from_this<Stream> {
   }
   // Hands over what is recorded up to `value`; does not wait. Errors: OutOfMemory, DeviceLost.
   void flush(std::uint64_t value = std::numeric_limits<std::uint64_t>::max()) {
-    const std::lock_guard lock(mutex_);
-    if (open_.commands != VK_NULL_HANDLE && open_.value <= value) submit();
+    {
+      const std::lock_guard lock(mutex_);
+      if (open_.commands == VK_NULL_HANDLE || open_.value > value) return;
+      submit();
+      if (!many_pending()) return;
+    }
+    retire();  // else who only produces what other streams read would keep all of it
   }
   // Returns when the timeline has reached `value`, and frees what the work kept. Errors: OutOfMemory, DeviceLost.
   void wait(std::uint64_t value) {
@@ -179,7 +184,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   Ref<Completion> done_at(std::uint64_t value);
 
   // Records f(batch) after what these buffers depend on; gives where the timeline will be when it is done.
-  template <class F> std::uint64_t record(std::span<const BufferArgument> buffers, const F& f) {
+  std::uint64_t record(std::span<const BufferArgument> buffers, FunctionRef<void(Batch&)> f) {
     std::vector<StreamPoint> others = foreign_points(buffers);
     std::uint64_t value = 0;
     bool look = false;
@@ -219,8 +224,10 @@ class Stream : public std::enable_shared_from_this<Stream> {
     const std::size_t count = ++open_.commands_recorded;
     if (count < device_->options().batch && (count < (pending_.empty() ? 4u : 16u) || !timeline_.reached(submitted_value_))) return false;
     submit();
-    return pending_.size() > 2;
+    return many_pending();
   }
+  // Some of which are likely to be done. Under the lock.
+  bool many_pending() const noexcept { return pending_.size() > 2; }
   // What the next batch needs is made while the host waits anyway. Without memory for it begin() says so.
   void prepare() noexcept {
     const std::lock_guard lock(mutex_);
