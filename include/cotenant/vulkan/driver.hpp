@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "cotenant/core/function_ref.hpp"
 #include "cotenant/vulkan/instance.hpp"
 #include "cotenant/vulkan/query.hpp"
 #include "cotenant/vulkan/queue.hpp"
@@ -85,16 +86,16 @@ class Driver {
   }
 
   // f() gives a VkResult; tests may have it fail.
-  template <class F> VkResult call(Step step, F&& f) {
+  VkResult call(Step step, FunctionRef<VkResult()> f) {
     VkResult result = faults_ ? faults_->next(step) : VK_SUCCESS;
     if (result >= 0) result = f();
     if (result == VK_ERROR_DEVICE_LOST) lost_.store(true, std::memory_order_release);
     return result;
   }
   // The same; raises what() where it fails. Errors: OutOfMemory, DeviceLost, Unsupported.
-  template <class F, class What> void require(Step step, F&& f, What&& what) {
-    const VkResult result = call(step, std::forward<F>(f));
-    if (result < 0) raise_result(result, std::string(what()) + " on '" + capabilities().name + "'");
+  void require(Step step, FunctionRef<VkResult()> f, FunctionRef<std::string()> what) {
+    const VkResult result = call(step, f);
+    if (result < 0) raise_result(result, what() + " on '" + capabilities().name + "'");
   }
 
   // The first memory type of `bits` that has all of `wanted`, and none of `unwanted`; -1: none.

@@ -141,11 +141,12 @@ class KernelBuilder {
   }
 
   // ---- control
-  template <class Then> void when(Value condition, Then then) { spirv::when(condition, then); }
-  template <class Then, class Otherwise> void when(Value condition, Then then, Otherwise otherwise) { spirv::when(condition, then, otherwise); }
+  void when(Value condition, FunctionRef<void()> then) { spirv::when(condition, then); }
+  void when(Value condition, FunctionRef<void()> then, FunctionRef<void()> otherwise) { spirv::when(condition, then, otherwise); }
   void return_when(Value condition) { spirv::return_when(condition); }
   // body(i) for i = begin, begin + step, … below end; numbers are u32 constants.
-  template <class Begin, class End, class Step, class Body> void loop(Begin begin, End end, Step step, Body body, LoopControl control = LoopControl::None) {
+  template <class Begin, class End, class Step>
+  void loop(Begin begin, End end, Step step, FunctionRef<void(Value)> body, LoopControl control = LoopControl::None) {
     spirv::loop(as_value(begin), as_value(end), as_value(step), body, control);
   }
   void barrier() { spirv::workgroup_barrier(module_); }

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cotenant/core/function_ref.hpp"
 #include "cotenant/share/block.hpp"
 #include "cotenant/vulkan/capabilities.hpp"
 
@@ -24,17 +25,8 @@ struct Target {
   Addressing addressing = Addressing::pointers;
 };
 
-// Writes a kernel: a reference to f(const Target&), which gives SPIR-V and outlives this.
-class Emitter {
- public:
-  template <class F> explicit Emitter(const F& f)
-      : f_(&f), call_([](const void* g, const Target& target) -> std::vector<std::uint32_t> { return (*static_cast<const F*>(g))(target); }) {}
-  std::vector<std::uint32_t> operator()(const Target& target) const { return call_(f_, target); }
-
- private:
-  const void* f_;
-  std::vector<std::uint32_t> (*call_)(const void*, const Target&);
-};
+// Writes a kernel's SPIR-V.
+using Emitter = FunctionRef<std::vector<std::uint32_t>(const Target&)>;
 
 enum class Access : std::uint8_t { read, write, read_write };
 

@@ -1,6 +1,7 @@
 // Memory, variables, branches, loops and barriers of a SPIR-V function; callables emit what is inside.
 #ifndef COTENANT_VULKAN_SPIRV_CONTROL_HPP
 #define COTENANT_VULKAN_SPIRV_CONTROL_HPP
+#include "cotenant/core/function_ref.hpp"
 #include "cotenant/vulkan/spirv_value.hpp"
 
 namespace cotenant::vulkan::spirv {
@@ -65,7 +66,7 @@ class Variable {
 
 // ---- control flow. Values made inside do not exist outside: carry them in a Variable.
 // Runs `then` where condition, else `otherwise`.
-template <class Then, class Otherwise> void when(Value condition, Then then, Otherwise otherwise) {
+[[gnu::cold]] inline void when(Value condition, FunctionRef<void()> then, FunctionRef<void()> otherwise) {
   Module& module = condition.module();
   const Id yes = module.new_id(), no = module.new_id(), merge = module.new_id();
   module.effect(Op::SelectionMerge, {merge, 0});
@@ -78,7 +79,7 @@ template <class Then, class Otherwise> void when(Value condition, Then then, Oth
   module.effect(Op::Branch, {merge});
   module.effect(Op::Label, {merge});
 }
-template <class Then> void when(Value condition, Then then) {
+[[gnu::cold]] inline void when(Value condition, FunctionRef<void()> then) {
   Module& module = condition.module();
   const Id yes = module.new_id(), merge = module.new_id();
   module.effect(Op::SelectionMerge, {merge, 0});
@@ -99,30 +100,25 @@ template <class Then> void when(Value condition, Then then) {
   module.effect(Op::Label, {merge});
 }
 
-// Runs body() as long as condition() gives true; `next` runs between.
-template <class Condition, class Body, class Next>
-void loop_while(Module& module, Condition condition, Body body, Next next, LoopControl control = LoopControl::None) {
-  const Id head = module.new_id(), test = module.new_id(), inside = module.new_id(), step = module.new_id(), merge = module.new_id();
+// body(i) for i = begin, begin + step, … below end (compared as their type is).
+[[gnu::cold]] inline void loop(Value begin, Value end, Value step, FunctionRef<void(Value)> body, LoopControl control = LoopControl::None) {
+  const Variable counter(begin);
+  Module& module = begin.module();
+  const Id head = module.new_id(), test = module.new_id(), inside = module.new_id(), next = module.new_id(), merge = module.new_id();
   module.effect(Op::Branch, {head});
   module.effect(Op::Label, {head});
-  module.effect(Op::LoopMerge, {merge, step, word(control)});
+  module.effect(Op::LoopMerge, {merge, next, word(control)});
   module.effect(Op::Branch, {test});
   module.effect(Op::Label, {test});
-  const Value again = condition();
+  const Value again = counter.get() < end;
   module.effect(Op::BranchConditional, {again.id, inside, merge});
   module.effect(Op::Label, {inside});
-  body();
-  module.effect(Op::Branch, {step});
-  module.effect(Op::Label, {step});
-  next();
+  body(counter.get());
+  module.effect(Op::Branch, {next});
+  module.effect(Op::Label, {next});
+  counter.set(counter.get() + step);
   module.effect(Op::Branch, {head});
   module.effect(Op::Label, {merge});
-}
-// body(i) for i = begin, begin + step, … below end (compared as their type is).
-template <class Body> void loop(Value begin, Value end, Value step, Body body, LoopControl control = LoopControl::None) {
-  const Variable counter(begin);
-  loop_while(
-      begin.module(), [&] { return counter.get() < end; }, [&] { body(counter.get()); }, [&] { counter.set(counter.get() + step); }, control);
 }
 
 // All invocations of the workgroup arrive before one goes on; what they wrote to shared memory is visible then.

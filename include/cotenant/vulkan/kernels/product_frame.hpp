@@ -99,6 +99,9 @@ struct OperandCode {
   std::vector<spirv::Value> batch;
 };
 
+// load(row, c4): four sums of a strip of the result, as a vector, from its column 4 c4 on.
+using LoadSums = FunctionRef<spirv::Value(spirv::Value, spirv::Value)>;
+
 class ProductFrame {
  public:
   using Value = spirv::Value;
@@ -121,7 +124,7 @@ class ProductFrame {
   static constexpr std::uint32_t all_rows = 0;
   // Calls body() for the tile of this workgroup; the result's tiles are walked through in stripes of so many rows of tiles, so
   // that what neighbours read stays in the second-level cache; all_rows: one tile has them all. Sets row0, column0, from, to and the operands' bases.
-  template <class F> void for_tile(std::uint32_t tile_rows, std::uint32_t tile_columns, F body, std::uint32_t stripe_rows = 8) {
+  void for_tile(std::uint32_t tile_rows, std::uint32_t tile_columns, FunctionRef<void()> body, std::uint32_t stripe_rows = 8) {
     const Value group = k.workgroup_id(1) * static_cast<std::uint32_t>(groups_per_row) + k.workgroup_id(0);
     const Value down = (rows + (tile_rows - 1)) / tile_rows, over = (columns + (tile_columns - 1)) / tile_columns;
     const Value tiles = stripe_rows == all_rows ? over : down * over;
@@ -172,8 +175,7 @@ class ProductFrame {
 
   // Stores a strip of the result, [strip_rows, strip_columns] at (row, column), that many threads share. load(r, c4) gives the four
   // sums from column 4 c4 of the strip on (a vector).
-  template <class Load> void store_strip(Value row, Value column, std::uint32_t strip_rows, std::uint32_t strip_columns, Value thread,
-      std::uint32_t threads, Load load);
+  void store_strip(Value row, Value column, std::uint32_t strip_rows, std::uint32_t strip_columns, Value thread, std::uint32_t threads, LoadSums load);
   Value offset(const OperandCode& x, Value m, Value n) const { return x.base + m * x.row + n * x.column; }
   void store_one(Value m, Value n, Value sum) {
     std::vector<Value> values{sum};
@@ -235,7 +237,7 @@ class StripWriter {
     return asked;
   }
   // [rows, strip_columns] from `row` on; load(r, c4) gives the four sums from column 4 c4 of the strip on.
-  template <class Load> void store(Value row, std::uint32_t rows, Load load, Asked asked = {}) const {
+  void store(Value row, std::uint32_t rows, LoadSums load, Asked asked = {}) const {
     KernelBuilder& k = frame_.k;
     if (stays_in_columns(rows)) {
       // Four rows at once: their reads are all under way before the first is used.
@@ -293,8 +295,8 @@ class StripWriter {
   bool by_columns_;  // whether each thread stays in its four columns
   std::vector<Value> known_;
 };
-template <class Load>
-void ProductFrame::store_strip(Value row, Value column, std::uint32_t strip_rows, std::uint32_t strip_columns, Value thread, std::uint32_t threads, Load load) {
+inline void ProductFrame::store_strip(Value row, Value column, std::uint32_t strip_rows, std::uint32_t strip_columns, Value thread,
+    std::uint32_t threads, LoadSums load) {
   StripWriter(*this, column, strip_columns, thread, threads).store(row, strip_rows, load);
 }
 

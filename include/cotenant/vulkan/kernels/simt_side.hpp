@@ -117,7 +117,7 @@ class SimtSide {
   }
   // Of the rows of a quad, which lie a stride apart.
   bool one_offset() const { return side_.fetch == Fetch::vector_depth && side_.whole; }
-  template <class F> void when_mine(F f) {
+  void when_mine(FunctionRef<void()> f) {
     if (mine_.exists()) k_.when(mine_, f);
     else f();
   }
