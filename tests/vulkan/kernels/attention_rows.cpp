@@ -1,5 +1,6 @@
 #include "cotenant/vulkan/kernels/attention_rows.hpp"
 
+#include "../emitted.hpp"
 #include "product_code.hpp"
 
 // Their results: tests/backend/vulkan_attention.cpp on a device that has cooperative matrices.
@@ -23,11 +24,7 @@ TEST_CASE("numbers per row of matrices: a sound module") {
     const spirv::Words words = k.finish();
     test::check_words(words);
     // Each matrix goes out once and comes back as two; two threads of one row exchange what they found.
-    const auto count = [&](spirv::Op op) {
-      std::size_t found = 0;
-      for (std::size_t at = 5; at < words.size(); at += words[at] >> 16) found += (words[at] & 0xFFFFu) == spirv::word(op) ? 1 : 0;
-      return found;
-    };
+    const auto count = [&](spirv::Op op) { return test::count_of(words, op); };
     CHECK(count(spirv::Op::CooperativeMatrixStoreKHR) == rows / 16);
     CHECK(count(spirv::Op::CooperativeMatrixLoadKHR) == 2 * (rows / 16));
     CHECK(count(spirv::Op::GroupNonUniformShuffleXor) == (rows == 16 ? 1 : 0));

@@ -1,5 +1,6 @@
 #include "cotenant/vulkan/kernels/attention_scores.hpp"
 
+#include "../emitted.hpp"
 #include "product_code.hpp"
 
 // Their results: tests/backend/vulkan_attention.cpp on a device that has cooperative matrices.
@@ -33,11 +34,7 @@ spirv::Words prepared(MaskKind mask, bool mask_per_key, bool causal) {
 }
 
 TEST_CASE("scores with any mask are sound modules; blocks that every query sees whole are scaled alone") {
-  const auto branches = [](const spirv::Words& words) {
-    std::size_t found = 0;
-    for (std::size_t at = 5; at < words.size(); at += words[at] >> 16) found += (words[at] & 0xFFFFu) == spirv::word(spirv::Op::SelectionMerge) ? 1 : 0;
-    return found;
-  };
+  const auto branches = [](const spirv::Words& words) { return test::count_of(words, spirv::Op::SelectionMerge); };
   for (const MaskKind mask : {MaskKind::none, MaskKind::keep, MaskKind::add})
     for (const bool per_key : {false, true})
       for (const bool causal : {false, true}) test::check_words(prepared(mask, per_key, causal));
