@@ -68,12 +68,6 @@ inline bool reads_four(const QuantizedSideCode& side, const MatrixProduct& produ
       x.aligned(4, left, product.batch_rank);
 }
 
-struct QuantizedProduct {
-  QuantizedSideCode a, b;
-  std::size_t block_a = 1, block_b = 1;
-  bool exact = false;
-};
-
 // A hook that reads a side's elements, or none where they are the numbers.
 inline EmitElement quantized_hook(const QuantizedSideCode& side, const std::shared_ptr<std::vector<Value>>& scalars, bool four = false) {
   if (side.plain()) return {};
