@@ -11,6 +11,7 @@
 #include "cotenant/vulkan/kernels/attention_lines.hpp"
 #include "cotenant/vulkan/kernels/attention_rows.hpp"
 #include "cotenant/vulkan/kernels/attention_scores.hpp"
+#include "cotenant/vulkan/kernels/product_strip.hpp"
 #include "cotenant/vulkan/spirv_matrix.hpp"
 
 namespace cotenant::vulkan {
@@ -205,8 +206,8 @@ class CooperativeAttentionEmitter {
       for (std::uint32_t w = 0; w < tile_.width / side; ++w)
         spirv::store_matrix(shared_.pointer(strip + w * side / 4), results_[w * down_ + i].get() * inverse, Layout::RowMajor, k.constant(strip_line_));
       k.subgroup_barrier();
-      frame_.store_strip(frame_.row0 + part_row_ + i * side, frame_.column0, side, tile_.width, k.lane(), tile_.subgroup,
-                         [&](Value r, Value c4) { return spirv::bitcast(four, shared_.load(strip + r * strip_line_ + c4)); });
+      StripWriter(frame_, frame_.column0, tile_.width, k.lane(), tile_.subgroup)
+          .store(frame_.row0 + part_row_ + i * side, side, [&](Value r, Value c4) { return spirv::bitcast(four, shared_.load(strip + r * strip_line_ + c4)); });
       k.subgroup_barrier();
     }
   }

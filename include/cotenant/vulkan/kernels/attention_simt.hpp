@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cotenant/vulkan/kernels/attention_code.hpp"
+#include "cotenant/vulkan/kernels/product_strip.hpp"
 #include "cotenant/vulkan/kernels/simt_side.hpp"
 
 namespace cotenant::vulkan {
@@ -90,8 +91,8 @@ class AttentionEmitter {
       for (std::uint32_t e = 0; e < 4; ++e)
         weights_.store((ty_ * 4u + e) * strip + tx_, results[e * tile_.width_groups + h].get() * spirv::extract(inverse, e));
       k.barrier();
-      frame_.store_strip(frame_.row0, frame_.column0 + h * tile_.keys(), tile_.queries(), tile_.keys(), thread_, tile_.threads(),
-                         [&](Value r, Value c4) { return weights_.load(r * strip + c4); });
+      StripWriter(frame_, frame_.column0 + h * tile_.keys(), tile_.keys(), thread_, tile_.threads())
+          .store(frame_.row0, tile_.queries(), [&](Value r, Value c4) { return weights_.load(r * strip + c4); });
     }
   }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cotenant/vulkan/kernels/product_frame.hpp"
+#include "cotenant/vulkan/kernels/product_strip.hpp"
 #include "cotenant/vulkan/spirv_matrix.hpp"
 
 namespace cotenant::vulkan {

@@ -234,7 +234,8 @@ inline void choose_fetches(ProductPlan& plan, const MatrixProduct& product, Prod
     }
     Along along = Along::strided;
     if (x.column == 0) along = Along::repeated;
-    else if (x.column == 1 && product.columns % 4 == 0 && x.aligned(4 * size_of(x.type), true, product.batch_rank)) along = x.row == 0 ? Along::same : Along::dense;
+    else if (x.column == 1 && product.columns % 4 == 0 && x.aligned(4 * size_of(x.type), true, product.batch_rank))
+      along = x.row == 0 ? Along::same : Along::dense;
     else code.vector_out = false;
     code.extra.push_back({x.type, along});
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cotenant/vulkan/kernels/product_frame.hpp"
+#include "cotenant/vulkan/kernels/product_strip.hpp"
 
 namespace cotenant::vulkan {
 

@@ -33,7 +33,8 @@ inline std::vector<ProductPlan> product_candidates(const Capabilities& device, c
       if (detail::fits(device, plan.cooperative, product.a().type, product.b().type)) add(plan);
     };
     for (const detail::TimedTile& choice : detail::timed_tiles) consider(choice.tile);
-    for (const CooperativeTile& tile : {CooperativeTile{128, 128, 64, 64, 64, 16, 16, 16, 32, true}, {128, 256, 48, 64, 64, 16, 16, 16, 32, true}}) consider(tile);
+    consider({128, 128, 64, 64, 64, 16, 16, 16, 32, true});
+    consider({128, 256, 48, 64, 64, 16, 16, 16, 32, true});
     if (may_use_workgroup_matrices(device, product)) {
       plan.kernel = ProductKernel::workgroup;
       add(plan);
