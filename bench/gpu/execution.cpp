@@ -276,7 +276,8 @@ void all_tenants(const ct::Vulkan& gpu) {
       // Halved numbers of [-2, 2) would grow without bound: the epilogue keeps them small.
       std::array<Tensor, 2> turns{ct::empty<float>({n, n}, on), ct::empty<float>({n, n}, on)};
       ct::copy_into(turns[0], a);
-      for (int i = 0; i < products; ++i) ct::matmul_into(turns[static_cast<std::size_t>(i + 1) % 2], a, turns[static_cast<std::size_t>(i) % 2], [](auto sum) { return sum * 0.01f; });
+      for (int i = 0; i < products; ++i)
+        ct::matmul_into(turns[static_cast<std::size_t>(i + 1) % 2], a, turns[static_cast<std::size_t>(i) % 2], [](auto sum) { return sum * 0.01f; });
       return turns[static_cast<std::size_t>(products) % 2];
     });
   }

@@ -19,6 +19,17 @@ TEST_CASE("products of few rows are sound modules") {
         }
 }
 
+TEST_CASE("a left side that is read element by element keeps modules small") {
+  const Capabilities device = test::paper_device();
+  for (const std::uint32_t rows : {1u, 2u, 4u, 8u}) {
+    ProductCode code = test::plain_code(DType::f16, DType::i8, DType::f32, Fetch::scalar_depth, Fetch::vector_depth);
+    code.vector_out = false;
+    const spirv::Words words = emit_few_product({device, Addressing::pointers}, code, {rows, 32, 256, true, 32});
+    test::check_words(words);
+    CHECK(words.size() < 30000);
+  }
+}
+
 TEST_CASE("a workgroup's columns, and the sums that its threads leave") {
   CHECK(FewTile{1, 32, 256, true}.columns() == 8);
   CHECK(FewTile{1, 8, 256, false}.columns() == 32);

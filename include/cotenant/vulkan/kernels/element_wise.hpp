@@ -33,9 +33,10 @@ template <std::size_t N> struct ElementWise {
   }
 };
 
-// Work of a thread: four vectors, whose loads are under way together, or one element.
+// Work of a thread: two vectors, whose loads are under way together, or one element. An H100 quantises f32 by a scale per row at 3025 GB/s so,
+// by one vector at 2883, by four at 2860, and gathers rows at 2885, 2832 and 2872.
 inline constexpr std::uint32_t element_threads = 256;
-constexpr std::uint32_t element_chunks(bool four) { return four ? 4 : 1; }
+constexpr std::uint32_t element_chunks(bool four) { return four ? 2 : 1; }
 
 // Merges the axes of the operands, given with their layouts, and adds them to the plan, which has the buffers already.
 // `aligned`: whether all operands may be read by fours, or repeat one element along the innermost axis.

@@ -116,7 +116,8 @@ COTENANT_VULKAN_INLINE void norm(Stream& stream, const AnyNorm& a, const Team* c
   const auto outer = merged_axes<6>(layouts, 0, rank - 1), inner = merged_axes<6>(layouts, rank - 1, rank);
   const bool vectors = has_vectors(a.in, 0, outer, inner) && has_vectors(a.residual, 1, outer, inner) && has_vectors(a.scale, 2, outer, inner) &&
                        has_vectors(a.bias, 3, outer, inner) && has_vectors(a.sum, 4, outer, inner) && has_vectors(a.out, 5, outer, inner);
-  const Team team = chosen != nullptr ? *chosen : choose_team(device.capabilities(), rows, length, vectors ? 4 : 1, lies_across(0, outer, inner), size_of(a.in.type()));
+  const Team team = chosen != nullptr ? *chosen
+                                      : choose_team(device.capabilities(), rows, length, vectors ? 4 : 1, lies_across(0, outer, inner), size_of(a.in.type()));
   NormCode code{{}, outer.rank, team, a.centered};
   LaunchPlan plan(a.centered ? "layer_norm" : "rms_norm");
   const auto operand = [&](std::size_t i, const char* name, const AnyOperand& x, Access access) {

@@ -28,9 +28,10 @@ struct FewTile {
 };
 
 // Of f16 by 4096 x 16384 an H100 reads 2894 GB/s with 128 bytes under way for each of 1024 threads and 2858 with 64, in lines of 256 bytes;
-// 2843 in lines of 128. Shorter lines where there are fewer columns than multiprocessors ask for: 4096 x 4096 takes 9.1 us by lines of 64 bytes
+// 2843 in lines of 128. Shorter lines where there are fewer columns than multiprocessors ask for: 4096 x 4096 takes 9.1 µs by lines of 64 bytes
 // and 512 threads (half of every line in the first cache is not used then), 13.7 by 1024, 10.6 by lines of 128. Along depth 64 threads to a
-// column read 2908 GB/s, 32 threads 2854. As many rows have their sums in the same shared memory, so there are fewer threads for each.
+// column read 2908 GB/s, 32 threads 2854; weights of bytes take 28.3 µs by 32 threads, 29.2 by 64. More rows have their sums in the same
+// shared memory, so there are fewer threads for each.
 inline FewTile choose_few_tile(const Capabilities& device, std::size_t rows, std::size_t columns, DType right, bool along_depth, std::size_t multiprocessors) {
   FewTile tile;
   tile.rows = rows <= 1 ? 1 : rows <= 2 ? 2 : rows <= 4 ? 4 : 8;
@@ -40,8 +41,11 @@ inline FewTile choose_few_tile(const Capabilities& device, std::size_t rows, std
     return tile;
   }
   const auto vector = static_cast<std::uint32_t>(4 * size_of(right));
-  tile.ahead = std::min(128 / vector, 16u);
-  if (along_depth) return tile;
+  tile.ahead = std::min(128 / vector, 64 / tile.rows);  // each is code for each row
+  if (along_depth) {
+    if (vector < 8) tile.lanes = 32;
+    return tile;
+  }
   tile.lanes = 32;
   while (tile.lanes > 8 && columns * 10 < std::size_t{9} * multiprocessors * tile.columns()) tile.lanes /= 2;
   tile.threads = std::min<std::uint32_t>(2048 / std::max(tile.rows, tile.lanes * vector < 128 ? 4u : 2u), device.max_workgroup_invocations);
@@ -88,10 +92,13 @@ inline spirv::Words emit_few_product(const Target& target, const ProductCode& co
             }
           }
         };
+        // The left side's elements one by one, with scales and zero points, are dozens of instructions each: no more than 128 of them. Eight rows of
+        // 32 vectors made modules of 182 000 words, on which a driver crashed.
+        const std::uint32_t ahead = vector_a ? tile.ahead : std::clamp(32 / tile.rows, 4u, tile.ahead);
         // The last whole round ends where the last lane's last read still lies inside.
-        const std::uint32_t all = step * tile.ahead;
+        const std::uint32_t all = step * ahead;
         const Value whole = frame.from + length / all * all;
-        k.loop(frame.from + lane * 4u, whole, all, [&](Value depth) { round(depth, tile.ahead, false); }, LoopControl::DontUnroll);
+        k.loop(frame.from + lane * 4u, whole, all, [&](Value depth) { round(depth, ahead, false); }, LoopControl::DontUnroll);
         k.loop(whole + lane * 4u, frame.to, step * 4, [&](Value depth) { round(depth, 4, true); }, LoopControl::DontUnroll);
       } else {
         k.loop(frame.from + lane, frame.to, tile.lanes, [&](Value depth) {

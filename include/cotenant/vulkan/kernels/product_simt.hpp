@@ -20,9 +20,9 @@ struct SimtTile {
   std::uint32_t threads() const { return threads_down * threads_over * threads_deep; }
   std::uint32_t rows() const { return 4 * threads_down * groups_down; }
   std::uint32_t columns() const { return 4 * threads_over * groups_over; }
-  // Of shared memory, in vectors of four: one block; blocks or 4 threads_down rows of the result.
+  // Of shared memory, in vectors of four: one block; blocks or every layer's sums of 4 threads_down rows of the result.
   std::uint32_t block() const { return depth * (rows() + columns()) / 4; }
-  std::uint32_t shared() const { return std::max((unrolled ? 2 : 1) * block(), threads_down * columns()); }
+  std::uint32_t shared() const { return std::max((unrolled ? 2 : 1) * block(), threads_deep * threads_down * columns()); }
   TileExtent extent() const { return {rows(), columns(), depth}; }
   KernelKey key() const {
     KernelKey text("simt ", rows(), 'x', columns(), 'x', depth, unrolled ? " unrolled " : " loop ", threads_down * threads_over);
@@ -225,26 +225,23 @@ inline spirv::Words emit_simt_product(const Target& target, const ProductCode& c
       });
     }
     // The sums leave through shared memory, four rows of each thread at a time: there any layout of the result is near.
-    const std::uint32_t quads = tile.columns() / 4, strip = 4 * tile.threads_down;
+    const std::uint32_t quads = tile.columns() / 4, strip = 4 * tile.threads_down, layer_sums = strip * quads;
     const StripWriter writer(frame, frame.column0, tile.columns(), local, tile.threads());
     for (std::uint32_t g = 0; g < tile.groups_down; ++g) {
-      // Layer after layer adds its own.
-      for (std::uint32_t layers = 0; layers < tile.threads_deep; ++layers) {
-        const auto all = [&] {
-          for (std::uint32_t e = 0; e < 4; ++e)
-            for (std::uint32_t h = 0; h < tile.groups_over; ++h) {
-              std::vector<Value> four_sums;
-              for (std::uint32_t c = 0; c < 4; ++c) four_sums.push_back(sums[((g * 4 + e) * tile.groups_over + h) * 4 + c].get());
-              const Value place = (ty * 4u + e) * quads + tx + h * tile.threads_over, own = spirv::make_vector(four_sums);
-              shared.store(place, layers == 0 ? own : shared.load(place) + own);
-            }
-        };
-        k.barrier();
-        if (tile.threads_deep > 1) k.when(deep == layers, all);
-        else all();
-      }
       k.barrier();
-      writer.store(frame.row0 + g * strip, strip, [&](Value r, Value c4) { return shared.load(r * quads + c4); });
+      for (std::uint32_t e = 0; e < 4; ++e)
+        for (std::uint32_t h = 0; h < tile.groups_over; ++h) {
+          std::vector<Value> four_sums;
+          for (std::uint32_t c = 0; c < 4; ++c) four_sums.push_back(sums[((g * 4 + e) * tile.groups_over + h) * 4 + c].get());
+          const Value place = (ty * 4u + e) * quads + tx + h * tile.threads_over;
+          shared.store(tile.threads_deep > 1 ? place + deep * layer_sums : place, spirv::make_vector(four_sums));
+        }
+      k.barrier();
+      writer.store(frame.row0 + g * strip, strip, [&](Value r, Value c4) {
+        Value sum = shared.load(r * quads + c4);
+        for (std::uint32_t i = 1; i < tile.threads_deep; ++i) sum = sum + shared.load(r * quads + c4 + i * layer_sums);
+        return sum;
+      });
     }
   });
   return k.finish();

@@ -146,7 +146,8 @@ COTENANT_VULKAN_INLINE void softmax(Stream& stream, const AnySoftmax& a, const T
   const auto outer = merged_axes<2>({&in, &out}, 0, rank - 1), inner = merged_axes<2>({&in, &out}, rank - 1, rank);
   const std::size_t length = in.shape.back(), rows = size / length;
   const bool vectors = has_vectors(a.in, 0, outer, inner) && has_vectors(a.out, 1, outer, inner);
-  Team team = chosen != nullptr ? *chosen : choose_team(device.capabilities(), rows, length, vectors ? 4 : 1, lies_across(0, outer, inner), size_of(a.in.type()));
+  Team team = chosen != nullptr ? *chosen
+                                : choose_team(device.capabilities(), rows, length, vectors ? 4 : 1, lies_across(0, outer, inner), size_of(a.in.type()));
   // Rows that are too long to be kept, and too few for every multiprocessor to have one.
   const std::size_t groups = (rows + team.rows - 1) / team.rows;
   const std::size_t wanted = team.kept != 0 || groups >= 256 ? 1 : std::min<std::size_t>(length / (std::size_t{4096} * team.lanes / 32), 512 / groups);
