@@ -226,7 +226,7 @@ class Module {
   }
 
  private:
-  Id result(Words& section, Op op, Id t, const std::uint32_t* operands, std::size_t count) {
+  [[gnu::cold]] Id result(Words& section, Op op, Id t, const std::uint32_t* operands, std::size_t count) {
     const Id id = new_id();
     section.push_back(first_word(op, count + 2));
     section.push_back(t), section.push_back(id);

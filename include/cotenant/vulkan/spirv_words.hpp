@@ -11,7 +11,7 @@
 
 namespace cotenant::vulkan::spirv {
 
-inline void append(Words& to, const Words& from) { to.insert(to.end(), from.begin(), from.end()); }
+[[gnu::cold]] inline void append(Words& to, const Words& from) { to.insert(to.end(), from.begin(), from.end()); }
 // A literal string: its bytes and at least one zero behind them, four to a word.
 inline Words text(std::string_view characters) {
   Words words(characters.size() / 4 + 1, 0);
@@ -20,7 +20,7 @@ inline Words text(std::string_view characters) {
 }
 // The first word of an instruction: how many words it has, and which it is.
 constexpr std::uint32_t first_word(Op op, std::size_t operands) { return static_cast<std::uint32_t>(operands + 1) << 16 | static_cast<std::uint32_t>(op); }
-inline void write(Words& section, Op op, const std::uint32_t* operands, std::size_t count) {
+[[gnu::cold]] inline void write(Words& section, Op op, const std::uint32_t* operands, std::size_t count) {
   section.push_back(first_word(op, count));
   section.insert(section.end(), operands, operands + count);
 }
