@@ -1,7 +1,9 @@
 // RecordedCode: a recorded expression as SPIR-V, with its literals as scalars of the launch.
 #ifndef COTENANT_VULKAN_SPIRV_EXPRESSION_HPP
 #define COTENANT_VULKAN_SPIRV_EXPRESSION_HPP
+#include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -64,14 +66,17 @@ struct ExpressionOp {
   Value (*unary)(Value);
   Value (*binary)(Value, Value);
 };
-template <class... Op> std::vector<ExpressionOp> unary_ops() { return {{Op::name, unary_code<Op>, nullptr}...}; }
-template <class... Op> std::vector<ExpressionOp> binary_ops() { return {{Op::name, nullptr, binary_code<Op>}...}; }
+// Constants: destructors of a program's own static objects may still compute.
+template <class... Op> inline constexpr std::array<ExpressionOp, sizeof...(Op)> unary_ops{ExpressionOp{Op::name, unary_code<Op>, nullptr}...};
+template <class... Op> inline constexpr std::array<ExpressionOp, sizeof...(Op)> binary_ops{ExpressionOp{Op::name, nullptr, binary_code<Op>}...};
 [[gnu::cold]] inline const ExpressionOp& expression_op(std::string_view name) {
   using namespace expr::op;
-  static const auto unary = unary_ops<Negate, Abs, Exp, Log, Sqrt, Rsqrt, Reciprocal, Tanh, Erf, Sigmoid, Gelu, GeluTanh, Silu, Relu, Floor, Ceil, Round>();
-  static const auto binary = binary_ops<Add, Subtract, Multiply, Divide, Minimum, Maximum, Power, Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual>();
-  for (const auto* ops : {&unary, &binary})
-    for (const ExpressionOp& op : *ops) if (op.name == name) return op;
+  static constexpr std::span<const ExpressionOp> unary =
+      unary_ops<Negate, Abs, Exp, Log, Sqrt, Rsqrt, Reciprocal, Tanh, Erf, Sigmoid, Gelu, GeluTanh, Silu, Relu, Floor, Ceil, Round>;
+  static constexpr std::span<const ExpressionOp> binary =
+      binary_ops<Add, Subtract, Multiply, Divide, Minimum, Maximum, Power, Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual>;
+  for (const std::span<const ExpressionOp> ops : {unary, binary})
+    for (const ExpressionOp& op : ops) if (op.name == name) return op;
   raise<InvalidArgument>("a recorded expression has the op '" + std::string(name) + "', for which there is no SPIR-V");
 }
 }  // namespace detail

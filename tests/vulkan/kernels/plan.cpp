@@ -33,6 +33,8 @@ TEST_CASE("what 32 bits cannot reach is refused") {
   LaunchPlan plan("op");
   const auto large = at<const std::int8_t>(4096, contiguous_layout({std::size_t{1} << 16, std::size_t{1} << 15}));
   CHECK_THROWS_AS(plan.buffer(large, Access::read), InvalidArgument);
+  // Nor counted: rows of a view that repeats them take no memory.
+  CHECK_THROWS_AS(plan.scalar(std::size_t{1} << 32), InvalidArgument);
 }
 
 TEST_CASE("rows are read by vectors where every row begins at a multiple of one") {

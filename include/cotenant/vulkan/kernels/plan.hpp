@@ -43,7 +43,13 @@ class LaunchPlan {
     scalars.push_back(0);
     key.append(' ', to_string(dtype));
   }
-  void scalar(std::size_t value) { scalars.push_back(static_cast<std::uint32_t>(value)); }
+  // A number of elements, rows or parts: of a view that repeats elements it may be larger than any memory.
+  void scalar(std::size_t count) {
+    if (count >= max_reach)
+      raise<InvalidArgument>("one Vulkan kernel counts fewer than 2^31 elements or rows of a tensor, but was given " + std::to_string(count) +
+                             ": compute it in parts, as slices");
+    scalars.push_back(static_cast<std::uint32_t>(count));
+  }
   void scalar(float value) { scalars.push_back(__builtin_bit_cast(std::uint32_t, value)); }
   // The distance of neighbours of operand `i` along the innermost of the axes.
   template <std::size_t N> void stride(const Axes<N>& axes, std::size_t i) { scalars.push_back(wrapped(axes.inner_stride(i))); }
