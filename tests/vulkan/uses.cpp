@@ -45,13 +45,3 @@ TEST_CASE("scratch is not listed: its stream alone uses it") {
   CHECK(first.empty());
   CHECK(uses.idle(scratch.get()));
 }
-
-TEST_CASE("of the points of one stream the latest is kept") {
-  const Checked gpu;
-  const auto a = gpu->shared_stream(), b = gpu->stream("other").shared_stream();
-  std::vector<vk::StreamPoint> points;
-  for (const vk::StreamPoint& point : {vk::StreamPoint{a, 3}, {b, 1}, {a, 2}, {b, 9}}) vk::add_point(points, point);
-  REQUIRE(points.size() == 2);
-  CHECK(points[0].value == 3);
-  CHECK(points[1].value == 9);
-}

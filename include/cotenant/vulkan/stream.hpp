@@ -181,7 +181,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void check_waited(VkResult result) const {
     if (result < 0) raise_result(result, "waiting for '" + device_->capabilities().name + "'");
   }
-  Ref<Completion> done_at(std::uint64_t value);
+  Ref<Completion> done_at(std::uint64_t value) { return make_ref<detail::TimelinePoint>(weak_from_this(), value); }
 
   // Records f(batch) after what these buffers depend on; gives where the timeline will be when it is done.
   std::uint64_t record(std::span<const BufferArgument> buffers, FunctionRef<void(Batch&)> f) {
@@ -282,23 +282,9 @@ class Stream : public std::enable_shared_from_this<Stream> {
   std::shared_ptr<void> attachment_;
 };
 
-namespace detail {
-// A point of a stream's timeline as what a block waits for.
-class TimelinePoint final : public Completion {
- public:
-  TimelinePoint(std::weak_ptr<Stream> stream, std::uint64_t value) : stream_(std::move(stream)), value_(value) {}
-  void wait() override {
-    // A stream that is gone has waited for its work.
-    if (const std::shared_ptr<Stream> stream = stream_.lock()) stream->wait(value_);
-  }
-
- private:
-  std::weak_ptr<Stream> stream_;
-  std::uint64_t value_;
-};
-}  // namespace detail
-
-inline Ref<Completion> Stream::done_at(std::uint64_t value) { return make_ref<detail::TimelinePoint>(weak_from_this(), value); }
+inline void detail::TimelinePoint::wait() {
+  if (const std::shared_ptr<Stream> stream = stream_.lock()) stream->wait(value_);
+}
 
 }  // namespace cotenant::vulkan
 

@@ -12,25 +12,9 @@
 #include <vector>
 
 #include "cotenant/vulkan/launch.hpp"
+#include "cotenant/vulkan/stream_point.hpp"
 
 namespace cotenant::vulkan {
-
-class Stream;
-
-// A point of another stream's timeline.
-struct StreamPoint {
-  std::shared_ptr<Stream> stream;
-  std::uint64_t value = 0;
-};
-// Of each stream only the latest point is kept: it comes after the others.
-inline void add_point(std::vector<StreamPoint>& points, StreamPoint point) {
-  for (StreamPoint& known : points)
-    if (known.stream == point.stream) {
-      known.value = std::max(known.value, point.value);
-      return;
-    }
-  points.push_back(std::move(point));
-}
 
 // Whether a block is scratch of a stream; the storage defines it.
 bool is_scratch(const Block& block) noexcept;
