@@ -167,7 +167,8 @@ class Instance {
     // The loader reports memory where it cannot read a driver's manifest, too.
     if (result < 0)
       raise<Unsupported>("starting Vulkan failed with " + to_string(result) + ": a driver's manifest (VK_DRIVER_FILES, or *.json in "
-                         "/usr/share/vulkan/icd.d) or its library is damaged. VK_LOADER_DEBUG=error shows which; install the driver anew, or compute on the CPU until then");
+                         "/usr/share/vulkan/icd.d) or its library is damaged. VK_LOADER_DEBUG=error shows which; install the "
+                         "driver anew, or compute on the CPU until then");
     if (!validation) return;
     const auto create = reinterpret_cast<PFN_vkCreateDebugUtilsMessengerEXT>(vkGetInstanceProcAddr(handle_, "vkCreateDebugUtilsMessengerEXT"));
     if (create != nullptr) check(create(handle_, &messenger, nullptr, &messenger_), "listening to Vulkan's validation");
