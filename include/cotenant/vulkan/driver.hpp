@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -60,7 +61,10 @@ class Driver {
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
   ~Driver() {
-    if (handle_ != VK_NULL_HANDLE) vkDestroyDevice(handle_, nullptr);
+    if (handle_ == VK_NULL_HANDLE) return;
+    static_cast<void>(vkDeviceWaitIdle(handle_));
+    for (const VkSemaphore semaphore : retired_) vkDestroySemaphore(handle_, semaphore, nullptr);
+    vkDestroyDevice(handle_, nullptr);
   }
 
   const Instance& instance() const noexcept { return *instance_; }
@@ -98,6 +102,13 @@ class Driver {
     if (result < 0) raise_result(result, what() + " on '" + capabilities().name + "'");
   }
 
+  // Destroys a semaphore that no work under way uses, after the next 64 such: Mesa 22.3's queue thread lets go of those that a submission
+  // waited for only after the host has seen its end.
+  void destroy_later(VkSemaphore semaphore) noexcept {
+    const std::lock_guard lock(mutex_);
+    vkDestroySemaphore(handle_, std::exchange(retired_[next_retired_++ % retired_.size()], semaphore), nullptr);
+  }
+
   // The first memory type of `bits` that has all of `wanted`, and none of `unwanted`; -1: none.
   int memory_type(std::uint32_t bits, VkMemoryPropertyFlags wanted, VkMemoryPropertyFlags unwanted = 0) const noexcept {
     for (std::uint32_t i = 0; i < memory_.memoryTypeCount; ++i) {
@@ -117,6 +128,9 @@ class Driver {
   std::array<std::vector<std::unique_ptr<Queue>>, 2> queues_;  // that compute; that only copy
   std::atomic<std::size_t> next_queue_{0};
   std::atomic<bool> lost_{false};
+  std::mutex mutex_;
+  std::array<VkSemaphore, 64> retired_{};
+  std::size_t next_retired_ = 0;
   VkPhysicalDeviceMemoryProperties memory_{};
 };
 

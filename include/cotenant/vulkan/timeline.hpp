@@ -26,7 +26,7 @@ class Timeline {
   }
   Timeline(const Timeline&) = delete;
   Timeline& operator=(const Timeline&) = delete;
-  ~Timeline() { vkDestroySemaphore(driver_.handle(), handle_, nullptr); }
+  ~Timeline() { driver_.destroy_later(handle_); }
 
   VkSemaphore handle() const noexcept { return handle_; }
   bool reached(std::uint64_t value) const noexcept {
