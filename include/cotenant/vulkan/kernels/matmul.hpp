@@ -75,10 +75,12 @@ inline void run_planned(Device& device, Stream& stream, const MatrixProduct& pro
   std::size_t stride = matrix;
   for (std::size_t axis = product.batch_rank; axis-- > 0;) sums.batch[axis] = static_cast<std::ptrdiff_t>(stride), stride *= product.batch[axis];
   MatrixProduct parts = product;
-  parts.operands.resize(3);
+  parts.operands.resize(3 + code.parameters);
   parts.out() = sums;
   ProductCode partial = code;
-  partial.out = sums.type, partial.extra.clear(), partial.vector_out = product.columns % 4 == 0 && plan.kernel != ProductKernel::few;
+  partial.out = sums.type, partial.vector_out = product.columns % 4 == 0 && plan.kernel != ProductKernel::few;
+  partial.extra.resize(code.parameters);
+  for (ProductCode::Extra& x : partial.extra) x.in_epilogue = false;
   partial.epilogue_text = "sum", partial.epilogue = plain_epilogue, partial.scalars.clear();
   launch_product(device, stream, parts, plan, partial, part);
 
@@ -86,7 +88,7 @@ inline void run_planned(Device& device, Stream& stream, const MatrixProduct& pro
   total.a() = sums, total.b() = sums, total.depth = plan.splits;
   ProductCode last = code;
   last.a = last.b = sums.type, last.fetch_a = last.fetch_b = Fetch::scalar_depth;
-  last.element_a = last.element_b = last.four_a = last.four_b = nullptr, last.element_text.clear();
+  last.element_a = last.element_b = last.four_a = last.four_b = nullptr, last.element_text.clear(), last.element_scalars.clear();
   const KernelKey key("product parts ", last.key());
   const auto buffers = buffer_arguments(total);
   auto scalars = product_scalars(total, last, plan.splits);

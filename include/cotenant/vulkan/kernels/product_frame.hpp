@@ -64,15 +64,17 @@ struct ProductCode {
     bool in_epilogue = true;  // else something else reads it
   };
   std::vector<Extra> extra;
-  std::size_t hidden = 0;  // how many of the first extra operands the epilogue does not see
-  bool integers = false;  // sums of i32 products
+  bool integers = false;        // sums of i32 products
+  std::size_t parameters = 0;  // how many of the first extra operands the elements' hooks read: scales and zero points
   std::string epilogue_text, element_text;
   MakeEpilogue epilogue;
-  std::vector<std::uint32_t> scalars;  // the epilogue's own, behind the product's; no part of the key
+  std::vector<std::uint32_t> element_scalars, scalars;  // the hooks' and the epilogue's own, behind the product's; no part of the key
   EmitElement element_a, element_b;  // of quantised values; absent where elements are the numbers. Needs a scalar fetch
   EmitElement four_a, four_b;        // beside them where four neighbours along depth may be read at once, from a multiple of four on: as a vector
 
   bool gives_halves() const { return out == DType::f16 || out == DType::bf16; }
+  // How many of the first extra operands the epilogue does not see: integers are scaled when they are summed up.
+  std::size_t hidden() const { return integers ? 0 : parameters; }
   void append_to(KernelKey& key) const {
     key.append(integers ? "i32 " : "", to_string(a), ' ', to_string(fetch_a), ',', to_string(b), ' ', to_string(fetch_b), '>', to_string(out),
         vector_out ? " v" : " s", " batch", batch_rank);
@@ -114,6 +116,7 @@ class ProductFrame {
       x.first = k.scalar(), x.row = k.scalar(), x.column = k.scalar();
       for (std::size_t axis = 0; axis < code.batch_rank; ++axis) x.batch.push_back(k.scalar());
     }
+    for (std::size_t i = 0; i < code.element_scalars.size(); ++i) element_scalars.push_back(k.scalar());
     epilogue_ = code.epilogue(*this);
   }
 
@@ -194,7 +197,7 @@ class ProductFrame {
   const ProductCode& code;
   std::vector<OperandCode> operands;  // a, b, out, extra
   Value rows, columns, depth, split_depth, batches, split_stride;
-  std::vector<Value> batch_extent;
+  std::vector<Value> batch_extent, element_scalars;
   Value row0, column0, from, to;
 
  private:
@@ -213,6 +216,7 @@ inline Few<std::uint32_t, 64> product_scalars(const MatrixProduct& product, cons
     scalars.push_back(x.reach.first), scalars.push_back(wrapped(x.row)), scalars.push_back(wrapped(x.column));
     for (std::size_t axis = 0; axis < code.batch_rank; ++axis) scalars.push_back(axis < product.batch_rank ? wrapped(x.batch[axis]) : 0);
   }
+  scalars.append(code.element_scalars);
   scalars.append(code.scalars);
   return scalars;
 }

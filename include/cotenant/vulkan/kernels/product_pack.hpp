@@ -88,7 +88,7 @@ inline BlockRef pack_side(Device& device, Stream& stream, MatrixProduct& product
   // What repeats along the batch is packed once.
   for (std::size_t axis = product.batch_rank; axis-- > 0;) {
     bool repeats = x.batch[axis] == 0;
-    if (hook) for (std::size_t i = 0; i < code.hidden; ++i) repeats = repeats && product.operands[3 + i].batch[axis] == 0;
+    if (hook) for (std::size_t i = 0; i < code.parameters; ++i) repeats = repeats && product.operands[3 + i].batch[axis] == 0;
     if (repeats) copy.batch[axis] = 1;
     else packed.batch[axis] = static_cast<std::ptrdiff_t>(count), count *= copy.batch[axis];
   }
@@ -98,13 +98,14 @@ inline BlockRef pack_side(Device& device, Stream& stream, MatrixProduct& product
   copy.out() = packed;
   // Rows and columns of the source are the copy's own where lines go across; a hook knows sides and axes by itself.
   if (!hook && !along_depth) std::swap(copy.operands[0].row, copy.operands[0].column), std::swap(copy.operands[1].row, copy.operands[1].column);
-  copy.operands.resize(3 + (hook ? code.hidden : 0));
+  copy.operands.resize(3 + (hook ? code.parameters : 0));
   ProductCode reader = code;
   reader.a = copy.a().type, reader.b = copy.b().type, reader.out = packed.type, reader.fetch_a = reader.fetch_b = Fetch::scalar_depth;
   reader.batch_rank = std::max<std::size_t>(product.batch_rank, 2);
   reader.extra.clear();
   for (std::size_t i = 3; i < copy.operands.size(); ++i) reader.extra.push_back({copy.operands[i].type, Along::strided, false});
-  if (!hook) reader.element_text.clear(), reader.scalars.clear(), reader.epilogue_text = "copy", reader.epilogue = plain_epilogue;
+  reader.scalars.clear(), reader.epilogue_text = "copy", reader.epilogue = plain_epilogue;
+  if (!hook) reader.element_text.clear(), reader.element_scalars.clear();
   const KernelKey key("pack ", left ? "left " : "right ", along_depth ? "depth " : "across ", reader.key());
   Few<BufferArgument, 8> buffers;
   for (std::size_t i = 0; i < copy.operands.size(); ++i)

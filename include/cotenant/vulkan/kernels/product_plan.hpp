@@ -228,7 +228,7 @@ inline void choose_fetches(ProductPlan& plan, const MatrixProduct& product, Prod
   if (plan.plain) code.vector_out = false;
   for (std::size_t i = 3; i < product.operands.size(); ++i) {
     const MatrixOperand& x = product.operands[i];
-    if (i - 3 < code.hidden) {
+    if (i - 3 < code.hidden()) {
       code.extra.push_back({x.type, Along::strided, false});
       continue;
     }

@@ -22,7 +22,7 @@ struct QuantizedSideCode {
   DType type{};
   int scale = -1, zero_point = -1;  // index of the operand
   bool blocks = false;              // they change along depth
-  int block_scalar = -1;            // index among the code's scalars: values of depth per block
+  int block_scalar = -1;            // index among the code's element_scalars: values of depth per block
   bool pairs_along_depth = false;   // of i4x2
 
   std::string key() const {
@@ -69,10 +69,10 @@ inline bool reads_four(const QuantizedSideCode& side, const MatrixProduct& produ
 }
 
 // A hook that reads a side's elements, or none where they are the numbers.
-inline EmitElement quantized_hook(const QuantizedSideCode& side, const std::shared_ptr<std::vector<Value>>& scalars, bool four = false) {
+inline EmitElement quantized_hook(const QuantizedSideCode& side, bool four = false) {
   if (side.plain()) return {};
-  return [side, scalars, four](ProductFrame& frame, bool left, Value across, Value depth) {
-    return quantized_element(frame, side, side.blocks ? (*scalars)[static_cast<std::size_t>(side.block_scalar)] : Value{}, left, across, depth, four);
+  return [side, four](ProductFrame& frame, bool left, Value across, Value depth) {
+    return quantized_element(frame, side, side.blocks ? frame.element_scalars[static_cast<std::size_t>(side.block_scalar)] : Value{}, left, across, depth, four);
   };
 }
 
@@ -111,12 +111,13 @@ COTENANT_VULKAN_INLINE void quantized_matmul(Stream& stream, const AnyQuantizedM
     if (zero.block != nullptr) blocks = std::max(blocks, zero.shape()[zero.shape().rank() - back]);
     return std::max<std::size_t>(depth / blocks, 1);
   };
-  if (left.blocks)
-    left.block_scalar = static_cast<int>(code.scalars.size()), code.scalars.push_back(static_cast<std::uint32_t>(block_length(x.a_scale, x.a_zero_point, 1)));
-  if (right.blocks)
-    right.block_scalar = static_cast<int>(code.scalars.size()), code.scalars.push_back(static_cast<std::uint32_t>(block_length(x.b_scale, x.b_zero_point, 2)));
-  const std::size_t block_scalars = code.scalars.size();
-  code.scalars.insert(code.scalars.end(), x.epilogue.literals.begin(), x.epilogue.literals.end());
+  const auto add_scalar = [&](std::size_t value) {
+    code.element_scalars.push_back(static_cast<std::uint32_t>(value));
+    return static_cast<int>(code.element_scalars.size() - 1);
+  };
+  if (left.blocks) left.block_scalar = add_scalar(block_length(x.a_scale, x.a_zero_point, 1));
+  if (right.blocks) right.block_scalar = add_scalar(block_length(x.b_scale, x.b_zero_point, 2));
+  code.scalars.assign(x.epilogue.literals.begin(), x.epilogue.literals.end());
   const std::size_t parameters = product.operands.size() - 3;
 
   const auto bytes = [](DType type) { return type == DType::i8 || type == DType::u8; };
@@ -137,13 +138,10 @@ COTENANT_VULKAN_INLINE void quantized_matmul(Stream& stream, const AnyQuantizedM
   for (const MatrixOperand& operand : own) product.operands.push_back(operand);
 
   // The epilogue's first values: the parameters and line sums, as they lie behind the result.
-  const auto block_values = std::make_shared<std::vector<Value>>();
   const bool integers = code.integers;
-  code.hidden = integers ? 0 : parameters;
+  code.parameters = cooperate ? 0 : parameters;
   code.epilogue_text = left.key() + " " + right.key() + (cooperate ? " raw " : " ") + std::string(x.epilogue.text);
   code.epilogue = [=, text = x.epilogue.text](ProductFrame& frame) -> Epilogue {
-    block_values->clear();
-    for (std::size_t i = 0; i < block_scalars; ++i) block_values->push_back(frame.k.scalar());
     const RecordedCode recorded(frame.k, text, DType::f32);
     const Value length = cooperate ? frame.k.scalar(frame.k.i32()) : Value{};
     return [=](const std::vector<Value>& values) {
@@ -175,11 +173,11 @@ COTENANT_VULKAN_INLINE void quantized_matmul(Stream& stream, const AnyQuantizedM
     };
   };
   if (!cooperate) {
-    code.element_a = quantized_hook(left, block_values);
-    code.element_b = quantized_hook(right, block_values);
+    code.element_a = quantized_hook(left);
+    code.element_b = quantized_hook(right);
     const bool four_left = reads_four(left, product, true), four_right = reads_four(right, product, false);
-    if (four_left) code.four_a = quantized_hook(left, block_values, true);
-    if (four_right) code.four_b = quantized_hook(right, block_values, true);
+    if (four_left) code.four_a = quantized_hook(left, true);
+    if (four_right) code.four_b = quantized_hook(right, true);
     code.element_text = "elements " + left.key() + (four_left ? "4 " : " ") + right.key() + (four_right ? "4" : "");
   }
   run_product(device, stream, std::move(product), std::move(code), !cooperate);
