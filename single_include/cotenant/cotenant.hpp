@@ -72,7 +72,8 @@
 // translation unit of a program.
 
 // COTENANT_VULKAN_SEPARATE: the code of the Vulkan backend is compiled once for a program instead of in every file that uses a
-// GPU. The same in every translation unit; one of them defines COTENANT_VULKAN_IMPLEMENTATION, too, before cotenant/vulkan.hpp.
+// GPU: in cotenant/vulkan.cpp, or wherever COTENANT_VULKAN_IMPLEMENTATION is defined, too, before cotenant/vulkan.hpp. The same in
+// every translation unit.
 #ifdef COTENANT_VULKAN_SEPARATE
 #define COTENANT_VULKAN_INLINE
 #else
@@ -12245,6 +12246,8 @@ template <TensorLike X> Operand<const element_type_of<X>> input(const X& tensor)
 template <Element T, Storage S> Operand<T> output(const SharedTensor<T, S>& tensor) {
   static_assert(S::writable, "the result of an op cannot be written into read-only storage");
   tensor.check_writable();
+  // A copy from a device that is still coming in would overwrite the result.
+  if constexpr (S::host_accessible) tensor.block()->wait();
   return {tensor.unchecked_view(), tensor.block().get()};
 }
 // An input repeated to `shape` without a copy.
@@ -12501,8 +12504,8 @@ template <class T> struct CopyArguments {
   Operand<T> out;
 };
 
-// Copies elements between tensors of one shape, across storages and backends.
-// The two must not overlap. Errors: ShapeError, ReadOnly.
+// Copies elements between tensors of one shape, across storages and backends. What comes from a device is there when `out` is read; in
+// borrowed memory, which its owner reads by an address of his own, when this returns. The two must not overlap. Errors: ShapeError, ReadOnly.
 template <TensorLike X, Storage D> void copy_into(SharedTensor<element_type_of<X>, D> out, const X& in) {
   using S = storage_type_of<X>;
   check_not_empty("copy", in, out);
@@ -12517,6 +12520,7 @@ template <TensorLike X, Storage D> void copy_into(SharedTensor<element_type_of<X
                   "a copy from one device to another goes through the host: x.copy_to<Heap>().copy_to(other_storage)");
     prepare<B>(arguments.in);
     backend_at<B>(in).copy(arguments);
+    if constexpr (D::host_accessible && !AllocatingStorage<D>) out.block()->wait();
   }
 }
 
@@ -14919,15 +14923,21 @@ main{max-width:1080px;margin:0 auto;padding:40px 24px 64px}h1{font-size:30px;lin
 p{margin:0;color:var(--soft)}header p{margin-top:6px;font-size:16px}
 section{background:var(--panel);border:1px solid var(--line);border-radius:12px;padding:22px 24px;margin-top:20px}section>p{margin-bottom:16px;max-width:70ch}
 .wide{overflow-x:auto}.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(190px,1fr));gap:16px;margin-top:24px}
-.card{background:var(--panel);border:1px solid var(--line);border-radius:12px;padding:16px 20px}.card b{display:block;font-size:26px;line-height:1.25;font-weight:650;letter-spacing:-.01em}
+.card{background:var(--panel);border:1px solid var(--line);border-radius:12px;padding:16px 20px}
+.card b{display:block;font-size:26px;line-height:1.25;font-weight:650;letter-spacing:-.01em}
 .card span{color:var(--soft);font-size:13.5px}.card.good b{color:var(--good)}
-svg{display:block;font-family:inherit}svg text{fill:var(--ink);font-size:13px}svg .small{fill:var(--soft);font-size:11.5px}svg .label{font-size:11.5px}svg .strong{font-weight:600}
+svg{display:block;font-family:inherit}
+svg text{fill:var(--ink);font-size:13px}svg .small{fill:var(--soft);font-size:11.5px}svg .label{font-size:11.5px}svg .strong{font-weight:600}
 svg .end{text-anchor:end}svg .middle{text-anchor:middle}svg .in-cell{text-anchor:middle;fill:var(--panel);font-size:11.5px;font-weight:700}
-.rule{stroke:var(--line)}.amount{fill:var(--amount)}.none{fill:var(--line)}.true{fill:none;stroke:var(--true);stroke-width:2.25;stroke-linejoin:round}.mark{stroke:var(--ink);stroke-width:2}
-.legend{display:flex;flex-wrap:wrap;gap:6px 18px;margin-top:12px;font-size:13px;color:var(--soft)}.legend i{display:inline-block;width:11px;height:11px;border-radius:3px;margin-right:7px}
+.rule{stroke:var(--line)}.amount{fill:var(--amount)}.none{fill:var(--line)}
+.true{fill:none;stroke:var(--true);stroke-width:2.25;stroke-linejoin:round}.mark{stroke:var(--ink);stroke-width:2}
+.legend{display:flex;flex-wrap:wrap;gap:6px 18px;margin-top:12px;font-size:13px;color:var(--soft)}
+.legend i{display:inline-block;width:11px;height:11px;border-radius:3px;margin-right:7px}
 .legend i.stroke{height:0;border-top:3px solid var(--true);border-radius:0;vertical-align:middle;width:18px}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}th,td{padding:7px 14px 7px 0;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
-th:first-child,td:first-child{text-align:left}th{color:var(--soft);font-weight:500;font-size:13px}tr:last-child td{border-bottom:0}footer{margin-top:24px;color:var(--soft);font-size:13px}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+th,td{padding:7px 14px 7px 0;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
+th:first-child,td:first-child{text-align:left}th{color:var(--soft);font-weight:500;font-size:13px}tr:last-child td{border-bottom:0}
+footer{margin-top:24px;color:var(--soft);font-size:13px}
 )css";
 
 inline std::string html_card(const std::string& number, const std::string& meaning, const char* classes = "card") {
@@ -15794,6 +15804,58 @@ Ref<const PackedRight> packed_right(const GemmProblem& problem, const Block* blo
 
 #endif
 
+// ---- cotenant/cpu/packed_panels.hpp ----
+// packed_panels(): the right operand of a product in the order in which tiles read it, made once for all calls with the same weights.
+#ifndef COTENANT_CPU_PACKED_PANELS_HPP
+#define COTENANT_CPU_PACKED_PANELS_HPP
+
+namespace cotenant::cpu {
+
+namespace detail {
+inline Panels panels_of(const GemmProblem& problem) { return {problem.columns, *problem.kernel}; }
+
+// One panel by one block of k of the right operand, in the order in which tiles read it.
+inline void pack_panel(const GemmProblem& problem, const Panels& panels, const DepthBlocks& blocks, std::size_t panel, std::size_t block, float* to) {
+  const std::size_t per_lane = problem.kernel->per_lane, column = panels.first_column(panel), width = panels.vectors(panel) * problem.kernel->lanes,
+                    first = blocks.first(block) * per_lane;
+  problem.kernel->pack_right(
+      problem.right.moved(static_cast<std::ptrdiff_t>(first) * problem.right.row_stride + static_cast<std::ptrdiff_t>(column) * problem.right.column_stride),
+      std::min(blocks.size(block) * per_lane, problem.depth - first), std::min(width, problem.columns - column), to, width);
+}
+
+struct PackingTask {
+  const GemmProblem& problem;
+  float* to;
+};
+inline void pack_panels(const void* context, std::size_t first, std::size_t last) {
+  const auto& task = *static_cast<const PackingTask*>(context);
+  const Panels panels = panels_of(task.problem);
+  const DepthBlocks blocks(task.problem.depth, task.problem.kernel->per_lane);
+  for (std::size_t panel = first; panel < last; ++panel)
+    for (std::size_t block = 0; block < blocks.count; ++block)
+      pack_panel(task.problem, panels, blocks, panel, block,
+                 task.to + blocks.first(block) * panels.padded_columns() + blocks.size(block) * panels.first_column(panel));
+}
+}  // namespace detail
+
+// The right operand in panels for all calls with these weights, or null: see packed_right(). `block` holds the operand, which is one
+// matrix for all batch entries.
+inline Ref<const PackedRight> packed_panels(const GemmProblem& problem, const Block* block) {
+  const std::size_t per_lane = problem.kernel->per_lane;
+  if (!(per_lane == 1 ? problem.right.is_float : problem.right.element_size * per_lane == sizeof(float))) return nullptr;
+  const DepthBlocks blocks(problem.depth, per_lane);
+  const Panels panels = detail::panels_of(problem);
+  return packed_right(problem, block, problem.kernel, blocks.lanes * panels.padded_columns(), [&](float* to) {
+    const detail::PackingTask task{problem, to};
+    // About 0.25 ns per lane, from memory to memory.
+    parallel_for(panels.count(), static_cast<double>(blocks.lanes * problem.kernel->tile_vectors * problem.kernel->lanes) / 4, &detail::pack_panels, &task);
+  });
+}
+
+}  // namespace cotenant::cpu
+
+#endif
+
 // ---- cotenant/cpu/scratch.hpp ----
 // scratch(): memory that a kernel needs for the length of one call, kept per thread between calls.
 #ifndef COTENANT_CPU_SCRATCH_HPP
@@ -15855,31 +15917,6 @@ inline float* scratch(ScratchUse use, std::size_t floats) {
 namespace cotenant::cpu {
 
 namespace detail {
-inline Panels panels_of(const GemmProblem& problem) { return {problem.columns, *problem.kernel}; }
-
-// One panel by one block of k of the right operand, in the order in which tiles read it.
-inline void pack_panel(const GemmProblem& problem, const Panels& panels, const DepthBlocks& blocks, std::size_t panel, std::size_t block, float* to) {
-  const std::size_t per_lane = problem.kernel->per_lane, column = panels.first_column(panel), width = panels.vectors(panel) * problem.kernel->lanes,
-                    first = blocks.first(block) * per_lane;
-  problem.kernel->pack_right(
-      problem.right.moved(static_cast<std::ptrdiff_t>(first) * problem.right.row_stride + static_cast<std::ptrdiff_t>(column) * problem.right.column_stride),
-      std::min(blocks.size(block) * per_lane, problem.depth - first), std::min(width, problem.columns - column), to, width);
-}
-
-struct PackingTask {
-  const GemmProblem& problem;
-  float* to;
-};
-inline void pack_panels(const void* context, std::size_t first, std::size_t last) {
-  const auto& task = *static_cast<const PackingTask*>(context);
-  const Panels panels = panels_of(task.problem);
-  const DepthBlocks blocks(task.problem.depth, task.problem.kernel->per_lane);
-  for (std::size_t panel = first; panel < last; ++panel)
-    for (std::size_t block = 0; block < blocks.count; ++block)
-      pack_panel(task.problem, panels, blocks, panel, block,
-                 task.to + blocks.first(block) * panels.padded_columns() + blocks.size(block) * panels.first_column(panel));
-}
-
 // Hardly any last cache is smaller: products whose left operand fits need not ask.
 inline constexpr std::size_t least_level3 = std::size_t{2} << 20;
 
@@ -16037,7 +16074,8 @@ struct BlockedProduct {
       float* const sums_of_group = all == nullptr ? tile : all + static_cast<std::ptrdiff_t>(group) * tiles.sums_row;
       float* const output_of_group = stages ? output + static_cast<std::ptrdiff_t>(group) * problem.direct_stride : nullptr;
       if (stages && !begins)
-        for (std::size_t i = 0; i < group_rows; ++i) std::copy_n(output_of_group + static_cast<std::ptrdiff_t>(i) * problem.direct_stride, some, tile + i * width);
+        for (std::size_t i = 0; i < group_rows; ++i)
+          std::copy_n(output_of_group + static_cast<std::ptrdiff_t>(i) * problem.direct_stride, some, tile + i * width);
       if (finishes && problem.result != nullptr) ask_for_result(first_row + group, group_rows, column, some);
       for (std::size_t row = 0; row < group_rows; row += tiles.rows) {
         const std::size_t first = group + row;
@@ -16055,7 +16093,8 @@ struct BlockedProduct {
         if (first >= first_asking) tiles.next_right += static_cast<std::ptrdiff_t>((tiles.rows + height - 1) / height) * tiles.next_right_tile;
       }
       if (stages)
-        for (std::size_t i = 0; i < group_rows; ++i) std::copy_n(tile + i * width, some, output_of_group + static_cast<std::ptrdiff_t>(i) * problem.direct_stride);
+        for (std::size_t i = 0; i < group_rows; ++i)
+          std::copy_n(tile + i * width, some, output_of_group + static_cast<std::ptrdiff_t>(i) * problem.direct_stride);
       if (finishes) problem.finish(problem.context, problem.batch, sums_of_group, tiles.sums_row, first_row + group, column, group_rows, some);
     }
   }
@@ -16131,20 +16170,6 @@ inline void multiply_blocks(const GemmProblem& problem, std::size_t first_row, s
       job.run();
     }
   }
-}
-
-// The right operand in panels for all calls with these weights, or null: see packed_right(). `block` holds the operand, which is one
-// matrix for all batch entries.
-inline Ref<const PackedRight> packed_panels(const GemmProblem& problem, const Block* block) {
-  const std::size_t per_lane = problem.kernel->per_lane;
-  if (!(per_lane == 1 ? problem.right.is_float : problem.right.element_size * per_lane == sizeof(float))) return nullptr;
-  const DepthBlocks blocks(problem.depth, per_lane);
-  const Panels panels = detail::panels_of(problem);
-  return packed_right(problem, block, problem.kernel, blocks.lanes * panels.padded_columns(), [&](float* to) {
-    const detail::PackingTask task{problem, to};
-    // About 0.25 ns per lane, from memory to memory.
-    parallel_for(panels.count(), static_cast<double>(blocks.lanes * problem.kernel->tile_vectors * problem.kernel->lanes) / 4, &detail::pack_panels, &task);
-  });
 }
 
 }  // namespace cotenant::cpu
@@ -17114,12 +17139,23 @@ inline constexpr FunctionTable<7> gelu_tanh_table = {0.171875f, {
 #include <hwy/highway.h>
 
 // ---- cotenant/cpu/math-inl.hpp ----
-// exp, tanh, erf, sigmoid, gelu … on vectors of floats, within a few units in the last place (ULP).
+// tanh, erf, sigmoid, gelu … on vectors of floats, within a few units in the last place (ULP).
 #if defined(COTENANT_CPU_MATH_INL_HPP) == defined(HWY_TARGET_TOGGLE)
 #ifdef COTENANT_CPU_MATH_INL_HPP
 #undef COTENANT_CPU_MATH_INL_HPP
 #else
 #define COTENANT_CPU_MATH_INL_HPP
+#endif
+
+#include <hwy/highway.h>
+
+// ---- cotenant/cpu/exp-inl.hpp ----
+// exp on vectors of floats, within 1.1 units in the last place, and what other functions are made of: polynomials, powers of two.
+#if defined(COTENANT_CPU_EXP_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_EXP_INL_HPP
+#undef COTENANT_CPU_EXP_INL_HPP
+#else
+#define COTENANT_CPU_EXP_INL_HPP
 #endif
 
 #include <hwy/highway.h>
@@ -17512,6 +17548,43 @@ HWY_INLINE FloatVector exp_anywhere(FloatTag d, FloatVector x) {
   return hn::IfThenElse(hn::Le(x, constant(d, 0x1.62e42ep6f)), small, hn::Add(x, constant(d, std::numeric_limits<float>::infinity())));
 }
 
+#if COTENANT_X86_DOT
+// `value`, or where the table ended the function's formula; that is rare.
+template <class Anywhere> HWY_INLINE FloatVector or_beyond(FloatTag d, FloatVector x, FloatVector value, hn::Mask<FloatTag> beyond, const Anywhere& anywhere) {
+  if (HWY_LIKELY(hn::AllFalse(d, beyond))) return value;
+  return hn::IfThenElse(beyond, anywhere(d, x), value);
+}
+
+// 2^(n/32) for n as rounding_shift left it.
+HWY_INLINE FloatVector power_of_steps(FloatTag d, FloatVector shifted) {
+  const auto n = hn::BitCast(hn::RebindToSigned<FloatTag>{}, shifted);
+  return hn::BitCast(d, hn::Add(lookup_lanes(cpu::exp_table.bits, n), hn::ShiftLeft<18>(n)));
+}
+#endif
+
+// Within 1.1 ULP. With a table exp(x) = 2^(n/32) 2^(r/32), n = round(32 x / ln 2), |r| <= 1/2: a third of the multiplications less.
+HWY_INLINE FloatVector vector_exp(FloatTag d, FloatVector x) {
+#if COTENANT_X86_DOT
+  const auto steps = constant(d, 46.16624f), shifted = hn::MulAdd(x, steps, constant(d, rounding_shift));
+  const auto n = hn::Sub(shifted, constant(d, rounding_shift));
+  const auto r = hn::MulAdd(x, constant(d, 6.1630817e-07f), hn::MulSub(x, steps, n));
+  // (2^(r/32) - 1) / r; relative error of the power 1e-10.
+  const auto growth = polynomial(d, r, 0.02166085f, 0.00023459808f, 1.6935992e-06f);
+  const auto power = power_of_steps(d, shifted);
+  const auto value = hn::MulAdd(hn::Mul(r, growth), power, power);
+  return or_beyond(d, x, value, hn::Not(hn::Lt(hn::Abs(x), constant(d, 86.0f))), exp_anywhere);
+#else
+  return exp_anywhere(d, x);
+#endif
+}
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
 // 2^64 exp(-size) for size in [0, 110]: normal throughout.
 HWY_INLINE FloatVector raised_exp_of_minus(FloatTag d, FloatVector size) {
   const auto shifted = hn::NegMulAdd(size, constant(d, log2_e), constant(d, rounding_shift + 64.0f));
@@ -17551,34 +17624,7 @@ template <std::size_t Terms, bool PlusRest> HWY_INLINE FloatVector table_value(F
   const auto first = lookup_lanes(table.terms[0], interval);
   return hn::MulAdd(rest, value, PlusRest ? hn::Add(first, rest) : first);
 }
-// `value`, or where the table ended the function's formula; that is rare.
-template <class Anywhere> HWY_INLINE FloatVector or_beyond(FloatTag d, FloatVector x, FloatVector value, hn::Mask<FloatTag> beyond, const Anywhere& anywhere) {
-  if (HWY_LIKELY(hn::AllFalse(d, beyond))) return value;
-  return hn::IfThenElse(beyond, anywhere(d, x), value);
-}
-
-// 2^(n/32) for n as rounding_shift left it.
-HWY_INLINE FloatVector power_of_steps(FloatTag d, FloatVector shifted) {
-  const auto n = hn::BitCast(hn::RebindToSigned<FloatTag>{}, shifted);
-  return hn::BitCast(d, hn::Add(lookup_lanes(cpu::exp_table.bits, n), hn::ShiftLeft<18>(n)));
-}
 #endif
-
-// Within 1.1 ULP. With a table exp(x) = 2^(n/32) 2^(r/32), n = round(32 x / ln 2), |r| <= 1/2: a third of the multiplications less.
-HWY_INLINE FloatVector vector_exp(FloatTag d, FloatVector x) {
-#if COTENANT_X86_DOT
-  const auto steps = constant(d, 46.16624f), shifted = hn::MulAdd(x, steps, constant(d, rounding_shift));
-  const auto n = hn::Sub(shifted, constant(d, rounding_shift));
-  const auto r = hn::MulAdd(x, constant(d, 6.1630817e-07f), hn::MulSub(x, steps, n));
-  // (2^(r/32) - 1) / r; relative error of the power 1e-10.
-  const auto growth = polynomial(d, r, 0.02166085f, 0.00023459808f, 1.6935992e-06f);
-  const auto power = power_of_steps(d, shifted);
-  const auto value = hn::MulAdd(hn::Mul(r, growth), power, power);
-  return or_beyond(d, x, value, hn::Not(hn::Lt(hn::Abs(x), constant(d, 86.0f))), exp_anywhere);
-#else
-  return exp_anywhere(d, x);
-#endif
-}
 
 // Within 2 ULP. With m = 1 - exp(-2 |x|), which does not cancel in 1 - 2^n - 2^n (exp(r) - 1), it is m / (2 - m).
 HWY_INLINE FloatVector vector_tanh(FloatTag d, FloatVector x) {
@@ -18168,14 +18214,15 @@ template <std::int64_t Compiled> struct Tiles {
   // to[row * to_row + column] = expression(from...) for columns that are a multiple of the lanes. An operand that repeats one value is
   // one vector of it: its mask is 0 and keeps the position there.
   template <class E, std::size_t... I>
-  static HWY_INLINE void evaluate(const E& expression, const float* const* from, const std::size_t* mask, const cpu::Source* in, float* to, std::ptrdiff_t to_row,
-                                  std::size_t rows, std::size_t columns, std::index_sequence<I...>) {
+  static HWY_INLINE void evaluate(const E& expression, const float* const* from, const std::size_t* mask, const cpu::Source* in, float* to,
+                                  std::ptrdiff_t to_row, std::size_t rows, std::size_t columns, std::index_sequence<I...>) {
     const FloatTag d;
     const float* at[] = {from[I]...};
     const std::size_t masks[] = {mask[I]...};
     const std::ptrdiff_t step[] = {in[I].row_stride...};
     for (; rows-- > 0; to += to_row, ((at[I] += step[I]), ...))
-      for (std::size_t column = 0; column < columns; column += hn::Lanes(d)) hn::StoreU(replay(d, expression, hn::LoadU(d, at[I] + (column & masks[I]))...), d, to + column);
+      for (std::size_t column = 0; column < columns; column += hn::Lanes(d))
+        hn::StoreU(replay(d, expression, hn::LoadU(d, at[I] + (column & masks[I]))...), d, to + column);
   }
 };
 
@@ -18298,7 +18345,8 @@ template <std::int64_t Compiled, std::size_t PerLane> struct LanePacking {
     if constexpr (PerLane == 1) Packing<Compiled>::copy(from, depth, columns, to, width);
     else {
       const std::size_t whole = depth / PerLane;
-      if (from.row_stride == 1) Packing<Compiled>::transpose(from.data, from.column_stride * static_cast<std::ptrdiff_t>(sizeof(Bits)), columns, whole, to, width);
+      if (from.row_stride == 1)
+        Packing<Compiled>::transpose(from.data, from.column_stride * static_cast<std::ptrdiff_t>(sizeof(Bits)), columns, whole, to, width);
       else if (from.column_stride == 1) interleave(from, whole, columns, to, width);
       else
         for (std::size_t lane = 0; lane < whole; ++lane) gather(from, lane * PerLane, PerLane, columns, to + lane * width);
@@ -18322,7 +18370,8 @@ template <std::int64_t Compiled, std::size_t PerLane> struct LanePacking {
           std::memcpy(target, source, depth * sizeof(Bits));
         } else {
           for (std::size_t lane = 0; lane < lanes; ++lane)
-            gather(columns.moved(static_cast<std::ptrdiff_t>(row) * from.row_stride), lane * PerLane, std::min(PerLane, depth - lane * PerLane), 1, target + lane);
+            gather(columns.moved(static_cast<std::ptrdiff_t>(row) * from.row_stride), lane * PerLane, std::min(PerLane, depth - lane * PerLane), 1,
+                   target + lane);
         }
         if (flip != 0) flip_bytes(target, lanes, flip);
       }
@@ -18487,8 +18536,9 @@ template <std::int64_t Compiled> struct Skinny {
       to[row] = sums + r * sums_step;
     }
     const bool is_along = problem.right.row_stride == 1 && problem.right.column_stride != 1;
-    if (is_along) rows == 1 ? along<Right, 1>(lefts, depth, right, problem.right.column_stride, columns, to) : along<Right, 4>(lefts, depth, right, problem.right.column_stride, columns, to);
-    else rows == 1 ? across<Right, 1>(lefts, depth, right, problem.right.row_stride, columns, to) : across<Right, 4>(lefts, depth, right, problem.right.row_stride, columns, to);
+    const std::ptrdiff_t step = is_along ? problem.right.column_stride : problem.right.row_stride;
+    if (is_along) rows == 1 ? along<Right, 1>(lefts, depth, right, step, columns, to) : along<Right, 4>(lefts, depth, right, step, columns, to);
+    else rows == 1 ? across<Right, 1>(lefts, depth, right, step, columns, to) : across<Right, 4>(lefts, depth, right, step, columns, to);
     if (problem.direct != nullptr) return;
     for (std::size_t column = 0; column < columns; column += cpu::staged_columns)
       problem.finish(problem.context, problem.batch, sums + column, sums_step, 0, first_column + column, rows, std::min(cpu::staged_columns, columns - column));
@@ -18505,8 +18555,8 @@ template <std::int64_t Compiled> struct Skinny {
     SkinnyProduct<Right, Rows, I...>::across(left, right, right_step, ahead, columns, sums, hn::Set(d, left[0][I])..., hn::Set(d, left[second][I])...,
                                              hn::Set(d, left[third][I])..., hn::Set(d, left[last][I])...);
   }
-  template <class Right, std::size_t Rows> static void across(const float* const* left, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns,
-                                                              float* const* sums) {
+  template <class Right, std::size_t Rows>
+  static void across(const float* const* left, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns, float* const* sums) {
     // Columns whose sums stay in L1, with four rows of the right operand at once (eight were 5 to 10 % slower): 16 KiB of one row of sums,
     // 8 KiB of four rows of them: the part of the next rows that is asked for has to fit beside (1024 columns were 8 % slower from memory).
     // From memory four rows reach three quarters of what a sum of the same bytes does: with the multiply-adds alone, their sums in registers and
@@ -18554,8 +18604,8 @@ template <std::int64_t Compiled> struct Skinny {
     for (; i + hn::Lanes(d) <= count; i += hn::Lanes(d)) hn::StoreU(hn::Add(hn::LoadU(d, to + i), hn::LoadU(d, from + i)), d, to + i);
     for (; i < count; ++i) to[i] += from[i];
   }
-  template <class Right, std::size_t Rows> static void along(const float* const* left, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns,
-                                                             float* const* sums) {
+  template <class Right, std::size_t Rows>
+  static void along(const float* const* left, std::size_t depth, const Right* right, std::ptrdiff_t step, std::size_t columns, float* const* sums) {
     const auto zero = hn::Zero(FloatTag{});
     std::size_t n = 0;
     float* to[Rows];
@@ -18564,8 +18614,8 @@ template <std::int64_t Compiled> struct Skinny {
       return right + static_cast<std::ptrdiff_t>(n) * step;
     };
     for (; n + 4 <= columns; n += 4)
-      SkinnyProduct<Right, Rows, 0, 1, 2, 3>::along(left, depth, place(), step, to, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero,
-                                                    zero, zero);
+      SkinnyProduct<Right, Rows, 0, 1, 2, 3>::along(left, depth, place(), step, to, zero, zero, zero, zero, zero, zero, zero, zero,
+                                                    zero, zero, zero, zero, zero, zero, zero, zero);
     for (; n < columns; ++n) SkinnyProduct<Right, Rows, 0>::along(left, depth, place(), step, to, zero, zero, zero, zero);
   }
 };
@@ -19504,8 +19554,9 @@ template <class Leaf, Reading Also, std::size_t Vectors, std::size_t... R> struc
     if (scaling.row_scale != nullptr) ((sums = hn::Mul(sums, hn::Set(d, scaling.row_scale[std::min(R, last)]))), ...);
   }
   // Of the rows R those below `used`; the others are the last one again.
-  static HWY_INLINE COTENANT_DOT_CODE void tile(const TileColumn& tiles, std::size_t used, typename SumsOfRow<R>::type... first, typename SumsOfRow<R>::type... second,
-                                                typename SumsOfRow<R>::type... third, typename SumsOfRow<R>::type... fourth) {
+  static HWY_INLINE COTENANT_DOT_CODE void tile(const TileColumn& tiles, std::size_t used, typename SumsOfRow<R>::type... first,
+                                                typename SumsOfRow<R>::type... second, typename SumsOfRow<R>::type... third,
+                                                typename SumsOfRow<R>::type... fourth) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
     const char* left_at = tiles.left;
@@ -19619,7 +19670,8 @@ template <std::int64_t Compiled, class Leaf = FloatLeaf> struct Gemm {
       if (packs) return multiply_rows<rows, widest, Reading::packs>(tiles);
     multiply_rows<rows, widest, Reading::ahead>(tiles);
   }
-  template <std::size_t Height, std::size_t Vectors, Reading Also = Reading::plain> static HWY_NOINLINE COTENANT_DOT_CODE void multiply_rows(const TileColumn& tiles) {
+  template <std::size_t Height, std::size_t Vectors, Reading Also = Reading::plain>
+  static HWY_NOINLINE COTENANT_DOT_CODE void multiply_rows(const TileColumn& tiles) {
     multiply_each<Vectors, Also>(std::make_index_sequence<Height>{}, tiles);
   }
   template <std::size_t Vectors, Reading Also, std::size_t... R>
@@ -19663,7 +19715,8 @@ template <std::int64_t Compiled> struct Matmuls {
       few_of_b = &Skinny<Compiled>::template block<B>;
     }
     plan.set_up(out.shape(), arguments.a.shape().back(), out.strides(), arguments.a.view.strides(), arguments.b.view.strides(),
-                {&std::get<I>(arguments.extra).view.strides()...}, std::is_same_v<E, expr::Identity> && std::is_same_v<Out, float>, few_of_b, few_of_a, by_pairs);
+                {&std::get<I>(arguments.extra).view.strides()...}, std::is_same_v<E, expr::Identity> && std::is_same_v<Out, float>, few_of_b, few_of_a,
+                by_pairs);
     const Block* const right_block = plan.swapped ? arguments.a.block : arguments.b.block;
     if constexpr (is_plain) plan.pack(right_block);
     else customize(plan, plan.one_right ? right_block : nullptr);
@@ -19834,6 +19887,65 @@ HWY_AFTER_NAMESPACE();
 
 #include <hwy/cache_control.h>
 #include <hwy/highway.h>
+
+// ---- cotenant/cpu/int4-inl.hpp ----
+// 4-bit integers, two to a byte, on one CPU target: to a byte each and back.
+#if defined(COTENANT_CPU_INT4_INL_HPP) == defined(HWY_TARGET_TOGGLE)
+#ifdef COTENANT_CPU_INT4_INL_HPP
+#undef COTENANT_CPU_INT4_INL_HPP
+#else
+#define COTENANT_CPU_INT4_INL_HPP
+#endif
+
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace cotenant::HWY_NAMESPACE {
+
+template <std::int64_t Compiled> struct Int4Pairs {
+  // Two bytes, each a 4-bit integer, to one, and back with their signs. count is the number of pairs.
+  static void pack(const std::int8_t* HWY_RESTRICT values, std::size_t count, i4x2* HWY_RESTRICT to) {
+    std::size_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+    const hn::ScalableTag<std::uint8_t> bytes;
+    const hn::Repartition<std::uint16_t, decltype(bytes)> words;
+    const hn::Half<decltype(bytes)> half;
+    const std::size_t lanes = hn::Lanes(words);
+    for (; i + lanes <= count; i += lanes) {
+      // The word holds 0x0H0L: its byte L | H << 4 comes down.
+      const auto two = hn::BitCast(words, hn::LoadU(bytes, reinterpret_cast<const std::uint8_t*>(values) + 2 * i));
+      const auto word = hn::And(two, hn::Set(words, std::uint16_t{0x0F0F}));
+      const auto pair = hn::And(hn::Or(word, hn::ShiftRight<4>(word)), hn::Set(words, std::uint16_t{0x00FF}));
+      hn::StoreU(hn::TruncateTo(half, pair), half, &to[i].bits);
+    }
+#endif
+    for (; i < count; ++i) to[i] = i4x2(values[2 * i], values[2 * i + 1]);
+  }
+  static void unpack(const i4x2* HWY_RESTRICT pairs, std::size_t count, std::int8_t* HWY_RESTRICT to) {
+    std::size_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+    const hn::ScalableTag<std::int8_t> bytes;
+    const hn::Repartition<std::int16_t, decltype(bytes)> words;
+    const hn::Half<hn::Repartition<std::uint8_t, decltype(bytes)>> half;
+    const std::size_t lanes = hn::Lanes(words);
+    for (; i + lanes <= count; i += lanes) {
+      // 0x00HL becomes 0x0H0L; then (x ^ 8) - 8 spreads the sign of 4 bits over the byte.
+      const auto word = hn::PromoteTo(words, hn::LoadU(half, &pairs[i].bits));
+      const auto nibbles = hn::BitCast(bytes, hn::And(hn::Or(word, hn::ShiftLeft<4>(word)), hn::Set(words, std::int16_t{0x0F0F})));
+      const auto eight = hn::Set(bytes, std::int8_t{8});
+      hn::StoreU(hn::Sub(hn::Xor(nibbles, eight), eight), bytes, to + 2 * i);
+    }
+#endif
+    for (; i < count; ++i) {
+      to[2 * i] = static_cast<std::int8_t>(pairs[i].low());
+      to[2 * i + 1] = static_cast<std::int8_t>(pairs[i].high());
+    }
+  }
+};
+
+}  // namespace cotenant::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // per target
 
 // ---- cotenant/cpu/quantize_row-inl.hpp ----
 // Rows of floats to 8-bit integers and back, on one CPU target: exact quotients at the price of a multiplication.
@@ -20028,45 +20140,6 @@ template <std::int64_t Compiled> struct QuantizeRows {
     for (; i < count; ++i) to[i] = (static_cast<float>(q[i]) - zero[i]) * scale[i];
   }
 
-  // Two bytes, each a 4-bit integer, to one, and back with their signs. count is the number of pairs.
-  static void pack_pairs(const std::int8_t* HWY_RESTRICT values, std::size_t count, i4x2* HWY_RESTRICT to) {
-    std::size_t i = 0;
-#if HWY_TARGET != HWY_SCALAR
-    const hn::ScalableTag<std::uint8_t> bytes;
-    const hn::Repartition<std::uint16_t, decltype(bytes)> words;
-    const hn::Half<decltype(bytes)> half;
-    const std::size_t lanes = hn::Lanes(words);
-    for (; i + lanes <= count; i += lanes) {
-      // The word holds 0x0H0L: its byte L | H << 4 comes down.
-      const auto two = hn::BitCast(words, hn::LoadU(bytes, reinterpret_cast<const std::uint8_t*>(values) + 2 * i));
-      const auto word = hn::And(two, hn::Set(words, std::uint16_t{0x0F0F}));
-      const auto pair = hn::And(hn::Or(word, hn::ShiftRight<4>(word)), hn::Set(words, std::uint16_t{0x00FF}));
-      hn::StoreU(hn::TruncateTo(half, pair), half, &to[i].bits);
-    }
-#endif
-    for (; i < count; ++i) to[i] = i4x2(values[2 * i], values[2 * i + 1]);
-  }
-  static void unpack_pairs(const i4x2* HWY_RESTRICT pairs, std::size_t count, std::int8_t* HWY_RESTRICT to) {
-    std::size_t i = 0;
-#if HWY_TARGET != HWY_SCALAR
-    const hn::ScalableTag<std::int8_t> bytes;
-    const hn::Repartition<std::int16_t, decltype(bytes)> words;
-    const hn::Half<hn::Repartition<std::uint8_t, decltype(bytes)>> half;
-    const std::size_t lanes = hn::Lanes(words);
-    for (; i + lanes <= count; i += lanes) {
-      // 0x00HL becomes 0x0H0L; then (x ^ 8) - 8 spreads the sign of 4 bits over the byte.
-      const auto word = hn::PromoteTo(words, hn::LoadU(half, &pairs[i].bits));
-      const auto nibbles = hn::BitCast(bytes, hn::And(hn::Or(word, hn::ShiftLeft<4>(word)), hn::Set(words, std::int16_t{0x0F0F})));
-      const auto eight = hn::Set(bytes, std::int8_t{8});
-      hn::StoreU(hn::Sub(hn::Xor(nibbles, eight), eight), bytes, to + 2 * i);
-    }
-#endif
-    for (; i < count; ++i) {
-      to[2 * i] = static_cast<std::int8_t>(pairs[i].low());
-      to[2 * i + 1] = static_cast<std::int8_t>(pairs[i].high());
-    }
-  }
-
   // The least and the greatest of low, high and x[i]; NaN is passed over.
   static void extend(const float* x, std::size_t count, float& low, float& high) {
     const FloatTag d;
@@ -20161,7 +20234,8 @@ template <std::int64_t Compiled> struct Quantizing {
     QuantizePlan plan = make_plan(a.in.view, a.out.view, a.scale, a.zero_point);
     plan.low = a.low;
     plan.high = a.high;
-    plan.streams = !std::is_same_v<Q, i4x2> && plan.iteration.stride[0][plan.iteration.rank - 1] == 1 && cpu::exceeds_caches(a.out.view.size() * (sizeof(In) + sizeof(Q)));
+    plan.streams = !std::is_same_v<Q, i4x2> && plan.iteration.stride[0][plan.iteration.rank - 1] == 1 &&
+                   cpu::exceeds_caches(a.out.view.size() * (sizeof(In) + sizeof(Q)));
     run_tiles(plan, plan.numbers.is_float, &quantize_tiles<Q>);
   }
 
@@ -20250,7 +20324,7 @@ template <std::int64_t Compiled> struct Quantizing {
                                                             quantized_value<Q>* buffer) {
     if constexpr (std::is_same_v<Q, i4x2>) {
       const auto* pairs = static_cast<const i4x2*>(values);
-      if (stride == 1) QuantizeRows<Compiled>::unpack_pairs(pairs + at / 2, count / 2, buffer);
+      if (stride == 1) Int4Pairs<Compiled>::unpack(pairs + at / 2, count / 2, buffer);
       else
         for (std::size_t i = 0; i < count; ++i) {
           const std::ptrdiff_t place = at + static_cast<std::ptrdiff_t>(i) * stride;
@@ -20268,7 +20342,7 @@ template <std::int64_t Compiled> struct Quantizing {
   template <class Q> static void put(const quantized_value<Q>* buffer, void* values, std::ptrdiff_t at, std::ptrdiff_t stride, std::size_t count) {
     if constexpr (std::is_same_v<Q, i4x2>) {
       auto* pairs = static_cast<i4x2*>(values);
-      if (stride == 1) return QuantizeRows<Compiled>::pack_pairs(buffer, count / 2, pairs + at / 2);
+      if (stride == 1) return Int4Pairs<Compiled>::pack(buffer, count / 2, pairs + at / 2);
       for (std::size_t i = 0; i < count; ++i) {
         const std::ptrdiff_t place = at + static_cast<std::ptrdiff_t>(i) * stride;
         i4x2& pair = pairs[place >> 1];
@@ -20693,7 +20767,7 @@ template <std::int64_t Compiled> struct QuantizedPanels {
     else {
       // An odd beginning belongs to a pair.
       const auto* pairs = static_cast<const i4x2*>(w.values) + static_cast<std::ptrdiff_t>(k / 2) + static_cast<std::ptrdiff_t>(n) * w.column_stride;
-      QuantizeRows<Compiled>::unpack_pairs(pairs, (count + k % 2 + 1) / 2, buffer);
+      Int4Pairs<Compiled>::unpack(pairs, (count + k % 2 + 1) / 2, buffer);
       return buffer + k % 2;
     }
   }
@@ -20703,7 +20777,7 @@ template <std::int64_t Compiled> struct QuantizedPanels {
     if constexpr (std::is_same_v<B, i4x2>) {
       if (!w.pairs_along_depth && w.column_stride == 1) {
         const auto* pairs = static_cast<const i4x2*>(w.values) + static_cast<std::ptrdiff_t>(n / 2) + static_cast<std::ptrdiff_t>(k) * w.depth_stride;
-        QuantizeRows<Compiled>::unpack_pairs(pairs, (count + n % 2 + 1) / 2, buffer);
+        Int4Pairs<Compiled>::unpack(pairs, (count + n % 2 + 1) / 2, buffer);
         return buffer + n % 2;
       }
       for (std::size_t i = 0; i < count; ++i) buffer[i] = value_of_pair(w, k, n + i);
@@ -20849,16 +20923,17 @@ template <std::size_t... C> struct PairsProduct {
     const FloatTag d;
     const auto x = hn::LoadU(d, one + I * hn::Lanes(d)), y = Two ? hn::LoadU(d, two + I * hn::Lanes(d)) : x;
     FloatVector value;
-    ((value = value_of_nibble<I>(d, bits), products[C] = hn::MulAdd(value, x, products[C]), others[C] = Two ? hn::MulAdd(value, y, others[C]) : others[C]), ...);
+    ((value = value_of_nibble<I>(d, bits), products[C] = hn::MulAdd(value, x, products[C]),
+      others[C] = Two ? hn::MulAdd(value, y, others[C]) : others[C]), ...);
   }
 };
 
 #if COTENANT_X86_DOT
 // The same in fixed point. Of the floats x of a step each lane's eight become scale (digit0 + 256 digit1 + 65536 digit2), digits in i8: what is
 // lost is at most 2^-24 of the largest of the eight, a rounding of that one: beside a number 2^k times larger, its seven neighbours keep 24 - k
-// bits, which tells where that one's weight is 0, so that fits() asks for k of at most 8 of the next one. Products with 4-bit weights and a lane's sum of them are exact: of
-// random operands the RMS error is 1.1e-7 (depth 768) to 1.7e-7 (4096), in floats 0.9e-7 to 1.7e-7. Six dot products do what eight lookups,
-// shifts, multiplications and additions do, so that 17 operations in place of 31 take a vector of bytes.
+// bits, which tells where that one's weight is 0, so that fits() asks for k of at most 8 of the next one. Products with 4-bit weights and a
+// lane's sum of them are exact: of random operands the RMS error is 1.1e-7 (depth 768) to 1.7e-7 (4096), in floats 0.9e-7 to 1.7e-7. Six dot
+// products do what eight lookups, shifts, multiplications and additions do, so that 17 operations in place of 31 take a vector of bytes.
 template <std::size_t... C> struct FixedPairsProduct {
   // Whether every number of a step is finite, and the largest of a lane's eight at most 2^8 times the next one.
   static bool fits(const float* step) {
@@ -20920,8 +20995,9 @@ template <std::size_t... C> struct FixedPairsProduct {
   }
 
  private:
-  static HWY_INLINE COTENANT_DOT_CODE void add(const PairsPart& part, const float* row, const ScalesOfStep& scaling, hn::Vec<hn::RebindToSigned<FloatTag>> scale_of_lane,
-                                               hn::Mask<hn::CappedTag<float, 4>> some_scales, float* sums, typename SumsOfWeights<C>::type... sum) {
+  static HWY_INLINE COTENANT_DOT_CODE void add(const PairsPart& part, const float* row, const ScalesOfStep& scaling,
+                                               hn::Vec<hn::RebindToSigned<FloatTag>> scale_of_lane, hn::Mask<hn::CappedTag<float, 4>> some_scales,
+                                               float* sums, typename SumsOfWeights<C>::type... sum) {
     const FloatTag d;
     const hn::RebindToSigned<FloatTag> integer;
     const std::size_t lanes = hn::Lanes(d);
@@ -21007,7 +21083,8 @@ template <class B, bool Blocked, std::size_t... C> struct QuantizedSkinnyProduct
 
  private:
   // `ahead`: columns to those that come next, 0 where none do.
-  static HWY_INLINE void add(const Step& step, std::size_t column, std::ptrdiff_t ahead, float* sums, float* more, typename SumsOfWeights<C>::type... first, typename SumsOfWeights<C>::type... second) {
+  static HWY_INLINE void add(const Step& step, std::size_t column, std::ptrdiff_t ahead, float* sums, float* more,
+                             typename SumsOfWeights<C>::type... first, typename SumsOfWeights<C>::type... second) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
     const auto& w = step.weights;
@@ -21110,7 +21187,8 @@ template <std::int64_t Compiled> struct QuantizedSkinny {
   template <class Zero> static float scaled(const cpu::QuantizedWeights& w, std::size_t column, std::size_t depth, const float* sums_of_x, float sum) {
     if (w.block_size == depth) return (w.zero != nullptr ? sum - *sums_of_x * w.template zero_at<Zero>(0, column) : sum) * w.scale_at(0, column);
     if (w.zero != nullptr)
-      for (std::size_t block = 0; block < depth / w.block_size; ++block) sum -= sums_of_x[block] * w.template zero_at<Zero>(block, column) * w.scale_at(block, column);
+      for (std::size_t block = 0; block < depth / w.block_size; ++block)
+        sum -= sums_of_x[block] * w.template zero_at<Zero>(block, column) * w.scale_at(block, column);
     return sum;
   }
 
@@ -21759,8 +21837,9 @@ namespace cotenant::HWY_NAMESPACE {
 
 // Compiled, the set of targets of this translation unit, is part of every kernel's name: two units that were compiled
 // with different -m flags never share one.
-template <std::int64_t Compiled> struct Kernels : Attentions<Compiled>, Maps<Compiled>, Matmuls<Compiled>, Norms<Compiled>,
-                                                  QuantizedMatmuls<Compiled>, RangeQuantizing<Compiled>, Reductions<Compiled>, Rotaries<Compiled>, Softmaxes<Compiled> {
+template <std::int64_t Compiled>
+struct Kernels : Attentions<Compiled>, Maps<Compiled>, Matmuls<Compiled>, Norms<Compiled>, QuantizedMatmuls<Compiled>, RangeQuantizing<Compiled>,
+                 Reductions<Compiled>, Rotaries<Compiled>, Softmaxes<Compiled> {
   // From generic code into this target: what `call` reaches through its argument may be inlined here.
   template <class Call> static auto enter(const Call& call) { return call(Kernels{}); }
   static const char* target_name() { return hwy::TargetName(HWY_TARGET); }
@@ -22208,7 +22287,8 @@ template <std::int64_t Compiled> class BasicCpu {
 
   template <class T> void top_k(const TopKArguments<T>& arguments) const { cpu::top_k(arguments); }
 
-  template <class In, class Residual, class Parameter, class Sum, class Out> void norm(const NormArguments<In, Residual, Parameter, Sum, Out>& arguments) const {
+  template <class In, class Residual, class Parameter, class Sum, class Out>
+  void norm(const NormArguments<In, Residual, Parameter, Sum, Out>& arguments) const {
     cpu::dispatch<Compiled>([&](auto kernels) { kernels.norm(arguments); });
   }
 
@@ -22241,7 +22321,8 @@ template <std::int64_t Compiled> class BasicCpu {
     else run([=](auto x, auto from, auto to, auto z, auto y) { return number((x - z) * from / to) + y; }, in_zero, zero);
   }
 
-  template <class A, class B, class Out, class E, class... Extra> void quantized_matmul(const QuantizedMatmulArguments<A, B, Out, E, Extra...>& arguments) const {
+  template <class A, class B, class Out, class E, class... Extra>
+  void quantized_matmul(const QuantizedMatmulArguments<A, B, Out, E, Extra...>& arguments) const {
     if constexpr (std::integral<A>)
       if (std::same_as<B, i4x2> || arguments.a_scale.shape().back() != 1 || arguments.b_scale.shape()[arguments.out.shape().rank() - 2] != 1)
         return cpu::multiply_dequantized(*this, arguments);
@@ -23114,95 +23195,6 @@ template <FloatElement W, Storage S, class P> typename Encoder<W, S, P>::Activat
 
 #endif
 
-// ---- cotenant/models/prefix_tree.hpp ----
-// PrefixTree: the longest of many strings that a text begins with, in one pass over the text.
-#ifndef COTENANT_MODELS_PREFIX_TREE_HPP
-#define COTENANT_MODELS_PREFIX_TREE_HPP
-
-namespace cotenant {
-
-// Bytes on edges; all edges lie in one open-addressing table, so that a step costs one probe and no allocation.
-// (A table of 256 children per node would need 100 MB for a vocabulary of 30 000 tokens.)
-class PrefixTree {
- public:
-  struct Match {
-    std::size_t length = 0;  // 0: nothing matches
-    std::int32_t value = -1;
-  };
-
-  // Several trees in one: `roots` of them, numbered from 0.
-  explicit PrefixTree(std::uint32_t roots) : values_(roots, -1), slots_(1024) {}
-
-  // A string inserted again gets the new value. Errors: Unsupported beyond 2^24 nodes.
-  void insert(std::uint32_t root, std::string_view text, std::int32_t value) {
-    std::uint32_t node = root;
-    for (char byte : text) {
-      const std::uint32_t key = make_key(node, byte);
-      std::uint32_t child = next(key);
-      if (child == none) {
-        child = static_cast<std::uint32_t>(values_.size());
-        // A key has 24 bits for the node and 8 for the byte.
-        if (child >= (1u << 24) - 1) raise<Unsupported>("a vocabulary with more than 2^24 different prefixes is not supported");
-        values_.push_back(-1);
-        if (values_.size() * 2 > slots_.size()) grow();
-        place({key, child});
-      }
-      node = child;
-    }
-    values_[node] = value;
-  }
-
-  // The longest inserted string that `text` begins with.
-  Match longest(std::uint32_t root, std::string_view text) const {
-    Match match;
-    std::uint32_t node = root;
-    for (std::size_t at = 0; at < text.size(); ++at) {
-      node = next(make_key(node, text[at]));
-      if (node == none) break;
-      if (values_[node] >= 0) match = {at + 1, values_[node]};
-    }
-    return match;
-  }
-  // The value of exactly this string, or -1.
-  std::int32_t find(std::uint32_t root, std::string_view text) const {
-    const Match match = longest(root, text);
-    return match.length == text.size() ? match.value : -1;
-  }
-
- private:
-  static constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
-  struct Edge {
-    std::uint32_t key = 0;
-    std::uint32_t child = none;
-  };
-
-  static std::uint32_t make_key(std::uint32_t node, char byte) { return (node << 8) | static_cast<unsigned char>(byte); }
-  // Fibonacci hashing: 2^64 / golden ratio spreads neighbouring keys; the table has a power of two of slots.
-  std::size_t slot_of(std::uint32_t key) const { return static_cast<std::size_t>((key * 0x9E3779B97F4A7C15ull) >> 32) & (slots_.size() - 1); }
-  std::uint32_t next(std::uint32_t key) const {
-    for (std::size_t slot = slot_of(key);; slot = (slot + 1) & (slots_.size() - 1))
-      if (slots_[slot].child == none || slots_[slot].key == key) return slots_[slot].child;
-  }
-  void place(Edge edge) {
-    std::size_t slot = slot_of(edge.key);
-    while (slots_[slot].child != none) slot = (slot + 1) & (slots_.size() - 1);
-    slots_[slot] = edge;
-  }
-  void grow() {
-    std::vector<Edge> old(slots_.size() * 2);
-    old.swap(slots_);
-    for (const Edge& edge : old)
-      if (edge.child != none) place(edge);
-  }
-
-  std::vector<std::int32_t> values_;  // per node, -1 where no string ends
-  std::vector<Edge> slots_;
-};
-
-}  // namespace cotenant
-
-#endif
-
 // ---- cotenant/models/unicode_tables.hpp ----
 // Generated by tests/models/unicode_tables.py from Unicode 14.0: do not edit. Character properties as BERT's tokenizer needs them.
 #ifndef COTENANT_MODELS_UNICODE_TABLES_HPP
@@ -23950,10 +23942,99 @@ inline std::u32string decompose(const std::u32string& text) {
 
 #endif
 
-// ---- cotenant/models/wordpiece.hpp ----
-// WordPiece: text to token ids and back, as Hugging Face's BertTokenizer does it.
-#ifndef COTENANT_MODELS_WORDPIECE_HPP
-#define COTENANT_MODELS_WORDPIECE_HPP
+// ---- cotenant/models/prefix_tree.hpp ----
+// PrefixTree: the longest of many strings that a text begins with, in one pass over the text.
+#ifndef COTENANT_MODELS_PREFIX_TREE_HPP
+#define COTENANT_MODELS_PREFIX_TREE_HPP
+
+namespace cotenant {
+
+// Bytes on edges; all edges lie in one open-addressing table, so that a step costs one probe and no allocation.
+// (A table of 256 children per node would need 100 MB for a vocabulary of 30 000 tokens.)
+class PrefixTree {
+ public:
+  struct Match {
+    std::size_t length = 0;  // 0: nothing matches
+    std::int32_t value = -1;
+  };
+
+  // Several trees in one: `roots` of them, numbered from 0.
+  explicit PrefixTree(std::uint32_t roots) : values_(roots, -1), slots_(1024) {}
+
+  // A string inserted again gets the new value. Errors: Unsupported beyond 2^24 nodes.
+  void insert(std::uint32_t root, std::string_view text, std::int32_t value) {
+    std::uint32_t node = root;
+    for (char byte : text) {
+      const std::uint32_t key = make_key(node, byte);
+      std::uint32_t child = next(key);
+      if (child == none) {
+        child = static_cast<std::uint32_t>(values_.size());
+        // A key has 24 bits for the node and 8 for the byte.
+        if (child >= (1u << 24) - 1) raise<Unsupported>("a vocabulary with more than 2^24 different prefixes is not supported");
+        values_.push_back(-1);
+        if (values_.size() * 2 > slots_.size()) grow();
+        place({key, child});
+      }
+      node = child;
+    }
+    values_[node] = value;
+  }
+
+  // The longest inserted string that `text` begins with.
+  Match longest(std::uint32_t root, std::string_view text) const {
+    Match match;
+    std::uint32_t node = root;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+      node = next(make_key(node, text[at]));
+      if (node == none) break;
+      if (values_[node] >= 0) match = {at + 1, values_[node]};
+    }
+    return match;
+  }
+  // The value of exactly this string, or -1.
+  std::int32_t find(std::uint32_t root, std::string_view text) const {
+    const Match match = longest(root, text);
+    return match.length == text.size() ? match.value : -1;
+  }
+
+ private:
+  static constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
+  struct Edge {
+    std::uint32_t key = 0;
+    std::uint32_t child = none;
+  };
+
+  static std::uint32_t make_key(std::uint32_t node, char byte) { return (node << 8) | static_cast<unsigned char>(byte); }
+  // Fibonacci hashing: 2^64 / golden ratio spreads neighbouring keys; the table has a power of two of slots.
+  std::size_t slot_of(std::uint32_t key) const { return static_cast<std::size_t>((key * 0x9E3779B97F4A7C15ull) >> 32) & (slots_.size() - 1); }
+  std::uint32_t next(std::uint32_t key) const {
+    for (std::size_t slot = slot_of(key);; slot = (slot + 1) & (slots_.size() - 1))
+      if (slots_[slot].child == none || slots_[slot].key == key) return slots_[slot].child;
+  }
+  void place(Edge edge) {
+    std::size_t slot = slot_of(edge.key);
+    while (slots_[slot].child != none) slot = (slot + 1) & (slots_.size() - 1);
+    slots_[slot] = edge;
+  }
+  void grow() {
+    std::vector<Edge> old(slots_.size() * 2);
+    old.swap(slots_);
+    for (const Edge& edge : old)
+      if (edge.child != none) place(edge);
+  }
+
+  std::vector<std::int32_t> values_;  // per node, -1 where no string ends
+  std::vector<Edge> slots_;
+};
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/models/wordpiece_vocabulary.hpp ----
+// WordPieceVocabulary: the tokens of a WordPiece tokenizer: the pieces that a word is made of, and the special ones that a text may name.
+#ifndef COTENANT_MODELS_WORDPIECE_VOCABULARY_HPP
+#define COTENANT_MODELS_WORDPIECE_VOCABULARY_HPP
 
 namespace cotenant {
 
@@ -23971,6 +24052,126 @@ struct WordPieceOptions {
   std::size_t max_length = std::numeric_limits<std::size_t>::max();
 };
 
+// Immutable once made: any number of threads may look up at once.
+class WordPieceVocabulary {
+ public:
+  // A token that counts wherever it stands in the raw text.
+  struct Special {
+    std::string text;
+    std::int32_t id;
+  };
+
+  // Token i has id i; an empty string is an id without a token. Of equal tokens the last counts.
+  // Errors: BadFile where a special token is missing, or a token is not UTF-8.
+  WordPieceVocabulary(std::vector<std::string> tokens, WordPieceOptions options) : options_(std::move(options)), tokens_(std::move(tokens)) {
+    if (tokens_.size() > std::size_t{INT32_MAX})
+      raise<BadFile>("a vocabulary of " + std::to_string(tokens_.size()) + " tokens has more than an id can count");
+    for (std::size_t i = 0; i < tokens_.size(); ++i) insert(tokens_[i], static_cast<std::int32_t>(i));
+    unknown_ = required(options_.unknown);
+    classifier_ = required(options_.classifier);
+    separator_ = required(options_.separator);
+    padding_ = required(options_.padding);
+    for (const std::string* token : {&options_.unknown, &options_.classifier, &options_.separator, &options_.padding, &options_.mask}) add_special(*token);
+    for (const std::string& token : options_.special) add_special(token);
+  }
+
+  const WordPieceOptions& options() const { return options_; }
+  std::size_t size() const { return tokens_.size(); }
+  std::int32_t unknown() const { return unknown_; }
+  std::int32_t classifier() const { return classifier_; }
+  std::int32_t separator() const { return separator_; }
+  std::int32_t padding() const { return padding_; }
+  // The token of an id. Errors: InvalidArgument.
+  const std::string& token(std::int32_t id) const {
+    if (id < 0 || static_cast<std::size_t>(id) >= size())
+      raise<InvalidArgument>("token id " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(size()) + " tokens");
+    return tokens_[static_cast<std::size_t>(id)];
+  }
+  // The id of a token, or nothing.
+  std::optional<std::int32_t> id(std::string_view token) const {
+    const auto value = goes_on(token) ? tree_.find(continuations, token.substr(options_.continuation.size())) : tree_.find(words, token);
+    return value < 0 ? std::nullopt : std::optional(value);
+  }
+
+  // The special token that lies at byte `at` of a text, the longest of several; or null.
+  const Special* special_at(std::string_view text, std::size_t at) const {
+    if (!begins_special_[static_cast<unsigned char>(text[at])]) return nullptr;
+    for (const Special& special : special_)
+      if (text.substr(at, special.text.size()) == special.text) return &special;
+    return nullptr;
+  }
+  // Appends the ids of a word of so many characters: the longest token that begins it, then the longest that goes on, …; a word that
+  // cannot be completed is unknown.
+  void append_pieces(std::string_view word, std::size_t characters, std::vector<std::int32_t>& ids) const {
+    const std::size_t before = ids.size();
+    std::uint32_t root = characters > options_.max_characters_per_word ? no_root : words;
+    while (!word.empty() && root != no_root) {
+      const PrefixTree::Match match = tree_.longest(root, word);
+      if (match.length == 0) {
+        root = no_root;
+        break;
+      }
+      ids.push_back(match.value);
+      word.remove_prefix(match.length);
+      root = options_.continuation.empty() ? words : continuations;
+    }
+    if (root != no_root) return;
+    ids.resize(before);
+    ids.push_back(unknown_);
+  }
+
+ private:
+  // The two roots of the tree: tokens that begin a word, and those that go on inside one.
+  static constexpr std::uint32_t words = 0, continuations = 1, no_root = std::numeric_limits<std::uint32_t>::max();
+
+  bool goes_on(std::string_view token) const {
+    return !options_.continuation.empty() && token.size() > options_.continuation.size() && token.starts_with(options_.continuation);
+  }
+  void insert(std::string_view token, std::int32_t token_id) {
+    if (token.empty()) return;
+    for (std::size_t at = 0; at < token.size();) {
+      const DecodedCodePoint decoded = decode_utf8(token, at);
+      // A match then always ends where a character ends.
+      if (!decoded.valid) raise<BadFile>("token " + std::to_string(token_id) + " of the vocabulary is not UTF-8");
+      at += decoded.length;
+    }
+    if (goes_on(token)) tree_.insert(continuations, token.substr(options_.continuation.size()), token_id);
+    else tree_.insert(words, token, token_id);
+  }
+  std::int32_t required(const std::string& token) const {
+    const auto found = id(token);
+    if (!found) raise<BadFile>("the vocabulary of " + std::to_string(tokens_.size()) + " tokens has no '" + token + "', which the tokenizer needs");
+    return *found;
+  }
+  void add_special(const std::string& token) {
+    const auto found = id(token);
+    if (!found || token.empty()) return;
+    if (std::any_of(special_.begin(), special_.end(), [&](const Special& other) { return other.text == token; })) return;
+    special_.push_back({token, *found});
+    begins_special_[static_cast<unsigned char>(token[0])] = true;
+    // Where several match, the longest counts.
+    std::stable_sort(special_.begin(), special_.end(), [](const Special& a, const Special& b) { return a.text.size() > b.text.size(); });
+  }
+
+  WordPieceOptions options_;
+  std::vector<std::string> tokens_;
+  PrefixTree tree_{2};
+  std::vector<Special> special_;
+  std::array<bool, 256> begins_special_{};
+  std::int32_t unknown_ = 0, classifier_ = 0, separator_ = 0, padding_ = 0;
+};
+
+}  // namespace cotenant
+
+#endif
+
+// ---- cotenant/models/wordpiece.hpp ----
+// WordPiece: text to token ids and back, as Hugging Face's BertTokenizer does it.
+#ifndef COTENANT_MODELS_WORDPIECE_HPP
+#define COTENANT_MODELS_WORDPIECE_HPP
+
+namespace cotenant {
+
 // The ids of one sequence with [CLS] and [SEP]; type 1 marks the second text of a pair.
 struct Encoding {
   std::vector<std::int32_t> ids;
@@ -23984,24 +24185,20 @@ class WordPiece {
   // Token i of the vocabulary has id i; an empty string is an id without a token. Of equal tokens the last counts.
   // Errors: BadFile where a special token is missing from the vocabulary, or a token is not UTF-8.
   WordPiece(std::vector<std::string> vocabulary, WordPieceOptions options)
-      : tables_(std::make_shared<const Tables>(std::move(vocabulary), std::move(options))) {}
+      : vocabulary_(std::make_shared<const WordPieceVocabulary>(std::move(vocabulary), std::move(options))) {}
 
   // Reads tokenizer.json, or vocab.txt, with tokenizer_config.json and sentence_bert_config.json where they are there.
   // Defined in models/wordpiece_files.hpp. Errors: NotFound, BadFile; Unsupported for another kind of tokenizer.
   static WordPiece open(const std::filesystem::path& folder);
 
-  const WordPieceOptions& options() const { return tables_->options; }
-  std::size_t vocabulary_size() const { return tables_->vocabulary.size(); }
-  std::int32_t padding_id() const { return tables_->padding; }
-  std::int32_t unknown_id() const { return tables_->unknown; }
+  const WordPieceOptions& options() const { return vocabulary_->options(); }
+  std::size_t vocabulary_size() const { return vocabulary_->size(); }
+  std::int32_t padding_id() const { return vocabulary_->padding(); }
+  std::int32_t unknown_id() const { return vocabulary_->unknown(); }
   // The token of an id. Errors: InvalidArgument.
-  const std::string& token(std::int32_t id) const {
-    if (id < 0 || static_cast<std::size_t>(id) >= vocabulary_size())
-      raise<InvalidArgument>("token id " + std::to_string(id) + " is outside the vocabulary of " + std::to_string(vocabulary_size()) + " tokens");
-    return tables_->vocabulary[static_cast<std::size_t>(id)];
-  }
+  const std::string& token(std::int32_t id) const { return vocabulary_->token(id); }
   // The id of a token, or nothing.
-  std::optional<std::int32_t> id(std::string_view token) const { return tables_->id(token); }
+  std::optional<std::int32_t> id(std::string_view token) const { return vocabulary_->id(token); }
 
   // The text as its words are looked up: cleaned, ideographs apart, without accents, in lower case (as the options say).
   std::u32string normalize(std::string_view text) const {
@@ -24037,7 +24234,7 @@ class WordPiece {
     std::vector<std::int32_t> ids;
     std::size_t start = 0;
     for (std::size_t at = 0; at < text.size();) {
-      const Special* found = special_at(text, at);
+      const WordPieceVocabulary::Special* found = vocabulary_->special_at(text, at);
       if (found == nullptr) {
         ++at;
         continue;
@@ -24056,10 +24253,10 @@ class WordPiece {
   Encoding encode(std::string_view text, std::size_t max_length) const {
     check_room(max_length, 2);
     Encoding encoding;
-    append(encoding, {}, tables_->classifier, 0);
+    append(encoding, {}, vocabulary_->classifier(), 0);
     std::vector<std::int32_t> ids = tokenize(text);
     ids.resize(std::min(ids.size(), max_length - 2));
-    append(encoding, ids, tables_->separator, 0);
+    append(encoding, ids, vocabulary_->separator(), 0);
     return encoding;
   }
   // [CLS] first [SEP] second [SEP]; the longer text is cut first, as Hugging Face's "longest_first" does.
@@ -24080,9 +24277,9 @@ class WordPiece {
       b.resize(std::min(b.size(), first_is_longer ? shorter : longer));
     }
     Encoding encoding;
-    append(encoding, {}, tables_->classifier, 0);
-    append(encoding, a, tables_->separator, 0);
-    append(encoding, b, tables_->separator, 1);
+    append(encoding, {}, vocabulary_->classifier(), 0);
+    append(encoding, a, vocabulary_->separator(), 0);
+    append(encoding, b, vocabulary_->separator(), 1);
     return encoding;
   }
 
@@ -24099,7 +24296,7 @@ class WordPiece {
     std::size_t length = 0;
     for (const Encoding& encoding : encodings) length = std::max(length, encoding.ids.size());
     const Shape shape{encodings.size(), length};
-    TokenBatch batch{full(shape, tables_->padding), zeros<std::int32_t>(shape), zeros<std::int32_t>(shape)};
+    TokenBatch batch{full(shape, vocabulary_->padding()), zeros<std::int32_t>(shape), zeros<std::int32_t>(shape)};
     const auto ids = batch.ids.mutable_view(), mask = batch.attention_mask.mutable_view(), types = batch.token_type_ids.mutable_view();
     for (std::size_t row = 0; row < encodings.size(); ++row)
       for (std::size_t at = 0; at < encodings[row].ids.size(); ++at) {
@@ -24111,72 +24308,6 @@ class WordPiece {
   }
 
  private:
-  // The two roots of the tree: tokens that begin a word, and those that go on inside one.
-  static constexpr std::uint32_t words = 0, continuations = 1;
-  struct Special {
-    std::string text;
-    std::int32_t id;
-  };
-  struct Tables {
-    Tables(std::vector<std::string> tokens, WordPieceOptions chosen) : options(std::move(chosen)), vocabulary(std::move(tokens)) {
-      if (vocabulary.size() > std::size_t{INT32_MAX})
-        raise<BadFile>("a vocabulary of " + std::to_string(vocabulary.size()) + " tokens has more than an id can count");
-      for (std::size_t i = 0; i < vocabulary.size(); ++i) insert(vocabulary[i], static_cast<std::int32_t>(i));
-      unknown = required(options.unknown);
-      classifier = required(options.classifier);
-      separator = required(options.separator);
-      padding = required(options.padding);
-      for (const std::string* token : {&options.unknown, &options.classifier, &options.separator, &options.padding, &options.mask}) add_special(*token);
-      for (const std::string& token : options.special) add_special(token);
-    }
-    bool goes_on(std::string_view token) const {
-      return !options.continuation.empty() && token.size() > options.continuation.size() && token.starts_with(options.continuation);
-    }
-    std::optional<std::int32_t> id(std::string_view token) const {
-      const auto value = goes_on(token) ? tree.find(continuations, token.substr(options.continuation.size())) : tree.find(words, token);
-      return value < 0 ? std::nullopt : std::optional(value);
-    }
-    void insert(std::string_view token, std::int32_t token_id) {
-      if (token.empty()) return;
-      for (std::size_t at = 0; at < token.size();) {
-        const DecodedCodePoint decoded = decode_utf8(token, at);
-        // A match then always ends where a character ends.
-        if (!decoded.valid) raise<BadFile>("token " + std::to_string(token_id) + " of the vocabulary is not UTF-8");
-        at += decoded.length;
-      }
-      if (goes_on(token)) tree.insert(continuations, token.substr(options.continuation.size()), token_id);
-      else tree.insert(words, token, token_id);
-    }
-    std::int32_t required(const std::string& token) const {
-      const auto found = id(token);
-      if (!found) raise<BadFile>("the vocabulary of " + std::to_string(vocabulary.size()) + " tokens has no '" + token + "', which the tokenizer needs");
-      return *found;
-    }
-    void add_special(const std::string& token) {
-      const auto found = id(token);
-      if (!found || token.empty()) return;
-      if (std::any_of(special.begin(), special.end(), [&](const Special& other) { return other.text == token; })) return;
-      special.push_back({token, *found});
-      begins_special[static_cast<unsigned char>(token[0])] = true;
-      // Where several match, the longest counts.
-      std::stable_sort(special.begin(), special.end(), [](const Special& a, const Special& b) { return a.text.size() > b.text.size(); });
-    }
-
-    WordPieceOptions options;
-    std::vector<std::string> vocabulary;
-    PrefixTree tree{2};
-    std::vector<Special> special;
-    std::array<bool, 256> begins_special{};
-    std::int32_t unknown = 0, classifier = 0, separator = 0, padding = 0;
-  };
-
-  const Special* special_at(std::string_view text, std::size_t at) const {
-    if (!tables_->begins_special[static_cast<unsigned char>(text[at])]) return nullptr;
-    for (const Special& special : tables_->special)
-      if (text.substr(at, special.text.size()) == special.text) return &special;
-    return nullptr;
-  }
-
   static void check_room(std::size_t max_length, std::size_t least) {
     if (max_length < least)
       raise<InvalidArgument>("a sequence of at most " + std::to_string(max_length) + " tokens has no room for its " + std::to_string(least) +
@@ -24193,7 +24324,7 @@ class WordPiece {
     std::string word;
     std::size_t characters = 0;
     const auto end_word = [&] {
-      if (characters > 0) append_pieces(word, characters, ids);
+      if (characters > 0) vocabulary_->append_pieces(word, characters, ids);
       word.clear();
       characters = 0;
     };
@@ -24208,27 +24339,7 @@ class WordPiece {
     end_word();
   }
 
-  // The longest token that begins the word, then the longest that goes on, …; a word that cannot be completed is unknown.
-  void append_pieces(std::string_view word, std::size_t characters, std::vector<std::int32_t>& ids) const {
-    const std::size_t before = ids.size();
-    std::uint32_t root = characters > options().max_characters_per_word ? no_root : words;
-    while (!word.empty() && root != no_root) {
-      const PrefixTree::Match match = tables_->tree.longest(root, word);
-      if (match.length == 0) {
-        root = no_root;
-        break;
-      }
-      ids.push_back(match.value);
-      word.remove_prefix(match.length);
-      root = options().continuation.empty() ? words : continuations;
-    }
-    if (root != no_root) return;
-    ids.resize(before);
-    ids.push_back(tables_->unknown);
-  }
-  static constexpr std::uint32_t no_root = std::numeric_limits<std::uint32_t>::max();
-
-  std::shared_ptr<const Tables> tables_;
+  std::shared_ptr<const WordPieceVocabulary> vocabulary_;  // shared by copies
 };
 
 }  // namespace cotenant

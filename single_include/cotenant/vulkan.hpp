@@ -25,6 +25,7 @@
 #include <exception>
 #include <functional>
 #include <initializer_list>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <memory>
@@ -291,8 +292,7 @@ struct AnyQuantize {
   AnyQuantize() = default;
   template <class In, class Q> AnyQuantize(const QuantizeArguments<In, Q>& a)
       : in(a.in), scale(a.scale), zero_point(a.zero_point), out(a.out), low(a.low), high(a.high) {}
-  template <class Q, class Out> AnyQuantize(const DequantizeArguments<Q, Out>& a)
-      : in(a.in), in_scale(a.scale), in_zero_point(a.zero_point), out(a.out) {}
+  template <class Q, class Out> AnyQuantize(const DequantizeArguments<Q, Out>& a) : in(a.in), in_scale(a.scale), in_zero_point(a.zero_point), out(a.out) {}
   template <class In, class Q> AnyQuantize(const RequantizeArguments<In, Q>& a)
       : in(a.in), in_scale(a.in_scale), in_zero_point(a.in_zero_point), scale(a.scale), zero_point(a.zero_point), out(a.out), low(quantized_lowest<Q>),
         high(quantized_highest<Q>) {}
@@ -474,7 +474,7 @@ enum class Step {
   create_device, create_buffer, allocate_memory, bind_memory, map_memory, import_memory, create_shader, create_pipeline, create_stream,
   create_descriptors, record, submit, wait
 };
-inline constexpr std::size_t step_count = 13;
+inline constexpr std::size_t step_count = static_cast<std::size_t>(Step::wait) + 1;
 
 class Faults {
  public:
@@ -507,6 +507,33 @@ class Faults {
 };
 
 }  // namespace cotenant::vulkan
+
+#endif
+
+// ---- cotenant/core/function_ref.hpp ----
+// FunctionRef: a reference to something callable, for functions that call it before they return without being templates of it.
+#ifndef COTENANT_CORE_FUNCTION_REF_HPP
+#define COTENANT_CORE_FUNCTION_REF_HPP
+
+namespace cotenant {
+
+template <class Signature> class FunctionRef;
+
+// FunctionRef<int(float)> calls what it was made from, which must outlive it: pass it to a function, do not keep it.
+template <class Result, class... Arguments> class FunctionRef<Result(Arguments...)> {
+ public:
+  template <class F> FunctionRef(const F& f) noexcept
+      : f_(&f), call_([](const void* g, Arguments... arguments) -> Result {
+          return static_cast<Result>((*static_cast<const F*>(g))(std::forward<Arguments>(arguments)...));  // of void, too
+        }) {}
+  Result operator()(Arguments... arguments) const { return call_(f_, std::forward<Arguments>(arguments)...); }
+
+ private:
+  const void* f_;
+  Result (*call_)(const void*, Arguments...);
+};
+
+}  // namespace cotenant
 
 #endif
 
@@ -616,17 +643,8 @@ struct Target {
   Addressing addressing = Addressing::pointers;
 };
 
-// Writes a kernel: a reference to f(const Target&), which gives SPIR-V and outlives this.
-class Emitter {
- public:
-  template <class F> explicit Emitter(const F& f)
-      : f_(&f), call_([](const void* g, const Target& target) -> std::vector<std::uint32_t> { return (*static_cast<const F*>(g))(target); }) {}
-  std::vector<std::uint32_t> operator()(const Target& target) const { return call_(f_, target); }
-
- private:
-  const void* f_;
-  std::vector<std::uint32_t> (*call_)(const void*, const Target&);
-};
+// Writes a kernel's SPIR-V.
+using Emitter = FunctionRef<std::vector<std::uint32_t>(const Target&)>;
 
 enum class Access : std::uint8_t { read, write, read_write };
 
@@ -772,6 +790,7 @@ class Vulkan {
   // The process's default device: the best one, or what COTENANT_VULKAN_DEVICE says. It is opened once and stays open.
   // Errors: Unsupported where there is none (the sentence says what to install), NotFound, OutOfMemory.
   Vulkan() : Vulkan(default_device()) {}
+  // Another handle on a stream of an opened device.
   explicit Vulkan(std::shared_ptr<vulkan::Stream> stream) : stream_(std::move(stream)) {}
 
   // A device opened anew, with memory and kernels of its own. Errors: Unsupported, NotFound, OutOfMemory.
@@ -782,26 +801,30 @@ class Vulkan {
   static bool available();
 
   // The same memory and kernels, work of its own: one per tenant. The same name gives the same stream while somebody has it.
+  // Errors: OutOfMemory, DeviceLost.
   Vulkan stream(const std::string& stream_name) const;
   const std::string& stream_name() const noexcept;
 
   const vulkan::Capabilities& capabilities() const noexcept;
+  // What its memory holds now, in bytes; what its kernels have taken to make since it was opened, in seconds.
   GpuMemoryUsage gpu_memory_usage() const;
   KernelStatistics kernel_statistics() const;
-  // Finishes all work and gives memory that no tensor uses back to the driver; how many bytes.
+  // Finishes all work and gives memory that no tensor uses back to the driver; how many bytes. Errors: DeviceLost, OutOfMemory.
   std::size_t optimize_memory() const;
   // Returns when everything queued on the device is done. Errors: DeviceLost, OutOfMemory.
   void synchronize() const;
-  // Writes the compiled kernels to the disk now; otherwise that happens when the device is closed.
+  // Writes the compiled kernels to the disk now; otherwise that happens when the device is closed. False where there is nothing new, or
+  // nowhere to write to (VulkanOptions::cache_folder).
   bool save_kernels() const;
-  // Finishes all work, forgets compiled kernels and frees what no tensor uses. The handle stays usable.
+  // Finishes all work, forgets compiled kernels and frees what no tensor uses. The handle stays usable. Errors: DeviceLost, OutOfMemory.
   void dispose() const;
   // How many times validation complained, and the first texts.
   std::size_t validation_messages() const noexcept;
   std::vector<std::string> validation_texts() const;
 
   // A tensor of the host as one of this device, without a copy: both see each other's writes, the host once it has waited
-  // (synchronize()). The host's bytes live as long as either. Where its pages are not shared, copy_to() is faster for what is read often.
+  // (synchronize()); nobody writes here what is frozen or cannot be written there. The host's bytes live as long as either. Where its
+  // pages are not shared, copy_to() is faster for what is read often.
   // While the import lives, copies between the host's tensor and the device are the device's alone, as those of a Pinned one are.
   // Errors: Unsupported where the device or its driver cannot; OutOfMemory.
   template <TensorLike X> SharedTensor<element_type_of<X>, Vulkan> import(const X& host) const {
@@ -816,17 +839,20 @@ class Vulkan {
     return SharedTensor<T, Vulkan>(std::move(block), layout);
   }
 
-  // Storage
+  // Storage. Addresses are the device's; bytes are rounded up to multiples of 256. Errors: OutOfMemory, DeviceLost.
   Allocation allocate(std::size_t bytes);
   void deallocate(Allocation allocation) noexcept;
-  // A manager's, for a block that leaves the device for a while and comes back.
+  // A manager's, for a block that leaves the device for a while and comes back: all its bytes, which no work is under way on; done when
+  // these return. Errors: OutOfMemory, DeviceLost.
   void copy_out(Allocation from, std::byte* to) const;
   void copy_in(Allocation to, const std::byte* from) const;
+  // Finishes all work, also of a device that was lost.
   void settle() const noexcept;
   Vulkan result_storage() const { return Vulkan(stream_); }
   VulkanBackend& backend_instance() const;
 
-  // Lets the device copy to and from whole pages of the host by itself, until unpin(). Errors: OutOfMemory.
+  // Lets the device copy to and from whole pages of the host by itself, until unpin() with the same address.
+  // Errors: Unsupported where it cannot (Capabilities::host_import), OutOfMemory.
   void pin(const Allocation& pages) const;
   void unpin(const void* pages) const noexcept;
 
@@ -855,7 +881,9 @@ static_assert(AllocatingStorage<Vulkan>);
 
 namespace cotenant {
 
-// A handle on a stream, as Vulkan is. What each member does: its argument struct in ops/.
+// A handle on a stream, as Vulkan is. What each member does, and of what shapes: its argument struct in ops/, whose front doors have
+// checked them. Errors of every op: InvalidArgument (operands of two devices), Unsupported (elements that the device cannot access, more
+// than it reaches), OutOfMemory, DeviceLost; also those of work that was queued earlier.
 class VulkanBackend {
  public:
   using storage_type = Vulkan;
@@ -916,6 +944,9 @@ namespace vulkan {
 struct ModuleInterface;
 struct BufferArgument;
 enum class Access : std::uint8_t;
+namespace spirv {
+enum class Capability : std::uint32_t;
+}
 }  // namespace vulkan
 
 // One tensor that a kernel reads or writes, as the user's code names it.
@@ -939,9 +970,13 @@ struct CustomKernelOptions {
 struct KernelScalar {
   std::string name;
   std::uint32_t bits = 0;
-  template <class T> requires(sizeof(T) == 4 && std::is_arithmetic_v<T>) KernelScalar(std::string scalar_name, T value) : name(std::move(scalar_name)) { std::memcpy(&bits, &value, 4); }
+  template <class T> requires(sizeof(T) == 4 && std::is_arithmetic_v<T>)
+  KernelScalar(std::string scalar_name, T value) : name(std::move(scalar_name)) {
+    std::memcpy(&bits, &value, 4);
+  }
 };
-// An input by name. Elements that do not lie row-major, or not where a buffer may begin, are copied first.
+// An input by name. Elements that do not lie row-major, or not where a buffer may begin, are copied first. Errors: InvalidArgument for a
+// handle without a tensor, OutOfMemory, DeviceLost.
 struct KernelInput {
   std::string name;
   DType dtype;
@@ -959,24 +994,28 @@ struct KernelInput {
     bytes = SharedTensor<std::uint8_t, Vulkan>(plain.block(), layout);
   }
 };
+// An output by name: a new tensor of this shape, row-major, of the element type that was described. The kernel writes all of it: what it
+// leaves out is undefined.
 struct KernelOutput {
   std::string name;
   Shape shape;
 };
+// One run: an argument for each name of the description, in any order.
 struct CustomRun {
   std::vector<KernelInput> inputs = {};
   std::vector<KernelOutput> outputs = {};
   std::vector<KernelScalar> scalars = {};
-  std::array<std::uint32_t, 3> groups{1, 1, 1};  // workgroups
+  std::array<std::uint32_t, 3> groups{1, 1, 1};  // workgroups along x, y and z; at least one
 };
 
 // What a run wrote, by name.
 class KernelResults {
  public:
-  // Errors: NotFound, TypeError.
+  // The output of that name, which may still be under way. Errors: NotFound where the kernel has none, TypeError for another element type.
   template <Element T> SharedTensor<T, Vulkan> get(std::string_view name) const {
     const Result& result = find(name);
-    if (result.dtype != dtype_of<T>) raise<TypeError>("the output '" + std::string(name) + "' holds " + std::string(to_string(result.dtype)) + ", not " + std::string(to_string(dtype_of<T>)));
+    if (result.dtype != dtype_of<T>)
+      raise<TypeError>(Text{"the output '", name, "' holds ", result.dtype, ", not ", dtype_of<T>});
     return SharedTensor<T, Vulkan>(result.block, contiguous_layout(result.shape));
   }
   // Registers every output under `prefix` + its name. Errors: those of register_tensor(). A template, so that only programs with a
@@ -984,7 +1023,9 @@ class KernelResults {
   template <std::same_as<TensorSharingManager> Manager>
   void register_with(Manager& manager, const std::string& prefix = {}, const TensorOptions& options = {}) const {
     for (const auto& [name, result] : results_)
-      with_element(result.dtype, [&, &output = name]<class T>(std::type_identity<T>) { static_cast<void>(manager.register_tensor(prefix + output, get<T>(output), options)); });
+      with_element(result.dtype, [&, &output = name]<class T>(std::type_identity<T>) {
+        static_cast<void>(manager.register_tensor(prefix + output, get<T>(output), options));
+      });
   }
 
  private:
@@ -1016,13 +1057,13 @@ class CustomKernel {
   KernelResults run(const CustomRun& call) const;
 
  private:
-  template <class E> [[noreturn]] void refuse(const std::string& what) const { raise<E>("the custom kernel '" + options_.name + "' " + what); }
+  template <class E> [[noreturn]] void refuse(const Text& what) const;
   vulkan::BufferArgument argument_of(const BlockRef& block, std::size_t offset, std::size_t bytes, const std::string& name, vulkan::Access access) const;
   void check_names() const;
   void check_bindings(const vulkan::ModuleInterface& interface) const;
   void check_limits(const vulkan::ModuleInterface& interface);
   void check_groups(const std::array<std::uint32_t, 3>& groups) const;
-  bool has(std::uint32_t capability) const;
+  bool has(vulkan::spirv::Capability capability) const;
 
   Vulkan gpu_;
   std::vector<std::uint32_t> words_;
@@ -1050,7 +1091,8 @@ enum class SyncDirection { to_device, to_host, both };
 // One thread at a time.
 template <Element T> class Mirror {
  public:
-  // A copy of the host's elements; the device gets them when it first needs them.
+  // A copy of the host's elements, row-major; the device gets them when it first needs them. Errors: InvalidArgument for a handle without a
+  // tensor, OutOfMemory.
   Mirror(const SharedTensor<T>& host, Vulkan gpu) : gpu_(std::move(gpu)), newer_(Side::host) {
     check_not_empty("a mirror", host);
     host_ = empty<T>(host.shape());
@@ -1080,7 +1122,7 @@ template <Element T> class Mirror {
   // What the host has, behind or not.
   const SharedTensor<T>& host_copy() const noexcept { return host_; }
 
-  // For writing: the other side is behind from now on. What is not written keeps its value.
+  // For writing: the other side is behind from now on. What is not written keeps its value. Errors: OutOfMemory, DeviceLost.
   View<T> write_host() {
     synchronize(SyncDirection::to_host);
     newer_ = Side::host;
@@ -1274,8 +1316,8 @@ class Instance {
   static int transfer_family(VkPhysicalDevice device) {
     constexpr VkQueueFlags also = VK_QUEUE_SPARSE_BINDING_BIT | VK_QUEUE_PROTECTED_BIT;
     const auto all = families(device);
-    const auto found = std::find_if(all.begin(), all.end(),
-        [](const VkQueueFamilyProperties& family) { return (family.queueFlags & ~also) == VK_QUEUE_TRANSFER_BIT; });
+    const auto found =
+        std::find_if(all.begin(), all.end(), [](const VkQueueFamilyProperties& family) { return (family.queueFlags & ~also) == VK_QUEUE_TRANSFER_BIT; });
     return found == all.end() ? -1 : static_cast<int>(found - all.begin());
   }
 
@@ -1285,8 +1327,7 @@ class Instance {
       if (const char* const environment = std::getenv("COTENANT_VULKAN_DEVICE")) wanted = environment;
     const std::vector<VkPhysicalDevice> all = devices();
     if (all.empty()) raise<Unsupported>(no_driver);
-    if (wanted.empty())
-      return *std::max_element(all.begin(), all.end(), [](VkPhysicalDevice a, VkPhysicalDevice b) { return rank(a) < rank(b); });
+    if (wanted.empty()) return *std::max_element(all.begin(), all.end(), [](VkPhysicalDevice a, VkPhysicalDevice b) { return rank(a) < rank(b); });
     const bool is_index = std::all_of(wanted.begin(), wanted.end(), [](unsigned char c) { return std::isdigit(c) != 0; }) && wanted.size() < 6;
     if (is_index && static_cast<std::size_t>(std::atoi(wanted.c_str())) < all.size()) return all[static_cast<std::size_t>(std::atoi(wanted.c_str()))];
     std::string there;
@@ -1335,7 +1376,11 @@ class Instance {
     }
     const VkResult result = vkCreateInstance(&info, nullptr, &handle_);
     if (result == VK_ERROR_INCOMPATIBLE_DRIVER) raise<Unsupported>(no_driver);
-    check(result, "starting Vulkan");
+    // The loader reports memory where it cannot read a driver's manifest, too.
+    if (result < 0)
+      raise<Unsupported>("starting Vulkan failed with " + to_string(result) + ": a driver's manifest (VK_DRIVER_FILES, or *.json in "
+                         "/usr/share/vulkan/icd.d) or its library is damaged. VK_LOADER_DEBUG=error shows which; install the "
+                         "driver anew, or compute on the CPU until then");
     if (!validation) return;
     const auto create = reinterpret_cast<PFN_vkCreateDebugUtilsMessengerEXT>(vkGetInstanceProcAddr(handle_, "vkCreateDebugUtilsMessengerEXT"));
     if (create != nullptr) check(create(handle_, &messenger, nullptr, &messenger_), "listening to Vulkan's validation");
@@ -1486,8 +1531,8 @@ class Query {
     found_.bfloat16 = bfloat16_.shaderBFloat16Type != 0;
     found_.bfloat16_cooperative_matrix = bfloat16_.shaderBFloat16CooperativeMatrix != 0;
     found_.cooperative_matrix = matrix_.cooperativeMatrix != 0;
-    found_.cooperative_matrix2 = matrix2_.cooperativeMatrixWorkgroupScope != 0 && matrix2_.cooperativeMatrixFlexibleDimensions != 0 &&
-        matrix2_.cooperativeMatrixTensorAddressing != 0;
+    found_.cooperative_matrix2 =
+        matrix2_.cooperativeMatrixWorkgroupScope != 0 && matrix2_.cooperativeMatrixFlexibleDimensions != 0 && matrix2_.cooperativeMatrixTensorAddressing != 0;
     found_.cooperative_matrix2_reductions = matrix2_.cooperativeMatrixReductions != 0;
     found_.cooperative_matrix2_conversions = matrix2_.cooperativeMatrixConversions != 0;
     found_.cooperative_matrix2_per_element = matrix2_.cooperativeMatrixPerElementOperations != 0;
@@ -1539,8 +1584,7 @@ class Query {
     for (std::uint32_t i = 0; i < memory.memoryHeapCount; ++i)
       if ((memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0)
         found_.device_memory = std::max<std::size_t>(found_.device_memory, memory.memoryHeaps[i].size);
-      else
-        found_.unified_memory = false;
+      else found_.unified_memory = false;
     found_.max_allocation = core11.maxMemoryAllocationSize;
     found_.max_allocations = limits.maxMemoryAllocationCount;
     found_.max_storage_buffer_range = limits.maxStorageBufferRange;
@@ -1553,8 +1597,7 @@ class Query {
       found_.queues = family.queueCount;
       found_.timestamp_period = family.timestampValidBits == 0 ? 0 : static_cast<double>(limits.timestampPeriod);
     }
-    if (const int copying = Instance::transfer_family(device_); copying >= 0)
-      found_.transfer_queues = families[static_cast<std::size_t>(copying)].queueCount;
+    if (const int copying = Instance::transfer_family(device_); copying >= 0) found_.transfer_queues = families[static_cast<std::size_t>(copying)].queueCount;
     found_.subgroup_size = core11.subgroupSize;
     found_.min_subgroup_size = newest_ ? core13.minSubgroupSize : core11.subgroupSize;
     found_.max_subgroup_size = newest_ ? core13.maxSubgroupSize : core11.subgroupSize;
@@ -1581,8 +1624,8 @@ class Query {
   }
 
   void ask_matrix_shapes(VkInstance instance) {
-    const auto ask = reinterpret_cast<newer::GetCooperativeMatrixProperties>(vkGetInstanceProcAddr(instance,
-        "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"));
+    const auto ask =
+        reinterpret_cast<newer::GetCooperativeMatrixProperties>(vkGetInstanceProcAddr(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR"));
     std::uint32_t count = 0;
     if (ask == nullptr || ask(device_, &count, nullptr) < 0) return;
     std::vector<newer::CooperativeMatrixProperties> shapes(count);
@@ -1771,7 +1814,10 @@ class Driver {
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
   ~Driver() {
-    if (handle_ != VK_NULL_HANDLE) vkDestroyDevice(handle_, nullptr);
+    if (handle_ == VK_NULL_HANDLE) return;
+    static_cast<void>(vkDeviceWaitIdle(handle_));
+    for (const VkSemaphore semaphore : retired_) vkDestroySemaphore(handle_, semaphore, nullptr);
+    vkDestroyDevice(handle_, nullptr);
   }
 
   const Instance& instance() const noexcept { return *instance_; }
@@ -1797,16 +1843,23 @@ class Driver {
   }
 
   // f() gives a VkResult; tests may have it fail.
-  template <class F> VkResult call(Step step, F&& f) {
+  VkResult call(Step step, FunctionRef<VkResult()> f) {
     VkResult result = faults_ ? faults_->next(step) : VK_SUCCESS;
     if (result >= 0) result = f();
     if (result == VK_ERROR_DEVICE_LOST) lost_.store(true, std::memory_order_release);
     return result;
   }
   // The same; raises what() where it fails. Errors: OutOfMemory, DeviceLost, Unsupported.
-  template <class F, class What> void require(Step step, F&& f, What&& what) {
-    const VkResult result = call(step, std::forward<F>(f));
-    if (result < 0) raise_result(result, std::string(what()) + " on '" + capabilities().name + "'");
+  void require(Step step, FunctionRef<VkResult()> f, FunctionRef<std::string()> what) {
+    const VkResult result = call(step, f);
+    if (result < 0) raise_result(result, what() + " on '" + capabilities().name + "'");
+  }
+
+  // Destroys a semaphore that no work under way uses, after the next 64 such: Mesa 22.3's queue thread lets go of those that a submission
+  // waited for only after the host has seen its end.
+  void destroy_later(VkSemaphore semaphore) noexcept {
+    const std::lock_guard lock(mutex_);
+    vkDestroySemaphore(handle_, std::exchange(retired_[next_retired_++ % retired_.size()], semaphore), nullptr);
   }
 
   // The first memory type of `bits` that has all of `wanted`, and none of `unwanted`; -1: none.
@@ -1828,6 +1881,9 @@ class Driver {
   std::array<std::vector<std::unique_ptr<Queue>>, 2> queues_;  // that compute; that only copy
   std::atomic<std::size_t> next_queue_{0};
   std::atomic<bool> lost_{false};
+  std::mutex mutex_;
+  std::array<VkSemaphore, 64> retired_{};
+  std::size_t next_retired_ = 0;
   VkPhysicalDeviceMemoryProperties memory_{};
 };
 
@@ -1872,8 +1928,8 @@ class MemoryChunk {
   // Errors: Unsupported, OutOfMemory.
   MemoryChunk(Driver& driver, void* pages, std::size_t bytes) : driver_(&driver), bytes_(bytes) {
     const auto what = [&] { return "importing " + std::to_string(bytes) + " bytes of the host"; };
-    const auto properties_of = reinterpret_cast<PFN_vkGetMemoryHostPointerPropertiesEXT>(
-        vkGetDeviceProcAddr(driver.handle(), "vkGetMemoryHostPointerPropertiesEXT"));
+    const auto properties_of =
+        reinterpret_cast<PFN_vkGetMemoryHostPointerPropertiesEXT>(vkGetDeviceProcAddr(driver.handle(), "vkGetMemoryHostPointerPropertiesEXT"));
     if (properties_of == nullptr)
       raise<Unsupported>("the device '" + driver.capabilities().name + "' cannot import memory of the host (VK_EXT_external_memory_host)");
     constexpr auto handle_type = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT;
@@ -2595,7 +2651,7 @@ class Pipelines {
   Pipelines& operator=(const Pipelines&) = delete;
   ~Pipelines() {
     save();
-    clear();
+    forget();
     if (cache_ != VK_NULL_HANDLE) vkDestroyPipelineCache(driver_.handle(), cache_, nullptr);
     for (const Pipeline& layout : layouts_) {
       vkDestroyPipelineLayout(driver_.handle(), layout.layout, nullptr);
@@ -2603,20 +2659,65 @@ class Pipelines {
     }
   }
 
-  // The pipeline of launch.key; `emit` gives its SPIR-V where it is not there yet. One thread makes it, others wait.
-  // Errors: those of emit, Unsupported, OutOfMemory, DeviceLost.
-  Pipeline get(const Launch& launch, const Emitter& emit) {
-    {
+  // Calls f(pipeline) with the pipeline of launch.key, which no clear() destroys before f returns; `emit` gives its SPIR-V where it is not
+  // there yet. One thread makes it, others wait. Errors: those of emit and f, Unsupported, OutOfMemory, DeviceLost.
+  template <class F> void use(const Launch& launch, const Emitter& emit, const F& f) {
+    for (;; make(launch, emit)) {
       const std::shared_lock lock(mutex_);
       const auto found = pipelines_.find(launch.key);
-      if (found != pipelines_.end() && found->second.handle != VK_NULL_HANDLE) return found->second;
+      if (found != pipelines_.end() && found->second.handle != VK_NULL_HANDLE) return f(found->second);
     }
+  }
+
+  // Writes what the driver compiled to the disk. False where there is nothing new or nowhere to write to.
+  bool save() noexcept {
+    const std::unique_lock lock(mutex_);
+    if (!unsaved_ || path_.empty() || cache_ == VK_NULL_HANDLE || driver_.lost()) return false;
+    std::size_t bytes = 0;
+    if (vkGetPipelineCacheData(driver_.handle(), cache_, &bytes, nullptr) < 0) return false;
+    std::vector<unsigned char> content(bytes);
+    if (vkGetPipelineCacheData(driver_.handle(), cache_, &bytes, content.data()) < 0) return false;
+    content.resize(bytes);
+    unsaved_ = false;
+    return cache_file::write(path_, content);
+  }
+  // Forgets every pipeline; finish() returns when no work that was launched uses one. Nobody launches meanwhile. Errors: those of finish.
+  template <class Finish> void clear(const Finish& finish) {
+    const std::unique_lock lock(mutex_);
+    finish();
+    forget();
+  }
+  KernelStatistics statistics() const {
+    const std::shared_lock lock(mutex_);
+    return statistics_;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static double seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
+  };
+
+  // Those that some thread is making stay its own.
+  void forget() noexcept {
+    for (auto entry = pipelines_.begin(); entry != pipelines_.end();) {
+      if (entry->second.handle == VK_NULL_HANDLE) ++entry;
+      else vkDestroyPipeline(driver_.handle(), entry->second.handle, nullptr), entry = pipelines_.erase(entry);
+    }
+  }
+
+  // Makes the pipeline of launch.key, or waits for a thread that is at it. Errors: as use().
+  void make(const Launch& launch, const Emitter& emit) {
     const std::string key(launch.key);
-    for (std::unique_lock lock(mutex_);;) {
+    {
+      std::unique_lock lock(mutex_);
       const auto [entry, is_mine] = pipelines_.emplace(key, Pipeline{});
-      if (is_mine) break;
-      if (entry->second.handle != VK_NULL_HANDLE) return entry->second;
-      made_.wait(lock);
+      if (!is_mine) {
+        if (entry->second.handle == VK_NULL_HANDLE) made_.wait(lock);
+        return;
+      }
     }
     Pipeline pipeline;
     std::exception_ptr failure;
@@ -2640,40 +2741,7 @@ class Pipelines {
     }
     made_.notify_all();
     cotenant::detail::throw_again(failure);
-    return pipeline;
   }
-
-  // Writes what the driver compiled to the disk. False where there is nothing new or nowhere to write to.
-  bool save() noexcept {
-    const std::unique_lock lock(mutex_);
-    if (!unsaved_ || path_.empty() || cache_ == VK_NULL_HANDLE || driver_.lost()) return false;
-    std::size_t bytes = 0;
-    if (vkGetPipelineCacheData(driver_.handle(), cache_, &bytes, nullptr) < 0) return false;
-    std::vector<unsigned char> content(bytes);
-    if (vkGetPipelineCacheData(driver_.handle(), cache_, &bytes, content.data()) < 0) return false;
-    content.resize(bytes);
-    unsaved_ = false;
-    return cache_file::write(path_, content);
-  }
-  // Forgets every pipeline; none may be in use.
-  void clear() noexcept {
-    const std::unique_lock lock(mutex_);
-    for (const auto& [key, pipeline] : pipelines_) vkDestroyPipeline(driver_.handle(), pipeline.handle, nullptr);
-    pipelines_.clear();
-  }
-  KernelStatistics statistics() const {
-    const std::shared_lock lock(mutex_);
-    return statistics_;
-  }
-  const std::string& cache_path() const noexcept { return path_; }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  static double seconds(Clock::duration duration) { return std::chrono::duration<double>(duration).count(); }
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
-  };
 
   // With descriptors a layout per number of bindings, else one for all.
   Pipeline layout_for(const Launch& launch) {
@@ -2765,6 +2833,49 @@ class Pipelines {
 #endif
 #if ((!defined(COTENANT_VULKAN_SEPARATE) || defined(COTENANT_VULKAN_IMPLEMENTATION)))
 
+// ---- cotenant/vulkan/stream_point.hpp ----
+// StreamPoint: a point of a stream's timeline, for who waits for it: another stream, or the host before it reads a block.
+#ifndef COTENANT_VULKAN_STREAM_POINT_HPP
+#define COTENANT_VULKAN_STREAM_POINT_HPP
+
+namespace cotenant::vulkan {
+
+class Stream;
+
+// Of a stream that somebody else needs, and holds until it is reached.
+struct StreamPoint {
+  std::shared_ptr<Stream> stream;
+  std::uint64_t value = 0;
+};
+// Of each stream only the latest point is kept: it comes after the others.
+inline void add_point(std::vector<StreamPoint>& points, StreamPoint point) {
+  for (StreamPoint& known : points)
+    if (known.stream == point.stream) {
+      known.value = std::max(known.value, point.value);
+      return;
+    }
+  points.push_back(std::move(point));
+}
+
+namespace detail {
+// The same as what a block waits for. A stream that is gone has waited for its work.
+class TimelinePoint final : public Completion {
+ public:
+  TimelinePoint(std::weak_ptr<Stream> stream, std::uint64_t value) : stream_(std::move(stream)), value_(value) {}
+  void wait() override;  // defined with Stream
+
+ private:
+  std::weak_ptr<Stream> stream_;
+  std::uint64_t value_;
+};
+}  // namespace detail
+
+}  // namespace cotenant::vulkan
+
+#endif
+#endif
+#if ((!defined(COTENANT_VULKAN_SEPARATE) || defined(COTENANT_VULKAN_IMPLEMENTATION)))
+
 // ---- cotenant/vulkan/uses.hpp ----
 // Uses: which stream last read and wrote each block, so that streams wait for each other where they share one.
 #ifndef COTENANT_VULKAN_USES_HPP
@@ -2772,13 +2883,8 @@ class Pipelines {
 
 namespace cotenant::vulkan {
 
-class Stream;
-
-// A point of another stream's timeline.
-struct StreamPoint {
-  std::shared_ptr<Stream> stream;
-  std::uint64_t value = 0;
-};
+// Whether a block is scratch of a stream; the storage defines it.
+bool is_scratch(const Block& block) noexcept;
 
 // A block is listed while work that is not known to be done touches it; the work itself keeps the block alive.
 class Uses {
@@ -2797,7 +2903,7 @@ class Uses {
             if (use.stream == &stream) continue;
             const std::uint64_t value = buffer.access == Access::read ? use.written : use.touched;
             if (value == 0) continue;
-            if (std::shared_ptr<Stream> other = lock(*use.stream)) add(result, std::move(other), value);
+            if (std::shared_ptr<Stream> other = lock(*use.stream)) add_point(result, {std::move(other), value});
             else dying = true;
           }
         }
@@ -2806,11 +2912,12 @@ class Uses {
       std::this_thread::yield();  // its destructor is waiting for that very work
     }
   }
-  // Work of `stream` that is done at `value` touches these blocks. Those that it touches for the first time at this value are appended to `first`.
+  // Work of `stream` that is done at `value` touches these blocks. Those that it touches for the first time at this value are appended to
+  // `first`. A stream's own scratch is not listed: its bytes alone order it, and it outlives its blocks.
   void note(Stream& stream, std::uint64_t value, std::span<const BufferArgument> buffers, std::vector<Block*>& first) {
     const std::lock_guard guard(mutex_);
     for (const BufferArgument& buffer : buffers) {
-      if (buffer.block == nullptr) continue;
+      if (buffer.block == nullptr || is_scratch(*buffer.block)) continue;
       std::vector<Use>& uses = blocks_[buffer.block];
       auto use = std::find_if(uses.begin(), uses.end(), [&](const Use& one) { return one.stream == &stream; });
       if (use == uses.end()) use = uses.insert(uses.end(), Use{&stream, 0, 0});
@@ -2840,14 +2947,6 @@ class Uses {
     Stream* stream;
     std::uint64_t touched, written;
   };
-  static void add(std::vector<StreamPoint>& points, std::shared_ptr<Stream> stream, std::uint64_t value) {
-    for (StreamPoint& point : points)
-      if (point.stream == stream) {
-        point.value = std::max(point.value, value);
-        return;
-      }
-    points.push_back({std::move(stream), value});
-  }
 
   mutable std::mutex mutex_;
   std::unordered_map<const Block*, std::vector<Use>> blocks_;
@@ -2896,12 +2995,14 @@ class Device : public std::enable_shared_from_this<Device> {
   // Queues one dispatch; emit(const Target&) gives the SPIR-V where launch.key is new to this device. The buffers' blocks are
   // kept until the kernel is done, and those that it writes say when that is. Errors: InvalidArgument (limits, another
   // device's tensors), Unsupported, OutOfMemory, DeviceLost.
-  template <class Emit> void launch(Stream& stream, const Launch& launch, const Emit& emit) { queue(stream, launch, Emitter(emit)); }
+  void launch(Stream& stream, const Launch& launch, const Emitter& emit);
 
   // Whether no stream has work that is not done.
   bool idle();
   // Returns when everything that was queued on any stream is done and what it kept is free. Errors: DeviceLost.
   void finish();
+  // The same; what a device that is known to be lost will not do any more is dropped.
+  void finish_or_drop();
   // The same without an error: for the end and for when memory is short.
   void finish_quietly() noexcept;
 
@@ -2910,18 +3011,24 @@ class Device : public std::enable_shared_from_this<Device> {
       : options_(with_descriptors(options)),
         driver_(options_),
         memory_(driver_, options_),
-        staging_(driver_, MemoryKind::staging, std::size_t{64} << 10, options.mode == PriorityMode::memory ? 0 : std::size_t{256} << 20),
-        parameters_(driver_, MemoryKind::parameters, std::size_t{64} << 10, std::size_t{4} << 20),
+        staging_(driver_, MemoryKind::staging, chunk_bytes, options.mode == PriorityMode::memory ? 0 : staging_kept),
+        parameters_(driver_, MemoryKind::parameters, chunk_bytes, parameters_kept),
         pipelines_(driver_, options_) {
     memory_.set_pressure([this] { finish_quietly(); });
   }
+  // The least that staging and parameters take from the driver at a time: an allocation costs 94 µs, whatever its size, and a batch of 400
+  // launches (VulkanOptions::batch) with blocks of 160 bytes fills one.
+  static constexpr std::size_t chunk_bytes = std::size_t{64} << 10;
+  // What is kept of it while nobody uses it: staging of two copies in each direction at a time, which take 2 * (32 + 64) MiB (staging.hpp),
+  // in chunks of powers of two; parameters of 64 such batches.
+  static constexpr std::size_t staging_kept = std::size_t{256} << 20, parameters_kept = std::size_t{4} << 20;
+
   static VulkanOptions with_descriptors(VulkanOptions options) {
     if (options.synchronization_validation) options.addressing = Addressing::descriptors;
     return options;
   }
   std::vector<std::shared_ptr<Stream>> streams();
   void check(const Launch& launch) const;
-  void queue(Stream& stream, const Launch& launch, const Emitter& emit);
 
   // Work that nobody waits for keeps its tensors, and they keep their device. At the end of the program it is waited for here: before
   // the driver's own clean-up, which is registered when the driver is loaded (again, where an earlier device was the last to use it),
@@ -2970,7 +3077,7 @@ class Device : public std::enable_shared_from_this<Device> {
 #if ((!defined(COTENANT_VULKAN_SEPARATE) || defined(COTENANT_VULKAN_IMPLEMENTATION)))
 
 // ---- cotenant/vulkan/spirv.hpp ----
-// Numbers of the SPIR-V specification (1.6 and the extensions that cotenant emits), by the specification's names; only those in use.
+// Numbers of the SPIR-V specification (1.6 and extensions), by the specification's names; only what is emitted or accepted here.
 #ifndef COTENANT_VULKAN_SPIRV_HPP
 #define COTENANT_VULKAN_SPIRV_HPP
 
@@ -3025,16 +3132,18 @@ enum class Op : std::uint16_t {
 };
 
 enum class Capability : std::uint32_t {
-  Shader = 1, Float16 = 9, Float64 = 10, Int64 = 11, Int16 = 22, Int8 = 39,
+  Matrix = 0, Shader = 1, Float16 = 9, Float64 = 10, Int64 = 11, Int16 = 22, Int8 = 39,
   GroupNonUniform = 61, GroupNonUniformVote = 62, GroupNonUniformArithmetic = 63, GroupNonUniformBallot = 64, GroupNonUniformShuffle = 65,
-  StorageBuffer16BitAccess = 4433, StorageBuffer8BitAccess = 4448, DenormPreserve = 4464, SignedZeroInfNanPreserve = 4466, RoundingModeRTE = 4467,
+  GroupNonUniformShuffleRelative = 66, StorageBuffer16BitAccess = 4433, UniformAndStorageBuffer16BitAccess = 4434, StorageBuffer8BitAccess = 4448,
+  UniformAndStorageBuffer8BitAccess = 4449, DenormPreserve = 4464, SignedZeroInfNanPreserve = 4466, RoundingModeRTE = 4467,
   BFloat16TypeKHR = 5116, BFloat16CooperativeMatrixKHR = 5118, VulkanMemoryModel = 5345, PhysicalStorageBufferAddresses = 5347,
   CooperativeMatrixConversionsNV = 5431, CooperativeMatrixTensorAddressesNV = 5433, TensorAddressingNV = 5439,
-  DotProductInput4x8BitPacked = 6018, DotProduct = 6019, CooperativeMatrixKHR = 6022,
+  DotProductInputAll = 6016, DotProductInput4x8Bit = 6017, DotProductInput4x8BitPacked = 6018, DotProduct = 6019, CooperativeMatrixKHR = 6022,
 };
 
 enum class StorageClass : std::uint32_t {
-  UniformConstant = 0, Input = 1, Uniform = 2, Workgroup = 4, Function = 7, PushConstant = 9, StorageBuffer = 12, PhysicalStorageBuffer = 5349
+  UniformConstant = 0, Input = 1, Uniform = 2, Output = 3, Workgroup = 4, Function = 7, Generic = 8, PushConstant = 9, StorageBuffer = 12,
+  PhysicalStorageBuffer = 5349
 };
 enum class AddressingModel : std::uint32_t { Logical = 0, PhysicalStorageBuffer64 = 5348 };
 enum class MemoryModel : std::uint32_t { GLSL450 = 1, Vulkan = 3 };
@@ -3043,11 +3152,15 @@ enum class ExecutionMode : std::uint32_t {
   LocalSize = 17, LocalSizeId = 38, DenormPreserve = 4459, SignedZeroInfNanPreserve = 4461, RoundingModeRTE = 4462
 };
 enum class Decoration : std::uint32_t {
-  SpecId = 1, Block = 2, ArrayStride = 6, BuiltIn = 11, Aliased = 20, NonWritable = 24, Binding = 33, DescriptorSet = 34, Offset = 35, NoContraction = 42
+  RelaxedPrecision = 0, SpecId = 1, Block = 2, BufferBlock = 3, RowMajor = 4, ColMajor = 5, ArrayStride = 6, MatrixStride = 7, BuiltIn = 11, Invariant = 18,
+  Restrict = 19, Aliased = 20, Volatile = 21, Coherent = 23, NonWritable = 24, NonReadable = 25, Uniform = 26, Binding = 33, DescriptorSet = 34, Offset = 35,
+  FPRoundingMode = 39, NoContraction = 42, Alignment = 44, NoSignedWrap = 4469, NoUnsignedWrap = 4470, RestrictPointer = 5355, AliasedPointer = 5356,
+  CounterBuffer = 5634, UserSemantic = 5635, UserTypeGOOGLE = 5636
 };
 enum class BuiltIn : std::uint32_t {
-  NumWorkgroups = 24, WorkgroupSize = 25, WorkgroupId = 26, LocalInvocationIndex = 29, SubgroupSize = 36, NumSubgroups = 38, SubgroupId = 40,
-  SubgroupLocalInvocationId = 41
+  NumWorkgroups = 24, WorkgroupSize = 25, WorkgroupId = 26, LocalInvocationId = 27, GlobalInvocationId = 28, LocalInvocationIndex = 29, SubgroupSize = 36,
+  NumSubgroups = 38, SubgroupId = 40, SubgroupLocalInvocationId = 41, SubgroupEqMask = 4416, SubgroupGeMask = 4417, SubgroupGtMask = 4418,
+  SubgroupLeMask = 4419, SubgroupLtMask = 4420
 };
 enum class Scope : std::uint32_t { Device = 1, Workgroup = 2, Subgroup = 3 };
 enum class GroupOperation : std::uint32_t { Reduce = 0, InclusiveScan = 1, ExclusiveScan = 2 };
@@ -3055,7 +3168,6 @@ enum class LoopControl : std::uint32_t { None = 0, Unroll = 1, DontUnroll = 2 };
 enum class FunctionControl : std::uint32_t { None = 0 };
 enum class CooperativeMatrixUse : std::uint32_t { MatrixA = 0, MatrixB = 1, MatrixAccumulator = 2 };
 enum class CooperativeMatrixLayout : std::uint32_t { RowMajor = 0, ColumnMajor = 1 };
-enum class PackedVectorFormat : std::uint32_t { PackedVectorFormat4x8Bit = 0 };
 enum class FPEncoding : std::uint32_t { BFloat16KHR = 0 };
 
 // Masks.
@@ -3124,7 +3236,6 @@ struct TypeInfo {
   // The number type itself, or that of the components.
   const TypeInfo& scalar() const { return kind == Kind::vector || kind == Kind::cooperative_matrix ? *component : *this; }
   bool is_float() const { return scalar().kind == Kind::floating; }
-  bool is_integer() const { return scalar().kind == Kind::integer; }
   bool is_boolean() const { return scalar().kind == Kind::boolean; }
   bool is_vector() const { return kind == Kind::vector; }
 };
@@ -3144,6 +3255,35 @@ struct Value {
 };
 
 template <class E> constexpr std::uint32_t word(E value) { return static_cast<std::uint32_t>(value); }
+
+}  // namespace cotenant::vulkan::spirv
+
+#endif
+#endif
+#if ((!defined(COTENANT_VULKAN_SEPARATE) || defined(COTENANT_VULKAN_IMPLEMENTATION)))
+
+// ---- cotenant/vulkan/spirv_words.hpp ----
+// How instructions and texts become words of a SPIR-V module.
+#ifndef COTENANT_VULKAN_SPIRV_WORDS_HPP
+#define COTENANT_VULKAN_SPIRV_WORDS_HPP
+
+namespace cotenant::vulkan::spirv {
+
+[[gnu::cold]] inline void append(Words& to, const Words& from) { to.insert(to.end(), from.begin(), from.end()); }
+// A literal string: its bytes and at least one zero behind them, four to a word.
+inline Words text(std::string_view characters) {
+  Words words(characters.size() / 4 + 1, 0);
+  std::memcpy(words.data(), characters.data(), characters.size());
+  return words;
+}
+// The first word of an instruction: how many words it has, and which it is.
+constexpr std::uint32_t first_word(Op op, std::size_t operands) { return static_cast<std::uint32_t>(operands + 1) << 16 | static_cast<std::uint32_t>(op); }
+[[gnu::cold]] inline void write(Words& section, Op op, const std::uint32_t* operands, std::size_t count) {
+  section.push_back(first_word(op, count));
+  section.insert(section.end(), operands, operands + count);
+}
+inline void write(Words& section, Op op, const Words& operands) { write(section, op, operands.data(), operands.size()); }
+inline void write(Words& section, Op op, std::initializer_list<std::uint32_t> operands) { write(section, op, operands.begin(), operands.size()); }
 
 }  // namespace cotenant::vulkan::spirv
 
@@ -3256,8 +3396,7 @@ class Module {
     capability(Capability::CooperativeMatrixKHR);
     extension("SPV_KHR_cooperative_matrix");
     if (component->kind == Kind::bfloat16) capability(Capability::BFloat16CooperativeMatrixKHR);
-    return type(Op::TypeCooperativeMatrixKHR,
-                {component->id, constant(word(scope)).id, constant(rows).id, constant(columns).id, constant(word(use)).id},
+    return type(Op::TypeCooperativeMatrixKHR, {component->id, constant(word(scope)).id, constant(rows).id, constant(columns).id, constant(word(use)).id},
                 {.kind = Kind::cooperative_matrix, .component = component});
   }
   // A type that only the module's memo and its kind tell apart.
@@ -3369,23 +3508,9 @@ class Module {
   }
 
  private:
-  static void append(Words& to, const Words& from) { to.insert(to.end(), from.begin(), from.end()); }
-  static Words text(std::string_view characters) {
-    Words words(characters.size() / 4 + 1, 0);
-    std::memcpy(words.data(), characters.data(), characters.size());
-    return words;
-  }
-  static void write(Words& section, Op op, const Words& operands) {
-    section.push_back(static_cast<std::uint32_t>(operands.size() + 1) << 16 | word(op));
-    append(section, operands);
-  }
-  static void write(Words& section, Op op, std::initializer_list<std::uint32_t> operands) {
-    section.push_back(static_cast<std::uint32_t>(operands.size() + 1) << 16 | word(op));
-    section.insert(section.end(), operands);
-  }
-  Id result(Words& section, Op op, Id t, const std::uint32_t* operands, std::size_t count) {
+  [[gnu::cold]] Id result(Words& section, Op op, Id t, const std::uint32_t* operands, std::size_t count) {
     const Id id = new_id();
-    section.push_back(static_cast<std::uint32_t>(count + 3) << 16 | word(op));
+    section.push_back(first_word(op, count + 2));
     section.push_back(t), section.push_back(id);
     section.insert(section.end(), operands, operands + count);
     return id;
@@ -3396,7 +3521,7 @@ class Module {
   std::uint32_t& made(Op op, const std::uint32_t* operands, std::size_t count) {
     Key key{};
     COTENANT_ASSERT(count < key.size());
-    key[0] = static_cast<std::uint32_t>(count) << 16 | word(op);
+    key[0] = first_word(op, count);
     std::copy_n(operands, count, key.begin() + 1);
     return made_[key];
   }
@@ -3630,23 +3755,6 @@ template <inner::Number N, inner::Number M> Value fma(Value a, N b, M c) { retur
   return bitcast(t, module.result(Op::UConvert, shaped_as(t, module.integer(to.bits, false)), {v.id}));
 }
 
-// The four products of signed 8-bit integers packed in two 32-bit words, summed; in one instruction where the device has one.
-[[gnu::cold]] inline Value packed_dot(Value a, Value b) {
-  Module& module = a.module();
-  module.capability(Capability::DotProduct);
-  module.capability(Capability::DotProductInput4x8BitPacked);
-  module.extension("SPV_KHR_integer_dot_product");
-  return module.result(Op::SDot, module.i32(), {a.id, b.id, word(PackedVectorFormat::PackedVectorFormat4x8Bit)});
-}
-// The same of unsigned bytes in a and signed ones in b.
-[[gnu::cold]] inline Value packed_dot_mixed(Value a, Value b) {
-  Module& module = a.module();
-  module.capability(Capability::DotProduct);
-  module.capability(Capability::DotProductInput4x8BitPacked);
-  module.extension("SPV_KHR_integer_dot_product");
-  return module.result(Op::SUDot, module.i32(), {b.id, a.id, word(PackedVectorFormat::PackedVectorFormat4x8Bit)});
-}
-
 // Forbids that v's multiplication or addition becomes part of a fused one: its rounding is as it is written.
 [[gnu::cold]] inline Value no_contraction(Value v) {
   v.module().decorate(v.id, Decoration::NoContraction);
@@ -3726,7 +3834,7 @@ class Variable {
 
 // ---- control flow. Values made inside do not exist outside: carry them in a Variable.
 // Runs `then` where condition, else `otherwise`.
-template <class Then, class Otherwise> void when(Value condition, Then then, Otherwise otherwise) {
+[[gnu::cold]] inline void when(Value condition, FunctionRef<void()> then, FunctionRef<void()> otherwise) {
   Module& module = condition.module();
   const Id yes = module.new_id(), no = module.new_id(), merge = module.new_id();
   module.effect(Op::SelectionMerge, {merge, 0});
@@ -3739,7 +3847,7 @@ template <class Then, class Otherwise> void when(Value condition, Then then, Oth
   module.effect(Op::Branch, {merge});
   module.effect(Op::Label, {merge});
 }
-template <class Then> void when(Value condition, Then then) {
+[[gnu::cold]] inline void when(Value condition, FunctionRef<void()> then) {
   Module& module = condition.module();
   const Id yes = module.new_id(), merge = module.new_id();
   module.effect(Op::SelectionMerge, {merge, 0});
@@ -3760,30 +3868,25 @@ template <class Then> void when(Value condition, Then then) {
   module.effect(Op::Label, {merge});
 }
 
-// Runs body() as long as condition() gives true; `next` runs between.
-template <class Condition, class Body, class Next>
-void loop_while(Module& module, Condition condition, Body body, Next next, LoopControl control = LoopControl::None) {
-  const Id head = module.new_id(), test = module.new_id(), inside = module.new_id(), step = module.new_id(), merge = module.new_id();
+// body(i) for i = begin, begin + step, … below end (compared as their type is).
+[[gnu::cold]] inline void loop(Value begin, Value end, Value step, FunctionRef<void(Value)> body, LoopControl control = LoopControl::None) {
+  const Variable counter(begin);
+  Module& module = begin.module();
+  const Id head = module.new_id(), test = module.new_id(), inside = module.new_id(), next = module.new_id(), merge = module.new_id();
   module.effect(Op::Branch, {head});
   module.effect(Op::Label, {head});
-  module.effect(Op::LoopMerge, {merge, step, word(control)});
+  module.effect(Op::LoopMerge, {merge, next, word(control)});
   module.effect(Op::Branch, {test});
   module.effect(Op::Label, {test});
-  const Value again = condition();
+  const Value again = counter.get() < end;
   module.effect(Op::BranchConditional, {again.id, inside, merge});
   module.effect(Op::Label, {inside});
-  body();
-  module.effect(Op::Branch, {step});
-  module.effect(Op::Label, {step});
-  next();
+  body(counter.get());
+  module.effect(Op::Branch, {next});
+  module.effect(Op::Label, {next});
+  counter.set(counter.get() + step);
   module.effect(Op::Branch, {head});
   module.effect(Op::Label, {merge});
-}
-// body(i) for i = begin, begin + step, … below end (compared as their type is).
-template <class Body> void loop(Value begin, Value end, Value step, Body body, LoopControl control = LoopControl::None) {
-  const Variable counter(begin);
-  loop_while(
-      begin.module(), [&] { return counter.get() < end; }, [&] { body(counter.get()); }, [&] { counter.set(counter.get() + step); }, control);
 }
 
 // All invocations of the workgroup arrive before one goes on; what they wrote to shared memory is visible then.
@@ -3839,11 +3942,6 @@ inline Value subgroup_max(Value v) { return inner::subgroup_reduction(Op::GroupN
   const Value scope = inner::subgroup_scope(v.module(), Capability::GroupNonUniformShuffle);
   return v.module().result(Op::GroupNonUniformShuffleXor, v.type, {scope.id, v.id, v.module().constant(mask).id});
 }
-// The value of the first active lane.
-[[gnu::cold]] inline Value subgroup_broadcast_first(Value v) {
-  const Value scope = inner::subgroup_scope(v.module(), Capability::GroupNonUniformBallot);
-  return v.module().result(Op::GroupNonUniformBroadcastFirst, v.type, {scope.id, v.id});
-}
 // Bit i of the 128 bits in four words: whether `condition` holds in lane i.
 [[gnu::cold]] inline Value subgroup_ballot(Value condition) {
   Module& module = condition.module();
@@ -3853,10 +3951,6 @@ inline Value subgroup_max(Value v) { return inner::subgroup_reduction(Op::GroupN
 [[gnu::cold]] inline Value subgroup_any(Value condition) {
   const Value scope = inner::subgroup_scope(condition.module(), Capability::GroupNonUniformVote);
   return condition.module().result(Op::GroupNonUniformAny, condition.type, {scope.id, condition.id});
-}
-[[gnu::cold]] inline Value subgroup_all(Value condition) {
-  const Value scope = inner::subgroup_scope(condition.module(), Capability::GroupNonUniformVote);
-  return condition.module().result(Op::GroupNonUniformAll, condition.type, {scope.id, condition.id});
 }
 
 }  // namespace cotenant::vulkan::spirv
@@ -3929,7 +4023,7 @@ class KernelBuilder {
  public:
   explicit KernelBuilder(const Target& target, const KernelOptions& options = {})
       : target_(target),
-        module_(target.capabilities.api_version >= version_1_3 ? spirv::version(1, 6) : spirv::version(1, 5),
+        module_(target.capabilities.api_version >= VK_API_VERSION_1_3 ? spirv::version(1, 6) : spirv::version(1, 5),
                 options.vulkan_memory_model ? spirv::MemoryModel::Vulkan : spirv::MemoryModel::GLSL450),
         options_(options) {
     using namespace spirv;
@@ -3981,10 +4075,8 @@ class KernelBuilder {
 
   // ---- the invocation's place
   Value workgroup_id(std::uint32_t dimension = 0) { return spirv::extract(built_in(spirv::BuiltIn::WorkgroupId, vector(u32(), 3)), dimension); }
-  Value workgroup_count(std::uint32_t dimension = 0) { return spirv::extract(built_in(spirv::BuiltIn::NumWorkgroups, vector(u32(), 3)), dimension); }
   Value local_index() { return built_in(spirv::BuiltIn::LocalInvocationIndex, u32()); }  // within the workgroup
   Value subgroup_id() { return subgroup_built_in(spirv::BuiltIn::SubgroupId); }          // within the workgroup
-  Value subgroup_count() { return subgroup_built_in(spirv::BuiltIn::NumSubgroups); }
   Value subgroup_size() { return subgroup_built_in(spirv::BuiltIn::SubgroupSize); }
   Value lane() { return subgroup_built_in(spirv::BuiltIn::SubgroupLocalInvocationId); }  // within the subgroup
 
@@ -4000,11 +4092,12 @@ class KernelBuilder {
   }
 
   // ---- control
-  template <class Then> void when(Value condition, Then then) { spirv::when(condition, then); }
-  template <class Then, class Otherwise> void when(Value condition, Then then, Otherwise otherwise) { spirv::when(condition, then, otherwise); }
+  void when(Value condition, FunctionRef<void()> then) { spirv::when(condition, then); }
+  void when(Value condition, FunctionRef<void()> then, FunctionRef<void()> otherwise) { spirv::when(condition, then, otherwise); }
   void return_when(Value condition) { spirv::return_when(condition); }
   // body(i) for i = begin, begin + step, … below end; numbers are u32 constants.
-  template <class Begin, class End, class Step, class Body> void loop(Begin begin, End end, Step step, Body body, LoopControl control = LoopControl::None) {
+  template <class Begin, class End, class Step>
+  void loop(Begin begin, End end, Step step, FunctionRef<void(Value)> body, LoopControl control = LoopControl::None) {
     spirv::loop(as_value(begin), as_value(end), as_value(step), body, control);
   }
   void barrier() { spirv::workgroup_barrier(module_); }
@@ -4018,7 +4111,6 @@ class KernelBuilder {
 
  private:
   friend Buffer;
-  static constexpr std::uint32_t version_1_3 = 1u << 22 | 3u << 12;
 
   template <class N> Value as_value(N number) {
     if constexpr (std::is_same_v<N, Value>) return number;
@@ -4301,6 +4393,16 @@ class KernelKey {
   std::string longer_;
 };
 
+// The op that a kernel belongs to, as users call it: the word that its key begins with, where that is not one of ours.
+constexpr std::string_view operation_of(std::string_view key) {
+  constexpr std::string_view ours[][2] = {{"product", "matmul"},   {"pack", "matmul"}, {"quantization", "quantize or dequantize"}, {"range", "quantize"},
+                                          {"dynamic", "quantize"}, {"custom", "a custom kernel"}};
+  const std::string_view first = key.substr(0, key.find_first_not_of("abcdefghijklmnopqrstuvwxyz_"));
+  for (const auto& [name, operation] : ours)
+    if (first == name) return operation;
+  return first;
+}
+
 }  // namespace cotenant::vulkan
 
 #endif
@@ -4338,8 +4440,7 @@ template <std::size_t N> struct Axes {
   void append(std::size_t axis_extent, const std::array<std::ptrdiff_t, N>& axis_stride) {
     if (axis_extent == 1) return;
     bool merges = rank > 0;
-    for (std::size_t i = 0; merges && i < N; ++i)
-      merges = stride[i][rank - 1] == axis_stride[i] * static_cast<std::ptrdiff_t>(axis_extent);
+    for (std::size_t i = 0; merges && i < N; ++i) merges = stride[i][rank - 1] == axis_stride[i] * static_cast<std::ptrdiff_t>(axis_extent);
     if (merges) extent[rank - 1] *= axis_extent;
     else extent[rank++] = axis_extent;
     for (std::size_t i = 0; i < N; ++i) stride[i][rank - 1] = axis_stride[i];
@@ -4382,6 +4483,34 @@ inline constexpr std::size_t groups_per_row = 32768;
 inline std::array<std::uint32_t, 3> folded_groups(std::size_t groups) {
   if (groups <= groups_per_row) return {static_cast<std::uint32_t>(groups), 1, 1};
   return {static_cast<std::uint32_t>(groups_per_row), static_cast<std::uint32_t>((groups + groups_per_row - 1) / groups_per_row), 1};
+}
+
+}  // namespace cotenant::vulkan
+
+#endif
+#endif
+#if ((!defined(COTENANT_VULKAN_SEPARATE) || defined(COTENANT_VULKAN_IMPLEMENTATION)))
+
+// ---- cotenant/vulkan/kernels/turns.hpp ----
+// Turns: every other launch of a chain begins at the end of its work, with what the launch before it touched last.
+#ifndef COTENANT_VULKAN_KERNELS_TURNS_HPP
+#define COTENANT_VULKAN_KERNELS_TURNS_HPP
+
+namespace cotenant::vulkan {
+
+// Devices begin with a launch's first workgroups; what they touched last is in the second-level cache when the next launch begins. Tensors
+// larger than that cache would drive each other out of it if all were walked through in one direction: on an H100 (50 MiB of cache) copies of
+// 134 MB take 91.5 µs each, to and fro 84.8. Launches that wait for each other have a barrier between them: their number tells the direction.
+// Only speed depends on it.
+
+// A launch's scalar for group_number(): 0, or the last group's number where the launch begins at the end.
+constexpr std::uint32_t turn_of(const std::array<std::uint32_t, 3>& groups, std::size_t barriers) {
+  return barriers % 2 == 0 ? 0 : groups[0] * groups[1] - 1;
+}
+// The number of this workgroup among those of folded_groups().
+inline Value group_number(KernelBuilder& k, Value turn) {
+  const Value number = k.workgroup_id(1) * static_cast<std::uint32_t>(groups_per_row) + k.workgroup_id(0);
+  return spirv::select(turn == 0u, number, turn - number);
 }
 
 }  // namespace cotenant::vulkan
@@ -4508,8 +4637,8 @@ class MapAxes {
 };
 }  // namespace detail
 
-// For at least one element.
-inline MapPlan plan_map(const Shape& shape, std::span<const MapOperand> operands) {
+// For at least one element, on a stream that has recorded so many barriers.
+inline MapPlan plan_map(const Shape& shape, std::span<const MapOperand> operands, std::size_t barriers = 0) {
   const detail::MapAxes axes(shape, operands);
   MapPlan plan;
   MapCode& code = plan.code;
@@ -4530,8 +4659,8 @@ inline MapPlan plan_map(const Shape& shape, std::span<const MapOperand> operands
     code.repeated[i] = step == 0 && i != 0;
     if (code.repeated[i]) continue;
     const std::size_t access = std::min<std::size_t>(16, at_once * operands[i].element_bytes);
-    vectors =
-        vectors && step == 1 && reinterpret_cast<std::uintptr_t>(axes.walks[i].address) % access == 0 && axes.walks[i].start % static_cast<std::ptrdiff_t>(at_once) == 0;
+    vectors = vectors && step == 1 && reinterpret_cast<std::uintptr_t>(axes.walks[i].address) % access == 0 &&
+              axes.walks[i].start % static_cast<std::ptrdiff_t>(at_once) == 0;
     for (std::size_t axis = 0; axis + 1 < rank; ++axis) vectors = vectors && axes.walks[i].stride[axis] % static_cast<std::ptrdiff_t>(at_once) == 0;
   }
   for (std::size_t i = 0; i < operands.size(); ++i)
@@ -4545,7 +4674,8 @@ inline MapPlan plan_map(const Shape& shape, std::span<const MapOperand> operands
   if (vectors && rank == 1) {
     code.form = MapCode::Form::flat;
     code.groups = groups;
-    // Two vectors of each operand under way hide the memory's latency where there is work for every processor anyway.
+    // Two vectors of each operand under way where there is work for every processor anyway: by one alone an H100 takes 5 % more for pow and
+    // 3 % for tanh, the same for what only moves bytes.
     code.unroll = count >= std::size_t{1} << 20 ? 2 : 1;
     scalar(count);
     scalar(count / code.elements_of_a_group());
@@ -4579,6 +4709,7 @@ inline MapPlan plan_map(const Shape& shape, std::span<const MapOperand> operands
   }
   const std::size_t per_group = std::size_t{MapCode::threads} * code.unroll;
   plan.groups = folded_groups((items + per_group - 1) / per_group);
+  plan.scalars.push_back(turn_of(plan.groups, barriers));
   return plan;
 }
 
@@ -4612,6 +4743,7 @@ class MapFrame {
     count_ = scalar();
     if (code.form == MapCode::Form::flat) {
       full_groups_ = scalar();
+      turn_ = k_.scalar();
       return;
     }
     for (std::size_t axis = 1; axis < code.rank; ++axis) {
@@ -4625,14 +4757,12 @@ class MapFrame {
       stride_.emplace_back();
       for (std::size_t axis = 0; axis < code.rank; ++axis) stride_.back().push_back(scalar());
     }
+    turn_ = k_.scalar();
   }
   // Elements where the form is flat, else items: vectors or single elements.
   Value count() const { return count_; }
   Value full_groups() const { return full_groups_; }
-  Value group() {
-    const Value row = index(k_.workgroup_id(1)), column = index(k_.workgroup_id(0));
-    return row * static_cast<std::uint32_t>(groups_per_row) + column;
-  }
+  Value group() { return index(group_number(k_, turn_)); }
   // A number of 32 bits as an index.
   Value index(Value number) { return code_.wide ? spirv::convert(k_.u64(), number) : number; }
 
@@ -4660,7 +4790,7 @@ class MapFrame {
 
   KernelBuilder& k_;
   const MapCode& code_;
-  Value count_, full_groups_;
+  Value count_, full_groups_, turn_;
   std::vector<Axis> axes_;
   std::vector<Value> start_;
   std::vector<std::vector<Value>> stride_;
@@ -4746,7 +4876,7 @@ struct Batch {
   bool host_reads = false;  // the host will read what it copied
   Ref<Completion> completion;
   std::vector<StreamPoint> waits;
-  std::vector<Block*> blocks;
+  std::vector<Block*> blocks;  // listed as used by its stream
   std::vector<BlockRef> kept;
   std::vector<std::shared_ptr<void>> held;
   std::shared_ptr<MemoryChunk> page;  // of parameters
@@ -4754,18 +4884,19 @@ struct Batch {
   VkDescriptorPool descriptor_pool = VK_NULL_HANDLE;
   std::size_t descriptor_sets = 0, descriptor_count = 0;
 
-  void wait_for(StreamPoint point) {
-    for (StreamPoint& known : waits)
-      if (known.stream == point.stream) {
-        known.value = std::max(known.value, point.value);
-        return;
-      }
-    waits.push_back(std::move(point));
+  void wait_for(StreamPoint point) { add_point(waits, std::move(point)); }
+  // Notes what a command of `stream` does: its blocks live until the batch is done, and who reads what it writes waits for that.
+  void use(Uses& uses, Stream& stream, std::span<const BufferArgument> buffers) {
+    const std::size_t known = blocks.size();
+    uses.note(stream, value, buffers, blocks);
+    for (std::size_t i = known; i < blocks.size(); ++i) kept.emplace_back(blocks[i]);
+    for (const BufferArgument& buffer : buffers)
+      if (buffer.block != nullptr && buffer.access != Access::read && !is_scratch(*buffer.block)) buffer.block->set_pending(completion);
   }
 
   // A set of storage buffers that lives as long as the batch. Errors: OutOfMemory.
   VkDescriptorSet descriptors(Driver& driver, VkDescriptorSetLayout layout, std::size_t count) {
-    constexpr std::uint32_t sets = 64, buffers = 512;
+    constexpr std::uint32_t sets = 64, buffers = 8 * sets;  // as many as LaunchPlan has room for; where kernels have more, fewer sets fit
     if (descriptor_pool == VK_NULL_HANDLE || descriptor_sets == sets || descriptor_count + count > buffers) {
       const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, std::max(buffers, static_cast<std::uint32_t>(count))};
       VkDescriptorPoolCreateInfo info{};
@@ -4773,8 +4904,11 @@ struct Batch {
       info.maxSets = sets;
       info.poolSizeCount = 1;
       info.pPoolSizes = &size;
-      driver.require(Step::create_descriptors, [&] { return vkCreateDescriptorPool(driver.handle(), &info, nullptr, &descriptor_pool); }, [] { return "making room for descriptors"; });
-      held.push_back(std::shared_ptr<void>(nullptr, [device = driver.handle(), pool = descriptor_pool](void*) { vkDestroyDescriptorPool(device, pool, nullptr); }));
+      driver.require(
+          Step::create_descriptors, [&] { return vkCreateDescriptorPool(driver.handle(), &info, nullptr, &descriptor_pool); },
+          [] { return "making room for descriptors"; });
+      const auto destroy = [device = driver.handle(), pool = descriptor_pool](void*) { vkDestroyDescriptorPool(device, pool, nullptr); };
+      held.push_back(std::shared_ptr<void>(nullptr, destroy));
       descriptor_sets = descriptor_count = 0;
     }
     VkDescriptorSetAllocateInfo info{};
@@ -4783,7 +4917,8 @@ struct Batch {
     info.descriptorSetCount = 1;
     info.pSetLayouts = &layout;
     VkDescriptorSet set = VK_NULL_HANDLE;
-    driver.require(Step::create_descriptors, [&] { return vkAllocateDescriptorSets(driver.handle(), &info, &set); }, [] { return "describing a kernel's buffers"; });
+    driver.require(
+        Step::create_descriptors, [&] { return vkAllocateDescriptorSets(driver.handle(), &info, &set); }, [] { return "describing a kernel's buffers"; });
     ++descriptor_sets, descriptor_count += count;
     return set;
   }
@@ -4981,7 +5116,7 @@ namespace cotenant::vulkan {
 
 // A barrier makes everything before it visible to everything after it, so one list of ranges is enough. On an H100 a
 // dispatch after a barrier costs 1.95 to 2.05 µs (1.80 where it does nothing), one without 0.15 µs; whatever a barrier's access bits and kind,
-// and 0.06 µs more on queues that draw, too. Events cost 6 µs.
+// and 0.06 µs more on queues that draw, too. A kernel that reads any argument behind its addresses takes 0.05 of that. Events cost 6 µs.
 class Hazards {
  public:
   // Ranges count from multiples of `granularity` to multiples of it: with descriptors a kernel binds whole ones.
@@ -5172,7 +5307,7 @@ class Timeline {
   }
   Timeline(const Timeline&) = delete;
   Timeline& operator=(const Timeline&) = delete;
-  ~Timeline() { vkDestroySemaphore(driver_.handle(), handle_, nullptr); }
+  ~Timeline() { driver_.destroy_later(handle_); }
 
   VkSemaphore handle() const noexcept { return handle_; }
   bool reached(std::uint64_t value) const noexcept {
@@ -5241,9 +5376,6 @@ class Timeline {
 
 namespace cotenant::vulkan {
 
-// Whether a block is scratch of a stream; the storage defines it.
-bool is_scratch(const Block& block) noexcept;
-
 // Safe from any number of threads: what they queue is interleaved in the order in which they called.
 class Stream : public std::enable_shared_from_this<Stream> {
  public:
@@ -5260,7 +5392,6 @@ class Stream : public std::enable_shared_from_this<Stream> {
   }
 
   Device& device() const noexcept { return *device_; }
-  const std::shared_ptr<Device>& shared_device() const noexcept { return device_; }
   const std::string& name() const noexcept { return name_; }
   // Memory between kernels of this stream; storage.hpp's temporary() makes blocks of it. Work that is queued up to now may use what is given back.
   Allocation take_scratch(std::size_t bytes) { return scratch_.take(bytes); }
@@ -5315,8 +5446,13 @@ class Stream : public std::enable_shared_from_this<Stream> {
   }
   // Hands over what is recorded up to `value`; does not wait. Errors: OutOfMemory, DeviceLost.
   void flush(std::uint64_t value = std::numeric_limits<std::uint64_t>::max()) {
-    const std::lock_guard lock(mutex_);
-    if (open_.commands != VK_NULL_HANDLE && open_.value <= value) submit();
+    {
+      const std::lock_guard lock(mutex_);
+      if (open_.commands == VK_NULL_HANDLE || open_.value > value) return;
+      submit();
+      if (!many_pending()) return;
+    }
+    retire();  // else who only produces what other streams read would keep all of it
   }
   // Returns when the timeline has reached `value`, and frees what the work kept. Errors: OutOfMemory, DeviceLost.
   void wait(std::uint64_t value) {
@@ -5396,10 +5532,10 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void check_waited(VkResult result) const {
     if (result < 0) raise_result(result, "waiting for '" + device_->capabilities().name + "'");
   }
-  Ref<Completion> done_at(std::uint64_t value);
+  Ref<Completion> done_at(std::uint64_t value) { return make_ref<detail::TimelinePoint>(weak_from_this(), value); }
 
   // Records f(batch) after what these buffers depend on; gives where the timeline will be when it is done.
-  template <class F> std::uint64_t record(std::span<const BufferArgument> buffers, const F& f) {
+  std::uint64_t record(std::span<const BufferArgument> buffers, FunctionRef<void(Batch&)> f) {
     std::vector<StreamPoint> others = foreign_points(buffers);
     std::uint64_t value = 0;
     bool look = false;
@@ -5432,27 +5568,17 @@ class Stream : public std::enable_shared_from_this<Stream> {
   bool recorded(std::span<const BufferArgument> buffers, std::vector<StreamPoint>& others) {
     hazards_.add(buffers);
     for (StreamPoint& other : others) open_.wait_for(std::move(other));
-    const std::size_t known = open_.blocks.size();
-    note_blocks(buffers);
-    for (std::size_t i = known; i < open_.blocks.size(); ++i) open_.kept.emplace_back(open_.blocks[i]);
-    for (const BufferArgument& buffer : buffers)
-      if (buffer.block != nullptr && buffer.access != Access::read && !is_scratch(*buffer.block)) buffer.block->set_pending(open_.completion);
+    open_.use(device_->uses(), *this, buffers);
     recorded_.fetch_add(1, std::memory_order_relaxed);
     // A device without work gets some early, at first four commands: handing over takes the host 4 µs or more, as recording two or three
     // does. One that has some gets large batches; asking it at each command takes 0.01 µs.
     const std::size_t count = ++open_.commands_recorded;
     if (count < device_->options().batch && (count < (pending_.empty() ? 4u : 16u) || !timeline_.reached(submitted_value_))) return false;
     submit();
-    return pending_.size() > 2;
+    return many_pending();
   }
-  // The stream's own scratch is ordered by its bytes alone and outlives its blocks.
-  void note_blocks(std::span<const BufferArgument> buffers) {
-    if (std::none_of(buffers.begin(), buffers.end(), [](const BufferArgument& one) { return one.block != nullptr && is_scratch(*one.block); }))
-      return device_->uses().note(*this, open_.value, buffers, open_.blocks);
-    std::vector<BufferArgument> tensors(buffers.begin(), buffers.end());
-    std::erase_if(tensors, [](const BufferArgument& one) { return one.block == nullptr || is_scratch(*one.block); });
-    device_->uses().note(*this, open_.value, tensors, open_.blocks);
-  }
+  // Some of which are likely to be done. Under the lock.
+  bool many_pending() const noexcept { return pending_.size() > 2; }
   // What the next batch needs is made while the host waits anyway. Without memory for it begin() says so.
   void prepare() noexcept {
     const std::lock_guard lock(mutex_);
@@ -5507,23 +5633,9 @@ class Stream : public std::enable_shared_from_this<Stream> {
   std::shared_ptr<void> attachment_;
 };
 
-namespace detail {
-// A point of a stream's timeline as what a block waits for.
-class TimelinePoint final : public Completion {
- public:
-  TimelinePoint(std::weak_ptr<Stream> stream, std::uint64_t value) : stream_(std::move(stream)), value_(value) {}
-  void wait() override {
-    // A stream that is gone has waited for its work.
-    if (const std::shared_ptr<Stream> stream = stream_.lock()) stream->wait(value_);
-  }
-
- private:
-  std::weak_ptr<Stream> stream_;
-  std::uint64_t value_;
-};
-}  // namespace detail
-
-inline Ref<Completion> Stream::done_at(std::uint64_t value) { return make_ref<detail::TimelinePoint>(weak_from_this(), value); }
+inline void detail::TimelinePoint::wait() {
+  if (const std::shared_ptr<Stream> stream = stream_.lock()) stream->wait(value_);
+}
 
 }  // namespace cotenant::vulkan
 
@@ -5654,7 +5766,7 @@ inline void copy_bits(Device& device, Stream& stream, const Shape& shape, const 
                   [&](const Target& target) { return emit_transpose(target, tiles->batch_rank, out.element_bytes); });
     return;
   }
-  const MapPlan plan = plan_map(shape, std::array{out, in});
+  const MapPlan plan = plan_map(shape, std::array{out, in}, stream.barriers());
   KernelKey key("copy ", out.element_bytes);
   plan.code.append_to(key);
   device.launch(stream, {key, plan.buffers, plan.scalars, plan.groups}, [&](const Target& target) {
@@ -5675,22 +5787,12 @@ inline void copy_bits(Device& device, Stream& stream, const Shape& shape, const 
 #endif
 #if ((!defined(COTENANT_VULKAN_SEPARATE) || defined(COTENANT_VULKAN_IMPLEMENTATION)))
 
-// ---- cotenant/vulkan/staging.hpp ----
-// Staging: elements between host and device. The host's bytes are taken when a copy is called; a copy to the host is done when it is read.
-#ifndef COTENANT_VULKAN_STAGING_HPP
-#define COTENANT_VULKAN_STAGING_HPP
+// ---- cotenant/vulkan/dense_elements.hpp ----
+// Elements of a view of any layout to and from dense ones in row-major order: pack() and unpack().
+#ifndef COTENANT_VULKAN_DENSE_ELEMENTS_HPP
+#define COTENANT_VULKAN_DENSE_ELEMENTS_HPP
 
 namespace cotenant::vulkan {
-
-// Copies go through parts of staging memory, which the device moves at once and the host's threads fill or empty in pieces. Parts of 8 MiB reach
-// 46 GB/s on an H100, of 4 MiB 44, of 1 MiB 30; smaller copies have at least eight, so that both sides move at a time. Pieces of 128 and 256 KiB
-// reach 44.9 and 47.7 GB/s up and down, of 512 KiB 43.6 and 46.6. Stores past the caches reach 40 and 48: the device reads what the host wrote
-// from its caches. The host's own copy of ordinary memory, which every byte takes, reaches 52 by twelve threads and 56 by sixteen.
-inline constexpr std::size_t staging_bytes = std::size_t{8} << 20, host_piece = std::size_t{256} << 10;
-inline constexpr std::size_t part_bytes_of(std::size_t bytes) { return std::clamp(std::bit_ceil(bytes / 8 + 1), std::size_t{1} << 20, staging_bytes); }
-// What one copy takes of staging memory at a time: as much as the processor's cache keeps for the device to read (64 MiB reach no more,
-// 16 less); and what a copy to the host may leave to whoever waits for it.
-inline constexpr std::size_t upload_staging = std::size_t{32} << 20, download_staging = std::size_t{64} << 20;
 
 // Calls f(offset of the first, elements in a row, its index) for elements [first, first + count) of a layout in row-major order;
 // elements in a row lie one stride of the last axis apart.
@@ -5751,16 +5853,55 @@ inline void unpack(const void* dense, const AnyView& view, std::size_t first, st
   detail::move_elements<false>(view, first, count, static_cast<std::byte*>(const_cast<void*>(dense)));
 }
 
-// Smaller copies stay among the kernels: a hop to another queue and back costs tens of µs, and these take 80 at 50 GB/s.
-inline constexpr std::size_t large_copy = std::size_t{4} << 20;
+}  // namespace cotenant::vulkan
+
+#endif
+#endif
+#if ((!defined(COTENANT_VULKAN_SEPARATE) || defined(COTENANT_VULKAN_IMPLEMENTATION)))
+
+// ---- cotenant/vulkan/staging_ring.hpp ----
+// StagingRing: the staging memory of one copy between host and device, in parts that are used in turn.
+#ifndef COTENANT_VULKAN_STAGING_RING_HPP
+#define COTENANT_VULKAN_STAGING_RING_HPP
+
+namespace cotenant::vulkan {
+
+// Copies go through parts of staging memory, which the device moves at once and the host's threads fill or empty in pieces. Parts of 8 MiB reach
+// 46 GB/s on an H100, of 4 MiB 44, of 1 MiB 30; smaller copies have at least eight, so that both sides move at a time. Pieces of 128 and 256 KiB
+// reach 44.9 and 47.7 GB/s up and down, of 512 KiB 43.6 and 46.6. Stores past the caches reach 40 and 48: the device reads what the host wrote
+// from its caches. The host's own copy of ordinary memory, which every byte takes, reaches 52 by twelve threads and 56 by sixteen.
+inline constexpr std::size_t staging_bytes = std::size_t{8} << 20, host_piece = std::size_t{256} << 10;
+inline constexpr std::size_t part_bytes_of(std::size_t bytes) { return std::clamp(std::bit_ceil(bytes / 8 + 1), std::size_t{1} << 20, staging_bytes); }
 
 namespace detail {
-// Where a copy goes: large ones run beside the stream's kernels, and are ordered by the blocks that both touch. Scratch is ordered by its
-// own stream alone. Where there is nothing to run beside, the stream's own queue is the faster one: 48 to 52 GB/s on an H100, where queues that
-// only copy have 49 and 51 beside kernels but 29 and 35 once it has idled for 0.1 s. (Its clock was at 345 to 750 of 1980 MHz then: likely the cause.)
-inline Stream& copying_stream(Stream& stream, Direction direction, const Block* block, std::size_t bytes) {
-  return bytes < large_copy || block == nullptr || is_scratch(*block) || stream.device().idle() ? stream : stream.copies(direction);
-}
+
+// Where a copy's tensor on the device lies.
+struct DevicePart {
+  Block* block;
+  const void* address;
+  MemoryPool::Place place;
+
+  BufferArgument argument(std::size_t first, std::size_t bytes, Access access) const {
+    return {block, static_cast<const char*>(address) + first, bytes, access};
+  }
+  MemoryPool::Place at(std::size_t first) const {
+    MemoryPool::Place result = place;
+    result.offset += first;
+    return result;
+  }
+  // Queues the move of `bytes` from `first` on to or from the begin of a chunk that the host maps; handed over `at_once` or with what
+  // follows. Gives where the timeline will be then. Errors: OutOfMemory, DeviceLost.
+  std::uint64_t move(Stream& stream, Direction direction, std::size_t first, std::size_t bytes, const std::shared_ptr<MemoryChunk>& chunk, bool at_once) const {
+    const auto there = reinterpret_cast<const void*>(chunk->address());
+    const MemoryPool::Place staging{chunk->buffer(), 0, bytes, nullptr};
+    const std::uint64_t value =
+        direction == Direction::to_device
+            ? stream.copy({nullptr, there, bytes, Access::read}, staging, argument(first, bytes, Access::write), at(first), chunk)
+            : stream.copy(argument(first, bytes, Access::read), at(first), {nullptr, there, bytes, Access::write}, staging, chunk, true);
+    if (at_once) stream.flush(value);
+    return value;
+  }
+};
 
 // Staging memory of one copy in parts, used in turn. Threads fill or empty pieces of them and wait for nobody who needs a lock.
 class StagingRing {
@@ -5790,10 +5931,11 @@ class StagingRing {
     const std::size_t bytes = std::min(part_, bytes_ - part * part_);
     return done_[part].fetch_add(1, std::memory_order_acq_rel) + 1 == (bytes + host_piece - 1) / host_piece;
   }
-  // Calls copy(part's first byte, its bytes, its chunk), which queues the device's move of it and gives where the timeline will be then:
-  // whoever waits for the part waits for no later work, which another thread may not have handed over.
-  template <class Copy> void queue(std::size_t part, const Copy& copy) {
-    queued_[part].store(copy(part * part_, std::min(part_, bytes_ - part * part_), chunk(part)), std::memory_order_release);
+  // Queues the device's move of a part, see DevicePart::move. Whoever waits for the part waits for no later work, which another thread may
+  // not have handed over.
+  void queue(std::size_t part, const DevicePart& tensor, Direction direction, bool at_once) {
+    const std::size_t first = part * part_;
+    queued_[part].store(tensor.move(stream_, direction, first, std::min(part_, bytes_ - first), chunk(part), at_once), std::memory_order_release);
   }
   // Returns when the device has moved a part, which another thread may not have queued yet. False where that thread failed.
   bool wait(std::size_t part) const {
@@ -5829,30 +5971,40 @@ class StagingRing {
   std::atomic<bool> failed_{false};
 };
 
-// Where a copy's tensor on the device lies.
-struct DevicePart {
-  Block* block;
-  const void* address;
-  MemoryPool::Place place;
+}  // namespace detail
+}  // namespace cotenant::vulkan
 
-  BufferArgument argument(std::size_t first, std::size_t bytes, Access access) const {
-    return {block, static_cast<const char*>(address) + first, bytes, access};
-  }
-  MemoryPool::Place at(std::size_t first) const {
-    MemoryPool::Place result = place;
-    result.offset += first;
-    return result;
-  }
-};
-inline BufferArgument whole(const MemoryChunk& chunk, std::size_t bytes, Access access) {
-  return {nullptr, reinterpret_cast<const void*>(chunk.address()), bytes, access};
+#endif
+#endif
+#if ((!defined(COTENANT_VULKAN_SEPARATE) || defined(COTENANT_VULKAN_IMPLEMENTATION)))
+
+// ---- cotenant/vulkan/staging.hpp ----
+// Staging: elements between host and device. The host's bytes are taken when a copy is called; a copy to the host is done when it is read.
+#ifndef COTENANT_VULKAN_STAGING_HPP
+#define COTENANT_VULKAN_STAGING_HPP
+
+namespace cotenant::vulkan {
+
+// What one copy takes of staging memory at a time: as much as the processor's cache keeps for the device to read (64 MiB reach no more,
+// 16 less); and what a copy to the host may leave to whoever waits for it.
+inline constexpr std::size_t upload_staging = std::size_t{32} << 20, download_staging = std::size_t{64} << 20;
+
+// Smaller copies stay among the kernels: a hop to another queue and back costs tens of µs, and these take 80 at 50 GB/s.
+inline constexpr std::size_t large_copy = std::size_t{4} << 20;
+
+namespace detail {
+// Where a copy goes: large ones run beside the stream's kernels, and are ordered by the blocks that both touch. Scratch is ordered by its
+// own stream alone. Where there is nothing to run beside, the stream's own queue is the faster one: 48 to 52 GB/s on an H100, where queues that
+// only copy have 49 and 51 beside kernels but 29 and 35 once it has idled for 0.1 s. (Its clock was at 345 to 750 of 1980 MHz then: likely the cause.)
+inline Stream& copying_stream(Stream& stream, Direction direction, const Block* block, std::size_t bytes) {
+  return bytes < large_copy || block == nullptr || is_scratch(*block) || stream.device().idle() ? stream : stream.copies(direction);
 }
-inline MemoryPool::Place place_of(const MemoryChunk& chunk, std::size_t offset, std::size_t bytes) { return {chunk.buffer(), offset, bytes, nullptr}; }
 
 // The host's elements, where they lie in a row on pages that the device sees.
 inline Imports::Found pinned(Device& device, const AnyView& host) {
   return host.contiguous() ? device.memory().imports().find_host(host.data(), host.bytes()) : Imports::Found{};
 }
+inline MemoryPool::Place place_of(const Imports::Found& pages, std::size_t bytes) { return {pages.chunk->buffer(), pages.offset, bytes, nullptr}; }
 }  // namespace detail
 
 // Queues a copy of the host's elements, row-major, to [address, …) of a block on the device. The host may change its
@@ -5872,7 +6024,7 @@ inline void upload(Stream& asking, const AnyView& host, Block* block, const void
   if (alone) {
     if (const Imports::Found pages = detail::pinned(device, host); pages.chunk) {
       const BufferArgument from{nullptr, reinterpret_cast<const void*>(pages.address()), bytes, Access::read};
-      stream.copy(from, detail::place_of(*pages.chunk, pages.offset, bytes), there.argument(0, bytes, Access::write), there.at(0), pages.chunk);
+      stream.copy(from, detail::place_of(pages, bytes), there.argument(0, bytes, Access::write), there.at(0), pages.chunk);
       return stream.wait(stream.queued());
     }
   }
@@ -5882,13 +6034,7 @@ inline void upload(Stream& asking, const AnyView& host, Block* block, const void
       const auto piece = ring.piece(index);
       if (piece.part >= ring.chunks() && !ring.wait(piece.part - ring.chunks())) return;
       pack(host, piece.first / element, piece.bytes / element, piece.staging);
-      if (!ring.finished(piece.part)) return;
-      ring.queue(piece.part, [&](std::size_t first, std::size_t count, const std::shared_ptr<MemoryChunk>& chunk) {
-        const std::uint64_t value = stream.copy(detail::whole(*chunk, count, Access::read), detail::place_of(*chunk, 0, count),
-                                                there.argument(first, count, Access::write), there.at(first), chunk);
-        if (alone) stream.flush(value);
-        return value;
-      });
+      if (ring.finished(piece.part)) ring.queue(piece.part, there, Direction::to_device, alone);
     });
   });
 }
@@ -5912,14 +6058,7 @@ class Download final : public Completion {
   }
 
  private:
-  void queue(std::size_t part) {
-    ring_.queue(part, [&](std::size_t first, std::size_t count, const std::shared_ptr<MemoryChunk>& chunk) {
-      const std::uint64_t value = stream_->copy(from_.argument(first, count, Access::read), from_.at(first), whole(*chunk, count, Access::write),
-                                                place_of(*chunk, 0, count), chunk, true);
-      if (alone_) stream_->flush(value);
-      return value;
-    });
-  }
+  void queue(std::size_t part) { ring_.queue(part, from_, Direction::to_host, alone_); }
   void move(std::size_t begin, std::size_t end) {
     if (begin == end) return;
     // The first is waited for by this thread alone: it may come after much work.
@@ -5974,7 +6113,7 @@ inline void download(Stream& asking, Block* block, const void* address, const An
   const std::size_t bytes = host.bytes();
   Stream& stream = detail::copying_stream(asking, Direction::to_host, block, bytes);
   const BufferArgument to{host_block, reinterpret_cast<const void*>(pages.address()), bytes, Access::write};
-  stream.copy({block, address, bytes, Access::read}, place, to, detail::place_of(*pages.chunk, pages.offset, bytes), pages.chunk, true);
+  stream.copy({block, address, bytes, Access::read}, place, to, detail::place_of(pages, bytes), pages.chunk, true);
   if (bytes >= large_copy) stream.flush();
 }
 
@@ -6038,38 +6177,41 @@ inline bool Device::idle() {
 inline void Device::finish() {
   for (const auto& stream : streams()) stream->finish();
 }
+inline void Device::finish_or_drop() {
+  if (driver_.lost()) finish_quietly();
+  else finish();
+}
 inline void Device::finish_quietly() noexcept {
   for (const auto& stream : streams()) stream->finish_quietly();
 }
 
-// Whether a block lies on this device; the storage defines it.
+// Whether a block lies on this device, and where it lies, in words; the storage defines them.
 bool lies_on(const Block& block, const Device& device) noexcept;
+std::string place_of(const Block& block);
 
 // Before anything reaches the driver. Errors: InvalidArgument, Unsupported.
 inline void Device::check(const Launch& launch) const {
   const Capabilities& limits = capabilities();
-  const auto kernel = [&] { return "the kernel '" + std::string(launch.key) + "'"; };
   for (std::size_t axis = 0; axis < 3; ++axis)
     if (launch.groups[axis] > limits.max_workgroup_count[axis])
-      raise<InvalidArgument>(kernel() + " was launched with " + std::to_string(launch.groups[axis]) + " workgroups along axis " + std::to_string(axis) +
-          ", but '" + limits.name + "' takes at most " + std::to_string(limits.max_workgroup_count[axis]));
+      raise<InvalidArgument>(Text{"the kernel '", launch.key, "' was launched with ", launch.groups[axis], " workgroups along axis ", axis, ", but '",
+                                  limits.name, "' takes at most ", limits.max_workgroup_count[axis]});
   for (const BufferArgument& buffer : launch.buffers) {
     if (buffer.block != nullptr && !lies_on(*buffer.block, *this))
-      raise<InvalidArgument>("an operand of '" + std::string(launch.key) + "' does not lie on '" + limits.name +
-          "', where the op runs: bring the operands together first with copy_to()");
+      raise<InvalidArgument>(Text{operation_of(launch.key), " runs on '", limits.name, "', but one of its operands lies ", place_of(*buffer.block),
+                                  ": bring the operands together first with copy_to()"});
     // The range may begin up to an alignment earlier and end with a whole word.
     if ((launch.foreign || options_.addressing == Addressing::descriptors) &&
         buffer.bytes + limits.storage_buffer_alignment + 4 > limits.max_storage_buffer_range)
-      raise<Unsupported>(kernel() + " reads or writes " + std::to_string(buffer.bytes) + " bytes through one descriptor, but '" + limits.name +
-          "' binds at most " + std::to_string(limits.max_storage_buffer_range) + ": open the device with Addressing::pointers, or compute parts");
+      raise<Unsupported>(Text{"the kernel '", launch.key, "' reads or writes ", buffer.bytes, " bytes through one descriptor, but '", limits.name,
+                              "' binds at most ", limits.max_storage_buffer_range, ": open the device with Addressing::pointers, or compute parts"});
   }
 }
 
-inline void Device::queue(Stream& stream, const Launch& launch, const Emitter& emit) {
+inline void Device::launch(Stream& stream, const Launch& launch, const Emitter& emit) {
   if (launch.groups[0] == 0 || launch.groups[1] == 0 || launch.groups[2] == 0) return;  // nothing to do
   check(launch);
-  const Pipeline pipeline = pipelines_.get(launch, emit);
-  stream.dispatch(pipeline, launch);
+  pipelines_.use(launch, emit, [&](const Pipeline& pipeline) { stream.dispatch(pipeline, launch); });
 }
 
 }  // namespace cotenant::vulkan
@@ -6107,15 +6249,14 @@ COTENANT_VULKAN_INLINE const vulkan::Capabilities& Vulkan::capabilities() const 
 COTENANT_VULKAN_INLINE GpuMemoryUsage Vulkan::gpu_memory_usage() const { return device().memory().usage(); }
 COTENANT_VULKAN_INLINE KernelStatistics Vulkan::kernel_statistics() const { return device().pipelines().statistics(); }
 COTENANT_VULKAN_INLINE std::size_t Vulkan::optimize_memory() const {
-  device().finish();
+  device().finish_or_drop();
   return device().memory().trim() + device().staging().trim() + device().parameters().trim();
 }
 COTENANT_VULKAN_INLINE void Vulkan::synchronize() const { device().finish(); }
 COTENANT_VULKAN_INLINE bool Vulkan::save_kernels() const { return device().pipelines().save(); }
 COTENANT_VULKAN_INLINE void Vulkan::dispose() const {
-  device().finish();
   device().pipelines().save();
-  device().pipelines().clear();
+  device().pipelines().clear([&] { device().finish_or_drop(); });
   static_cast<void>(optimize_memory());
 }
 COTENANT_VULKAN_INLINE std::size_t Vulkan::validation_messages() const noexcept { return device().driver().instance().messages().count(); }
@@ -6127,9 +6268,7 @@ COTENANT_VULKAN_INLINE void Vulkan::copy_out(Allocation from, std::byte* to) con
 COTENANT_VULKAN_INLINE void Vulkan::copy_in(Allocation to, const std::byte* from) const { vulkan::write_bytes(*stream_, from, to); }
 COTENANT_VULKAN_INLINE void Vulkan::settle() const noexcept { device().finish_quietly(); }
 
-COTENANT_VULKAN_INLINE void Vulkan::pin(const Allocation& pages) const {
-  device().memory().imports().add(device().driver(), pages.data, pages.bytes);
-}
+COTENANT_VULKAN_INLINE void Vulkan::pin(const Allocation& pages) const { device().memory().imports().add(device().driver(), pages.data, pages.bytes); }
 COTENANT_VULKAN_INLINE void Vulkan::unpin(const void* pages) const noexcept { device().memory().imports().remove_host(pages); }
 
 COTENANT_VULKAN_INLINE BlockRef Vulkan::import_block(const BlockRef& host, std::size_t& before) const {
@@ -6143,7 +6282,9 @@ COTENANT_VULKAN_INLINE BlockRef Vulkan::import_block(const BlockRef& host, std::
   Vulkan keeper = result_storage();
   keeper.held_ = std::make_shared<BlockRef>(host);
   const Allocation pages = device().memory().imports().add(device().driver(), reinterpret_cast<void*>(first), (end - first + page - 1) / page * page);
-  return Block::adopt(std::move(keeper), pages);
+  BlockRef block = Block::adopt(std::move(keeper), pages);
+  if (host->published()) block->publish();  // what nobody writes on the host is not written here
+  return block;
 }
 
 COTENANT_VULKAN_INLINE std::shared_ptr<vulkan::Stream> Vulkan::default_device() {
@@ -6181,6 +6322,12 @@ inline bool is_scratch(const Block& block) noexcept { return block.storage_ident
 inline bool lies_on(const Block& block, const Device& device) noexcept {
   if (is_scratch(block)) return &block.storage<StreamScratch>().device() == &device;
   return block.storage_identity() == &cotenant::detail::storage_identity_of<Vulkan> && &block.storage<Vulkan>().device() == &device;
+}
+inline std::string place_of(const Block& block) {
+  const auto on = [](const Device& device) { return "on another device, '" + device.capabilities().name + "'"; };
+  if (is_scratch(block)) return on(block.storage<StreamScratch>().device());
+  if (block.storage_identity() == &cotenant::detail::storage_identity_of<Vulkan>) return on(block.storage<Vulkan>().device());
+  return "in the host's memory";
 }
 
 // Memory for one op between its kernels, on this stream alone: pass it to launches and drop it; the next op may have it at once.
@@ -6360,7 +6507,8 @@ inline MatrixOperand matrix_operand(const AnyOperand& operand) {
 }
 
 // The product of operands that have out's batch axes already (stride 0 where repeated).
-inline MatrixProduct matrix_product(std::size_t depth, const AnyOperand& a, const AnyOperand& b, const AnyOperand& out, std::span<const AnyOperand> extra = {}) {
+inline MatrixProduct matrix_product(std::size_t depth, const AnyOperand& a, const AnyOperand& b, const AnyOperand& out,
+                                    std::span<const AnyOperand> extra = {}) {
   MatrixProduct product;
   const Shape& shape = out.shape();
   const std::size_t rank = shape.rank();
@@ -6656,15 +6804,17 @@ struct ProductCode {
     bool in_epilogue = true;  // else something else reads it
   };
   std::vector<Extra> extra;
-  std::size_t hidden = 0;  // how many of the first extra operands the epilogue does not see
-  bool integers = false;  // sums of i32 products
+  bool integers = false;        // sums of i32 products
+  std::size_t parameters = 0;  // how many of the first extra operands the elements' hooks read: scales and zero points
   std::string epilogue_text, element_text;
   MakeEpilogue epilogue;
-  std::vector<std::uint32_t> scalars;  // the epilogue's own, behind the product's; no part of the key
+  std::vector<std::uint32_t> element_scalars, scalars;  // the hooks' and the epilogue's own, behind the product's; no part of the key
   EmitElement element_a, element_b;  // of quantised values; absent where elements are the numbers. Needs a scalar fetch
   EmitElement four_a, four_b;        // beside them where four neighbours along depth may be read at once, from a multiple of four on: as a vector
 
   bool gives_halves() const { return out == DType::f16 || out == DType::bf16; }
+  // How many of the first extra operands the epilogue does not see: integers are scaled when they are summed up.
+  std::size_t hidden() const { return integers ? 0 : parameters; }
   void append_to(KernelKey& key) const {
     key.append(integers ? "i32 " : "", to_string(a), ' ', to_string(fetch_a), ',', to_string(b), ' ', to_string(fetch_b), '>', to_string(out),
         vector_out ? " v" : " s", " batch", batch_rank);
@@ -6706,23 +6856,25 @@ class ProductFrame {
       x.first = k.scalar(), x.row = k.scalar(), x.column = k.scalar();
       for (std::size_t axis = 0; axis < code.batch_rank; ++axis) x.batch.push_back(k.scalar());
     }
+    for (std::size_t i = 0; i < code.element_scalars.size(); ++i) element_scalars.push_back(k.scalar());
     epilogue_ = code.epilogue(*this);
   }
 
+  static constexpr std::uint32_t all_rows = 0;
   // Calls body() for the tile of this workgroup; the result's tiles are walked through in stripes of so many rows of tiles, so
-  // that what neighbours read stays in the second-level cache. Sets row0, column0, from, to and the operands' bases.
-  template <class F> void for_tile(std::uint32_t tile_rows, std::uint32_t tile_columns, F body, std::uint32_t stripe_rows = 8) {
+  // that what neighbours read stays in the second-level cache; all_rows: one tile has them all. Sets row0, column0, from, to and the operands' bases.
+  void for_tile(std::uint32_t tile_rows, std::uint32_t tile_columns, FunctionRef<void()> body, std::uint32_t stripe_rows = 8) {
     const Value group = k.workgroup_id(1) * static_cast<std::uint32_t>(groups_per_row) + k.workgroup_id(0);
     const Value down = (rows + (tile_rows - 1)) / tile_rows, over = (columns + (tile_columns - 1)) / tile_columns;
-    const Value tiles = down * over;
+    const Value tiles = stripe_rows == all_rows ? over : down * over;
     const Value matrix = group / tiles, tile = group % tiles;
     const bool batched = code.batch_rank != 0;
     const Value split = batched ? matrix / batches : matrix;
     k.when(split * split_depth < depth || split == 0u, [&] {
-      const Value stripe = over * stripe_rows, index = tile / stripe, inside = tile % stripe;
-      if (stripe_rows == 1) {
-        row0 = index * tile_rows, column0 = inside * tile_columns;
+      if (stripe_rows == all_rows) {
+        row0 = k.constant(0u), column0 = tile * tile_columns;
       } else {
+        const Value stripe = over * stripe_rows, index = tile / stripe, inside = tile % stripe;
         const Value high = spirv::min(down - index * stripe_rows, stripe_rows);
         row0 = (index * stripe_rows + inside % high) * tile_rows;
         column0 = inside / high * tile_columns;
@@ -6760,10 +6912,6 @@ class ProductFrame {
     return load_number(x, x.base + across * (left ? x.row : x.column) + step * (left ? x.column : x.row));
   }
 
-  // Stores a strip of the result, [strip_rows, strip_columns] at (row, column), that many threads share. load(r, c4) gives the four
-  // sums from column 4 c4 of the strip on (a vector).
-  template <class Load> void store_strip(Value row, Value column, std::uint32_t strip_rows, std::uint32_t strip_columns, Value thread,
-      std::uint32_t threads, Load load);
   Value offset(const OperandCode& x, Value m, Value n) const { return x.base + m * x.row + n * x.column; }
   void store_one(Value m, Value n, Value sum) {
     std::vector<Value> values{sum};
@@ -6789,77 +6937,12 @@ class ProductFrame {
   const ProductCode& code;
   std::vector<OperandCode> operands;  // a, b, out, extra
   Value rows, columns, depth, split_depth, batches, split_stride;
-  std::vector<Value> batch_extent;
+  std::vector<Value> batch_extent, element_scalars;
   Value row0, column0, from, to;
 
  private:
   Epilogue epilogue_;
 };
-
-// Stores strips of the result that lie under each other, strip_columns wide: what only depends on the column is read once for all.
-class StripWriter {
- public:
-  StripWriter(ProductFrame& frame, Value column, std::uint32_t strip_columns, Value thread, std::uint32_t threads)
-      : frame_(frame), column_(column), thread_(thread), columns_(strip_columns), threads_(threads) {
-    // Threads beyond whole rows of vectors, a quarter of them at most, follow the last one within and store nothing.
-    const std::uint32_t lines = threads / quads(), whole = lines * quads();
-    by_columns_ = frame.code.vector_out && (whole == threads || (4 * whole >= 3 * threads && (lines & (lines - 1)) == 0));
-    if (!by_columns_) return;
-    if (whole != threads) thread_ = spirv::min(thread, whole - 1), threads_ = whole;
-    const Value n = column + thread_ % quads() * 4u;
-    inside_ = whole == threads ? n < frame.columns : n < frame.columns && thread < whole;
-    at_ = spirv::min(n, (frame.columns - 1u) / 4u * 4u);
-    for (std::size_t i = 0; i < frame.code.extra.size(); ++i) {
-      const ProductCode::Extra& x = frame.code.extra[i];
-      known_.push_back(x.in_epilogue && x.along == Along::same ? frame.extra_four(i + 3, frame.k.constant(0u), at_) : Value{});
-    }
-  }
-  // [rows, strip_columns] from `row` on; load(r, c4) gives the four sums from column 4 c4 of the strip on.
-  template <class Load> void store(Value row, std::uint32_t rows, Load load) const {
-    KernelBuilder& k = frame_.k;
-    if (by_columns_ && rows % (threads_ / quads()) == 0) {
-      // Four rows at once: their reads are all under way before the first is used. Rows behind the last are read as that one.
-      const std::uint32_t step = threads_ / quads(), count = rows / step, at_once = count % 4 == 0 ? 4 : 1;
-      const Value first = thread_ / quads(), c4 = thread_ % quads();
-      k.loop(first, first + step * count, step * at_once, [&](Value r) {
-        std::vector<Value> sums, at, results;
-        for (std::uint32_t i = 0; i < at_once; ++i) sums.push_back(load(r + i * step, c4)), at.push_back(row + r + i * step);
-        for (std::uint32_t i = 0; i < at_once; ++i) results.push_back(frame_.finished(spirv::min(at[i], frame_.rows - 1u), at_, sums[i], known_));
-        for (std::uint32_t i = 0; i < at_once; ++i)
-          k.when(at[i] < frame_.rows && inside_, [&] { frame_.write_four(at[i], at_, results[i]); });
-      });
-    } else if (frame_.code.vector_out) {
-      k.loop(thread_, rows * quads(), threads_, [&](Value i) {
-        const Value r = i / quads(), c4 = i % quads(), m = row + r, n = column_ + c4 * 4u;
-        k.when(m < frame_.rows && n < frame_.columns, [&] { frame_.store_four(m, n, load(r, c4)); });
-      });
-    } else {
-      const std::uint32_t count = rows * columns_, at_once = count % (4 * threads_) == 0 ? 4 : 1;
-      k.loop(thread_, count, threads_ * at_once, [&](Value index) {
-        std::vector<Value> sums, at_row, at_column;
-        for (std::uint32_t i = 0; i < at_once; ++i) {
-          const Value place = index + i * threads_, r = place / columns_, c = place % columns_;
-          sums.push_back(spirv::extract(load(r, c / 4u), c % 4u)), at_row.push_back(row + r), at_column.push_back(column_ + c);
-        }
-        for (std::uint32_t i = 0; i < at_once; ++i)
-          k.when(at_row[i] < frame_.rows && at_column[i] < frame_.columns, [&] { frame_.store_one(at_row[i], at_column[i], sums[i]); });
-      });
-    }
-  }
-
- private:
-  std::uint32_t quads() const { return columns_ / 4; }
-
-  ProductFrame& frame_;
-  Value column_, thread_, inside_, at_;
-  std::uint32_t columns_, threads_;
-  bool by_columns_;  // whether each thread stays in its four columns
-  std::vector<Value> known_;
-};
-template <class Load>
-void ProductFrame::store_strip(Value row, Value column, std::uint32_t strip_rows, std::uint32_t strip_columns, Value thread, std::uint32_t threads, Load load) {
-  StripWriter(*this, column, strip_columns, thread, threads).store(row, strip_rows, load);
-}
 
 // The scalars of one launch, as ProductFrame reads them.
 inline Few<std::uint32_t, 64> product_scalars(const MatrixProduct& product, const ProductCode& code, std::size_t split_depth,
@@ -6873,6 +6956,7 @@ inline Few<std::uint32_t, 64> product_scalars(const MatrixProduct& product, cons
     scalars.push_back(x.reach.first), scalars.push_back(wrapped(x.row)), scalars.push_back(wrapped(x.column));
     for (std::size_t axis = 0; axis < code.batch_rank; ++axis) scalars.push_back(axis < product.batch_rank ? wrapped(x.batch[axis]) : 0);
   }
+  scalars.append(code.element_scalars);
   scalars.append(code.scalars);
   return scalars;
 }
@@ -6910,6 +6994,13 @@ struct AttentionCode {
     return KernelKey(product.key(), " v ", to_string(fetch_v), " mask", static_cast<int>(mask), mask_per_key ? " per key" : "", causal ? " causal" : "");
   }
 };
+
+// Where the keys end that a tile's queries see: a causal query sees those before its number + shift, the last one of the tile most.
+inline spirv::Value end_of_keys(ProductFrame& frame, const AttentionCode& code, std::uint32_t queries, spirv::Value keys, spirv::Value shift) {
+  if (!code.causal) return keys;
+  const spirv::Value last = spirv::bitcast(frame.k.i32(), spirv::min(frame.row0 + queries, frame.rows)) + shift;
+  return spirv::min(keys, spirv::bitcast(frame.k.u32(), spirv::max(last, 0)));
+}
 
 }  // namespace detail
 }  // namespace cotenant::vulkan
@@ -6964,8 +7055,7 @@ class AttentionLines {
   }
   // Writes what was read to shared memory from word `base` on.
   void put(const Shared& shared, Value base) {
-    for (const Item& item : items_)
-      shared.store(item.line * (words_ + 1) + item.word + (base + item.further * (words_ + 1)), item.word_read.get());
+    for (const Item& item : items_) shared.store(item.line * (words_ + 1) + item.word + (base + item.further * (words_ + 1)), item.word_read.get());
   }
 
  private:
@@ -7175,6 +7265,239 @@ class FragmentRows {
 #endif
 #if ((!defined(COTENANT_VULKAN_SEPARATE) || defined(COTENANT_VULKAN_IMPLEMENTATION)))
 
+// ---- cotenant/vulkan/kernels/attention_scores.hpp ----
+// AttentionScores: scores in a subgroup's cooperative matrices as softmax takes them: scaled and masked, in units of log 2.
+#ifndef COTENANT_VULKAN_KERNELS_ATTENTION_SCORES_HPP
+#define COTENANT_VULKAN_KERNELS_ATTENTION_SCORES_HPP
+
+namespace cotenant::vulkan::detail {
+
+// Element e of those that a thread has of a matrix, and f(e) for each of them.
+inline spirv::Value element(const Variable& matrix, spirv::Value e) { return spirv::load(spirv::element_pointer(matrix.pointer(), e)); }
+inline void set_element(const Variable& matrix, spirv::Value e, spirv::Value value) { spirv::store(spirv::element_pointer(matrix.pointer(), e), value); }
+template <class F> void each_element(KernelBuilder& k, spirv::Type matrix, F f) {
+  k.loop(k.constant(0u), spirv::matrix_length(matrix), k.constant(1u), f, LoopControl::Unroll);
+}
+
+class AttentionScores {
+ public:
+  using Value = spirv::Value;
+  static constexpr float log2_e = 1.44269504088896341f;
+
+  // Whose scores they are: the matrices' type, keys of a block, and of the launch: the number of keys, what a score is multiplied with,
+  // how many keys more than its own number a causal query sees; the subgroup's first row in the tile.
+  struct Of {
+    Type sums;
+    std::uint32_t block;
+    Value keys, scale, shift, part_row;
+  };
+  // `key_numbers`: two blocks of a number per key, which take turns; `places`: a number per row of a matrix.
+  AttentionScores(KernelBuilder& kernel, ProductFrame& frame, const AttentionCode& code, const Of& of, const Shared& key_numbers, const Shared& places)
+      : k(kernel), frame_(frame), code_(code), of_(of), key_numbers_(key_numbers), places_(places) {}
+
+  // Before anything else, by all threads: the numbers of a matrix's rows, or columns.
+  void number_places() {
+    k.when(k.local_index() < side, [&] { places_.store(k.local_index(), spirv::convert(k.f32(), k.local_index())); });
+  }
+
+  // A number per key: 0, the mask's where it has one per key, and -inf behind the last key.
+  void fetch_key_number(const Variable& number, Value first_key) {
+    const Value place = first_key + k.local_index() % of_.block;
+    Value bias = k.constant(0.f);
+    if (code_.mask != MaskKind::none && code_.mask_per_key) {
+      const OperandCode& mask = frame_.operands[4];
+      bias = mask_number(mask.elements.load(mask.base + spirv::min(place, of_.keys - 1u) * mask.column));
+    }
+    number.set(spirv::select(place < of_.keys, bias, minus_infinity));
+  }
+  void put_key_number(const Variable& number, Value turn) {
+    k.when(k.local_index() < of_.block, [&] { key_numbers_.store(turn * of_.block + k.local_index(), number.get()); });
+  }
+
+  // Makes of q · kᵀ, [part of keys][part of rows], what softmax takes; -inf for what is out of the question. `most`: of all the scores in
+  // one place of the matrices.
+  void prepare(const std::vector<Variable>& scores, const std::vector<Variable>& most, Value first_key, Value turn) {
+    if (code_.mask != MaskKind::none) return masked(scores, most, first_key, turn);
+    Value all_seen = first_key + of_.block <= of_.keys;
+    // Those that the subgroup's first query sees, which sees least.
+    if (code_.causal)
+      all_seen = all_seen && spirv::bitcast(k.i32(), first_key + (of_.block - 1)) <= spirv::bitcast(k.i32(), frame_.row0 + of_.part_row) + of_.shift;
+    k.when(all_seen, [&] { scaled(scores, most); }, [&] { masked(scores, most, first_key, turn); });
+  }
+
+ private:
+  using Layout = spirv::CooperativeMatrixLayout;
+  static constexpr float lowest = std::numeric_limits<float>::lowest(), minus_infinity = -std::numeric_limits<float>::infinity();
+  static constexpr std::uint32_t side = FragmentRows::side;
+
+  // What a mask's element adds to a score in units of log 2. The least float stays finite: a row of nothing else is uniform.
+  Value mask_number(Value loaded) {
+    if (code_.mask == MaskKind::keep) return spirv::select(loaded != 0, k.constant(0.f), minus_infinity);
+    return spirv::select(loaded == minus_infinity, loaded, spirv::max(loaded * log2_e, lowest));
+  }
+  void scaled(const std::vector<Variable>& scores, const std::vector<Variable>& most) {
+    each_score(scores, most, [&](Value score, Value, std::uint32_t, std::uint32_t) { return score * of_.scale; });
+  }
+  void masked(const std::vector<Variable>& scores, const std::vector<Variable>& most, Value first_key, Value turn) {
+    const bool each = code_.mask != MaskKind::none && !code_.mask_per_key;
+    std::vector<Variable> biases;
+    for (std::uint32_t t = 0; t < of_.block / side; ++t)
+      biases.push_back(k.variable(spirv::repeat_line(of_.sums, key_numbers_.pointer(turn * of_.block + t * side), Layout::RowMajor)));
+    Variable row_places, column_places;
+    if (each || code_.causal) {
+      const Value places = places_.pointer(k.constant(0u));
+      row_places = k.variable(spirv::repeat_line(of_.sums, places, Layout::ColumnMajor));
+      column_places = k.variable(spirv::repeat_line(of_.sums, places, Layout::RowMajor));
+    }
+    each_score(scores, most, [&](Value score, Value e, std::uint32_t t, std::uint32_t i) {
+      const Value bias = element(biases[t], e);
+      Value s = spirv::fma(score, of_.scale, bias);
+      // What a score of a key that is out of the question is does not matter, be it NaN.
+      if (code_.mask != MaskKind::none && code_.mask_per_key) s = spirv::select(bias == minus_infinity, minus_infinity, s);
+      if (!each && !code_.causal) return s;
+      const Value row = spirv::min(frame_.row0 + of_.part_row + (spirv::convert(k.u32(), element(row_places, e)) + i * side), frame_.rows - 1u);
+      const Value place = first_key + (spirv::convert(k.u32(), element(column_places, e)) + t * side);
+      if (code_.causal) s = spirv::select(spirv::bitcast(k.i32(), place) <= spirv::bitcast(k.i32(), row) + of_.shift, s, minus_infinity);
+      if (!each) return s;
+      const OperandCode& mask = frame_.operands[4];
+      const Value number = mask_number(mask.elements.load(mask.base + row * mask.row + spirv::min(place, of_.keys - 1u) * mask.column));
+      return spirv::select(number == minus_infinity, minus_infinity, s + number);
+    });
+  }
+  // Each score becomes f(score, its place among a thread's, part of keys, part of rows).
+  template <class F> void each_score(const std::vector<Variable>& scores, const std::vector<Variable>& most, F f) {
+    const auto down = static_cast<std::uint32_t>(most.size());
+    each_element(k, of_.sums, [&](Value e) {
+      for (std::uint32_t i = 0; i < down; ++i) {
+        Value largest;
+        for (std::uint32_t t = 0; t < of_.block / side; ++t) {
+          const Variable& score = scores[t * down + i];
+          const Value s = f(element(score, e), e, t, i);
+          set_element(score, e, s);
+          largest = t == 0 ? s : spirv::max(largest, s);
+        }
+        set_element(most[i], e, largest);
+      }
+    });
+  }
+
+  KernelBuilder& k;
+  ProductFrame& frame_;
+  const AttentionCode& code_;
+  Of of_;
+  Shared key_numbers_, places_;
+};
+
+}  // namespace cotenant::vulkan::detail
+
+#endif
+#endif
+#if ((!defined(COTENANT_VULKAN_SEPARATE) || defined(COTENANT_VULKAN_IMPLEMENTATION)))
+
+// ---- cotenant/vulkan/kernels/product_strip.hpp ----
+// StripWriter: how a product's sums leave shared memory through the epilogue, strip by strip of the result.
+#ifndef COTENANT_VULKAN_KERNELS_PRODUCT_STRIP_HPP
+#define COTENANT_VULKAN_KERNELS_PRODUCT_STRIP_HPP
+
+namespace cotenant::vulkan {
+
+// load(row, c4): four sums of a strip of the result, as a vector, from its column 4 c4 on.
+using LoadSums = FunctionRef<spirv::Value(spirv::Value, spirv::Value)>;
+
+// Stores strips of the result that lie under each other, strip_columns wide: what only depends on the column is read once for all.
+class StripWriter {
+ public:
+  StripWriter(ProductFrame& frame, Value column, std::uint32_t strip_columns, Value thread, std::uint32_t threads)
+      : frame_(frame), column_(column), thread_(thread), columns_(strip_columns), threads_(threads) {
+    // Threads beyond whole rows of vectors, a quarter of them at most, follow the last one within and store nothing.
+    const std::uint32_t lines = threads / quads(), whole = lines * quads();
+    by_columns_ = frame.code.vector_out && (whole == threads || (4 * whole >= 3 * threads && (lines & (lines - 1)) == 0));
+    if (!by_columns_) return;
+    if (whole != threads) thread_ = spirv::min(thread, whole - 1), threads_ = whole;
+    const Value n = column + thread_ % quads() * 4u;
+    inside_ = whole == threads ? n < frame.columns : n < frame.columns && thread < whole;
+    at_ = spirv::min(n, (frame.columns - 1u) / 4u * 4u);
+    for (std::size_t i = 0; i < frame.code.extra.size(); ++i) {
+      const ProductCode::Extra& x = frame.code.extra[i];
+      known_.push_back(x.in_epilogue && x.along == Along::same ? frame.extra_four(i + 3, frame.k.constant(0u), at_) : Value{});
+    }
+  }
+  // What the epilogue reads of its extra operands for a strip of so many rows from `row` on, up to four rows of each thread: asked for
+  // before the strip's sums lie in shared memory, it has come when they do.
+  using Asked = std::vector<std::vector<Value>>;
+  Asked ask(Value row, std::uint32_t rows) const {
+    Asked asked;
+    const auto reads = [&](const ProductCode::Extra& x) { return x.in_epilogue && x.along != Along::same; };
+    if (!stays_in_columns(rows) || std::none_of(frame_.code.extra.begin(), frame_.code.extra.end(), reads)) return asked;
+    for (std::uint32_t i = 0; i < at_once(rows); ++i) asked.push_back(extras(row + thread_ / quads() + i * step()));
+    return asked;
+  }
+  // [rows, strip_columns] from `row` on; load(r, c4) gives the four sums from column 4 c4 of the strip on.
+  void store(Value row, std::uint32_t rows, LoadSums load, Asked asked = {}) const {
+    KernelBuilder& k = frame_.k;
+    if (stays_in_columns(rows)) {
+      // Four rows at once: their reads are all under way before the first is used.
+      const std::uint32_t further = step() * at_once(rows), whole = step() * rows_of_thread(rows);
+      const Value first = thread_ / quads(), c4 = thread_ % quads();
+      const auto four = [&](Value r) {
+        std::vector<Value> sums, results;
+        for (std::uint32_t i = 0; i < at_once(rows); ++i) sums.push_back(load(r + i * step(), c4));
+        for (std::uint32_t i = 0; i < at_once(rows); ++i)
+          results.push_back(frame_.finished(row + r + i * step(), at_, sums[i], asked.empty() ? extras(row + r + i * step()) : asked[i]));
+        asked.clear();
+        for (std::uint32_t i = 0; i < at_once(rows); ++i) {
+          const Value at = row + r + i * step();
+          k.when(at < frame_.rows && inside_, [&] { frame_.write_four(at, at_, results[i]); });
+        }
+      };
+      if (!asked.empty()) for (std::uint32_t r = 0; r < whole; r += further) four(first + r);
+      else k.loop(first, first + whole, further, four);
+    } else if (frame_.code.vector_out) {
+      k.loop(thread_, rows * quads(), threads_, [&](Value i) {
+        const Value r = i / quads(), c4 = i % quads(), m = row + r, n = column_ + c4 * 4u;
+        k.when(m < frame_.rows && n < frame_.columns, [&] { frame_.store_four(m, n, load(r, c4)); });
+      });
+    } else {
+      const std::uint32_t count = rows * columns_, at_once = count % (4 * threads_) == 0 ? 4 : 1;
+      k.loop(thread_, count, threads_ * at_once, [&](Value index) {
+        std::vector<Value> sums, at_row, at_column;
+        for (std::uint32_t i = 0; i < at_once; ++i) {
+          const Value place = index + i * threads_, r = place / columns_, c = place % columns_;
+          sums.push_back(spirv::extract(load(r, c / 4u), c % 4u)), at_row.push_back(row + r), at_column.push_back(column_ + c);
+        }
+        for (std::uint32_t i = 0; i < at_once; ++i)
+          k.when(at_row[i] < frame_.rows && at_column[i] < frame_.columns, [&] { frame_.store_one(at_row[i], at_column[i], sums[i]); });
+      });
+    }
+  }
+
+ private:
+  std::uint32_t quads() const { return columns_ / 4; }
+  std::uint32_t step() const { return threads_ / quads(); }  // rows that threads have side by side
+  bool stays_in_columns(std::uint32_t rows) const { return by_columns_ && rows % step() == 0; }
+  std::uint32_t rows_of_thread(std::uint32_t rows) const { return rows / step(); }
+  std::uint32_t at_once(std::uint32_t rows) const { return rows_of_thread(rows) % 4 == 0 ? 4 : 1; }
+  // The extra operands' four elements in a row; rows behind the last are read as that one.
+  std::vector<Value> extras(Value m) const {
+    std::vector<Value> values = known_;
+    for (std::size_t i = 0; i < values.size(); ++i)
+      if (frame_.code.extra[i].in_epilogue && !values[i].exists()) values[i] = frame_.extra_four(i + 3, spirv::min(m, frame_.rows - 1u), at_);
+    return values;
+  }
+
+  ProductFrame& frame_;
+  Value column_, thread_, inside_, at_;
+  std::uint32_t columns_, threads_;
+  bool by_columns_;  // whether each thread stays in its four columns
+  std::vector<Value> known_;
+};
+
+}  // namespace cotenant::vulkan
+
+#endif
+#endif
+#if ((!defined(COTENANT_VULKAN_SEPARATE) || defined(COTENANT_VULKAN_IMPLEMENTATION)))
+
 // ---- cotenant/vulkan/kernels/attention_cooperative.hpp ----
 // attention's tile on cooperative matrices: scores, weights and results stay in fragments; what rows have in common goes through shared memory.
 #ifndef COTENANT_VULKAN_KERNELS_ATTENTION_COOPERATIVE_HPP
@@ -7190,9 +7513,7 @@ struct CooperativeAttentionTile {
 
   std::uint32_t subgroups() const { return queries / part_queries; }
   std::uint32_t threads() const { return subgroups() * subgroup; }
-  KernelKey key() const {
-    return KernelKey("attention coop ", queries, ' ', part_queries, ' ', keys, ' ', depth, ' ', width, converts ? " converts" : "");
-  }
+  KernelKey key() const { return KernelKey("attention coop ", queries, ' ', part_queries, ' ', keys, ' ', depth, ' ', width, converts ? " converts" : ""); }
 };
 
 namespace detail {
@@ -7205,7 +7526,9 @@ class CooperativeAttentionEmitter {
   CooperativeAttentionEmitter(const Target& target, const AttentionCode& code, const CooperativeAttentionTile& tile)
       : k(target, {.workgroup = tile.threads(), .vulkan_memory_model = true, .keeps_subnormals = false}), code_(code), tile_(tile), frame_(k, code.product) {
     using spirv::CooperativeMatrixUse;
-    keys_ = k.scalar(), scale_ = k.scalar(k.f32()) * log2_e, shift_ = k.scalar(k.i32());
+    keys_ = k.scalar();
+    const Value scale = k.scalar(k.f32()) * AttentionScores::log2_e;
+    shift_ = k.scalar(k.i32());
     down_ = tile.part_queries / side, over_ = tile.keys / side;
     key_lines_ = AttentionLines::size(tile.keys, tile.depth);
     value_lines_ = AttentionLines::size(tile.keys, tile.width);
@@ -7214,7 +7537,7 @@ class CooperativeAttentionEmitter {
     const std::uint32_t lines =
         std::max({2 * (key_lines_ + value_lines_), AttentionLines::size(tile.queries, tile.depth), tile.subgroups() * side * strip_line_});
     shared_ = k.shared(k.vector(k.u32(), 4), lines + tile.subgroups() * scratch);
-    key_numbers_ = k.shared(k.f32(), 2 * tile.keys), places_ = k.shared(k.f32(), side);
+    const Shared key_numbers = k.shared(k.f32(), 2 * tile.keys), places = k.shared(k.f32(), side);
     component_ = code.product.a == DType::f16 ? k.module().f16() : k.module().bf16();
     left_ = matrix(component_, CooperativeMatrixUse::MatrixA), right_ = matrix(component_, CooperativeMatrixUse::MatrixB);
     sums_ = matrix(k.f32(), CooperativeMatrixUse::MatrixAccumulator);
@@ -7222,6 +7545,7 @@ class CooperativeAttentionEmitter {
     part_row_ = part_ * tile.part_queries;
     scratch_ = part_ * scratch + lines;
     rows_.emplace(k, sums_, tile.part_queries, tile.subgroup, shared_, scratch_);
+    scores_.emplace(k, frame_, code, AttentionScores::Of{sums_, tile.keys, keys_, scale, shift_, part_row_}, key_numbers, places);
   }
 
   spirv::Words emit() {
@@ -7231,7 +7555,7 @@ class CooperativeAttentionEmitter {
 
  private:
   using Layout = spirv::CooperativeMatrixLayout;
-  static constexpr float lowest = std::numeric_limits<float>::lowest(), minus_infinity = -std::numeric_limits<float>::infinity(), log2_e = 1.44269504088896341f;
+  static constexpr float lowest = std::numeric_limits<float>::lowest();
   static constexpr std::uint32_t side = FragmentRows::side;
 
   Type matrix(Type component, spirv::CooperativeMatrixUse use) { return k.module().cooperative_matrix(component, spirv::Scope::Subgroup, side, side, use); }
@@ -7242,15 +7566,10 @@ class CooperativeAttentionEmitter {
     AttentionLines query_lines(k, q, is_vector(code_.product.fetch_a), tile_.queries, tile_.depth, q.row, q.column, frame_.rows, frame_.depth, zero);
     AttentionLines key_lines(k, keys, is_vector(code_.product.fetch_b), tile_.keys, tile_.depth, keys.column, keys.row, keys_, frame_.depth, zero);
     AttentionLines value_lines(k, v, is_vector(code_.fetch_v), tile_.keys, tile_.width, v.row, v.column, keys_, frame_.columns, frame_.column0);
-    // A causal query sees the keys before its number + shift; the last one of this tile sees most.
-    Value end = keys_;
-    if (code_.causal) {
-      const Value last = spirv::bitcast(k.i32(), spirv::min(frame_.row0 + tile_.queries, frame_.rows)) + shift_;
-      end = spirv::min(keys_, spirv::bitcast(k.u32(), spirv::max(last, 0)));
-    }
-    k.when(k.local_index() < side, [&] { places_.store(k.local_index(), spirv::convert(k.f32(), k.local_index())); });
+    const Value end = end_of_keys(frame_, code_, tile_.queries, keys_, shift_);
+    scores_->number_places();
     const Variable number = k.variable(k.f32());
-    query_lines.fetch(frame_.row0), key_lines.fetch(zero), value_lines.fetch(zero), fetch_key_number(number, zero);
+    query_lines.fetch(frame_.row0), key_lines.fetch(zero), value_lines.fetch(zero), scores_->fetch_key_number(number, zero);
     query_lines.put(shared_, zero);
     k.barrier();
     std::vector<Value> queries;  // [part of depth][part of rows]
@@ -7262,16 +7581,16 @@ class CooperativeAttentionEmitter {
     results_ = k.variables(down_ * (tile_.width / side), none), totals_ = k.variables(down_, none);
     largest_ = k.variable(k.constant(lowest));
     references_ = k.variables(down_, k.module().filled(sums_, k.constant(lowest)));
-    key_lines.put(shared_, zero), put_key_number(number, zero), value_lines.put(shared_, k.constant(2 * key_lines_));
+    key_lines.put(shared_, zero), scores_->put_key_number(number, zero), value_lines.put(shared_, k.constant(2 * key_lines_));
     k.barrier();
     const Variable turn = k.variable(zero);
     k.loop(0u, end, tile_.keys, [&](Value first_key) {
       // Two blocks take turns: the next one comes while this one is used, first its keys and then its values in the same registers.
       const Value now = turn.get(), then = 1u - now, next = first_key + tile_.keys, more = next < end;
-      k.when(more, [&] { key_lines.fetch(next), fetch_key_number(number, next); });
+      k.when(more, [&] { key_lines.fetch(next), scores_->fetch_key_number(number, next); });
       const std::vector<Variable> scores = products(queries, now * key_lines_);
       k.when(more, [&] {
-        key_lines.put(shared_, then * key_lines_), put_key_number(number, then);
+        key_lines.put(shared_, then * key_lines_), scores_->put_key_number(number, then);
         value_lines.fetch(next);
       });
       weigh(scores, first_key, now);
@@ -7281,25 +7600,6 @@ class CooperativeAttentionEmitter {
       k.barrier();
     }, LoopControl::DontUnroll);  // the driver's copies of it cost 0.8 s of compiling and win nothing
     finish();
-  }
-
-  // A number per key: 0, the mask's where it has one per key, and -inf behind the last key.
-  void fetch_key_number(const Variable& number, Value first_key) {
-    const Value place = first_key + k.local_index() % tile_.keys;
-    Value bias = k.constant(0.f);
-    if (code_.mask != MaskKind::none && code_.mask_per_key) {
-      const OperandCode& mask = frame_.operands[4];
-      bias = mask_number(mask.elements.load(mask.base + spirv::min(place, keys_ - 1u) * mask.column));
-    }
-    number.set(spirv::select(place < keys_, bias, minus_infinity));
-  }
-  void put_key_number(const Variable& number, Value turn) {
-    k.when(k.local_index() < tile_.keys, [&] { key_numbers_.store(turn * tile_.keys + k.local_index(), number.get()); });
-  }
-  // What a mask's element adds to a score in units of log 2. The least float stays finite: a row of nothing else is uniform.
-  Value mask_number(Value loaded) {
-    if (code_.mask == MaskKind::keep) return spirv::select(loaded != 0, k.constant(0.f), minus_infinity);
-    return spirv::select(loaded == minus_infinity, loaded, spirv::max(loaded * log2_e, lowest));
   }
 
   // q · kᵀ of the subgroup's queries and the block's keys: [part of keys][part of rows].
@@ -7321,17 +7621,9 @@ class CooperativeAttentionEmitter {
   void weigh(const std::vector<Variable>& scores, Value first_key, Value turn) {
     constexpr float distance = 8;
     const std::vector<Variable> most = k.variables(down_, sums_);
-    if (code_.mask != MaskKind::none) {
-      masked(scores, most, first_key, turn);
-    } else {
-      Value all_seen = first_key + tile_.keys <= keys_;
-      // Those that the subgroup's first query sees, which sees least.
-      if (code_.causal)
-        all_seen = all_seen && spirv::bitcast(k.i32(), first_key + (tile_.keys - 1)) <= spirv::bitcast(k.i32(), frame_.row0 + part_row_) + shift_;
-      k.when(all_seen, [&] { scaled(scores, most); }, [&] { masked(scores, most, first_key, turn); });
-    }
+    scores_->prepare(scores, most, first_key, turn);
     const Variable grows = k.variable(k.constant(false));
-    each_element([&](Value e) {
+    each_element(k, sums_, [&](Value e) {
       for (std::uint32_t i = 0; i < down_; ++i) grows.set(grows.get() || element(most[i], e) > element(references_[i], e) + distance);
     });
     k.when(spirv::subgroup_any(grows.get()), [&] {
@@ -7345,7 +7637,7 @@ class CooperativeAttentionEmitter {
         for (std::uint32_t w = 0; w < tile_.width / side; ++w) results_[w * down_ + i].set(results_[w * down_ + i].get() * factors);
       }
     });
-    each_element([&](Value e) {
+    each_element(k, sums_, [&](Value e) {
       for (std::uint32_t i = 0; i < down_; ++i) {
         const Value reference = element(references_[i], e);
         Value sum = element(totals_[i], e);
@@ -7356,52 +7648,6 @@ class CooperativeAttentionEmitter {
           sum = sum + weight;
         }
         set_element(totals_[i], e, sum);
-      }
-    });
-  }
-
-  // Scores as softmax takes them, in units of log 2: scaled, with the mask; -inf for what is out of the question. `most`: of all the
-  // scores in one place of the matrices.
-  void scaled(const std::vector<Variable>& scores, const std::vector<Variable>& most) {
-    each_score(scores, most, [&](Value score, Value, std::uint32_t, std::uint32_t) { return score * scale_; });
-  }
-  void masked(const std::vector<Variable>& scores, const std::vector<Variable>& most, Value first_key, Value turn) {
-    const bool each = code_.mask != MaskKind::none && !code_.mask_per_key;
-    std::vector<Variable> biases;
-    for (std::uint32_t t = 0; t < over_; ++t)
-      biases.push_back(k.variable(spirv::repeat_line(sums_, key_numbers_.pointer(turn * tile_.keys + t * side), Layout::RowMajor)));
-    Variable row_places, column_places;
-    if (each || code_.causal) {
-      const Value places = places_.pointer(k.constant(0u));
-      row_places = k.variable(spirv::repeat_line(sums_, places, Layout::ColumnMajor));
-      column_places = k.variable(spirv::repeat_line(sums_, places, Layout::RowMajor));
-    }
-    each_score(scores, most, [&](Value score, Value e, std::uint32_t t, std::uint32_t i) {
-      const Value bias = element(biases[t], e);
-      Value s = spirv::fma(score, scale_, bias);
-      // What a score of a key that is out of the question is does not matter, be it NaN.
-      if (code_.mask != MaskKind::none && code_.mask_per_key) s = spirv::select(bias == minus_infinity, minus_infinity, s);
-      if (!each && !code_.causal) return s;
-      const Value row = spirv::min(frame_.row0 + part_row_ + (spirv::convert(k.u32(), element(row_places, e)) + i * side), frame_.rows - 1u);
-      const Value place = first_key + (spirv::convert(k.u32(), element(column_places, e)) + t * side);
-      if (code_.causal) s = spirv::select(spirv::bitcast(k.i32(), place) <= spirv::bitcast(k.i32(), row) + shift_, s, minus_infinity);
-      if (!each) return s;
-      const OperandCode& mask = frame_.operands[4];
-      const Value number = mask_number(mask.elements.load(mask.base + row * mask.row + spirv::min(place, keys_ - 1u) * mask.column));
-      return spirv::select(number == minus_infinity, minus_infinity, s + number);
-    });
-  }
-  template <class F> void each_score(const std::vector<Variable>& scores, const std::vector<Variable>& most, F f) {
-    each_element([&](Value e) {
-      for (std::uint32_t i = 0; i < down_; ++i) {
-        Value largest;
-        for (std::uint32_t t = 0; t < over_; ++t) {
-          const Variable& score = scores[t * down_ + i];
-          const Value s = f(element(score, e), e, t, i);
-          set_element(score, e, s);
-          largest = t == 0 ? s : spirv::max(largest, s);
-        }
-        set_element(most[i], e, largest);
       }
     });
   }
@@ -7430,12 +7676,10 @@ class CooperativeAttentionEmitter {
     const auto place = [&](std::uint32_t t, std::uint32_t i) { return shared_.pointer(scratch_ + (i * side * weight_line_ + t * side / 8)); };
     for (std::uint32_t t = 0; t < over_; ++t)
       for (std::uint32_t i = 0; i < down_; ++i)
-        spirv::store_matrix(place(t, i), spirv::convert(rounded, weights[t * down_ + i].get()), Layout::RowMajor,
-                            k.constant(weight_line_));
+        spirv::store_matrix(place(t, i), spirv::convert(rounded, weights[t * down_ + i].get()), Layout::RowMajor, k.constant(weight_line_));
     k.subgroup_barrier();
     for (std::uint32_t t = 0; t < over_; ++t)
-      for (std::uint32_t i = 0; i < down_; ++i)
-        lefts.push_back(spirv::load_matrix(left_, place(t, i), Layout::RowMajor, k.constant(weight_line_)));
+      for (std::uint32_t i = 0; i < down_; ++i) lefts.push_back(spirv::load_matrix(left_, place(t, i), Layout::RowMajor, k.constant(weight_line_)));
     k.subgroup_barrier();
     return lefts;
   }
@@ -7449,11 +7693,10 @@ class CooperativeAttentionEmitter {
     for (std::uint32_t i = 0; i < down_; ++i) {
       const Value inverse = rows_->matrix(0, i);
       for (std::uint32_t w = 0; w < tile_.width / side; ++w)
-        spirv::store_matrix(shared_.pointer(strip + w * side / 4), results_[w * down_ + i].get() * inverse, Layout::RowMajor,
-                            k.constant(strip_line_));
+        spirv::store_matrix(shared_.pointer(strip + w * side / 4), results_[w * down_ + i].get() * inverse, Layout::RowMajor, k.constant(strip_line_));
       k.subgroup_barrier();
-      frame_.store_strip(frame_.row0 + part_row_ + i * side, frame_.column0, side, tile_.width, k.lane(), tile_.subgroup,
-                         [&](Value r, Value c4) { return spirv::bitcast(four, shared_.load(strip + r * strip_line_ + c4)); });
+      StripWriter(frame_, frame_.column0, tile_.width, k.lane(), tile_.subgroup)
+          .store(frame_.row0 + part_row_ + i * side, side, [&](Value r, Value c4) { return spirv::bitcast(four, shared_.load(strip + r * strip_line_ + c4)); });
       k.subgroup_barrier();
     }
   }
@@ -7461,24 +7704,21 @@ class CooperativeAttentionEmitter {
   // The word of shared memory where element `at` of a line lies.
   Value line(Value base, std::uint32_t index, std::uint32_t at, std::uint32_t width) { return base + (index * AttentionLines::line_length(width) + at / 8); }
   Value load(Type type, Value word, bool row_major, std::uint32_t width) {
-    return spirv::load_matrix(type, shared_.pointer(word), row_major ? Layout::RowMajor : Layout::ColumnMajor,
-                              k.constant(AttentionLines::line_length(width)));
+    return spirv::load_matrix(type, shared_.pointer(word), row_major ? Layout::RowMajor : Layout::ColumnMajor, k.constant(AttentionLines::line_length(width)));
   }
 
-  template <class F> void each_element(F f) { k.loop(k.constant(0u), spirv::matrix_length(sums_), k.constant(1u), f, LoopControl::Unroll); }
-  Value element(const Variable& matrix, Value e) { return spirv::load(spirv::element_pointer(matrix.pointer(), e)); }
-  void set_element(const Variable& matrix, Value e, Value value) { spirv::store(spirv::element_pointer(matrix.pointer(), e), value); }
   Value exponential(Value x) { return k.module().extended(spirv::Glsl::Exp2, x.type, {x}); }
 
   KernelBuilder k;
   const AttentionCode& code_;
   CooperativeAttentionTile tile_;
   ProductFrame frame_;
-  Value keys_, scale_, shift_, part_, part_row_, scratch_;
+  Value keys_, shift_, part_, part_row_, scratch_;
   Type component_ = nullptr, left_ = nullptr, right_ = nullptr, sums_ = nullptr;
   std::uint32_t down_ = 0, over_ = 0, key_lines_ = 0, value_lines_ = 0, weight_line_ = 0, strip_line_ = 0;
-  Shared shared_, key_numbers_, places_;
+  Shared shared_;
   std::optional<FragmentRows> rows_;
+  std::optional<AttentionScores> scores_;
   std::vector<Variable> results_, totals_, references_;  // [part of width][part of rows]; the others by parts of rows
   Variable largest_;                                     // of the thread's row
 };
@@ -7605,7 +7845,7 @@ class SimtSide {
   }
   // Of the rows of a quad, which lie a stride apart.
   bool one_offset() const { return side_.fetch == Fetch::vector_depth && side_.whole; }
-  template <class F> void when_mine(F f) {
+  void when_mine(FunctionRef<void()> f) {
     if (mine_.exists()) k_.when(mine_, f);
     else f();
   }
@@ -7702,18 +7942,13 @@ class AttentionEmitter {
   void tile() {
     std::vector<Variable> results = k.variables(4 * tile_.width_groups, k.module().null(four_));
     const Variable largest = k.variable(constant_of(four_, minus_infinity)), total = k.variable(k.module().null(four_));
-    // A causal query sees the keys before its number + shift; the last one of this tile sees most.
-    Value end = keys_;
-    if (code_.causal) {
-      const Value last = spirv::bitcast(k.i32(), spirv::min(frame_.row0 + tile_.queries(), frame_.rows)) + shift_;
-      end = spirv::min(keys_, spirv::bitcast(k.u32(), spirv::max(last, 0)));
-    }
+    const Value end = end_of_keys(frame_, code_, tile_.queries(), keys_, shift_);
     k.loop(0u, end, tile_.keys(), [&](Value first_key) {
       const std::vector<Value> scores = masked(products(first_key), first_key);
       // The largest score of each of the thread's four rows, among the thread's own columns and then among all threads'.
       std::vector<Value> own;
-      for (const Value& row : scores) own.push_back(spirv::max(spirv::max(spirv::extract(row, 0), spirv::extract(row, 1)),
-          spirv::max(spirv::extract(row, 2), spirv::extract(row, 3))));
+      for (const Value& row : scores)
+        own.push_back(spirv::max(spirv::max(spirv::extract(row, 0), spirv::extract(row, 1)), spirv::max(spirv::extract(row, 2), spirv::extract(row, 3))));
       const Value before = largest.get(), now = spirv::max(before, across(spirv::make_vector(own), [](Value a, Value b) { return spirv::max(a, b); }));
       largest.set(now);
       const Value factor = spirv::select(before == minus_infinity, constant_of(four_, 0.f), exponential(before - now));
@@ -7744,11 +7979,11 @@ class AttentionEmitter {
     const std::uint32_t strip = tile_.threads_over;
     for (std::uint32_t h = 0; h < tile_.width_groups; ++h) {
       k.barrier();
-      for (std::uint32_t e = 0; e < 4; ++e) weights_.store((ty_ * 4u + e) * strip + tx_,
-          results[e * tile_.width_groups + h].get() * spirv::extract(inverse, e));
+      for (std::uint32_t e = 0; e < 4; ++e)
+        weights_.store((ty_ * 4u + e) * strip + tx_, results[e * tile_.width_groups + h].get() * spirv::extract(inverse, e));
       k.barrier();
-      frame_.store_strip(frame_.row0, frame_.column0 + h * tile_.keys(), tile_.queries(), tile_.keys(), thread_, tile_.threads(),
-                         [&](Value r, Value c4) { return weights_.load(r * strip + c4); });
+      StripWriter(frame_, frame_.column0 + h * tile_.keys(), tile_.keys(), thread_, tile_.threads())
+          .store(frame_.row0, tile_.queries(), [&](Value r, Value c4) { return weights_.load(r * strip + c4); });
     }
   }
 
@@ -7760,17 +7995,17 @@ class AttentionEmitter {
     if (!halves || code_.product.fetch_a != code_.product.fetch_b) right = registers(tile_.keys(), code_.product.fetch_b);
     std::vector<Variable>& shared_right = right.empty() ? left : right;
     const OperandCode &q = frame_.operands[0], &keys = frame_.operands[1];
-    SimtSide a(frame_, tile_.threads(), tile_.depth, {&q, code_.product.fetch_a, true, tile_.queries(), frame_.rows, frame_.row0, q.row, q.column,
-        frame_.depth, frame_.depth, {}}, left);
-    SimtSide b(frame_, tile_.threads(), tile_.depth, {&keys, code_.product.fetch_b, false, tile_.keys(), keys_, first_key, keys.column, keys.row,
-        frame_.depth, frame_.depth, {}}, shared_right);
+    SimtSide a(frame_, tile_.threads(), tile_.depth,
+               {&q, code_.product.fetch_a, true, tile_.queries(), frame_.rows, frame_.row0, q.row, q.column, frame_.depth, frame_.depth, {}}, left);
+    SimtSide b(frame_, tile_.threads(), tile_.depth,
+               {&keys, code_.product.fetch_b, false, tile_.keys(), keys_, first_key, keys.column, keys.row, frame_.depth, frame_.depth, {}}, shared_right);
     k.loop(0u, frame_.depth, tile_.depth, [&](Value depth) {
       a.fetch(depth), b.fetch(depth);
       k.barrier();
       a.put(blocks_, k.constant(0u)), b.put(blocks_, k.constant(block_));
       k.barrier();
-      steps([&](Value kk) { return a.get(blocks_, k.constant(0u), kk, ty_); }, [&](Value kk,
-          std::uint32_t) { return b.get(blocks_, k.constant(block_), kk, tx_); }, sums, 1);
+      steps([&](Value kk) { return a.get(blocks_, k.constant(0u), kk, ty_); },
+            [&](Value kk, std::uint32_t) { return b.get(blocks_, k.constant(block_), kk, tx_); }, sums, 1);
     });
     std::vector<Value> values;
     for (const Variable& s : sums) values.push_back(s.get());
@@ -7803,8 +8038,8 @@ class AttentionEmitter {
   void add_values(std::vector<Variable>& results, Value first_key) {
     const OperandCode& v = frame_.operands[3];
     std::vector<Variable> held = registers(tile_.width(), code_.fetch_v);
-    SimtSide side(frame_, tile_.threads(), tile_.depth, {&v, code_.fetch_v, false, tile_.width(), frame_.columns, frame_.column0, v.column, v.row, keys_,
-        keys_, {}}, held);
+    SimtSide side(frame_, tile_.threads(), tile_.depth,
+                  {&v, code_.fetch_v, false, tile_.width(), frame_.columns, frame_.column0, v.column, v.row, keys_, keys_, {}}, held);
     k.loop(0u, tile_.keys(), tile_.depth, [&](Value part) {
       side.fetch(first_key + part);
       k.barrier();
@@ -7882,7 +8117,6 @@ namespace cotenant::vulkan {
 struct CooperativeTile {
   std::uint32_t rows = 128, columns = 256, depth = 32, part_rows = 64, part_columns = 64, m = 16, n = 16, k = 16, subgroup = 32;
   bool unrolled = false;     // of the steps in a block: more registers and a longer compilation
-  std::uint32_t stages = 1;  // blocks in shared memory: with two, one is written while the other is used
   std::uint32_t stripe = 8;  // rows of tiles that workgroups walk through side by side
 
   std::uint32_t subgroups() const { return rows / part_rows * (columns / part_columns); }
@@ -7892,7 +8126,7 @@ struct CooperativeTile {
   std::uint32_t strip() const { return m * strip_line(); }
   TileExtent extent() const { return {rows, columns, depth}; }
   KernelKey key() const {
-    KernelKey text("coop ", rows, 'x', columns, 'x', depth, ' ', part_rows, 'x', part_columns, ' ', m, 'x', n, 'x', k, unrolled ? "u" : "", stages > 1 ? "x2" : "");
+    KernelKey text("coop ", rows, 'x', columns, 'x', depth, ' ', part_rows, 'x', part_columns, ' ', m, 'x', n, 'x', k, unrolled ? "u" : "");
     if (stripe != 8) text.append(" stripe", stripe);
     return text;
   }
@@ -7916,7 +8150,7 @@ class CooperativeSide {
       const std::uint32_t extent = is_left ? tile.rows : tile.columns;
       lines = along_depth ? extent : tile.depth, words = (along_depth ? tile.depth : extent) / per_word;
       group = along_depth ? (is_left ? tile.m : tile.n) : tile.k;
-      pitch = tile.stages * block() | 1u;
+      pitch = block() | 1u;
     }
     std::uint32_t block() const { return lines / group * words; }  // words of one block from each of the group's lines
     std::uint32_t size() const { return group * pitch; }
@@ -7954,14 +8188,13 @@ class CooperativeSide {
   void fetch(Value depth, bool guarded) {
     for (std::uint32_t item = 0; item < registers_.size(); ++item) read(item, depth, guarded);
   }
-  void put(const Shared& shared, Value stage) {
-    for (std::uint32_t item = 0; item < registers_.size(); ++item)
-      shared.store(place(item).in_shared + stage * layout_.block() + begin_, registers_[item].get());
+  void put(const Shared& shared) {
+    for (std::uint32_t item = 0; item < registers_.size(); ++item) shared.store(place(item).in_shared + begin_, registers_[item].get());
   }
   // The matrix that starts at `across` and at step kk (a multiple of its depth) of the block.
-  Value matrix(Type type, const Shared& shared, Value across, Value kk, Value stage) const {
+  Value matrix(Type type, const Shared& shared, Value across, Value kk) const {
     const Value line = layout_.along_depth ? across : kk, element = layout_.along_depth ? kk : across;
-    const Value at = line / layout_.group * layout_.words + element / layout_.per_word + stage * layout_.block() + begin_;
+    const Value at = line / layout_.group * layout_.words + element / layout_.per_word + begin_;
     using Order = spirv::CooperativeMatrixLayout;
     return spirv::load_matrix(type, shared.pointer(at), is_left_ == layout_.along_depth ? Order::RowMajor : Order::ColumnMajor, k_.constant(layout_.pitch));
   }
@@ -7993,17 +8226,20 @@ class CooperativeSide {
   }
   void read(std::uint32_t item, Value depth, bool guarded) {
     const std::uint32_t per_word = layout_.per_word;
+    // Unsigned bytes as signed ones, 128 less: the epilogue makes up for it. Behind the end of depth there is 0 after that.
+    const bool shifts = x_.type == DType::u8;
     const Place at = place(item);
     Value word;
     if (is_vector(fetch_)) {
       Value offset = offset_[item][0] + (layout_.along_depth ? depth / per_word : depth * step_), inside;
       if (guarded) {
-        // What is behind the end of depth but inside a padded line's last word is 0 already.
+        // What is behind the end of depth but inside a padded line's last word counts as 0 already.
         const Value position = layout_.along_depth ? depth / per_word + at.word : depth + at.line;
         inside = position < (layout_.along_depth ? (to_ + (per_word - 1)) / per_word : to_);
         offset = spirv::select(inside, offset, offset_[item][0] - (layout_.along_depth ? at.word : at.line * step_));
       }
       word = x_.elements.buffer().as(k_.vector(k_.u32(), 4)).load(offset);
+      if (shifts) word = word ^ 0x80808080u;
       if (guarded) word = spirv::select(inside, word, spirv::constant_like(word, 0u));
     } else {
       const Value position = depth + (layout_.along_depth ? at.word * per_word : at.line);
@@ -8013,6 +8249,7 @@ class CooperativeSide {
         const Value where = layout_.along_depth ? position + e : position;
         const Value step = guarded ? spirv::min(where, last_ - 1u) : where;
         Value element = spirv::convert(k_.u32(), x_.elements.buffer().load((layout_.along_depth ? offset_[item][0] : offset_[item][e]) + step * step_));
+        if (shifts) element = element ^ 0x80u;
         if (guarded) element = spirv::select(where < to_, element, 0u);
         const std::uint32_t to = e * bits / 32, shift = e * bits % 32;
         if (shift == 0) parts.push_back(element);
@@ -8020,8 +8257,6 @@ class CooperativeSide {
       }
       word = spirv::make_vector(parts);
     }
-    // Unsigned bytes as signed ones, 128 less: the epilogue makes up for it.
-    if (x_.type == DType::u8) word = word ^ 0x80808080u;
     registers_[item].set(word);
   }
 
@@ -8057,52 +8292,44 @@ inline spirv::Words emit_cooperative_product(const Target& target, const Product
   const std::uint32_t down = tile.part_rows / tile.m, over = tile.part_columns / tile.n, depth = tile.depth;
   frame.for_tile(tile.rows, tile.columns, [&] {
     detail::CooperativeSide a(frame, tile, true, 0), b(frame, tile, false, size_a);
-    const Value part = k.subgroup_id(), zero = k.constant(0u);
+    const Value part = k.subgroup_id();
     const Value part_row = part / (tile.columns / tile.part_columns) * tile.part_rows,
         part_column = part % (tile.columns / tile.part_columns) * tile.part_columns;
     const std::vector<Variable> sums = k.variables(down * over, spirv::zero_matrix(result));
-    const auto step = [&](Value kk, Value stage) {
+    const auto step = [&](Value kk) {
       std::vector<Value> values, as;
       for (const Variable& sum : sums) values.push_back(sum.get());
-      for (std::uint32_t i = 0; i < down; ++i) as.push_back(a.matrix(left, shared, part_row + i * tile.m, kk, stage));
+      for (std::uint32_t i = 0; i < down; ++i) as.push_back(a.matrix(left, shared, part_row + i * tile.m, kk));
       for (std::uint32_t j = 0; j < over; ++j) {
-        const Value column = b.matrix(right, shared, part_column + j * tile.n, kk, stage);
+        const Value column = b.matrix(right, shared, part_column + j * tile.n, kk);
         for (std::uint32_t i = 0; i < down; ++i) values[i * over + j] = spirv::multiply_add(as[i], column, values[i * over + j], signs);
       }
       for (std::size_t i = 0; i < sums.size(); ++i) sums[i].set(values[i]);
     };
-    const auto steps = [&](Value stage, bool unrolled) {
-      if (unrolled) for (std::uint32_t kk = 0; kk < depth; kk += tile.k) step(k.constant(kk), stage);
-      else k.loop(0u, depth, tile.k, [&](Value kk) { step(kk, stage); }, LoopControl::DontUnroll);
+    const auto steps = [&](bool unrolled) {
+      if (unrolled) for (std::uint32_t kk = 0; kk < depth; kk += tile.k) step(k.constant(kk));
+      else k.loop(0u, depth, tile.k, step, LoopControl::DontUnroll);
     };
     const auto fetch = [&](Value from, bool guarded) { a.fetch(from, guarded), b.fetch(from, guarded); };
-    const auto put = [&](Value stage) { a.put(shared, stage), b.put(shared, stage); };
+    const auto put = [&] { k.barrier(), a.put(shared), b.put(shared), k.barrier(); };
     // Whole blocks first: nothing in the loop asks where depth ends.
     const Value end = frame.from + (frame.to - frame.from) / depth * depth;
     k.when(frame.from < end, [&] {
-      const Variable current = k.variable(zero);  // which of the blocks in shared memory is in use
       fetch(frame.from, false);
-      if (tile.stages == 2) put(zero), k.barrier();
       k.loop(frame.from, end, depth, [&](Value at) {
-        const Value next = at + depth, more = next < end, stage = tile.stages == 1 ? zero : current.get(), other = 1u - stage;
-        if (tile.stages == 1) k.barrier(), put(zero), k.barrier();
+        const Value next = at + depth;
+        put();
         // Under a condition on purpose: read without one, the next block took registers beside the last one's and the sums left them.
-        // Matrices read a step ahead from a ring of blocks reached 1.6 times this rate on an H100 without the global reads and no more
-        // than this with them: its compiler waits for all of them before it stores any.
-        k.when(more, [&] { fetch(next, false); });
-        steps(stage, tile.unrolled);
-        if (tile.stages == 1) return;
-        k.when(more, [&] { put(other); });
-        current.set(other);
-        k.barrier();
+        // On an H100 a block costs what its parts cost, 36.6 us of matrices and 29.6 of bringing it for halves at 2048^3, of which 55 are
+        // left: neither two blocks in shared memory, nor subgroups that only bring them, nor matrices read a step ahead overlapped more.
+        k.when(next < end, [&] { fetch(next, false); });
+        steps(tile.unrolled);
       });
     });
     k.when(end < frame.to, [&] {
       fetch(end, true);
-      k.barrier();
-      put(zero);
-      k.barrier();
-      steps(zero, false);
+      put();
+      steps(false);
     });
     // Which thread has which sum is the device's secret: they leave through shared memory, m rows of each subgroup at a time.
     k.barrier();
@@ -8110,11 +8337,12 @@ inline spirv::Words emit_cooperative_product(const Target& target, const Product
     const spirv::Type sum_four = k.vector(sum_component, 4);
     const StripWriter writer(frame, frame.column0 + part_column, tile.part_columns, k.lane(), tile.subgroup);
     for (std::uint32_t i = 0; i < down; ++i) {
+      const Value row = frame.row0 + part_row + i * tile.m;
+      const StripWriter::Asked asked = writer.ask(row, tile.m);
       for (std::uint32_t j = 0; j < over; ++j)
         spirv::store_matrix(shared.pointer(base + j * tile.n / 4), sums[i * over + j].get(), spirv::CooperativeMatrixLayout::RowMajor, k.constant(strip_line));
       k.subgroup_barrier();
-      writer.store(frame.row0 + part_row + i * tile.m, tile.m,
-                   [&](Value r, Value c4) { return spirv::bitcast(sum_four, shared.load(base + r * strip_line + c4)); });
+      writer.store(row, tile.m, [&](Value r, Value c4) { return spirv::bitcast(sum_four, shared.load(base + r * strip_line + c4)); }, asked);
       k.subgroup_barrier();
     }
   }, tile.stripe);
@@ -8135,58 +8363,95 @@ inline spirv::Words emit_cooperative_product(const Target& target, const Product
 namespace cotenant::vulkan {
 
 // `rows` rows at once. Where the right side's elements lie along depth, `lanes` threads share one column; else `lanes` threads
-// take four columns each and the rest of the workgroup other steps of depth.
+// take four columns each and the rest of the workgroup other steps of depth. Each thread has `ahead` vectors of four under way.
 struct FewTile {
-  std::uint32_t rows = 1, lanes = 32, threads = 256;
+  std::uint32_t rows = 1, lanes = 64, threads = 256;
   bool along_depth = true;
+  std::uint32_t ahead = 8;
 
   std::uint32_t width() const { return along_depth ? 1 : 4; }
   std::uint32_t columns() const { return along_depth ? threads / lanes : lanes * 4; }
   TileExtent extent() const { return {rows, columns(), 128}; }
-  KernelKey key() const { return KernelKey("few ", rows, 'x', columns(), " lanes", lanes, '/', threads, along_depth ? " depth" : " across"); }
+  KernelKey key() const { return KernelKey("few ", rows, 'x', columns(), " lanes", lanes, '/', threads, along_depth ? " depth" : " across", ahead); }
+  // What threads have added up, [row, column of the thread's][thread], in numbers. Those who add up the sums of neighbouring columns read
+  // different banks: the threads of a column have one place more than they need, else each column of a thread has eight.
+  std::uint32_t line() const { return along_depth ? threads / lanes * (lanes + 1) : threads + 8; }
+  std::uint32_t shared() const { return rows * width() * line(); }
 };
 
-// How many vectors of four each thread has under way: 64 bytes.
-constexpr std::uint32_t ahead_of(DType type) { return static_cast<std::uint32_t>(16 / size_of(type) < 8 ? 16 / size_of(type) : 8); }
+// Of f16 by 4096 x 16384 an H100 reads 2894 GB/s with 128 bytes under way for each of 1024 threads and 2858 with 64, in lines of 256 bytes;
+// 2843 in lines of 128. Shorter lines where there are fewer columns than multiprocessors ask for: 4096 x 4096 takes 9.1 µs by lines of 64 bytes
+// and 512 threads (half of every line in the first cache is not used then), 13.7 by 1024, 10.6 by lines of 128. Along depth 64 threads to a
+// column read 2908 GB/s, 32 threads 2854; weights of bytes take 28.3 µs by 32 threads, 29.2 by 64. More rows have their sums in the same
+// shared memory, so there are fewer threads for each.
+inline FewTile choose_few_tile(const Capabilities& device, std::size_t rows, std::size_t columns, DType right, bool along_depth, std::size_t multiprocessors) {
+  FewTile tile;
+  tile.rows = rows <= 1 ? 1 : rows <= 2 ? 2 : rows <= 4 ? 4 : 8;
+  tile.along_depth = along_depth;
+  if (device.type == DeviceType::software) {
+    tile.lanes = along_depth ? 32 : 8, tile.threads = 64;
+    return tile;
+  }
+  const auto vector = static_cast<std::uint32_t>(4 * size_of(right));
+  tile.ahead = std::min(128 / vector, 64 / tile.rows);  // each is code for each row
+  if (along_depth) {
+    if (vector < 8) tile.lanes = 32;
+    return tile;
+  }
+  tile.lanes = 32;
+  while (tile.lanes > 8 && columns * 10 < std::size_t{9} * multiprocessors * tile.columns()) tile.lanes /= 2;
+  tile.threads = std::min<std::uint32_t>(2048 / std::max(tile.rows, tile.lanes * vector < 128 ? 4u : 2u), device.max_workgroup_invocations);
+  while (tile.shared() * sizeof(float) > device.shared_memory_bytes) tile.threads /= 2;
+  return tile;
+}
 
 inline spirv::Words emit_few_product(const Target& target, const ProductCode& code, const FewTile& tile) {
   KernelBuilder k(target, {.workgroup = tile.threads, .halves = code.gives_halves()});
   ProductFrame frame(k, code);
   const bool vectors = is_vector(code.fetch_b) || (tile.along_depth && code.four_b), vector_a = code.fetch_a == Fetch::vector_depth;
   const Type number = frame.number();
-  // [row, column of the thread's][thread]: what threads have added up.
-  const Shared shared = k.shared(number, tile.rows * tile.width() * tile.threads);
+  const Shared shared = k.shared(number, tile.shared());
   const Value thread = k.local_index();
   frame.for_tile(tile.rows, tile.columns(), [&] {
     const std::vector<Variable> sums = k.variables(tile.rows * tile.width(), k.module().null(number));
-    const auto add = [&](std::uint32_t sum, Value left, Value right) { sums[sum].set(frame.accumulate(sums[sum].get(), left, right)); };
+    // `inside`: whether it counts, where that is not known beforehand.
+    const auto add = [&](std::uint32_t sum, Value left, Value right, Value inside = {}) {
+      const Value before = sums[sum].get(), after = frame.accumulate(before, left, right);
+      sums[sum].set(inside.exists() ? spirv::select(inside, after, before) : after);
+    };
     const auto row = [&](std::uint32_t r) { return spirv::min(frame.row0 + r, frame.rows - 1u); };
+    const OperandCode &a = frame.operands[0], &b = frame.operands[1];
+    const Value length = frame.to - frame.from;
+    // Whole rounds of what a thread has under way at once, then as long as there is depth rounds of four, of which all but the first may
+    // lie behind the end: round(depth, count, guarded).
     if (tile.along_depth) {
       const Value lane = thread % tile.lanes, column = spirv::min(frame.column0 + thread / tile.lanes, frame.columns - 1u);
-      const OperandCode &a = frame.operands[0], &b = frame.operands[1];
       if (vectors) {
-        // Several reads are under way before the first is used.
-        const std::uint32_t step = tile.lanes * 4, ahead = ahead_of(code.b);
-        const auto read = [&](Value depth) {
-          return code.four_b ? code.four_b(frame, false, column, depth) : frame.load_numbers(b, b.base + column * b.column + depth);
-        };
-        const auto use = [&](Value right, Value depth) {
-          for (std::uint32_t r = 0; r < tile.rows; ++r) {
-            Value left;
-            if (vector_a) left = frame.load_numbers(a, a.base + row(r) * a.row + depth);
-            for (std::uint32_t e = 0; e < 4; ++e) add(r, vector_a ? spirv::extract(left, e) : frame.element(true, row(r), depth + e), spirv::extract(right, e));
+        const std::uint32_t step = tile.lanes * 4;
+        const auto round = [&](Value depth, std::uint32_t count, bool guarded) {
+          std::vector<Value> at, right;
+          for (std::uint32_t i = 0; i < count; ++i) {
+            at.push_back(guarded && i > 0 ? spirv::min(depth + i * step, (frame.depth - 1u) / 4u * 4u) : depth + i * step);
+            right.push_back(code.four_b ? code.four_b(frame, false, column, at[i]) : frame.load_numbers(b, b.base + column * b.column + at[i]));
+          }
+          for (std::uint32_t i = 0; i < count; ++i) {
+            const Value inside = guarded && i > 0 ? depth + i * step < frame.to : Value{};
+            for (std::uint32_t r = 0; r < tile.rows; ++r) {
+              Value left;
+              if (vector_a) left = frame.load_numbers(a, a.base + row(r) * a.row + at[i]);
+              for (std::uint32_t e = 0; e < 4; ++e)
+                add(r, vector_a ? spirv::extract(left, e) : frame.element(true, row(r), at[i] + e), spirv::extract(right[i], e), inside);
+            }
           }
         };
-        const Value start = frame.from + lane * 4u;
+        // The left side's elements one by one, with scales and zero points, are dozens of instructions each: no more than 128 of them. Eight rows of
+        // 32 vectors made modules of 182 000 words, on which a driver crashed.
+        const std::uint32_t ahead = vector_a ? tile.ahead : std::clamp(32 / tile.rows, 4u, tile.ahead);
         // The last whole round ends where the last lane's last read still lies inside.
-        const Value length = frame.to - frame.from, whole = frame.from + length / (step * ahead) * (step * ahead);
-        k.loop(start, whole, step * ahead, [&](Value depth) {
-          std::vector<Value> right;
-          for (std::uint32_t i = 0; i < ahead; ++i) right.push_back(read(depth + i * step));
-          for (std::uint32_t i = 0; i < ahead; ++i) use(right[i], depth + i * step);
-        }, LoopControl::DontUnroll);
-        k.loop(whole + lane * 4u, frame.to, step, [&](Value depth) { use(read(depth), depth); },
-            LoopControl::DontUnroll);
+        const std::uint32_t all = step * ahead;
+        const Value whole = frame.from + length / all * all;
+        k.loop(frame.from + lane * 4u, whole, all, [&](Value depth) { round(depth, ahead, false); }, LoopControl::DontUnroll);
+        k.loop(whole + lane * 4u, frame.to, step * 4, [&](Value depth) { round(depth, 4, true); }, LoopControl::DontUnroll);
       } else {
         k.loop(frame.from + lane, frame.to, tile.lanes, [&](Value depth) {
           const Value right = frame.element(false, column, depth);
@@ -8195,8 +8460,7 @@ inline spirv::Words emit_few_product(const Target& target, const ProductCode& co
       }
     } else {
       const Value quad = thread % tile.lanes, group = thread / tile.lanes;
-      const std::uint32_t groups = tile.threads / tile.lanes, ahead = ahead_of(code.b);
-      const OperandCode &a = frame.operands[0], &b = frame.operands[1];
+      const std::uint32_t groups = tile.threads / tile.lanes;
       const Value first = frame.column0 + quad * 4u;
       const Value column = vectors ? spirv::min(first, (frame.columns - 1u) / 4u * 4u) : first;
       const auto read = [&](Value depth) {
@@ -8205,41 +8469,51 @@ inline spirv::Words emit_few_product(const Target& target, const ProductCode& co
         for (std::uint32_t e = 0; e < 4; ++e) four.push_back(frame.element(false, spirv::min(column + e, frame.columns - 1u), depth));
         return spirv::make_vector(four);
       };
-      // Neighbouring steps from `depth` on. A thread that has a whole round of them reads the left side in vectors, too: one element at a
-      // time takes as many loads as the right side, and an H100 1.5 % more for 4096 x 16384.
-      const auto use = [&](const std::vector<Value>& right, Value depth) {
-        const bool fours = vector_a && right.size() % 4 == 0;
+      // A thread has neighbouring steps, and reads the left side in vectors, too: one element at a time takes as many loads as the right
+      // side, and an H100 1.5 % more for 4096 x 16384.
+      const auto round = [&](Value depth, std::uint32_t count, bool guarded) {
+        const bool fours = vector_a && count % 4 == 0;
+        std::vector<Value> at, right;
+        for (std::uint32_t i = 0; i < count; ++i) {
+          at.push_back(guarded && i > 0 ? spirv::min(depth + i, frame.to - 1u) : depth + i);
+          right.push_back(read(at[i]));
+        }
         for (std::uint32_t r = 0; r < tile.rows; ++r) {
           Value four;
-          for (std::uint32_t i = 0; i < right.size(); ++i) {
+          for (std::uint32_t i = 0; i < count; ++i) {
             if (fours && i % 4 == 0) four = frame.load_numbers(a, a.base + row(r) * a.row + (depth + i));
-            const Value left = fours ? spirv::extract(four, i % 4) : frame.element(true, row(r), depth + i);
-            for (std::uint32_t e = 0; e < 4; ++e) add(r * 4 + e, left, spirv::extract(right[i], e));
+            const Value left = fours ? spirv::extract(four, i % 4) : frame.element(true, row(r), at[i]);
+            const Value inside = guarded && i > 0 ? depth + i < frame.to : Value{};
+            for (std::uint32_t e = 0; e < 4; ++e) add(r * 4 + e, left, spirv::extract(right[i], e), inside);
           }
         }
       };
-      const Value length = frame.to - frame.from, whole = frame.from + length / (groups * ahead) * (groups * ahead);
-      if (vectors)
-        k.loop(frame.from + group * ahead, whole, groups * ahead, [&](Value depth) {
-          std::vector<Value> right;
-          for (std::uint32_t i = 0; i < ahead; ++i) right.push_back(read(depth + i));
-          use(right, depth);
-        }, LoopControl::DontUnroll);
-      k.loop((vectors ? whole : frame.from) + group, frame.to, groups, [&](Value depth) { use({read(depth)}, depth); }, LoopControl::DontUnroll);
+      const std::uint32_t all = groups * tile.ahead, rest = vectors ? 4 : 1;
+      const Value whole = vectors ? frame.from + length / all * all : frame.from;
+      if (vectors) k.loop(frame.from + group * tile.ahead, whole, all, [&](Value depth) { round(depth, tile.ahead, false); }, LoopControl::DontUnroll);
+      k.loop(whole + group * rest, frame.to, groups * rest, [&](Value depth) { round(depth, rest, true); }, LoopControl::DontUnroll);
     }
-    for (std::uint32_t i = 0; i < sums.size(); ++i) shared.store(i * tile.threads + thread, sums[i].get());
+    const Value place = tile.along_depth ? thread + thread / tile.lanes : thread;
+    for (std::uint32_t i = 0; i < sums.size(); ++i) shared.store(i * tile.line() + place, sums[i].get());
     k.barrier();
-    // One thread adds up each result: as many as a column has threads.
-    const std::uint32_t parts = tile.along_depth ? tile.lanes : tile.threads / tile.lanes;
+    // One thread adds up each result: as many as a column has threads, eight reads under way at a time.
+    const std::uint32_t parts = tile.along_depth ? tile.lanes : tile.threads / tile.lanes, apart = tile.along_depth ? 1 : tile.lanes;
+    const std::uint32_t at_once = parts % 8 == 0 ? 8 : 1;
     k.loop(thread, tile.rows * tile.columns(), tile.threads, [&](Value i) {
       const Value r = i / tile.columns(), c = i % tile.columns();
-      const Value begin = tile.along_depth ? r * tile.threads + c * tile.lanes : (r * 4u + c % 4u) * tile.threads + c / 4u;
+      const Value begin = tile.along_depth ? r * tile.line() + c * (tile.lanes + 1) : (r * 4u + c % 4u) * tile.line() + c / 4u;
       const Variable sum = k.variable(k.module().null(number));
-      k.loop(0u, parts, 1u, [&](Value p) { sum.set(sum.get() + shared.load(begin + p * (tile.along_depth ? 1 : tile.lanes))); });
+      k.loop(0u, parts * apart, at_once * apart, [&](Value p) {
+        std::vector<Value> some;
+        for (std::uint32_t j = 0; j < at_once; ++j) some.push_back(shared.load(begin + p + j * apart));
+        for (; some.size() > 1; some.resize(some.size() / 2))
+          for (std::size_t j = 0; j < some.size() / 2; ++j) some[j] = some[j] + some[j + some.size() / 2];
+        sum.set(sum.get() + some[0]);
+      });
       const Value m = frame.row0 + r, n = frame.column0 + c;
       k.when(m < frame.rows && n < frame.columns, [&] { frame.store_one(m, n, sum.get()); });
     });
-  });
+  }, ProductFrame::all_rows);
   return k.finish();
 }
 
@@ -8266,9 +8540,9 @@ struct SimtTile {
   std::uint32_t threads() const { return threads_down * threads_over * threads_deep; }
   std::uint32_t rows() const { return 4 * threads_down * groups_down; }
   std::uint32_t columns() const { return 4 * threads_over * groups_over; }
-  // Of shared memory, in vectors of four: one block; blocks or 4 threads_down rows of the result.
+  // Of shared memory, in vectors of four: one block; blocks or every layer's sums of 4 threads_down rows of the result.
   std::uint32_t block() const { return depth * (rows() + columns()) / 4; }
-  std::uint32_t shared() const { return std::max((unrolled ? 2 : 1) * block(), threads_down * columns()); }
+  std::uint32_t shared() const { return std::max((unrolled ? 2 : 1) * block(), threads_deep * threads_down * columns()); }
   TileExtent extent() const { return {rows(), columns(), depth}; }
   KernelKey key() const {
     KernelKey text("simt ", rows(), 'x', columns(), 'x', depth, unrolled ? " unrolled " : " loop ", threads_down * threads_over);
@@ -8471,26 +8745,23 @@ inline spirv::Words emit_simt_product(const Target& target, const ProductCode& c
       });
     }
     // The sums leave through shared memory, four rows of each thread at a time: there any layout of the result is near.
-    const std::uint32_t quads = tile.columns() / 4, strip = 4 * tile.threads_down;
+    const std::uint32_t quads = tile.columns() / 4, strip = 4 * tile.threads_down, layer_sums = strip * quads;
     const StripWriter writer(frame, frame.column0, tile.columns(), local, tile.threads());
     for (std::uint32_t g = 0; g < tile.groups_down; ++g) {
-      // Layer after layer adds its own.
-      for (std::uint32_t layers = 0; layers < tile.threads_deep; ++layers) {
-        const auto all = [&] {
-          for (std::uint32_t e = 0; e < 4; ++e)
-            for (std::uint32_t h = 0; h < tile.groups_over; ++h) {
-              std::vector<Value> four_sums;
-              for (std::uint32_t c = 0; c < 4; ++c) four_sums.push_back(sums[((g * 4 + e) * tile.groups_over + h) * 4 + c].get());
-              const Value place = (ty * 4u + e) * quads + tx + h * tile.threads_over, own = spirv::make_vector(four_sums);
-              shared.store(place, layers == 0 ? own : shared.load(place) + own);
-            }
-        };
-        k.barrier();
-        if (tile.threads_deep > 1) k.when(deep == layers, all);
-        else all();
-      }
       k.barrier();
-      writer.store(frame.row0 + g * strip, strip, [&](Value r, Value c4) { return shared.load(r * quads + c4); });
+      for (std::uint32_t e = 0; e < 4; ++e)
+        for (std::uint32_t h = 0; h < tile.groups_over; ++h) {
+          std::vector<Value> four_sums;
+          for (std::uint32_t c = 0; c < 4; ++c) four_sums.push_back(sums[((g * 4 + e) * tile.groups_over + h) * 4 + c].get());
+          const Value place = (ty * 4u + e) * quads + tx + h * tile.threads_over;
+          shared.store(tile.threads_deep > 1 ? place + deep * layer_sums : place, spirv::make_vector(four_sums));
+        }
+      k.barrier();
+      writer.store(frame.row0 + g * strip, strip, [&](Value r, Value c4) {
+        Value sum = shared.load(r * quads + c4);
+        for (std::uint32_t i = 1; i < tile.threads_deep; ++i) sum = sum + shared.load(r * quads + c4 + i * layer_sums);
+        return sum;
+      });
     }
   });
   return k.finish();
@@ -8669,18 +8940,15 @@ inline bool may_cooperate(const Capabilities& device, DType a, DType b, bool int
 }
 
 // A tile, and the rate of an H100's multiprocessor with two workgroups of it, as a part of the first one's.
-template <class Tile> struct RatedTile {
-  Tile tile;
+struct RatedTile {
+  SimtTile tile;
   double rate;
 };
-inline constexpr RatedTile<SimtTile> rated_tiles[] = {
+inline constexpr RatedTile rated_tiles[] = {
     {{8, 16, 4, 2, 16, true}, 1}, {{8, 16, 2, 2, 16, true}, 0.95}, {{8, 8, 2, 2, 32, true, 2}, 0.87}, {{8, 8, 1, 1, 32, true, 2}, 0.55}};
-// On matrices of halves, for results that fill the device; depth and k are twice as many elements where those are bytes.
-inline constexpr RatedTile<CooperativeTile> rated_matrix_tiles[] = {
-    {{128, 128, 64, 64, 64}, 1}, {{128, 96, 64, 64, 48}, 0.95}, {{64, 128, 64, 32, 32, 16, 16, 16, 32, true}, 0.75}};
 // How many multiply-adds a multiprocessor could do at the first tile's rate while the product takes `splits` parts of depth by this
 // tile. The rates are those that an H100 reached by each tile in sweeps of products of 128 to 4096; they rank choices, they do not predict times.
-template <class Tile> double cost_of(const RatedTile<Tile>& choice, const MatrixProduct& product, std::size_t splits, std::size_t multiprocessors) {
+inline double cost_of(const RatedTile& choice, const MatrixProduct& product, std::size_t splits, std::size_t multiprocessors) {
   const TileExtent extent = choice.tile.extent();
   const auto parts = [](std::size_t whole, std::size_t part) { return (whole + part - 1) / part; };
   const std::size_t tiles = parts(product.rows, extent.rows) * parts(product.columns, extent.columns) * product.batches() * splits;
@@ -8694,6 +8962,46 @@ template <class Tile> double cost_of(const RatedTile<Tile>& choice, const Matrix
   // The parts' sums are written, read and written as one, 9 multiply-adds per byte; the second launch takes 6 us.
   const double elements = static_cast<double>(product.rows * product.columns * product.batches());
   return sums + 1e6 + 4 * 9 * static_cast<double>(2 * splits + 1) * elements / static_cast<double>(multiprocessors);
+}
+
+// A tile on matrices of halves, and how long an H100's multiprocessor takes for 64 steps of depth with one workgroup of it alone and for
+// each one more beside that, in ns: of 25 tiles that were measured in 14 products of 128 to 4096, those that are the fastest somewhere.
+// Lines of 128 bytes along depth, whole lines of the cache, outweigh everything else: bytes take twice the depth in the same time.
+struct TimedTile {
+  CooperativeTile tile;
+  double alone, further;
+};
+inline constexpr TimedTile timed_tiles[] = {
+    {{128, 128, 64, 64, 64}, 1080, 850}, {{128, 96, 64, 64, 48}, 850, 700}, {{96, 96, 64, 48, 48}, 735, 600},
+    {{64, 128, 64, 32, 64, 16, 16, 16, 32, true}, 640, 560}, {{96, 64, 64, 48, 32, 16, 16, 16, 32, true}, 490, 440},
+    {{64, 96, 64, 32, 48, 16, 16, 16, 32, true}, 495, 440}, {{64, 64, 64, 32, 32, 16, 16, 16, 32, true}, 370, 335},
+    {{32, 64, 64, 16, 32, 16, 16, 16, 32, true}, 320, 240}, {{32, 32, 128, 16, 16, 16, 16, 16, 32, false}, 205, 175}};
+// The same tile for elements of a size: as many bytes of depth.
+constexpr CooperativeTile for_elements(CooperativeTile tile, std::size_t bytes) {
+  if (bytes == 1) tile.depth *= 2, tile.k *= 2;
+  return tile;
+}
+// Whether its blocks, however operands are read, its strips and its threads find room.
+inline bool fits(const Capabilities& device, const CooperativeTile& tile, DType a, DType b) {
+  std::size_t words = tile.subgroups() * tile.strip();
+  for (const Fetch fetch : {Fetch::vector_depth, Fetch::vector_across})
+    words = std::max(words, std::size_t{CooperativeSide::Layout(tile, true, fetch, a).size()} + CooperativeSide::Layout(tile, false, fetch, b).size());
+  return words * 16 <= device.shared_memory_bytes && tile.threads() <= device.max_workgroup_invocations;
+}
+// The tile whose workgroups the busiest multiprocessor is done with first.
+inline CooperativeTile fastest_tile(const Capabilities& device, const MatrixProduct& product, std::size_t multiprocessors) {
+  const auto parts = [](std::size_t whole, std::size_t part) { return (whole + part - 1) / part; };
+  const DType a = product.a().type, b = product.b().type;
+  CooperativeTile fastest = for_elements(timed_tiles[std::size(timed_tiles) - 1].tile, size_of(a));
+  double least = 0;
+  for (const TimedTile& choice : timed_tiles) {
+    const CooperativeTile tile = for_elements(choice.tile, size_of(a));
+    if (!fits(device, tile, a, b)) continue;
+    const std::size_t tiles = parts(product.rows, tile.rows) * parts(product.columns, tile.columns) * product.batches();
+    const double time = choice.alone + choice.further * static_cast<double>(std::max<std::size_t>(parts(tiles, multiprocessors), 1) - 1);
+    if (least == 0 || time < least) least = time, fastest = tile;
+  }
+  return fastest;
 }
 
 }  // namespace detail
@@ -8712,34 +9020,15 @@ inline ProductPlan default_plan(const Capabilities& device, const MatrixProduct&
   const bool matrices_of_few = cooperates && product.rows > 2 && detail::reads_words(product);
   if (product.rows <= few_rows && !matrices_of_few) {
     plan.kernel = ProductKernel::few;
-    plan.few.rows = product.rows <= 1 ? 1 : product.rows <= 2 ? 2 : product.rows <= 4 ? 4 : 8;
-    plan.few.along_depth = std::abs(product.b().row) <= std::abs(product.b().column);
-    // Across depth 16 threads read 128 bytes of f16 side by side. One row has room in shared memory for the sums of four times the threads: an
-    // H100 takes 3072 x 768 and 4096 x 4096 of f16 by 1024 in 0.85 of the time that 512 take, 4096 x 16384 in 1.005.
-    plan.few.lanes = plan.few.along_depth ? 32 : software ? 8 : 16;
-    plan.few.threads = software ? 64 : plan.few.rows == 1 && !plan.few.along_depth ? std::min<std::uint32_t>(1024, device.max_workgroup_invocations) : 256;
+    plan.few = choose_few_tile(device, product.rows, product.columns * product.batches(), product.b().type,
+        std::abs(product.b().row) <= std::abs(product.b().column), at_once);
     return plan;
   }
   if (cooperates) {
     plan.kernel = ProductKernel::cooperative;
-    // Measured on an H100 against some thirty other tiles, with one, two and three blocks in shared memory: lines of 128 bytes along
-    // depth, whole lines of the cache, outweigh everything else; smaller ones where there are too few tiles to keep the device busy.
-    const std::uint32_t bytes = integers ? 2 : 1;  // as many bytes of depth, whatever the element
-    CooperativeTile& tile = plan.cooperative;
-    if (product.rows <= few_rows) tile = {16, 64, 128 * bytes, 16, 16, 16, 16, 16 * bytes, 32, false, 1};
-    else if (tiles_of(32, 64) < 2 * at_once) tile = {32, 32, 128 * bytes, 16, 16, 16, 16, 16 * bytes, 32, false, 1};
-    else if (tiles_of(64, 128) * 2 < at_once) tile = {32, 64, 64 * bytes, 16, 32, 16, 16, 16 * bytes, 32, true, 1};
-    else {
-      // Which of them leaves the fewest multiprocessors without a pair: 4096 x 768 results take 10 to 15 % less by 128 x 96 than by 128 x 128.
-      double least = 0;
-      for (const auto& choice : detail::rated_matrix_tiles) {
-        const double cost = detail::cost_of(choice, product, 1, at_once);
-        if (least == 0 || cost < least) least = cost, tile = choice.tile;
-      }
-      tile.depth *= bytes, tile.k *= bytes;
-    }
-    // 36 KiB of shared memory at most, with the strips of results; a device with less has a smaller tile, which takes 18.
-    if (device.shared_memory_bytes < 40960) tile = {64, 64, 64 * bytes, 32, 32, 16, 16, 16 * bytes, 32, true, 1};
+    // A row of matrices that reads the right side once each; else whatever tile there is most room for.
+    plan.cooperative = product.rows <= few_rows ? detail::for_elements({16, 64, 128, 16, 16}, size_of(product.a().type))
+                                                : detail::fastest_tile(device, product, at_once);
   } else {
     plan.kernel = ProductKernel::simt;
     plan.simt = {8, 8, 1, 1, 16, false};
@@ -8788,13 +9077,14 @@ inline void choose_fetches(ProductPlan& plan, const MatrixProduct& product, Prod
   if (plan.plain) code.vector_out = false;
   for (std::size_t i = 3; i < product.operands.size(); ++i) {
     const MatrixOperand& x = product.operands[i];
-    if (i - 3 < code.hidden) {
+    if (i - 3 < code.hidden()) {
       code.extra.push_back({x.type, Along::strided, false});
       continue;
     }
     Along along = Along::strided;
     if (x.column == 0) along = Along::repeated;
-    else if (x.column == 1 && product.columns % 4 == 0 && x.aligned(4 * size_of(x.type), true, product.batch_rank)) along = x.row == 0 ? Along::same : Along::dense;
+    else if (x.column == 1 && product.columns % 4 == 0 && x.aligned(4 * size_of(x.type), true, product.batch_rank))
+      along = x.row == 0 ? Along::same : Along::dense;
     else code.vector_out = false;
     code.extra.push_back({x.type, along});
   }
@@ -8815,8 +9105,8 @@ inline void choose_fetches(ProductPlan& plan, const MatrixProduct& product, Prod
 #if ((!defined(COTENANT_VULKAN_SEPARATE) || defined(COTENANT_VULKAN_IMPLEMENTATION)))
 
 // ---- cotenant/vulkan/kernels/product_pack.hpp ----
-// A copy of one side of a product that tiles read fast: lines at multiples of 16 bytes, padded with zeros, quantised values as numbers;
-// or turned, so that neighbours lie across.
+// A copy of one side of a product that tiles read fast: lines at multiples of 16 bytes, padded with what counts as 0, quantised values as
+// numbers; or turned, so that neighbours lie along the axis that the tiles want.
 #ifndef COTENANT_VULKAN_KERNELS_PRODUCT_PACK_HPP
 #define COTENANT_VULKAN_KERNELS_PRODUCT_PACK_HPP
 
@@ -8830,6 +9120,8 @@ inline spirv::Words emit_pack(const Target& target, const ProductCode& code, boo
   KernelBuilder k(target, {.workgroup = pack_tile_lines * pack_tile_words});
   ProductFrame frame(k, code);
   const auto per_word = static_cast<std::uint32_t>(16 / size_of(code.out));
+  // Matrices of bytes take unsigned ones 128 less.
+  const std::uint32_t padding = code.integers && (left ? code.a : code.b) == DType::u8 ? 128 : 0;
   frame.for_tile(pack_tile_lines, pack_tile_words * per_word, [&] {
     const Value thread = k.local_index(), line = frame.row0 + thread / pack_tile_words, first = frame.column0 + thread % pack_tile_words * per_word;
     const OperandCode &in = frame.operands[left ? 0 : 1], &out = frame.operands[2];
@@ -8842,7 +9134,7 @@ inline spirv::Words emit_pack(const Target& target, const ProductCode& code, boo
         Value element;
         if (hook) element = spirv::bitcast(k.u32(), hook(frame, left, along_depth ? line : at, along_depth ? at : line));
         else element = spirv::convert(k.u32(), in.elements.buffer().load(in.base + line * (left ? in.row : in.column) + at * (left ? in.column : in.row)));
-        element = spirv::select(place < frame.depth, element, 0u);
+        element = spirv::select(place < frame.depth, element, padding);
         if (e * bits % 32 == 0) parts.push_back(element);
         else parts.back() = parts.back() | element << (e * bits % 32);
       }
@@ -8854,13 +9146,17 @@ inline spirv::Words emit_pack(const Target& target, const ProductCode& code, boo
 
 namespace detail {
 
+// Whether tiles read an operand's lines along depth twice as fast as any other way: the hardware turns halves as it reads them, not bytes.
+constexpr bool wants_depth(DType type) { return size_of(type) == 1; }
+
 // Whether a side is worth a copy: tiles would read it element by element, and many of them do.
 inline bool worth_packing(const Capabilities& device, const MatrixProduct& product, const ProductCode& code, bool left) {
-  if (device.type == DeviceType::software || product.rows <= few_rows || product.depth < 64 || code.integers) return false;
+  if (device.type == DeviceType::software || product.rows <= few_rows || product.depth < 64) return false;
+  const bool cooperates = may_cooperate(device, product.a().type, product.b().type, code.integers);
+  if (code.integers && (!cooperates || code.element_a || code.element_b)) return false;
   const std::size_t reuse = left ? product.columns : product.rows;
   if (left ? code.element_a : code.element_b) return reuse >= 64;
   const MatrixOperand& x = left ? product.a() : product.b();
-  const bool cooperates = may_cooperate(device, product.a().type, product.b().type, false);
   const std::size_t vector = cooperates ? 16 / size_of(x.type) : 4;
   const Fetch fetch = left ? fetch_of(x, x.column, x.row, product.depth, product.rows, vector, product.batch_rank, true)
                            : fetch_of(x, x.row, x.column, product.depth, product.columns, vector, product.batch_rank, false);
@@ -8872,7 +9168,7 @@ inline BlockRef pack_side(Device& device, Stream& stream, MatrixProduct& product
   MatrixOperand& x = left ? product.a() : product.b();
   EmitElement& hook = left ? code.element_a : code.element_b;
   const std::ptrdiff_t across = left ? x.row : x.column, step = left ? x.column : x.row;
-  const bool along_depth = std::abs(step) <= std::abs(across);
+  const bool along_depth = (!hook && wants_depth(x.type)) || std::abs(step) <= std::abs(across);
   const std::size_t extent = left ? product.rows : product.columns;
   MatrixProduct copy = product;
   copy.rows = along_depth ? extent : product.depth;
@@ -8887,7 +9183,7 @@ inline BlockRef pack_side(Device& device, Stream& stream, MatrixProduct& product
   // What repeats along the batch is packed once.
   for (std::size_t axis = product.batch_rank; axis-- > 0;) {
     bool repeats = x.batch[axis] == 0;
-    if (hook) for (std::size_t i = 0; i < code.hidden; ++i) repeats = repeats && product.operands[3 + i].batch[axis] == 0;
+    if (hook) for (std::size_t i = 0; i < code.parameters; ++i) repeats = repeats && product.operands[3 + i].batch[axis] == 0;
     if (repeats) copy.batch[axis] = 1;
     else packed.batch[axis] = static_cast<std::ptrdiff_t>(count), count *= copy.batch[axis];
   }
@@ -8897,13 +9193,14 @@ inline BlockRef pack_side(Device& device, Stream& stream, MatrixProduct& product
   copy.out() = packed;
   // Rows and columns of the source are the copy's own where lines go across; a hook knows sides and axes by itself.
   if (!hook && !along_depth) std::swap(copy.operands[0].row, copy.operands[0].column), std::swap(copy.operands[1].row, copy.operands[1].column);
-  copy.operands.resize(3 + (hook ? code.hidden : 0));
+  copy.operands.resize(3 + (hook ? code.parameters : 0));
   ProductCode reader = code;
   reader.a = copy.a().type, reader.b = copy.b().type, reader.out = packed.type, reader.fetch_a = reader.fetch_b = Fetch::scalar_depth;
   reader.batch_rank = std::max<std::size_t>(product.batch_rank, 2);
   reader.extra.clear();
   for (std::size_t i = 3; i < copy.operands.size(); ++i) reader.extra.push_back({copy.operands[i].type, Along::strided, false});
-  if (!hook) reader.element_text.clear(), reader.scalars.clear(), reader.epilogue_text = "copy", reader.epilogue = plain_epilogue;
+  reader.scalars.clear(), reader.epilogue_text = "copy", reader.epilogue = plain_epilogue;
+  if (!hook) reader.element_text.clear(), reader.element_scalars.clear();
   const KernelKey key("pack ", left ? "left " : "right ", along_depth ? "depth " : "across ", reader.key());
   Few<BufferArgument, 8> buffers;
   for (std::size_t i = 0; i < copy.operands.size(); ++i)
@@ -8919,16 +9216,22 @@ inline BlockRef pack_side(Device& device, Stream& stream, MatrixProduct& product
   return block;
 }
 
-// Whether a turned copy pays: ordinary arithmetic wants neighbours across, and transposing in every tile costs an H100 5 % of a large
-// product by a row-major left side, 12 % where both sides are so. The copy costs 70 / reuse of it, and 4 us.
+// Whether a turned copy pays. Ordinary arithmetic wants neighbours across: transposing in every tile costs an H100 5 % of a large product
+// by a row-major left side, 12 % where both sides are so; the copy costs 70 / reuse of it, and 4 us. Matrices of bytes want them along
+// depth: where one side lies across, a product of 1024^3 to 4096^3 takes twice as long.
 inline bool worth_turning(const Device& device, const MatrixProduct& product, const ProductCode& code, bool left) {
   constexpr std::size_t most_bytes = std::size_t{256} << 20;
   const MatrixOperand& x = left ? product.a() : product.b();
-  if (device.capabilities().type != DeviceType::discrete || device.options().mode == PriorityMode::memory || code.integers) return false;
-  if (x.type != DType::f32 || (left ? code.element_a : code.element_b) || product.batch_rank != 0 || (left ? x.column : x.row) != 1) return false;
+  if (device.capabilities().type != DeviceType::discrete || device.options().mode == PriorityMode::memory) return false;
+  if (code.element_a || code.element_b || product.batch_rank != 0) return false;
   const std::size_t reuse = left ? product.columns : product.rows, extent = left ? product.rows : product.columns;
+  if (extent * product.depth * size_of(x.type) > most_bytes) return false;
   const double operations = static_cast<double>(product.rows) * static_cast<double>(product.columns) * static_cast<double>(product.depth);
-  if (reuse < 2048 || operations < 0x1p33 || extent * product.depth * sizeof(float) > most_bytes) return false;
+  const std::ptrdiff_t across = left ? x.row : x.column, step = left ? x.column : x.row;
+  if (wants_depth(x.type))
+    return may_cooperate(device.capabilities(), product.a().type, product.b().type, code.integers) && across == 1 && step != 1 &&
+        product.depth % 16 == 0 && reuse >= 512 && operations >= 0x1p29;
+  if (x.type != DType::f32 || step != 1 || reuse < 2048 || operations < 0x1p33) return false;
   // Only the largest tile is the faster for it.
   return default_plan(device.capabilities(), product, false, false).simt.rows() == rated_tiles[0].tile.rows();
 }
@@ -8936,16 +9239,21 @@ inline bool worth_turning(const Device& device, const MatrixProduct& product, co
 // Replaces one side by its turned copy; the block must live until the product is launched. Errors: OutOfMemory.
 inline BlockRef turn_side(Device& device, Stream& stream, MatrixProduct& product, bool left) {
   MatrixOperand& x = left ? product.a() : product.b();
-  const std::size_t extent = left ? product.rows : product.columns, line = round_up(extent, 4), count = product.depth * line;
-  const Strides from{1, left ? x.row : x.column}, to{static_cast<std::ptrdiff_t>(line), 1};
-  const BlockRef block = temporary(stream, count * sizeof(float));
-  kernels::copy_bits(device, stream, Shape{product.depth, extent}, {block.get(), block->data(), &to, sizeof(float)},
-                     {x.block, static_cast<const float*>(x.reach.address) + x.reach.first, &from, sizeof(float)});
+  std::ptrdiff_t &across = left ? x.row : x.column, &step = left ? x.column : x.row;
+  const bool to_depth = wants_depth(x.type);
+  const std::size_t extent = left ? product.rows : product.columns, bytes = size_of(x.type);
+  const std::size_t lines = to_depth ? extent : product.depth, length = to_depth ? product.depth : extent, line = round_up(length, 16 / bytes);
+  std::ptrdiff_t &of_line = to_depth ? across : step, &in_line = to_depth ? step : across;
+  const Strides from{of_line, in_line}, to{static_cast<std::ptrdiff_t>(line), 1};
+  const BlockRef block = temporary(stream, lines * line * bytes);
+  const auto element_bytes = static_cast<std::uint32_t>(bytes);
+  kernels::copy_bits(device, stream, Shape{lines, length}, {block.get(), block->data(), &to, element_bytes},
+                     {x.block, static_cast<const std::byte*>(x.reach.address) + static_cast<std::ptrdiff_t>(x.reach.first * bytes), &from, element_bytes});
   x.block = block.get();
-  x.reach = {block->data(), count * sizeof(float), 0, count};
-  // Behind a line's end lie columns whose sums are never stored.
+  x.reach = {block->data(), lines * line * bytes, 0, lines * line};
+  // Behind a line's end lie columns whose sums are never stored; lines along depth have none there.
   x.padded = true;
-  (left ? x.row : x.column) = 1, (left ? x.column : x.row) = static_cast<std::ptrdiff_t>(line);
+  of_line = static_cast<std::ptrdiff_t>(line), in_line = 1;
   return block;
 }
 
@@ -9030,20 +9338,13 @@ inline std::vector<ProductPlan> product_candidates(const Capabilities& device, c
   ProductPlan plan = plans[0];
   plan.splits = 1;
   if (plan.kernel == ProductKernel::cooperative) {
-    const std::uint32_t bytes = integers ? 2 : 1;  // as many bytes of depth, whatever the element
-    for (const CooperativeTile& tile : {CooperativeTile{128, 128, 64, 64, 64, 16, 16, 16, 32, false, 1}, {128, 128, 64, 64, 64, 16, 16, 16, 32, true, 1},
-        {128, 128, 32, 64, 64, 16, 16, 16, 32, false, 2}, {128, 256, 48, 64, 64, 16, 16, 16, 32, true, 1},
-        {128, 96, 64, 64, 48, 16, 16, 16, 32, false, 1}, {64, 128, 64, 32, 32, 16, 16, 16, 32, true, 1},
-        {64, 128, 64, 32, 64, 16, 16, 16, 32, false, 1}, {64, 64, 64, 32, 32, 16, 16, 16, 32, true, 1}}) {
-      plan.cooperative = tile;
-      plan.cooperative.depth *= bytes, plan.cooperative.k *= bytes;
-      std::size_t words = tile.subgroups() * plan.cooperative.strip();
-      using Layout = detail::CooperativeSide::Layout;
-      for (const Fetch fetch : {Fetch::vector_depth, Fetch::vector_across})
-        words = std::max(words, std::size_t{Layout(plan.cooperative, true, fetch, product.a().type).size()} +
-                                    Layout(plan.cooperative, false, fetch, product.b().type).size());
-      if (words * 16 <= device.shared_memory_bytes && plan.cooperative.threads() <= device.max_workgroup_invocations) add(plan);
-    }
+    const auto consider = [&](const CooperativeTile& tile) {
+      plan.cooperative = detail::for_elements(tile, size_of(product.a().type));
+      if (detail::fits(device, plan.cooperative, product.a().type, product.b().type)) add(plan);
+    };
+    for (const detail::TimedTile& choice : detail::timed_tiles) consider(choice.tile);
+    consider({128, 128, 64, 64, 64, 16, 16, 16, 32, true});
+    consider({128, 256, 48, 64, 64, 16, 16, 16, 32, true});
     if (may_use_workgroup_matrices(device, product)) {
       plan.kernel = ProductKernel::workgroup;
       add(plan);
@@ -9250,9 +9551,7 @@ inline Value reciprocal(Value x) { return divide(constant_like(x, 1.f), x); }
 
 namespace inner {
 // Where x is subnormal, 2^149 x as a normal number, made from its bits; else x.
-[[gnu::cold]] inline Value raised_if_subnormal(Value x) {
-  return select(is_subnormal_or_zero(x), convert(x.type, magnitude(x)), x);
-}
+[[gnu::cold]] inline Value raised_if_subnormal(Value x) { return select(is_subnormal_or_zero(x), convert(x.type, magnitude(x)), x); }
 }  // namespace inner
 
 // Within 1 ULP; NaN below 0, -0 at -0.
@@ -9605,15 +9904,17 @@ struct ExpressionOp {
   Value (*unary)(Value);
   Value (*binary)(Value, Value);
 };
-template <class... Op> std::vector<ExpressionOp> unary_ops() { return {{Op::name, unary_code<Op>, nullptr}...}; }
-template <class... Op> std::vector<ExpressionOp> binary_ops() { return {{Op::name, nullptr, binary_code<Op>}...}; }
+// Constants: destructors of a program's own static objects may still compute.
+template <class... Op> inline constexpr std::array<ExpressionOp, sizeof...(Op)> unary_ops{ExpressionOp{Op::name, unary_code<Op>, nullptr}...};
+template <class... Op> inline constexpr std::array<ExpressionOp, sizeof...(Op)> binary_ops{ExpressionOp{Op::name, nullptr, binary_code<Op>}...};
 [[gnu::cold]] inline const ExpressionOp& expression_op(std::string_view name) {
   using namespace expr::op;
-  static const auto unary = unary_ops<Negate, Abs, Exp, Log, Sqrt, Rsqrt, Reciprocal, Tanh, Erf, Sigmoid, Gelu, GeluTanh, Silu, Relu, Floor, Ceil, Round>();
-  static const auto binary =
-      binary_ops<Add, Subtract, Multiply, Divide, Minimum, Maximum, Power, Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual>();
-  for (const auto* ops : {&unary, &binary})
-    for (const ExpressionOp& op : *ops) if (op.name == name) return op;
+  static constexpr std::span<const ExpressionOp> unary =
+      unary_ops<Negate, Abs, Exp, Log, Sqrt, Rsqrt, Reciprocal, Tanh, Erf, Sigmoid, Gelu, GeluTanh, Silu, Relu, Floor, Ceil, Round>;
+  static constexpr std::span<const ExpressionOp> binary =
+      binary_ops<Add, Subtract, Multiply, Divide, Minimum, Maximum, Power, Equal, NotEqual, Less, LessEqual, Greater, GreaterEqual>;
+  for (const std::span<const ExpressionOp> ops : {unary, binary})
+    for (const ExpressionOp& op : ops) if (op.name == name) return op;
   raise<InvalidArgument>("a recorded expression has the op '" + std::string(name) + "', for which there is no SPIR-V");
 }
 }  // namespace detail
@@ -9735,7 +10036,7 @@ inline Few<BufferArgument, 8> buffer_arguments(const MatrixProduct& product) {
 // Operands that a kernel can count through: fewer than 2^31 elements each.
 inline void check_reach(const MatrixProduct& product) {
   for (const MatrixOperand& x : product.operands)
-    if (x.reach.elements >= std::size_t{1} << 31)
+    if (x.reach.elements >= max_reach)
       raise<Unsupported>("a product's operand reaches over " + std::to_string(x.reach.elements) +
           " elements, but one kernel counts fewer than 2^31: multiply parts of it");
 }
@@ -9766,10 +10067,12 @@ inline void run_planned(Device& device, Stream& stream, const MatrixProduct& pro
   std::size_t stride = matrix;
   for (std::size_t axis = product.batch_rank; axis-- > 0;) sums.batch[axis] = static_cast<std::ptrdiff_t>(stride), stride *= product.batch[axis];
   MatrixProduct parts = product;
-  parts.operands.resize(3);
+  parts.operands.resize(3 + code.parameters);
   parts.out() = sums;
   ProductCode partial = code;
-  partial.out = sums.type, partial.extra.clear(), partial.vector_out = product.columns % 4 == 0 && plan.kernel != ProductKernel::few;
+  partial.out = sums.type, partial.vector_out = product.columns % 4 == 0 && plan.kernel != ProductKernel::few;
+  partial.extra.resize(code.parameters);
+  for (ProductCode::Extra& x : partial.extra) x.in_epilogue = false;
   partial.epilogue_text = "sum", partial.epilogue = plain_epilogue, partial.scalars.clear();
   launch_product(device, stream, parts, plan, partial, part);
 
@@ -9777,13 +10080,13 @@ inline void run_planned(Device& device, Stream& stream, const MatrixProduct& pro
   total.a() = sums, total.b() = sums, total.depth = plan.splits;
   ProductCode last = code;
   last.a = last.b = sums.type, last.fetch_a = last.fetch_b = Fetch::scalar_depth;
-  last.element_a = last.element_b = last.four_a = last.four_b = nullptr, last.element_text.clear();
+  last.element_a = last.element_b = last.four_a = last.four_b = nullptr, last.element_text.clear(), last.element_scalars.clear();
   const KernelKey key("product parts ", last.key());
   const auto buffers = buffer_arguments(total);
   auto scalars = product_scalars(total, last, plan.splits);
   scalars.push_back(static_cast<std::uint32_t>(part));
-  const std::size_t tiles = (product.rows + split_tile_rows - 1) / split_tile_rows * ((product.columns +
-      split_tile_columns - 1) / split_tile_columns) * product.batches();
+  const std::size_t tiles =
+      (product.rows + split_tile_rows - 1) / split_tile_rows * ((product.columns + split_tile_columns - 1) / split_tile_columns) * product.batches();
   device.launch(stream, {key, buffers, scalars, folded_groups(tiles)}, [&](const Target& target) { return emit_split_sum(target, last); });
 }
 
@@ -9985,7 +10288,13 @@ class LaunchPlan {
     scalars.push_back(0);
     key.append(' ', to_string(dtype));
   }
-  void scalar(std::size_t value) { scalars.push_back(static_cast<std::uint32_t>(value)); }
+  // A number of elements, rows or parts: of a view that repeats elements it may be larger than any memory.
+  void scalar(std::size_t count) {
+    if (count >= max_reach)
+      raise<InvalidArgument>("one Vulkan kernel counts fewer than 2^31 elements or rows of a tensor, but was given " + std::to_string(count) +
+                             ": compute it in parts, as slices");
+    scalars.push_back(static_cast<std::uint32_t>(count));
+  }
   void scalar(float value) { scalars.push_back(__builtin_bit_cast(std::uint32_t, value)); }
   // The distance of neighbours of operand `i` along the innermost of the axes.
   template <std::size_t N> void stride(const Axes<N>& axes, std::size_t i) { scalars.push_back(wrapped(axes.inner_stride(i))); }
@@ -9995,6 +10304,11 @@ class LaunchPlan {
     for (std::size_t axis = 0; axis < axes.rank; ++axis)
       for (std::size_t i = 0; i < N; ++i) scalars.push_back(wrapped(axes.stride[i][axis]));
     key.append(" axes", axes.rank);
+  }
+  // So many groups and their turn, for a stream that has recorded so many barriers.
+  void spread(const std::array<std::uint32_t, 3>& workgroups, std::size_t barriers) {
+    groups = workgroups;
+    scalars.push_back(turn_of(groups, barriers));
   }
   Launch launch() const { return {key, buffers, scalars, groups, subgroup_size}; }
 };
@@ -10094,13 +10408,14 @@ template <std::size_t N> struct ElementWise {
   }
 };
 
-// Work of a thread: four vectors, whose loads are under way together, or one element.
+// Work of a thread: two vectors, whose loads are under way together, or one element. An H100 quantises f32 by a scale per row at 3025 GB/s so,
+// by one vector at 2883, by four at 2860, and gathers rows at 2885, 2832 and 2872.
 inline constexpr std::uint32_t element_threads = 256;
-constexpr std::uint32_t element_chunks(bool four) { return four ? 4 : 1; }
+constexpr std::uint32_t element_chunks(bool four) { return four ? 2 : 1; }
 
 // Merges the axes of the operands, given with their layouts, and adds them to the plan, which has the buffers already.
 // `aligned`: whether all operands may be read by fours, or repeat one element along the innermost axis.
-template <std::size_t N> ElementWise<N> plan_elements(LaunchPlan& plan, Axes<N> axes, const std::array<bool, N>& present, bool four) {
+template <std::size_t N> ElementWise<N> plan_elements(LaunchPlan& plan, Axes<N> axes, const std::array<bool, N>& present, bool four, std::size_t barriers = 0) {
   ElementWise<N> code{axes.rank, {}, four};
   for (std::size_t i = 0; i < N; ++i) {
     const bool constant =
@@ -10119,7 +10434,7 @@ template <std::size_t N> ElementWise<N> plan_elements(LaunchPlan& plan, Axes<N> 
   plan.scalar(count);
   plan.axes(axes);
   plan.key.append(code.key());
-  plan.groups = folded_groups((count + element_threads * element_chunks(four) - 1) / (element_threads * element_chunks(four)));
+  plan.spread(folded_groups((count + element_threads * element_chunks(four) - 1) / (element_threads * element_chunks(four))), barriers);
   return code;
 }
 // Whether operand `i` may be part of vectors of four: it has them, or repeats one element.
@@ -10140,8 +10455,7 @@ void emit_elements(KernelBuilder& k, const ElementWise<N>& code, const std::arra
   const Value count = k.scalar();
   const AxesFrame<N> axes(k, code.rank);
   const std::uint32_t chunks = element_chunks(code.four);
-  const Value group = k.workgroup_id(1) * static_cast<std::uint32_t>(groups_per_row) + k.workgroup_id(0),
-              begin = group * (element_threads * chunks) + k.local_index();
+  const Value begin = group_number(k, k.scalar()) * (element_threads * chunks) + k.local_index();
   std::vector<std::array<Value, N>> places;
   std::vector<std::vector<Value>> values;
   for (std::uint32_t c = 0; c < chunks; ++c) {
@@ -10285,7 +10599,7 @@ COTENANT_VULKAN_INLINE void quantize(Stream& stream, const AnyQuantize& a) {
   operand(5, out, Access::write);
   plan.scalar(static_cast<float>(low)), plan.scalar(static_cast<float>(high));
   if (pairs) for (std::size_t i = 0; i < 6; ++i) if (present[i]) plan.scalars.push_back(wrapped(layouts[i].strides[rank]));
-  code.elements = plan_elements<6>(plan, axes, present, four);
+  code.elements = plan_elements<6>(plan, axes, present, four, stream.barriers());
   stream.device().launch(stream, plan.launch(), [&](const Target& target) { return emit_quantize(target, code); });
 }
 }  // namespace kernels
@@ -10363,7 +10677,7 @@ inline std::array<std::uint32_t, 3> team_groups(const Team& team, std::size_t ro
 // What one thread of a team knows. Threads without a row go along with the last row, for the barriers, and write nothing.
 class TeamFrame {
  public:
-  // `rows` is the launch's number of rows.
+  // `rows` is the launch's number of rows. The next scalar is the launch's turn.
   TeamFrame(KernelBuilder& kernel, const Team& team, Value rows) : k(kernel), team_(team) {
     const Value thread = k.local_index();
     Value place;  // of the row in the workgroup
@@ -10373,7 +10687,7 @@ class TeamFrame {
     else if (team.across) place = thread % team.rows, lane_ = thread / team.rows;
     else place = thread / team.lanes, lane_ = thread % team.lanes;
     place_ = place;
-    const Value group = k.workgroup_id(1) * static_cast<std::uint32_t>(groups_per_row) + k.workgroup_id(0), wanted = group * team.rows + place;
+    const Value wanted = group_number(k, k.scalar()) * team.rows + place;
     has_row_ = wanted < rows;
     row_ = spirv::min(wanted, rows - 1u);
   }
@@ -10591,7 +10905,7 @@ inline void find_ranges(Device& device, Stream& stream, RangeCode code, const An
   plan.axes(outer);
   if (code.team.vector == 1) plan.axes(inner);
   plan.key.append(' ', code.team.key());
-  plan.groups = team_groups(code.team, rows);
+  plan.spread(team_groups(code.team, rows), stream.barriers());
   plan.groups[2] = static_cast<std::uint32_t>(length == 0 ? 1 : (length + part - 1) / part);
   plan.subgroup_size = code.team.subgroup;
   device.launch(stream, plan.launch(), [&](const Target& target) { return emit_range(target, code); });
@@ -10616,7 +10930,7 @@ inline bool dynamic_rows(Device& device, Stream& stream, const AnyOperand& in, c
   plan.stride(inner, 0), plan.stride(inner, 1);
   plan.axes(outer);
   plan.key.append(' ', team.key());
-  plan.groups = team_groups(team, rows);
+  plan.spread(team_groups(team, rows), stream.barriers());
   plan.subgroup_size = team.subgroup;
   device.launch(stream, plan.launch(), [&](const Target& target) { return emit_dynamic_rows(target, code); });
   return true;
@@ -10734,8 +11048,10 @@ COTENANT_VULKAN_INLINE void gather(Stream& stream, const AnyGather& a) {
   plan.buffer(a.table, Access::read), plan.buffer(a.indices, Access::read), plan.buffer(a.out, Access::write);
   plan.scalar(a.table.shape()[0]);
   plan.scalars.push_back(wrapped(row_stride));
-  const auto code = plan_elements<3>(plan, axes, {true, true, true}, four);
-  stream.device().launch(stream, plan.launch(), [&](const Target& target) { return emit_gather(target, code, {a.table.type(), a.indices.type(), a.out.type()}); });
+  const auto code = plan_elements<3>(plan, axes, {true, true, true}, four, stream.barriers());
+  stream.device().launch(stream, plan.launch(), [&](const Target& target) {
+    return emit_gather(target, code, {a.table.type(), a.indices.type(), a.out.type()});
+  });
 }
 }  // namespace kernels
 
@@ -10764,7 +11080,7 @@ COTENANT_VULKAN_INLINE void map(Stream& stream, const AnyMap& a) {
     key.append(' ', to_string(operand.type()));
   }
   key.append(' ', a.expression.text);
-  MapPlan plan = plan_map(out.shape(), operands);
+  MapPlan plan = plan_map(out.shape(), operands, stream.barriers());
   plan.scalars.append(a.expression.literals);
   plan.code.append_to(key);
   stream.device().launch(stream, {key, plan.buffers, plan.scalars, plan.groups}, [&](const Target& target) {
@@ -10894,7 +11210,8 @@ COTENANT_VULKAN_INLINE void norm(Stream& stream, const AnyNorm& a, const Team* c
   const auto outer = merged_axes<6>(layouts, 0, rank - 1), inner = merged_axes<6>(layouts, rank - 1, rank);
   const bool vectors = has_vectors(a.in, 0, outer, inner) && has_vectors(a.residual, 1, outer, inner) && has_vectors(a.scale, 2, outer, inner) &&
                        has_vectors(a.bias, 3, outer, inner) && has_vectors(a.sum, 4, outer, inner) && has_vectors(a.out, 5, outer, inner);
-  const Team team = chosen != nullptr ? *chosen : choose_team(device.capabilities(), rows, length, vectors ? 4 : 1, lies_across(0, outer, inner), size_of(a.in.type()));
+  const Team team = chosen != nullptr ? *chosen
+                                      : choose_team(device.capabilities(), rows, length, vectors ? 4 : 1, lies_across(0, outer, inner), size_of(a.in.type()));
   NormCode code{{}, outer.rank, team, a.centered};
   LaunchPlan plan(a.centered ? "layer_norm" : "rms_norm");
   const auto operand = [&](std::size_t i, const char* name, const AnyOperand& x, Access access) {
@@ -10913,7 +11230,7 @@ COTENANT_VULKAN_INLINE void norm(Stream& stream, const AnyNorm& a, const Team* c
   plan.scalar(rows), plan.scalar(length), plan.scalar(a.epsilon);
   plan.axes(outer);
   plan.key.append(' ', team.key());
-  plan.groups = team_groups(team, rows);
+  plan.spread(team_groups(team, rows), stream.barriers());
   plan.subgroup_size = team.subgroup;
   device.launch(stream, plan.launch(), [&](const Target& target) { return emit_norm(target, code); });
 }
@@ -10941,8 +11258,8 @@ inline MatrixOperand line_sum_operand(const MatrixProduct& product, const BlockR
   result.reach = {sums->data(), count * sizeof(std::int32_t), 0, count};
   (left ? result.row : result.column) = lines <= 1 ? 0 : 1;
   std::size_t stride = lines;
-  for (std::size_t axis = product.batch_rank; axis-- > 0;) result.batch[axis] = product.batch[axis] <= 1 ? 0 : static_cast<std::ptrdiff_t>(stride),
-      stride *= product.batch[axis];
+  for (std::size_t axis = product.batch_rank; axis-- > 0;)
+    result.batch[axis] = product.batch[axis] <= 1 ? 0 : static_cast<std::ptrdiff_t>(stride), stride *= product.batch[axis];
   return result;
 }
 
@@ -10993,7 +11310,7 @@ struct QuantizedSideCode {
   DType type{};
   int scale = -1, zero_point = -1;  // index of the operand
   bool blocks = false;              // they change along depth
-  int block_scalar = -1;            // index among the code's scalars: values of depth per block
+  int block_scalar = -1;            // index among the code's element_scalars: values of depth per block
   bool pairs_along_depth = false;   // of i4x2
 
   std::string key() const {
@@ -11014,8 +11331,8 @@ inline Value quantized_element(ProductFrame& frame, const QuantizedSideCode& sid
   } else if (side.type == DType::i4x2) {
     // Two values per byte, the lower half first: sign-extended from its place.
     const Value pair = side.pairs_along_depth ? depth : across;
-    const Value byte = x.elements.load(x.base + (side.pairs_along_depth ? across : across >> 1u) * stride +
-        (side.pairs_along_depth ? depth >> 1u : depth) * step);
+    const Value byte =
+        x.elements.load(x.base + (side.pairs_along_depth ? across : across >> 1u) * stride + (side.pairs_along_depth ? depth >> 1u : depth) * step);
     value = (byte << spirv::bitcast(frame.k.i32(), 28u - (pair & 1u) * 4u)) >> 28;
   } else {
     value = x.elements.load(x.base + across * stride + depth * step);
@@ -11039,17 +11356,12 @@ inline bool reads_four(const QuantizedSideCode& side, const MatrixProduct& produ
       x.aligned(4, left, product.batch_rank);
 }
 
-struct QuantizedProduct {
-  QuantizedSideCode a, b;
-  std::size_t block_a = 1, block_b = 1;
-  bool exact = false;
-};
-
 // A hook that reads a side's elements, or none where they are the numbers.
-inline EmitElement quantized_hook(const QuantizedSideCode& side, const std::shared_ptr<std::vector<Value>>& scalars, bool four = false) {
+inline EmitElement quantized_hook(const QuantizedSideCode& side, bool four = false) {
   if (side.plain()) return {};
-  return [side, scalars, four](ProductFrame& frame, bool left, Value across, Value depth) {
-    return quantized_element(frame, side, side.blocks ? (*scalars)[static_cast<std::size_t>(side.block_scalar)] : Value{}, left, across, depth, four);
+  return [side, four](ProductFrame& frame, bool left, Value across, Value depth) {
+    const Value block = side.blocks ? frame.element_scalars[static_cast<std::size_t>(side.block_scalar)] : Value{};
+    return quantized_element(frame, side, block, left, across, depth, four);
   };
 }
 
@@ -11088,39 +11400,37 @@ COTENANT_VULKAN_INLINE void quantized_matmul(Stream& stream, const AnyQuantizedM
     if (zero.block != nullptr) blocks = std::max(blocks, zero.shape()[zero.shape().rank() - back]);
     return std::max<std::size_t>(depth / blocks, 1);
   };
-  if (left.blocks) left.block_scalar = static_cast<int>(code.scalars.size()), code.scalars.push_back(static_cast<std::uint32_t>(block_length(x.a_scale,
-      x.a_zero_point, 1)));
-  if (right.blocks) right.block_scalar = static_cast<int>(code.scalars.size()), code.scalars.push_back(static_cast<std::uint32_t>(block_length(x.b_scale,
-      x.b_zero_point, 2)));
-  const std::size_t block_scalars = code.scalars.size();
-  code.scalars.insert(code.scalars.end(), x.epilogue.literals.begin(), x.epilogue.literals.end());
+  const auto add_scalar = [&](std::size_t value) {
+    code.element_scalars.push_back(static_cast<std::uint32_t>(value));
+    return static_cast<int>(code.element_scalars.size() - 1);
+  };
+  if (left.blocks) left.block_scalar = add_scalar(block_length(x.a_scale, x.a_zero_point, 1));
+  if (right.blocks) right.block_scalar = add_scalar(block_length(x.b_scale, x.b_zero_point, 2));
+  code.scalars.assign(x.epilogue.literals.begin(), x.epilogue.literals.end());
   const std::size_t parameters = product.operands.size() - 3;
 
   const auto bytes = [](DType type) { return type == DType::i8 || type == DType::u8; };
   code.integers = bytes(left.type) && bytes(right.type) && !left.blocks && !right.blocks;
-  const bool cooperate = code.integers && product.rows > few_rows && product.columns > few_rows &&
-      may_cooperate(device.capabilities(), left.type, right.type, true);
+  const bool cooperate =
+      code.integers && product.rows > few_rows && product.columns > few_rows && may_cooperate(device.capabilities(), left.type, right.type, true);
   BlockRef row_sums, column_sums;
   std::size_t sum_operands = 0;
   if (cooperate) {
     // Raw bytes go into the matrices. With a' = a - z and b' = b - y: sum a' b' = sum a b - y sum a - z sum b + K z y.
     const bool shifts_left = left.zero_point >= 0 || left.type == DType::u8, shifts_right = right.zero_point >= 0 || right.type == DType::u8;
-    if (shifts_right) row_sums = line_sums(device, stream, product, true), product.operands.push_back(line_sum_operand(product, row_sums, true)),
-        ++sum_operands;
-    if (shifts_left) column_sums = line_sums(device, stream, product, false), product.operands.push_back(line_sum_operand(product, column_sums, false)),
-        ++sum_operands;
+    if (shifts_right)
+      row_sums = line_sums(device, stream, product, true), product.operands.push_back(line_sum_operand(product, row_sums, true)), ++sum_operands;
+    if (shifts_left)
+      column_sums = line_sums(device, stream, product, false), product.operands.push_back(line_sum_operand(product, column_sums, false)), ++sum_operands;
     code.scalars.push_back(static_cast<std::uint32_t>(depth));
   }
   for (const MatrixOperand& operand : own) product.operands.push_back(operand);
 
   // The epilogue's first values: the parameters and line sums, as they lie behind the result.
-  const auto block_values = std::make_shared<std::vector<Value>>();
   const bool integers = code.integers;
-  code.hidden = integers ? 0 : parameters;
+  code.parameters = cooperate ? 0 : parameters;
   code.epilogue_text = left.key() + " " + right.key() + (cooperate ? " raw " : " ") + std::string(x.epilogue.text);
   code.epilogue = [=, text = x.epilogue.text](ProductFrame& frame) -> Epilogue {
-    block_values->clear();
-    for (std::size_t i = 0; i < block_scalars; ++i) block_values->push_back(frame.k.scalar());
     const RecordedCode recorded(frame.k, text, DType::f32);
     const Value length = cooperate ? frame.k.scalar(frame.k.i32()) : Value{};
     return [=](const std::vector<Value>& values) {
@@ -11152,11 +11462,11 @@ COTENANT_VULKAN_INLINE void quantized_matmul(Stream& stream, const AnyQuantizedM
     };
   };
   if (!cooperate) {
-    code.element_a = quantized_hook(left, block_values);
-    code.element_b = quantized_hook(right, block_values);
+    code.element_a = quantized_hook(left);
+    code.element_b = quantized_hook(right);
     const bool four_left = reads_four(left, product, true), four_right = reads_four(right, product, false);
-    if (four_left) code.four_a = quantized_hook(left, block_values, true);
-    if (four_right) code.four_b = quantized_hook(right, block_values, true);
+    if (four_left) code.four_a = quantized_hook(left, true);
+    if (four_right) code.four_b = quantized_hook(right, true);
     code.element_text = "elements " + left.key() + (four_left ? "4 " : " ") + right.key() + (four_right ? "4" : "");
   }
   run_product(device, stream, std::move(product), std::move(code), !cooperate);
@@ -11326,7 +11636,7 @@ inline void reduce_once(Device& device, Stream& stream, Reduction kind, DType nu
   plan.axes(outer);
   if (team.vector == 1) plan.axes(inner);
   plan.key.append(' ', team.key());
-  plan.groups = team_groups(team, rows);
+  plan.spread(team_groups(team, rows), stream.barriers());
   plan.groups[2] = static_cast<std::uint32_t>(length == 0 ? 1 : (length + part - 1) / part);
   plan.subgroup_size = team.subgroup;
   device.launch(stream, plan.launch(), [&](const Target& target) { return emit_reduce(target, code); });
@@ -11361,8 +11671,7 @@ COTENANT_VULKAN_INLINE void reduce(Stream& stream, const AnyReduce& a) {
   // Few rows do not fill the device: they are shared out among groups, and a second launch brings the parts together.
   const std::size_t groups = (rows + team.rows - 1) / team.rows, enough = 512, least = std::size_t{4096} * team.lanes / 32;
   std::size_t splits = groups >= enough ? 1 : std::min<std::size_t>((length + least - 1) / std::max<std::size_t>(least, 1), enough / groups);
-  if (splits <= 1)
-    return reduce_once(device, stream, kind, number, a.in, a.reduced_rank, a.out, whole_out, std::max<std::size_t>(length, 1), divisor, team);
+  if (splits <= 1) return reduce_once(device, stream, kind, number, a.in, a.reduced_rank, a.out, whole_out, std::max<std::size_t>(length, 1), divisor, team);
   const std::size_t part = (length / splits + 4) / 4 * 4;
   splits = (length + part - 1) / part;
   const BlockRef partial = temporary(stream, rows * splits * number_bytes);
@@ -11374,8 +11683,8 @@ COTENANT_VULKAN_INLINE void reduce(Stream& stream, const AnyReduce& a) {
                           {AnyView(number, memory, places.shape, places.strides), partial.get()}, whole_partial, part, 1, team_of(part, vector, across));
   Layout parts = places;
   parts.shape.append(splits), parts.strides.append(1);
-  reduce_once(device, stream, kind, number, {AnyView(number, memory, parts.shape, parts.strides), partial.get()}, 1, a.out, whole_out, splits,
-                           divisor, team_of(splits, 1, false));
+  reduce_once(device, stream, kind, number, {AnyView(number, memory, parts.shape, parts.strides), partial.get()}, 1, a.out, whole_out, splits, divisor,
+              team_of(splits, 1, false));
 }
 }  // namespace kernels
 
@@ -11425,7 +11734,7 @@ COTENANT_VULKAN_INLINE void rotary(Stream& stream, const AnyRotary& a) {
   plan.buffer(a.first, Access::read), plan.buffer(a.second, Access::read);
   plan.buffer(a.cosine, Access::read), plan.buffer(a.sine, Access::read);
   plan.buffer(a.out_first, Access::write), plan.buffer(a.out_second, Access::write);
-  const auto code = plan_elements<6>(plan, axes, {true, true, true, true, true, true}, four);
+  const auto code = plan_elements<6>(plan, axes, {true, true, true, true, true, true}, four, stream.barriers());
   const DType in = a.first.type(), table = a.cosine.type(), out = a.out_first.type();
   stream.device().launch(stream, plan.launch(), [&](const Target& target) { return emit_rotary(target, code, {in, in, table, table, out, out}); });
 }
@@ -11574,7 +11883,8 @@ COTENANT_VULKAN_INLINE void softmax(Stream& stream, const AnySoftmax& a, const T
   const auto outer = merged_axes<2>({&in, &out}, 0, rank - 1), inner = merged_axes<2>({&in, &out}, rank - 1, rank);
   const std::size_t length = in.shape.back(), rows = size / length;
   const bool vectors = has_vectors(a.in, 0, outer, inner) && has_vectors(a.out, 1, outer, inner);
-  Team team = chosen != nullptr ? *chosen : choose_team(device.capabilities(), rows, length, vectors ? 4 : 1, lies_across(0, outer, inner), size_of(a.in.type()));
+  Team team = chosen != nullptr ? *chosen
+                                : choose_team(device.capabilities(), rows, length, vectors ? 4 : 1, lies_across(0, outer, inner), size_of(a.in.type()));
   // Rows that are too long to be kept, and too few for every multiprocessor to have one.
   const std::size_t groups = (rows + team.rows - 1) / team.rows;
   const std::size_t wanted = team.kept != 0 || groups >= 256 ? 1 : std::min<std::size_t>(length / (std::size_t{4096} * team.lanes / 32), 512 / groups);
@@ -11596,7 +11906,7 @@ COTENANT_VULKAN_INLINE void softmax(Stream& stream, const AnySoftmax& a, const T
     plan.stride(inner, 0), plan.stride(inner, 1);
     plan.axes(outer);
     plan.key.append(' ', team.key());
-    plan.groups = team_groups(team, rows);
+    plan.spread(team_groups(team, rows), stream.barriers());
     plan.groups[2] = static_cast<std::uint32_t>(step == SoftmaxStep::whole ? 1 : parts);
     plan.subgroup_size = team.subgroup;
     device.launch(stream, plan.launch(), [&](const Target& target) { return emit_softmax(target, code); });
@@ -11713,7 +12023,7 @@ COTENANT_VULKAN_INLINE void top_k(Stream& stream, const AnyTopK& a) {
   plan.scalars.push_back(wrapped(values.strides[rank - 1])), plan.scalars.push_back(wrapped(indices.strides[rank - 1]));
   plan.axes(outer);
   plan.key.append(' ', team.key());
-  plan.groups = team_groups(team, rows);
+  plan.spread(team_groups(team, rows), stream.barriers());
   plan.subgroup_size = team.subgroup;
   device.launch(stream, plan.launch(), [&](const Target& target) { return emit_top_k(target, code); });
 }
@@ -11737,9 +12047,8 @@ COTENANT_VULKAN_INLINE void VulkanBackend::synchronize() const { stream_->device
 
 COTENANT_VULKAN_INLINE VulkanBackend& Vulkan::backend_instance() const {
   // Kept with the stream, which it does not keep alive.
-  std::call_once(stream_->attachment_once(), [this] {
-    stream_->attachment() = std::make_shared<VulkanBackend>(std::shared_ptr<vulkan::Stream>(std::shared_ptr<void>(), stream_.get()));
-  });
+  std::call_once(stream_->attachment_once(),
+                 [this] { stream_->attachment() = std::make_shared<VulkanBackend>(std::shared_ptr<vulkan::Stream>(std::shared_ptr<void>(), stream_.get())); });
   return *static_cast<VulkanBackend*>(stream_->attachment().get());
 }
 
@@ -12016,13 +12325,18 @@ class ModuleText {
     if (!defined_.emplace(one.result, &one).second) fail_id(one.result, "is defined twice");
   }
   static bool has_zero_byte(std::uint32_t word) { return (word & 0xff) == 0 || (word >> 8 & 0xff) == 0 || (word >> 16 & 0xff) == 0 || word >> 24 == 0; }
-  // Section 3.7; 5349 is PhysicalStorageBuffer.
-  void check_storage(std::uint32_t storage) const { if ((storage > 12 && storage != 5349) || storage == 3 ||
-      storage == 8) fail("a storage class that kernels do not have"); }
+  // Section 3.7: those up to StorageBuffer are SPIR-V's own, without extensions.
+  void check_storage(std::uint32_t number) const {
+    using enum spirv::StorageClass;
+    const auto storage = static_cast<spirv::StorageClass>(number);
+    if ((storage > StorageBuffer && storage != PhysicalStorageBuffer) || storage == Output || storage == Generic)
+      fail("a storage class that kernels do not have");
+  }
 
   // "GLSL.std.450", as words.
-  static bool is_glsl(const Instruction& set) { return set.operands.size() == 4 && set.operands[0] == 0x4c534c47 && set.operands[1] == 0x6474732e &&
-      set.operands[2] == 0x3035342e; }
+  static bool is_glsl(const Instruction& set) {
+    return set.operands.size() == 4 && set.operands[0] == 0x4c534c47 && set.operands[1] == 0x6474732e && set.operands[2] == 0x3035342e;
+  }
 
   const Instruction* definition(std::uint32_t id) const {
     const auto found = defined_.find(id);
@@ -12153,12 +12467,12 @@ class ModuleTypes : protected ModuleText {
       for (std::size_t i = op >= Op::PtrAccessChain ? 2 : 1; i < x.size(); ++i)
         expect(kind(x[i]).of == 'i' && kind(x[i]).count == 1, types), type = member(type, 0, x[i]);
       const Instruction *const to = definition(one.type), *const from = definition(type_of(x[0]));
-      expect(to->op == Op::TypePointer && to->operands[1] == type &&
-          to->operands[0] == from->operands[0], "a pointer to a part, of another type than the part");
+      expect(to->op == Op::TypePointer && to->operands[1] == type && to->operands[0] == from->operands[0],
+             "a pointer to a part, of another type than the part");
     } else if (op == Op::ArrayLength) {
       const Instruction* const t = definition(pointee(x[0]));
-      expect(t->op == Op::TypeStruct && x[1] < t->operands.size() && definition(t->operands[x[1]])->op == Op::TypeRuntimeArray &&
-          result.of == 'i', "the length of what is no array");
+      expect(t->op == Op::TypeStruct && x[1] < t->operands.size() && definition(t->operands[x[1]])->op == Op::TypeRuntimeArray && result.of == 'i',
+             "the length of what is no array");
     } else if (op == Op::VectorExtractDynamic) expect(kind(x[0]).count > 1 && kind(x[0]).of == result.of && result.count == 1 && kind(x[1]).of == 'i', types);
     else if (op == Op::VectorInsertDynamic) expect(like(0, 1) && kind(x[1]).of == result.of && kind(x[1]).count == 1 && kind(x[2]).of == 'i', types);
     else if (op == Op::VectorShuffle) {
@@ -12192,8 +12506,8 @@ class ModuleTypes : protected ModuleText {
     else if (op == Op::IsNan || op == Op::IsInf) expect(result.of == 'b' && all('f', 0, 1), types);
     else if (within(Op::LogicalEqual, Op::LogicalNot)) expect(result.of == 'b' && like(0, x.size()), types);
     else if (op == Op::Select)
-      expect(kind(x[0]).of == 'b' && type_of(x[1]) == one.type && type_of(x[2]) == one.type &&
-          (kind(x[0]).count == result.count || kind(x[0]).count == 1), types);
+      expect(kind(x[0]).of == 'b' && type_of(x[1]) == one.type && type_of(x[2]) == one.type && (kind(x[0]).count == result.count || kind(x[0]).count == 1),
+             types);
     else if (within(Op::IEqual, Op::SLessThanEqual)) expect(result.of == 'b' && all('i', 0, 2) && kind(x[0]) == kind(x[1]), types);
     else if (within(Op::FOrdEqual, Op::FUnordGreaterThanEqual)) expect(result.of == 'b' && all('f', 0, 2) && kind(x[0]) == kind(x[1]), types);
     else if (within(Op::BitFieldInsert, Op::BitFieldUExtract))
@@ -12237,8 +12551,8 @@ class ModuleTypes : protected ModuleText {
         expect(t->op == Op::TypeStruct ? i < t->operands.size() && type_of(x[i]) == t->operands[i] : type_of(x[i]) == t->operands[0], parts);
       if (t->op == Op::TypeMatrix) expect(x.size() == t->operands[1], parts);
       if (t->op == Op::TypeStruct) expect(x.size() == t->operands.size(), parts);
-      if (t->op == Op::TypeArray) if (const Instruction* const length = definition(t->operands[1]); length->op == Op::Constant)
-        expect(x.size() == length->operands[0], parts);
+      if (t->op == Op::TypeArray)
+        if (const Instruction* const length = definition(t->operands[1]); length->op == Op::Constant) expect(x.size() == length->operands[0], parts);
     } else {
       expect(t->op == Op::TypeCooperativeMatrixKHR && x.size() == 1 && kind(x[0]).of == result.of, parts);
     }
@@ -12377,7 +12691,9 @@ class ModuleCheck final : ModuleTypes {
  private:
   enum class State { outside, parameters, between, block };
 
+  using Decoration = spirv::Decoration;
   using Section = spirv::Section;
+  using StorageClass = spirv::StorageClass;
 
   // ---- sections, functions and blocks ----
   void check_order(const Instruction& one) {
@@ -12410,7 +12726,8 @@ class ModuleCheck final : ModuleTypes {
         break;
       default: if (state_ != State::outside && state_ != State::block && !anywhere) fail("the instruction " + number(one.op) + " lies outside of every block");
     }
-    if (one.op == Op::Variable && (one.function != 0) != (one.operands[0] == 7)) fail("a variable of this storage class does not lie here");
+    if (one.op == Op::Variable && (one.function != 0) != (static_cast<StorageClass>(one.operands[0]) == StorageClass::Function))
+      fail("a variable of this storage class does not lie here");
     if (one.op == Op::Variable && one.function != 0 && blocks_ != 1) fail("a variable lies behind the first block of its function");
     if (one.op == Op::Phi && !first_) fail("a phi does not stand at the begin of its block");
     if (one.op != Op::Label && one.op != Op::Phi && one.op != Op::Line && one.op != Op::NoLine) first_ = false;
@@ -12426,8 +12743,8 @@ class ModuleCheck final : ModuleTypes {
       if (there == nullptr) fail_id(use.id, "is defined nowhere");
       const bool value = there->type != 0 && there->op != Op::Function, earlier = there < &one;
       if ((use.kind == 'y' && !spirv::is_type(there->op)) || (use.kind == 'b' && there->op != Op::Label) || (use.kind == 'f' && there->op != Op::Function) ||
-          (use.kind == 'e' && there->op != Op::ExtInstImport) ||
-          (use.kind == 'k' && !spirv::is_constant(there->op)) || ((use.kind == 'v' || use.kind == 'p') && !value))
+          (use.kind == 'e' && there->op != Op::ExtInstImport) || (use.kind == 'k' && !spirv::is_constant(there->op)) ||
+          ((use.kind == 'v' || use.kind == 'p') && !value))
         fail_id(use.id, "is not what the instruction " + number(one.op) + " needs there");
       // A pointer may be named before it is declared; what a phi takes comes from blocks that may lie behind.
       const bool forward = use.kind == 'b' || use.kind == 'f' || use.kind == 'i' || use.kind == 'p' || one.op == Op::TypeForwardPointer ||
@@ -12487,8 +12804,9 @@ class ModuleCheck final : ModuleTypes {
     std::map<std::size_t, std::set<std::uint32_t>> interfaces;  // by function
     for (const Instruction& one : instructions_) {
       at_ = one.at;
-      const auto needs = [&](Capability capability,
-          const char* what) { if (capabilities.count(capability) == 0) fail(std::string(what) + " without its capability"); };
+      const auto needs = [&](Capability capability, const char* what) {
+        if (capabilities.count(capability) == 0) fail(std::string(what) + " without its capability");
+      };
       const auto& x = one.operands;
       switch (one.op) {
         case Op::Capability: capabilities.insert(static_cast<Capability>(x[0])); break;
@@ -12518,17 +12836,20 @@ class ModuleCheck final : ModuleTypes {
   }
 
   // ---- what types and variables are decorated with ----
+  static constexpr std::uint32_t whole = 0xffffffff;  // in place of a member
   // Literals of a decoration (section 3.20), -1 for any; -2 where kernels have no such decoration.
-  static int decoration_literals(std::uint32_t decoration) {
+  static int decoration_literals(Decoration decoration) {
+    using enum spirv::Decoration;
     switch (decoration) {
-      case 0: case 2: case 3: case 4: case 5: case 18: case 19: case 20: case 21: case 23: case 24: case 25: case 26: case 42:
-      case 4469: case 4470: case 5355: case 5356: return 0;
-      case 1: case 6: case 7: case 11: case 33: case 34: case 35: case 39: case 44: return 1;
-      case 5634: case 5635: case 5636: return -1;
+      case RelaxedPrecision: case Block: case BufferBlock: case RowMajor: case ColMajor: case Invariant: case Restrict: case Aliased: case Volatile:
+      case Coherent: case NonWritable: case NonReadable: case Uniform: case NoContraction: case NoSignedWrap: case NoUnsignedWrap: case RestrictPointer:
+      case AliasedPointer: return 0;
+      case SpecId: case ArrayStride: case MatrixStride: case BuiltIn: case Binding: case DescriptorSet: case Offset: case FPRoundingMode:
+      case Alignment: return 1;
+      case CounterBuffer: case UserSemantic: case UserTypeGOOGLE: return -1;
       default: return -2;
     }
   }
-  static constexpr std::uint32_t block = 2, buffer_block = 3, array_stride = 6, built_in = 11, set_decoration = 34, offset_decoration = 35, whole = 0xffffffff;
   void check_decoration(const Instruction& one) {
     at_ = one.at;
     const auto& x = one.operands;
@@ -12539,50 +12860,63 @@ class ModuleCheck final : ModuleTypes {
     }
     if (one.op == Op::Decorate || one.op == Op::DecorateString || of_member) {
       const std::size_t first = of_member ? 2 : 1;
-      const int literals = decoration_literals(x[first]);
+      const auto decoration = static_cast<Decoration>(x[first]);
+      const int literals = decoration_literals(decoration);
       if (literals == -2 || (literals >= 0 && x.size() - first - 1 != static_cast<std::size_t>(literals)))
         fail("the decoration " + std::to_string(x[first]) + " is none of a kernel, or has too many or too few operands");
-      decorated_.insert({x[0], of_member ? x[1] : whole, x[first]});
-      if (x[first] == built_in) check_built_in(of_member ? nullptr : definition(x[0]), x[first + 1]);
+      decorated_.insert({x[0], of_member ? x[1] : whole, decoration});
+      if (decoration == Decoration::BuiltIn) check_built_in(of_member ? nullptr : definition(x[0]), x[first + 1]);
     }
-    if (one.op == Op::MemoryModel && ((x[0] != 0 && x[0] != 5348) || (x[1] != 1 && x[1] != 3))) fail("an addressing or memory model that kernels do not have");
-    if (one.op == Op::ExtInstImport && !is_glsl(one) && !(x.size() > 1 && x[0] == 0x536e6f4e)) fail("a set of instructions other than GLSL.std.450");
-    // "NonS(emantic.…)" may be there
+    if (one.op == Op::MemoryModel) {
+      const auto addressing = static_cast<spirv::AddressingModel>(x[0]);
+      const auto memory = static_cast<spirv::MemoryModel>(x[1]);
+      if ((addressing != spirv::AddressingModel::Logical && addressing != spirv::AddressingModel::PhysicalStorageBuffer64) ||
+          (memory != spirv::MemoryModel::GLSL450 && memory != spirv::MemoryModel::Vulkan))
+        fail("an addressing or memory model that kernels do not have");
+    }
+    constexpr std::uint32_t nons = 0x536e6f4e;  // "NonSemantic.…" may be there: 'N', 'o', 'n', 'S' as a word
+    if (one.op == Op::ExtInstImport && !is_glsl(one) && !(x.size() > 1 && x[0] == nons)) fail("a set of instructions other than GLSL.std.450");
     if (one.op == Op::SelectionMerge && x[1] > 3) fail("a selection control that is none");
-    if (one.op == Op::Variable && x[0] == 1 && !has(one.result, built_in)) fail_id(one.result, "is an input that is not built in");
-    if (one.op == Op::Variable && (x[0] == 12 || x[0] == 2 || x[0] == 9)) {
-      const std::uint32_t type = definition(one.type)->operands[1];
-      if (!has(type, block) && !has(type, buffer_block)) fail_id(one.result, "is a buffer, but its type is not decorated as a block");
-      if (x[0] != 9 && !has(one.result, set_decoration)) fail_id(one.result, "is a buffer without a descriptor set");
-      check_layout(type);
-    }
+    if (one.op == Op::Variable) check_variable(one, static_cast<StorageClass>(x[0]));
+  }
+  void check_variable(const Instruction& one, StorageClass storage) const {
+    if (storage == StorageClass::Input && !has(one.result, Decoration::BuiltIn)) fail_id(one.result, "is an input that is not built in");
+    const bool bound = storage == StorageClass::StorageBuffer || storage == StorageClass::Uniform;
+    if (!bound && storage != StorageClass::PushConstant) return;
+    const std::uint32_t type = definition(one.type)->operands[1];
+    if (!has(type, Decoration::Block) && !has(type, Decoration::BufferBlock)) fail_id(one.result, "is a buffer, but its type is not decorated as a block");
+    if (bound && !has(one.result, Decoration::DescriptorSet)) fail_id(one.result, "is a buffer without a descriptor set");
+    check_layout(type);
   }
   // What a kernel is told (section 3.21): the size of its workgroup as a constant, the rest as variables.
   void check_built_in(const Instruction* there, std::uint32_t number) const {
-    const bool constant = number == 25, vector = number == 24 || (number >= 26 && number <= 28), mask = number >= 4416 && number <= 4420;
-    const bool scalar = number == 29 || number == 36 || number == 38 || number == 40 || number == 41;
+    using enum spirv::BuiltIn;
+    const auto told = static_cast<spirv::BuiltIn>(number);
+    const bool constant = told == WorkgroupSize, mask = told >= SubgroupEqMask && told <= SubgroupLtMask;
+    const bool vector = told == NumWorkgroups || told == WorkgroupId || told == LocalInvocationId || told == GlobalInvocationId;
+    const bool scalar = told == LocalInvocationIndex || told == SubgroupSize || told == NumSubgroups || told == SubgroupId || told == SubgroupLocalInvocationId;
     const Op of = there == nullptr ? Op::Nop : there->op;
     if (!(constant ? of == Op::ConstantComposite || of == Op::SpecConstantComposite : of == Op::Variable) || !(constant || vector || mask || scalar))
       fail("something is decorated as what a kernel is not told");
     const Kind kind = kind_of(constant ? there->type : definition(there->type)->operands[1]);
     if (!(kind == Kind{'i', 32, scalar ? 1u : mask ? 4u : 3u})) fail("what a kernel is told has another type");
   }
-  bool has(std::uint32_t id, std::uint32_t decoration, std::uint32_t of_member = whole) const { return decorated_.count({id, of_member, decoration}) > 0; }
+  bool has(std::uint32_t id, Decoration decoration, std::uint32_t of_member = whole) const { return decorated_.count({id, of_member, decoration}) > 0; }
   // Everything in a block says where it lies.
   void check_layout(std::uint32_t type) const {
     const Instruction* const t = definition(type);
     if (t->op == Op::TypeStruct)
       for (std::uint32_t i = 0; i < t->operands.size(); ++i) {
-        if (!has(type, offset_decoration, i)) fail_id(type, "is a struct in a buffer, of which a member has no offset");
+        if (!has(type, Decoration::Offset, i)) fail_id(type, "is a struct in a buffer, of which a member has no offset");
         check_layout(t->operands[i]);
       }
     if (t->op == Op::TypeArray || t->op == Op::TypeRuntimeArray) {
-      if (!has(type, array_stride)) fail_id(type, "is an array in a buffer without a stride");
+      if (!has(type, Decoration::ArrayStride)) fail_id(type, "is an array in a buffer without a stride");
       check_layout(t->operands[0]);
     }
   }
 
-  std::set<std::array<std::uint32_t, 3>> decorated_;  // id, member, decoration
+  std::set<std::tuple<std::uint32_t, std::uint32_t, Decoration>> decorated_;  // id, member, which
   std::size_t blocks_ = 0;
   Section section_ = Section::capabilities;
   State state_ = State::outside;
@@ -12608,7 +12942,7 @@ struct ModuleInterface {
   std::array<std::int64_t, 3> workgroup_constants{-1, -1, -1};  // specialization constants that change it; -1: fixed
   std::map<std::uint32_t, bool> bindings;              // of set 0: whether the kernel may write to it
   std::size_t push_constant_bytes = 0, shared_bytes = 0;
-  std::vector<std::uint32_t> capabilities;             // by their numbers in the specification
+  std::vector<spirv::Capability> capabilities;
 
   // Errors: InvalidArgument, which says what is wrong with the words.
   static ModuleInterface read(std::span<const std::uint32_t> words, std::string_view entry_point);
@@ -12651,7 +12985,7 @@ class ModuleReader final : ModuleText {
       return true;
     };
     switch (one.op) {
-      case Op::Capability: found_.capabilities.push_back(x[0]); break;
+      case Op::Capability: found_.capabilities.push_back(static_cast<spirv::Capability>(x[0])); break;
       case Op::EntryPoint:
         if (text(x.subspan(2)) != entry_point_) break;
         if (x[0] != static_cast<std::uint32_t>(spirv::ExecutionModel::GLCompute))
@@ -12740,8 +13074,8 @@ class ModuleReader final : ModuleText {
       refuse("the buffer of binding " + std::to_string(binding->second) + " is a uniform buffer: declare it as a storage buffer");
     const Instruction* const type = definition(pointee);
     const auto members = read_only_members_.find(pointee);
-    const bool read_only = read_only_.count(variable.result) > 0 ||
-        (type != nullptr && members != read_only_members_.end() && members->second >= type->operands.size());
+    const bool read_only =
+        read_only_.count(variable.result) > 0 || (type != nullptr && members != read_only_members_.end() && members->second >= type->operands.size());
     bool& writes = found_.bindings[binding->second];
     writes = writes || !read_only;
   }
@@ -12773,8 +13107,9 @@ class ModuleReader final : ModuleText {
 };
 }  // namespace detail
 
-inline ModuleInterface ModuleInterface::read(std::span<const std::uint32_t> words,
-    std::string_view entry_point) { return detail::ModuleReader(words, entry_point).read(); }
+inline ModuleInterface ModuleInterface::read(std::span<const std::uint32_t> words, std::string_view entry_point) {
+  return detail::ModuleReader(words, entry_point).read();
+}
 
 }  // namespace cotenant::vulkan
 
@@ -12791,9 +13126,13 @@ namespace cotenant {
 
 namespace detail {
 template <class X> std::string counts(const X& x) {
-  return std::to_string(x.inputs.size()) + " inputs, " + std::to_string(x.outputs.size()) + " outputs and " + std::to_string(x.scalars.size()) + " scalars";
+  return Text{x.inputs.size(), " inputs, ", x.outputs.size(), " outputs and ", x.scalars.size(), " scalars"}.string();
 }
 }  // namespace detail
+
+template <class E> void CustomKernel::refuse(const Text& what) const {
+  raise<E>("the custom kernel '" + options_.name + "' " + what.string());
+}
 
 COTENANT_VULKAN_INLINE CustomKernel::CustomKernel(Vulkan gpu, std::span<const std::uint32_t> spirv, CustomKernelOptions options)
     : gpu_(std::move(gpu)), words_(spirv.begin(), spirv.end()), options_(std::move(options)) {
@@ -12802,8 +13141,9 @@ COTENANT_VULKAN_INLINE CustomKernel::CustomKernel(Vulkan gpu, std::span<const st
   check_bindings(interface);
   check_limits(interface);
   static_cast<void>(vulkan::detail::ModuleCheck(words_));
-  key_ = "custom " + options_.entry_point + " " + std::to_string(words_.size()) + " " + std::to_string(vulkan::cache_file::checksum(words_.data(), words_.size() * 4));
-  for (const std::uint32_t extent : workgroup_) key_ += " " + std::to_string(extent);
+  const std::uint64_t checksum = vulkan::cache_file::checksum(words_.data(), words_.size() * 4);
+  key_ = Text{"custom ", options_.entry_point, " ", words_.size(), " ", checksum}.string();
+  for (const std::uint32_t extent : workgroup_) key_ += Text{" ", extent}.string();
 }
 
 COTENANT_VULKAN_INLINE KernelResults CustomKernel::run(const CustomRun& call) const {
@@ -12812,17 +13152,18 @@ COTENANT_VULKAN_INLINE KernelResults CustomKernel::run(const CustomRun& call) co
   std::vector<std::uint32_t> scalars;
   const auto given = [&](const auto& list, const std::string& name, const char* kind) -> const auto& {
     const auto found = std::find_if(list.begin(), list.end(), [&](const auto& one) { return one.name == name; });
-    if (found == list.end()) refuse<NotFound>("needs the " + std::string(kind) + " '" + name + "', which was not given");
+    if (found == list.end()) refuse<NotFound>({"needs the ", kind, " '", name, "', which was not given"});
     return *found;
   };
   if (call.inputs.size() != options_.inputs.size() || call.outputs.size() != options_.outputs.size() || call.scalars.size() != options_.scalars.size())
-    refuse<InvalidArgument>("takes " + detail::counts(options_) + ", but was given " + detail::counts(call));
+    refuse<InvalidArgument>({"takes ", detail::counts(options_), ", but was given ", detail::counts(call)});
   KernelResults results;
   for (const KernelArgument& argument : options_.inputs) {
     const KernelInput& input = given(call.inputs, argument.name, "input");
     if (input.dtype != argument.dtype)
-      refuse<TypeError>("takes " + std::string(to_string(argument.dtype)) + " as '" + argument.name + "', but was given " + std::string(to_string(input.dtype)));
-    buffers.push_back(argument_of(input.bytes.block(), static_cast<std::size_t>(input.bytes.layout().offset), input.bytes.size(), argument.name, vulkan::Access::read));
+      refuse<TypeError>({"takes ", to_string(argument.dtype), " as '", argument.name, "', but was given ", to_string(input.dtype)});
+    const auto offset = static_cast<std::size_t>(input.bytes.layout().offset);
+    buffers.push_back(argument_of(input.bytes.block(), offset, input.bytes.size(), argument.name, vulkan::Access::read));
   }
   for (const KernelArgument& argument : options_.outputs) {
     const KernelOutput& output = given(call.outputs, argument.name, "output");
@@ -12840,98 +13181,105 @@ COTENANT_VULKAN_INLINE KernelResults CustomKernel::run(const CustomRun& call) co
   return results;
 }
 
-COTENANT_VULKAN_INLINE vulkan::BufferArgument CustomKernel::argument_of(const BlockRef& block, std::size_t offset, std::size_t bytes, const std::string& name, vulkan::Access access) const {
+COTENANT_VULKAN_INLINE vulkan::BufferArgument CustomKernel::argument_of(const BlockRef& block, std::size_t offset, std::size_t bytes,
+                                                                        const std::string& name, vulkan::Access access) const {
   const std::size_t most = gpu_.capabilities().max_storage_buffer_range;
-  if (bytes > most) refuse<InvalidArgument>("was given " + std::to_string(bytes) + " bytes as '" + name + "', but a buffer of this device has at most " + std::to_string(most));
+  if (bytes > most) refuse<InvalidArgument>({"was given ", bytes, " bytes as '", name, "', but a buffer of this device has at most ", most});
   return {block.get(), static_cast<const char*>(block->data()) + offset, bytes, access};
 }
 
 COTENANT_VULKAN_INLINE void CustomKernel::check_names() const {
   std::vector<std::string> names = options_.scalars;
-  for (const auto* list : {&options_.inputs, &options_.outputs}) for (const KernelArgument& argument : *list) names.push_back(argument.name);
+  for (const auto* list : {&options_.inputs, &options_.outputs})
+    for (const KernelArgument& argument : *list) names.push_back(argument.name);
   std::sort(names.begin(), names.end());
   for (std::size_t i = 0; i < names.size(); ++i) {
-    if (names[i].empty()) refuse<InvalidArgument>("has an argument without a name");
-    if (i > 0 && names[i] == names[i - 1]) refuse<InvalidArgument>("has two arguments called '" + names[i] + "'");
+    if (names[i].empty()) refuse<InvalidArgument>({"has an argument without a name"});
+    if (i > 0 && names[i] == names[i - 1]) refuse<InvalidArgument>({"has two arguments called '", names[i], "'"});
   }
 }
 
 COTENANT_VULKAN_INLINE void CustomKernel::check_bindings(const vulkan::ModuleInterface& interface) const {
   const std::size_t inputs = options_.inputs.size(), count = inputs + options_.outputs.size();
-  if (options_.outputs.empty()) refuse<InvalidArgument>("has no output");
+  if (options_.outputs.empty()) refuse<InvalidArgument>({"has no output"});
   for (const auto& [binding, writes] : interface.bindings) {
-    if (binding >= count) refuse<InvalidArgument>("uses binding " + std::to_string(binding) + ", but its " + std::to_string(count) + " inputs and outputs are bindings 0 to " + std::to_string(count - 1));
-    if (!writes && binding >= inputs) refuse<InvalidArgument>("declares binding " + std::to_string(binding) + " as read-only, but that is the output '" + options_.outputs[binding - inputs].name + "'");
+    if (binding >= count)
+      refuse<InvalidArgument>({"uses binding ", binding, ", but its ", count, " inputs and outputs are bindings 0 to ", count - 1});
+    if (!writes && binding >= inputs)
+      refuse<InvalidArgument>({"declares binding ", binding, " as read-only, but that is the output '", options_.outputs[binding - inputs].name, "'"});
   }
   for (std::size_t binding = inputs; binding < count; ++binding)
     if (interface.bindings.count(static_cast<std::uint32_t>(binding)) == 0)
-      refuse<InvalidArgument>("never names binding " + std::to_string(binding) + ", its output '" + options_.outputs[binding - inputs].name + "'");
+      refuse<InvalidArgument>({"never names binding ", binding, ", its output '", options_.outputs[binding - inputs].name, "'"});
   const std::size_t bytes = options_.scalars.size() * 4;
   if (interface.push_constant_bytes != bytes)
-    refuse<InvalidArgument>("has " + std::to_string(interface.push_constant_bytes) + " bytes of push constants, but the " + std::to_string(options_.scalars.size()) + " scalars described take " +
-                            std::to_string(bytes));
-  if (bytes > vulkan::max_push_constants) refuse<InvalidArgument>("has more scalars than the " + std::to_string(vulkan::max_push_constants / 4) + " that push constants hold");
+    refuse<InvalidArgument>({"has ", interface.push_constant_bytes, " bytes of push constants, but the ", options_.scalars.size(),
+                             " scalars described take ", bytes});
+  if (bytes > vulkan::max_push_constants)
+    refuse<InvalidArgument>({"has more scalars than the ", vulkan::max_push_constants / 4, " that push constants hold"});
 }
 
 COTENANT_VULKAN_INLINE void CustomKernel::check_limits(const vulkan::ModuleInterface& interface) {
   const vulkan::Capabilities& device = gpu_.capabilities();
-  const std::uint32_t newest = device.api_version >= VK_API_VERSION_1_3 ? 0x00010600 : 0x00010500;
+  const std::uint32_t newest = device.api_version >= VK_API_VERSION_1_3 ? vulkan::spirv::version(1, 6) : vulkan::spirv::version(1, 5);
+  const auto minor = [](std::uint32_t version) { return version >> 8 & 0xff; };
   if (interface.version > newest)
-    refuse<Unsupported>("is SPIR-V 1." + std::to_string(interface.version >> 8 & 0xff) + ", but '" + device.name + "' takes at most 1." + std::to_string(newest >> 8 & 0xff));
-  for (const std::uint32_t capability : interface.capabilities)
-    if (!has(capability)) refuse<Unsupported>("needs the SPIR-V capability " + std::to_string(capability) + ", which '" + device.name + "' does not have or this library does not enable");
+    refuse<Unsupported>({"is SPIR-V 1.", minor(interface.version), ", but '", device.name, "' takes at most 1.", minor(newest)});
+  for (const vulkan::spirv::Capability capability : interface.capabilities)
+    if (!has(capability))
+      refuse<Unsupported>({"needs the SPIR-V capability ", static_cast<std::uint32_t>(capability), ", which '", device.name,
+                          "' does not have or this library does not enable"});
   if (interface.shared_bytes > device.shared_memory_bytes)
-    refuse<InvalidArgument>("uses " + std::to_string(interface.shared_bytes) + " bytes of shared memory, but '" + device.name + "' has " + std::to_string(device.shared_memory_bytes));
+    refuse<InvalidArgument>({"uses ", interface.shared_bytes, " bytes of shared memory, but '", device.name, "' has ", device.shared_memory_bytes});
   workgroup_ = interface.workgroup;
   std::size_t invocations = 1;
   for (std::size_t axis = 0; axis < 3; ++axis) {
     const std::uint32_t wanted = options_.workgroup[axis];
     if (wanted != 0 && wanted != workgroup_[axis]) {
       if (interface.workgroup_constants[axis] < 0)
-        refuse<InvalidArgument>("was described with a workgroup of " + std::to_string(wanted) + " invocations along axis " + std::to_string(axis) + ", but the module has " +
-                                std::to_string(workgroup_[axis]) + " and no specialization constant to change that");
+        refuse<InvalidArgument>({"was described with a workgroup of ", wanted, " invocations along axis ", axis, ", but the module has ", workgroup_[axis],
+                                " and no specialization constant to change that"});
       workgroup_[axis] = wanted;
       constants_.push_back({static_cast<std::uint32_t>(interface.workgroup_constants[axis]), wanted});
     }
     if (workgroup_[axis] > device.max_workgroup_size[axis])
-      refuse<InvalidArgument>("has a workgroup of " + std::to_string(workgroup_[axis]) + " along axis " + std::to_string(axis) + ", but '" + device.name + "' takes at most " +
-                              std::to_string(device.max_workgroup_size[axis]));
+      refuse<InvalidArgument>({"has a workgroup of ", workgroup_[axis], " along axis ", axis, ", but '", device.name, "' takes at most ",
+                              device.max_workgroup_size[axis]});
     invocations *= workgroup_[axis];
   }
   if (invocations > device.max_workgroup_invocations)
-    refuse<InvalidArgument>("has " + std::to_string(invocations) + " invocations in a workgroup, but '" + device.name + "' takes at most " + std::to_string(device.max_workgroup_invocations));
+    refuse<InvalidArgument>({"has ", invocations, " invocations in a workgroup, but '", device.name, "' takes at most ", device.max_workgroup_invocations});
 }
 
 COTENANT_VULKAN_INLINE void CustomKernel::check_groups(const std::array<std::uint32_t, 3>& groups) const {
   for (std::size_t axis = 0; axis < 3; ++axis)
     if (groups[axis] == 0 || groups[axis] > gpu_.capabilities().max_workgroup_count[axis])
-      refuse<InvalidArgument>("was run with " + std::to_string(groups[axis]) + " workgroups along axis " + std::to_string(axis) + "; this device takes 1 to " +
-                              std::to_string(gpu_.capabilities().max_workgroup_count[axis]));
+      refuse<InvalidArgument>({"was run with ", groups[axis], " workgroups along axis ", axis, "; this device takes 1 to ",
+                              gpu_.capabilities().max_workgroup_count[axis]});
 }
 
-// Numbers of the SPIR-V specification, section 3.31.
-COTENANT_VULKAN_INLINE bool CustomKernel::has(std::uint32_t capability) const {
+// Section 3.31 of the SPIR-V specification.
+COTENANT_VULKAN_INLINE bool CustomKernel::has(vulkan::spirv::Capability capability) const {
+  using enum vulkan::spirv::Capability;
   const vulkan::Capabilities& device = gpu_.capabilities();
   switch (capability) {
-    case 0: case 1: return true;                                    // Matrix, Shader
-    case 9: return device.shader_float16;
-    case 10: return device.shader_float64;
-    case 11: return device.shader_int64;
-    case 22: return device.shader_int16;
-    case 39: return device.shader_int8;
-    case 61: return true;                                           // GroupNonUniform
-    case 62: return device.subgroup_ballot;                         // vote comes with ballot on every driver that has either
-    case 63: return device.subgroup_arithmetic;
-    case 64: return device.subgroup_ballot;
-    case 65: case 66: return device.subgroup_shuffle;
-    case 4433: case 4434: return device.storage_16bit;
-    case 4448: case 4449: return device.storage_8bit;
-    case 4464: return device.denormals_preserved_f32;
-    case 4466: return device.specials_preserved_f32;
-    case 4467: return device.rounds_to_even_f32;
-    case 5345: return device.vulkan_memory_model;
-    case 6016: case 6017: case 6018: case 6019: return device.integer_dot_product;
-    case 6022: return device.cooperative_matrix;
+    case Matrix: case Shader: case GroupNonUniform: return true;
+    case Float16: return device.shader_float16;
+    case Float64: return device.shader_float64;
+    case Int64: return device.shader_int64;
+    case Int16: return device.shader_int16;
+    case Int8: return device.shader_int8;
+    case GroupNonUniformVote: case GroupNonUniformBallot: return device.subgroup_ballot;  // vote comes with ballot on every driver that has either
+    case GroupNonUniformArithmetic: return device.subgroup_arithmetic;
+    case GroupNonUniformShuffle: case GroupNonUniformShuffleRelative: return device.subgroup_shuffle;
+    case StorageBuffer16BitAccess: case UniformAndStorageBuffer16BitAccess: return device.storage_16bit;
+    case StorageBuffer8BitAccess: case UniformAndStorageBuffer8BitAccess: return device.storage_8bit;
+    case DenormPreserve: return device.denormals_preserved_f32;
+    case SignedZeroInfNanPreserve: return device.specials_preserved_f32;
+    case RoundingModeRTE: return device.rounds_to_even_f32;
+    case VulkanMemoryModel: return device.vulkan_memory_model;
+    case DotProductInputAll: case DotProductInput4x8Bit: case DotProductInput4x8BitPacked: case DotProduct: return device.integer_dot_product;
+    case CooperativeMatrixKHR: return device.cooperative_matrix;
     default: return false;
   }
 }

@@ -72,7 +72,8 @@ inline bool reads_four(const QuantizedSideCode& side, const MatrixProduct& produ
 inline EmitElement quantized_hook(const QuantizedSideCode& side, bool four = false) {
   if (side.plain()) return {};
   return [side, four](ProductFrame& frame, bool left, Value across, Value depth) {
-    return quantized_element(frame, side, side.blocks ? frame.element_scalars[static_cast<std::size_t>(side.block_scalar)] : Value{}, left, across, depth, four);
+    const Value block = side.blocks ? frame.element_scalars[static_cast<std::size_t>(side.block_scalar)] : Value{};
+    return quantized_element(frame, side, block, left, across, depth, four);
   };
 }
 
