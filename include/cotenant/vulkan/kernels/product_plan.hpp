@@ -123,8 +123,8 @@ struct TimedTile {
   double alone, further;
 };
 inline constexpr TimedTile timed_tiles[] = {
-    {{128, 128, 64, 64, 64}, 1080, 850}, {{128, 96, 64, 64, 48}, 850, 700}, {{96, 96, 64, 48, 48}, 735, 600},
-    {{64, 128, 64, 32, 64, 16, 16, 16, 32, true}, 640, 560}, {{96, 64, 64, 48, 32, 16, 16, 16, 32, true}, 490, 440},
+    {{128, 128, 64, 64, 64}, 1080, 850}, {{128, 96, 64, 64, 48}, 1000, 690}, {{96, 96, 64, 48, 48}, 735, 600},
+    {{64, 128, 64, 32, 64, 16, 16, 16, 32, true}, 645, 560}, {{96, 64, 64, 48, 32, 16, 16, 16, 32, true}, 490, 440},
     {{64, 96, 64, 32, 48, 16, 16, 16, 32, true}, 495, 440}, {{64, 64, 64, 32, 32, 16, 16, 16, 32, true}, 370, 335},
     {{32, 64, 64, 16, 32, 16, 16, 16, 32, true}, 320, 240}, {{32, 32, 128, 16, 16, 16, 16, 16, 32, false}, 205, 175}};
 // The same tile for elements of a size: as many bytes of depth.
@@ -139,6 +139,9 @@ inline bool fits(const Capabilities& device, const CooperativeTile& tile, DType 
     words = std::max(words, std::size_t{CooperativeSide::Layout(tile, true, fetch, a).size()} + CooperativeSide::Layout(tile, false, fetch, b).size());
   return words * 16 <= device.shared_memory_bytes && tile.threads() <= device.max_workgroup_invocations;
 }
+// The least that a workgroup alone takes for a block of 128 bytes of depth from memory instead of the second-level cache, in which the
+// tiles were measured: of 64 x 64 sums 620 to 650 ns in BERT-base with 128 tokens, whose weights no cache holds. Others beside it compute meanwhile.
+inline constexpr double block_from_memory = 640;
 // The tile whose workgroups the busiest multiprocessor is done with first.
 inline CooperativeTile fastest_tile(const Capabilities& device, const MatrixProduct& product, std::size_t multiprocessors) {
   const auto parts = [](std::size_t whole, std::size_t part) { return (whole + part - 1) / part; };
@@ -149,7 +152,8 @@ inline CooperativeTile fastest_tile(const Capabilities& device, const MatrixProd
     const CooperativeTile tile = for_elements(choice.tile, size_of(a));
     if (!fits(device, tile, a, b)) continue;
     const std::size_t tiles = parts(product.rows, tile.rows) * parts(product.columns, tile.columns) * product.batches();
-    const double time = choice.alone + choice.further * static_cast<double>(std::max<std::size_t>(parts(tiles, multiprocessors), 1) - 1);
+    const auto further = static_cast<double>(std::max<std::size_t>(parts(tiles, multiprocessors), 1) - 1);
+    const double time = std::max(choice.alone + choice.further * further, block_from_memory * 64 / choice.tile.depth);
     if (least == 0 || time < least) least = time, fastest = tile;
   }
   return fastest;
