@@ -1,5 +1,5 @@
 // The Vulkan backend as a fixture of the suite: with pointers and validation, and with descriptors and validation of every hazard.
-// COTENANT_VULKAN_DEVICE chooses the device. COTENANT_TEST_VULKAN=plain leaves validation out, for machines without the layer.
+// COTENANT_VULKAN_DEVICE chooses the device. COTENANT_TEST_VULKAN: see ../vulkan/checked_options.hpp.
 #ifndef COTENANT_TESTS_BACKEND_VULKAN_FIXTURE_HPP
 #define COTENANT_TESTS_BACKEND_VULKAN_FIXTURE_HPP
 #include <cotenant/vulkan.hpp>

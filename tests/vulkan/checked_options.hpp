@@ -1,5 +1,6 @@
 // Options of devices for tests: every call validated, both ways to address buffers, nothing kept on the disk.
-// COTENANT_TEST_VULKAN=plain leaves validation out, for machines without the layer.
+// COTENANT_TEST_VULKAN=plain leaves validation out, for machines without the layer; =discrete has the kernels of a large GPU chosen
+// (those without matrices) and launched as there, whatever computes: tiles, parts of depth, packed and turned sides.
 #ifndef COTENANT_TESTS_VULKAN_CHECKED_OPTIONS_HPP
 #define COTENANT_TESTS_VULKAN_CHECKED_OPTIONS_HPP
 #include <cstdlib>
@@ -10,10 +11,12 @@
 namespace cotenant::test {
 
 inline VulkanOptions checked_options(bool descriptors = false) {
-  // "plain": for machines without the layer.
   const char* const chosen = std::getenv("COTENANT_TEST_VULKAN");
-  const bool plain = chosen != nullptr && std::string(chosen) == "plain";
+  const std::string mode = chosen != nullptr ? chosen : "";
+  const bool plain = mode == "plain" || mode == "discrete";
   VulkanOptions options;
+  if (mode == "discrete")
+    options.pretend = [](vulkan::Capabilities& device) { device.type = vulkan::DeviceType::discrete, device.multiprocessors = 132; };
   options.validation = !plain;
   options.synchronization_validation = !plain && descriptors;
   options.addressing = descriptors ? vulkan::Addressing::descriptors : vulkan::Addressing::pointers;
