@@ -11,7 +11,7 @@
 using cotenant::FunctionRef;
 
 namespace {
-int twice(FunctionRef<int(int)> f, int x) { return f(f(x)); }
+int twice(FunctionRef<int(int)> f, int first) { return f(f(first)); }
 struct Counter {
   int& calls;
   std::string operator()(const std::string& text) const { return ++calls, text + '!'; }
@@ -20,8 +20,8 @@ struct Counter {
 
 TEST_CASE("FunctionRef: calls lambdas, functions and function objects, without copying them") {
   const int by = 3;
-  CHECK(twice([&](int x) { return x * by; }, 2) == 18);
-  int (*const negate)(int) = [](int x) { return -x; };
+  CHECK(twice([&](int number) { return number * by; }, 2) == 18);
+  int (*const negate)(int) = [](int number) { return -number; };
   CHECK(twice(negate, 5) == 5);
   int calls = 0;
   const Counter counter{calls};
