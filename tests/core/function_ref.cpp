@@ -34,7 +34,7 @@ TEST_CASE("FunctionRef: calls lambdas, functions and function objects, without c
 
 TEST_CASE("FunctionRef: results are converted or dropped, arguments are moved along") {
   int sum = 0;
-  const auto add = [&](int x) { return sum += x; };
+  const auto add = [&](int number) { return sum += number; };
   const FunctionRef<void(int)> silent(add);
   silent(4);
   CHECK(sum == 4);
