@@ -110,12 +110,19 @@ vulkan_single_header() {
   cp "$root"/single_include/cotenant/{cotenant,vulkan}.hpp cotenant/
   "$compiler" "${flags[@]}" -O0 -I. -DCOTENANT_STATIC_DISPATCH -DCOTENANT_SERIAL -march=native "$program/gpu.cpp" -lvulkan -o program && ./program
 }
+# A library with a copy of cotenant of its own, loaded at run time; neither exports symbols to the other.
+plugin() {
+  local options=("${flags[@]}" -O0 -I"$root/include")
+  "$compiler" "${options[@]}" "$program/plugin_host.cpp" -ldl -o program
+  "$compiler" "${options[@]}" -fPIC -shared "$program/plugin.cpp" -o plugin.so && ./program ./plugin.so
+  "$compiler" "${options[@]}" -fPIC -shared -fvisibility=hidden "$program/plugin.cpp" -o hidden.so && ./program ./hidden.so
+}
 no_exceptions() {
   "$compiler" "${flags[@]}" -fno-exceptions -I"$root/include" "$program/no_exceptions.cpp" -lhwy -ltbb -o program && ./program
 }
 
 all=(add_subdirectory installed_find_package installed_pkg_config meson_subproject meson_installed_pkg_config
-     single_header single_header_renamed single_header_static_dispatch two_targets no_exceptions
+     single_header single_header_renamed single_header_static_dispatch two_targets no_exceptions plugin
      vulkan_add_subdirectory vulkan_installed_find_package vulkan_installed_pkg_config vulkan_meson_subproject
      vulkan_meson_installed_pkg_config vulkan_single_header)
 [ "${1:-}" = --list ] && { printf '%s\n' "${all[@]}"; exit; }

@@ -153,7 +153,7 @@ class ArenaPlan {
   // any more, or another one under its name.
   std::size_t file_part(const NamedTensor& tensor, Layout& layout) {
 #if defined(__linux__)
-    if (tensor.block->storage_identity() != &storage_identity_of<Mapped>) return 0;
+    if (tensor.block->storage_identity() != StorageIdentity::of<Mapped>()) return 0;
     const auto file = tensor.block->storage<Mapped>().file;
     if (!file || file->data == nullptr) return 0;
     const auto begin = reinterpret_cast<std::size_t>(file->data), data = reinterpret_cast<std::size_t>(tensor.block->data());

@@ -32,7 +32,7 @@ struct FormSlot {
   DType source_dtype;
   Layout source;
   DType dtype;
-  const void* storage_identity;
+  StorageIdentity storage_identity;
   QuantizeOptions ranges;
   std::shared_ptr<const TensorForm> wanted;
   std::string key;

@@ -23,7 +23,7 @@ template <class Use> Registry::Found Registry::when_resident(Lock& lock, std::st
   }
 }
 
-inline Registry::Found Registry::acquire_slowly(LeaseNode& node, std::string_view name, std::string_view model, DType dtype, const void* storage_identity) {
+inline Registry::Found Registry::acquire_slowly(LeaseNode& node, std::string_view name, std::string_view model, DType dtype, StorageIdentity storage_identity) {
   const TimePoint now = recorder_->clock.now();
   Doomed doomed(spill_.get());
   Lock lock(mutex_);

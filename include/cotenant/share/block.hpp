@@ -17,6 +17,7 @@
 #include "cotenant/core/concepts.hpp"
 #include "cotenant/core/error.hpp"
 #include "cotenant/share/derived.hpp"
+#include "cotenant/share/storage_identity.hpp"
 #include "cotenant/storage/file_place.hpp"
 
 namespace cotenant {
@@ -39,7 +40,7 @@ namespace detail {
 // What a storage is and does with its blocks, in a table for each policy: pointers, not virtual functions, see Counted.
 struct BlockActions {
   std::string_view (*name)() noexcept;
-  const void* identity;
+  StorageIdentity identity;
   bool host_accessible, writable;
   std::span<const std::byte> (*drop_pages)(const Block& block, const void* data, std::size_t bytes) noexcept;
   bool (*droppable)(const Block& block) noexcept;
@@ -69,8 +70,7 @@ class Block : public Counted {
   // Bytes really taken, padding included.
   std::size_t bytes() const noexcept { return allocation_.bytes; }
   std::string_view storage_name() const noexcept { return actions_.name(); }
-  // Identifies the storage policy at run time.
-  const void* storage_identity() const noexcept { return actions_.identity; }
+  StorageIdentity storage_identity() const noexcept { return actions_.identity; }
   bool host_accessible() const noexcept { return actions_.host_accessible; }
 
   // A block is private until a manager publishes it: from then on others may be reading, and nobody writes in place. One that
@@ -176,8 +176,6 @@ class Block : public Counted {
 };
 
 namespace detail {
-template <class S> inline constexpr char storage_identity_of = 0;
-
 // Storages of memory that the host cannot read in place, but copy.
 template <class S> concept CopiedStorage = AllocatingStorage<S> && !S::host_accessible &&
     requires(const S& storage, Allocation allocation, std::byte* to, const std::byte* from) {
@@ -254,7 +252,7 @@ template <Storage S> class StoredBlock final : public Block {
   static void give_back(Block& block, Allocation allocation) noexcept { self(block).storage_.deallocate(allocation); }
 
   static constexpr BlockActions actions{
-      .name = &name, .identity = &storage_identity_of<S>, .host_accessible = S::host_accessible, .writable = S::writable, .drop_pages = &drop_pages,
+      .name = &name, .identity = StorageIdentity::of<S>(), .host_accessible = S::host_accessible, .writable = S::writable, .drop_pages = &drop_pages,
       .droppable = &droppable, .restorable = AllocatingStorage<S> && S::host_accessible, .retreats = CopiedStorage<S>, .retreat = &retreat,
       .come_back = &come_back, .settle = &settle, .origin = &origin, .place_of = &place_of, .room_again = &room_again, .give_back = &give_back};
 
@@ -275,7 +273,7 @@ template <Storage S> BlockRef Block::adopt(S storage, Allocation allocation) {
   raise<OutOfMemory>("the system has no memory left for a tensor's reference count");
 }
 template <Storage S> const S& Block::storage() const {
-  COTENANT_ASSERT(storage_identity() == &detail::storage_identity_of<S>);
+  COTENANT_ASSERT(storage_identity() == StorageIdentity::of<S>());
   return static_cast<const detail::StoredBlock<S>*>(this)->storage();
 }
 

@@ -64,7 +64,7 @@ inline std::size_t comparable_bytes(const Entry& entry, std::size_t at_least) {
 inline bool Registry::may_equal_another(const Entry& entry) const { return deduplicate_ && comparable_bytes(entry, deduplicate_from_) > 0; }
 
 inline std::size_t Registry::content_key(const Entry& entry) const {
-  std::size_t key = static_cast<std::size_t>(entry.dtype) + reinterpret_cast<std::uintptr_t>(entry.block->storage_identity());
+  std::size_t key = static_cast<std::size_t>(entry.dtype) + entry.block->storage_identity().hash();
   for (std::size_t extent : entry.layout.shape) key = (key ^ extent) * static_cast<std::size_t>(0x9E3779B97F4A7C15ull);
   return key;
 }

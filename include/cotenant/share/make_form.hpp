@@ -16,13 +16,13 @@ namespace cotenant::detail {
 
 // Where a form is put: a storage of any type.
 struct FormRoom {
-  const void* storage_identity = nullptr;
+  StorageIdentity storage_identity;
   std::string_view storage;  // its name
   BlockRef (*allocate)(std::size_t bytes) = nullptr;
   std::size_t (*taken_for)(std::size_t bytes) = nullptr;  // what it really takes
 };
 template <AllocatingStorage S> inline constexpr FormRoom form_room{
-    &storage_identity_of<S>, S::name(), [](std::size_t bytes) { return Block::allocate(S{}, bytes); },
+    StorageIdentity::of<S>(), S::name(), [](std::size_t bytes) { return Block::allocate(S{}, bytes); },
     [](std::size_t bytes) {
       if constexpr (std::same_as<S, Heap>) return HeapCache::padded(bytes);
       else return bytes;

@@ -148,7 +148,7 @@ class TensorSharingManager {
       S> write(std::string_view name, std::string_view model, std::chrono::steady_clock::duration timeout = std::chrono::hours(24 * 365)) {
     require_name(model, "a model");
     detail::Registry::Writing writing;
-    const auto found = registry_->begin_write(writing, name, model, dtype_of<T>, &detail::storage_identity_of<S>, timeout, [](std::size_t bytes) {
+    const auto found = registry_->begin_write(writing, name, model, dtype_of<T>, StorageIdentity::of<S>(), timeout, [](std::size_t bytes) {
       if constexpr (std::same_as<S, Heap>) return HeapCache::padded(bytes);
       else return bytes;
     });
@@ -227,7 +227,7 @@ class TensorSharingManager {
     if (name.empty()) raise<InvalidArgument>(std::string(what) + " needs a name, but an empty one was given");
   }
   template <Element T, Storage S> static bool is_typed(const detail::Entry& entry) {
-    return entry.dtype == dtype_of<T> && entry.block->storage_identity() == &detail::storage_identity_of<S>;
+    return entry.dtype == dtype_of<T> && entry.block->storage_identity() == StorageIdentity::of<S>();
   }
   template <Element T, Storage S> static const detail::TypedEntry<T, S>& typed(const detail::Entry& entry) {
     return static_cast<const detail::TypedEntry<T, S>&>(entry);
@@ -235,9 +235,9 @@ class TensorSharingManager {
 
   template <Element T, Storage S> bool acquire(detail::LeaseNode& node, std::string_view name, std::string_view model, const QuantizeOptions& ranges) {
     using Found = detail::Registry::Found;
-    Found found = registry_->acquire(node, name, model, dtype_of<T>, &detail::storage_identity_of<S>);
+    Found found = registry_->acquire(node, name, model, dtype_of<T>, StorageIdentity::of<S>());
     if (found == Found::other_type) {
-      detail::Registry::FormRequest request{dtype_of<T>, &detail::storage_identity_of<S>, ranges, nullptr,
+      detail::Registry::FormRequest request{dtype_of<T>, StorageIdentity::of<S>(), ranges, nullptr,
           [](std::string form, detail::MadeForm made) -> std::shared_ptr<detail::Entry> {
                                               return std::make_shared<detail::TypedEntry<T,
                                                   S>>(std::move(form), SharedTensor<T, S>(std::move(made.block), made.layout), std::move(made.parameters));

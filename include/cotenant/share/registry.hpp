@@ -86,7 +86,7 @@ class Registry {
   // other_type: the tensor has another element type or storage, or the model takes it in a form of its own. See acquire_form().
   enum class Found { yes, no, other_type };
   // A lease of `name` for `model`, linked to `node`; counts a hit or a miss.
-  Found acquire(LeaseNode& node, std::string_view name, std::string_view model, DType dtype, const void* storage_identity) {
+  Found acquire(LeaseNode& node, std::string_view name, std::string_view model, DType dtype, StorageIdentity storage_identity) {
     const TimePoint now = recorder_->timeline ? recorder_->clock.now() : TimePoint{};
     bool other_type = false;
     const bool attached = tenancies_.with(TenancyKey(name, model), [&](Tenancy& tenancy) {
@@ -100,7 +100,7 @@ class Registry {
   // What a form is asked for in, by an element type and a storage that only the caller knows.
   struct FormRequest {
     DType dtype;
-    const void* storage_identity;
+    StorageIdentity storage_identity;
     QuantizeOptions ranges;
     const FormRoom* room;  // null where nothing can be computed into that storage
     std::shared_ptr<Entry> (*entry)(std::string name, MadeForm made);
@@ -158,7 +158,7 @@ class Registry {
   };
   // Waits for its turn and prepares; taken_for says what the storage takes for a number of bytes. Errors: ReadOnly (a broadcast
   // view), TimedOut, BudgetExceeded, the spill target's, InvalidArgument where this thread is writing it already.
-  inline Found begin_write(Writing& writing, std::string_view name, std::string_view model, DType dtype, const void* storage_identity,
+  inline Found begin_write(Writing& writing, std::string_view name, std::string_view model, DType dtype, StorageIdentity storage_identity,
                            std::chrono::steady_clock::duration timeout, std::size_t (*taken_for)(std::size_t));
   // Publishes what was written: `next` is the entry of the private copy, null where it was written in place or `failed`.
   void end_write(Writing& writing, std::shared_ptr<Entry> next, bool failed = false);
@@ -239,7 +239,7 @@ class Registry {
     std::size_t counted;  // bytes of it, without pages that were given back
   };
   template <class Use> Found when_resident(Lock& lock, std::string_view name, TimePoint now, Doomed& doomed, const Use& use);
-  Found acquire_slowly(LeaseNode& node, std::string_view name, std::string_view model, DType dtype, const void* storage_identity);
+  Found acquire_slowly(LeaseNode& node, std::string_view name, std::string_view model, DType dtype, StorageIdentity storage_identity);
   Step make_room(Lock& lock, std::string_view storage, std::size_t bytes, const std::string& name, TimePoint now, Doomed& doomed);
   Step make_resident(Lock& lock, const Entry& entry, TimePoint now, Doomed& doomed);
   std::vector<Victim> victims(TimePoint now, bool tidy, MemoryMode mode);

@@ -36,7 +36,7 @@ template <Element T, Storage S = Heap> class SharedTensor {
   // For storages and backends: a block and a layout inside it. Errors: ShapeError where it reaches outside.
   SharedTensor(BlockRef block, const Layout& layout) : block_(std::move(block)) {
     if (!block_) raise<InvalidArgument>("a tensor needs a block of bytes, but an empty reference was given");
-    if (block_->storage_identity() != &detail::storage_identity_of<S>)
+    if (block_->storage_identity() != StorageIdentity::of<S>())
       raise<TypeError>(Text{"these bytes lie in storage '", block_->storage_name(), "', not in '", S::name(), "'"});
     layout_ = check_bounds(layout, block_->bytes() / sizeof(T));
   }

@@ -16,7 +16,7 @@
 
 namespace cotenant::detail {
 
-inline Registry::Found Registry::begin_write(Writing& writing, std::string_view name, std::string_view model, DType dtype, const void* storage_identity,
+inline Registry::Found Registry::begin_write(Writing& writing, std::string_view name, std::string_view model, DType dtype, StorageIdentity storage_identity,
                                              std::chrono::steady_clock::duration timeout, std::size_t (*taken_for)(std::size_t)) {
   using Steady = std::chrono::steady_clock;
   const TimePoint now = recorder_->clock.now();

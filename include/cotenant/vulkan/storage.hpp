@@ -109,15 +109,15 @@ class StreamScratch {
 };
 static_assert(AllocatingStorage<StreamScratch>);
 
-inline bool is_scratch(const Block& block) noexcept { return block.storage_identity() == &cotenant::detail::storage_identity_of<StreamScratch>; }
+inline bool is_scratch(const Block& block) noexcept { return block.storage_identity() == StorageIdentity::of<StreamScratch>(); }
 inline bool lies_on(const Block& block, const Device& device) noexcept {
   if (is_scratch(block)) return &block.storage<StreamScratch>().device() == &device;
-  return block.storage_identity() == &cotenant::detail::storage_identity_of<Vulkan> && &block.storage<Vulkan>().device() == &device;
+  return block.storage_identity() == StorageIdentity::of<Vulkan>() && &block.storage<Vulkan>().device() == &device;
 }
 inline std::string place_of(const Block& block) {
   const auto on = [](const Device& device) { return "on another device, '" + device.capabilities().name + "'"; };
   if (is_scratch(block)) return on(block.storage<StreamScratch>().device());
-  if (block.storage_identity() == &cotenant::detail::storage_identity_of<Vulkan>) return on(block.storage<Vulkan>().device());
+  if (block.storage_identity() == StorageIdentity::of<Vulkan>()) return on(block.storage<Vulkan>().device());
   return "in the host's memory";
 }
 
