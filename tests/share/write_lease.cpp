@@ -3,7 +3,12 @@
 
 #include <doctest/doctest.h>
 
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <new>
 #include <optional>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -12,6 +17,23 @@
 
 namespace ct = cotenant;
 using namespace share_tests;
+
+namespace {
+// Memory at addresses that the host cannot use, as a GPU's.
+struct FarMemory {
+  using backend = ct::HostBackend;
+  using result = FarMemory;
+  static constexpr bool host_accessible = false, writable = true;
+  static constexpr std::string_view name() { return "far"; }
+  FarMemory result_storage() const { return {}; }
+  ct::Allocation allocate(std::size_t bytes) { return {far(::operator new(bytes)), bytes}; }
+  void deallocate(ct::Allocation memory) noexcept { ::operator delete(far(memory.data)); }
+  void copy_between(ct::DType type, ct::Block& from, std::size_t first, ct::Block& to, std::size_t count) const {
+    std::memcpy(far(to.data()), static_cast<const std::byte*>(far(from.data())) + first * size_of(type), count * size_of(type));
+  }
+  static void* far(void* address) noexcept { return reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(address) ^ (std::uintptr_t{1} << 46)); }
+};
+}  // namespace
 
 TEST_CASE("a write lease begins with the elements, and its end publishes them") {
   static_assert(!std::is_copy_constructible_v<ct::WriteLease<float>> && std::is_nothrow_move_constructible_v<ct::WriteLease<float>>);
@@ -76,6 +98,21 @@ TEST_CASE("discarding and assigning") {
   CHECK(write.in_place());
   CHECK_FALSE(write.discard());  // there is no old version left
   CHECK(write);
+}
+
+TEST_CASE("the host touches no byte of a tensor on a device to write it anew") {
+  ct::TensorSharingManager manager;
+  const auto first_of = [](const ct::SharedTensor<float, FarMemory>& tensor) {
+    return static_cast<float*>(FarMemory::far(tensor.block()->data())) + tensor.layout().offset;
+  };
+  const auto whole = ct::empty<float, FarMemory>({8});
+  for (int i = 0; i < 8; ++i) first_of(whole)[i] = static_cast<float>(i);
+  manager.register_tensor("part", whole.slice(0, 2, 6));
+  auto write = manager.write<float, FarMemory>("part", "w");
+  CHECK_FALSE(write.in_place());
+  CHECK(write->block()->bytes() == 4 * sizeof(float));
+  CHECK(first_of(*write)[0] == 2);
+  CHECK(first_of(*write)[3] == 5);
 }
 
 TEST_CASE("a write lease may outlive the manager") {

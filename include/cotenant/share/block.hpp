@@ -49,6 +49,7 @@ struct BlockActions {
   void (*come_back)(Block& block, Allocation room);
   void (*settle)(const Block& block) noexcept;
   const void* (*origin)(const Block& block) noexcept;
+  Block* (*behind)(const Block& block) noexcept;  // null: there never is one
   std::optional<FilePlace> (*place_of)(const Block& block, const void* address);
   Allocation (*room_again)(Block& block);
   void (*give_back)(Block& block, Allocation allocation) noexcept;
@@ -74,9 +75,18 @@ class Block : public Counted {
   bool host_accessible() const noexcept { return actions_.host_accessible; }
 
   // A block is private until a manager publishes it: from then on others may be reading, and nobody writes in place. One that
-  // nobody can write is published from the beginning.
-  bool published() const noexcept { return published_.load(std::memory_order_acquire); }
-  void publish() noexcept { published_.store(true, std::memory_order_release); }
+  // nobody can write is published from the beginning. Two blocks of the same bytes are published together.
+  bool published() const noexcept {
+    if (published_.load(std::memory_order_acquire)) return true;
+    const Block* const other = behind();
+    return other != nullptr && other->published();
+  }
+  void publish() noexcept {
+    published_.store(true, std::memory_order_release);
+    if (Block* const other = behind()) other->publish();
+  }
+  // The block that these bytes belong to, where this one is another storage's look at them, as a device's is at the host's memory; else null.
+  Block* behind() const noexcept { return actions_.behind == nullptr ? nullptr : actions_.behind(*this); }
   // Whether a kernel may keep these bytes once more in the order that it reads them in. Not where they are another process's, and were
   // asked for so that this one has none of its own.
   bool keeps_packed() const noexcept { return keeps_packed_; }
@@ -182,6 +192,10 @@ template <class S> concept CopiedStorage = AllocatingStorage<S> && !S::host_acce
   storage.copy_out(allocation, to);
   storage.copy_in(allocation, from);
 };
+// Storages that may look at the bytes of another one's block.
+template <class S> concept LookingStorage = requires(const S& storage) {
+  { storage.behind() } -> std::same_as<Block*>;
+};
 
 template <Storage S> class StoredBlock final : public Block {
  public:
@@ -210,6 +224,11 @@ template <Storage S> class StoredBlock final : public Block {
       if (const void* whole = self(block).storage_.origin()) return whole;
     }
     return &block;
+  }
+  static Block* behind(const Block& block) noexcept requires LookingStorage<S> { return self(block).storage_.behind(); }
+  static constexpr auto behind_if_any() noexcept -> Block* (*)(const Block&) noexcept {
+    if constexpr (LookingStorage<S>) return &behind;
+    else return nullptr;
   }
   static std::optional<FilePlace> place_of(const Block& block, const void* address) {
     if constexpr (requires { { self(block).storage_.place_of(address) } -> std::same_as<std::optional<FilePlace>>; })
@@ -254,7 +273,7 @@ template <Storage S> class StoredBlock final : public Block {
   static constexpr BlockActions actions{
       .name = &name, .identity = StorageIdentity::of<S>(), .host_accessible = S::host_accessible, .writable = S::writable, .drop_pages = &drop_pages,
       .droppable = &droppable, .restorable = AllocatingStorage<S> && S::host_accessible, .retreats = CopiedStorage<S>, .retreat = &retreat,
-      .come_back = &come_back, .settle = &settle, .origin = &origin, .place_of = &place_of, .room_again = &room_again, .give_back = &give_back};
+      .come_back = &come_back, .settle = &settle, .origin = &origin, .behind = behind_if_any(), .place_of = &place_of, .room_again = &room_again, .give_back = &give_back};
 
   static bool keeps_packed(const S& storage) noexcept {
     if constexpr (requires { { storage.keeps_packed } -> std::convertible_to<bool>; }) return storage.keeps_packed;

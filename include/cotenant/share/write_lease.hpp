@@ -105,9 +105,14 @@ template <Element T, AllocatingStorage S = Heap> class WriteLease {
     const std::size_t count = static_cast<std::size_t>(cover.last - cover.first);
     Layout layout = from;
     layout.offset -= cover.first;
-    entry.tensor.block()->wait();
-    BlockRef block = Block::allocate(entry.tensor.block()->template storage<S>(), count * sizeof(T));
-    if (count != 0) std::memcpy(block->data(), static_cast<const T*>(entry.tensor.block()->data()) + cover.first, count * sizeof(T));
+    const BlockRef& old = entry.tensor.block();
+    const S& storage = old->template storage<S>();
+    const auto first = static_cast<std::size_t>(cover.first);
+    BlockRef block;
+    if constexpr (std::same_as<typename S::result, S>) block = Block::allocate(storage.result_storage(), count * sizeof(T));
+    else block = Block::allocate(storage, count * sizeof(T));
+    if constexpr (!S::host_accessible) storage.copy_between(dtype_of<T>, *old, first, *block, count);
+    else if (old->wait(); count != 0) std::memcpy(block->data(), static_cast<const T*>(old->data()) + first, count * sizeof(T));
     tensor_ = SharedTensor<T, S>(std::move(block), layout);
     next_ = std::make_shared<detail::TypedEntry<T, S>>(entry.name, tensor_, entry.parameters);
   }

@@ -76,7 +76,7 @@ inline Registry::Found Registry::begin_write(Writing& writing, std::string_view 
     BlockRecord& record = blocks_.record(entry->block);
     if (name_count(record.entries) == 1) drop_forms(record, now, doomed, true);  // what lies on these bytes would need them as they are
     // In place where the manager's handle on the bytes is the only one and no reader has an object.
-    bool alone = record.entries.size() == 1 && entry->block->references() == 1;
+    bool alone = record.entries.size() == 1 && entry->block->references() == 1 && entry->block->behind() == nullptr;
     for (std::size_t index = 0; alone && index < entry->tenancies.size(); ++index)
       if (!entry->tenancies[index]->close_to_readers()) {
         while (index-- > 0) entry->tenancies[index]->reopen();

@@ -63,4 +63,15 @@ COTENANT_VULKAN_INLINE void kernels::copy(Stream& stream, const AnyCopy& a) {
 
 }  // namespace cotenant::vulkan
 
+namespace cotenant {
+
+COTENANT_VULKAN_INLINE void Vulkan::copy_between(DType type, Block& from, std::size_t first, Block& to, std::size_t count) const {
+  const auto elements = [&](Block& block, std::size_t begin) {
+    return vulkan::AnyOperand(vulkan::AnyView(type, static_cast<std::byte*>(block.data()) + begin * size_of(type), {count}, Strides{1}), &block);
+  };
+  vulkan::kernels::copy(*stream_, {elements(from, first), elements(to, 0)});
+}
+
+}  // namespace cotenant
+
 #endif

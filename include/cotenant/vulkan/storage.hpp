@@ -73,9 +73,7 @@ COTENANT_VULKAN_INLINE BlockRef Vulkan::import_block(const BlockRef& host, std::
   Vulkan keeper = result_storage();
   keeper.held_ = std::make_shared<BlockRef>(host);
   const Allocation pages = device().memory().imports().add(device().driver(), reinterpret_cast<void*>(first), (end - first + page - 1) / page * page);
-  BlockRef block = Block::adopt(std::move(keeper), pages);
-  if (host->published()) block->publish();  // what nobody writes on the host is not written here
-  return block;
+  return Block::adopt(std::move(keeper), pages);
 }
 
 COTENANT_VULKAN_INLINE std::shared_ptr<vulkan::Stream> Vulkan::default_device() {

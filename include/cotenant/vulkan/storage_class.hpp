@@ -67,8 +67,8 @@ class Vulkan {
   std::vector<std::string> validation_texts() const;
 
   // A tensor of the host as one of this device, without a copy: both see each other's writes, the host once it has waited
-  // (synchronize()); nobody writes here what is frozen or cannot be written there. The host's bytes live as long as either. Where its
-  // pages are not shared, copy_to() is faster for what is read often.
+  // (synchronize()). Frozen or registered on one side it is so on both, and nobody writes here what cannot be written there. The host's
+  // bytes live as long as either. Where its pages are not shared, copy_to() is faster for what is read often.
   // While the import lives, copies between the host's tensor and the device are the device's alone, as those of a Pinned one are.
   // Errors: Unsupported where the device or its driver cannot; OutOfMemory.
   template <TensorLike X> SharedTensor<element_type_of<X>, Vulkan> import(const X& host) const {
@@ -90,6 +90,10 @@ class Vulkan {
   // these return. Errors: OutOfMemory, DeviceLost.
   void copy_out(Allocation from, std::byte* to) const;
   void copy_in(Allocation to, const std::byte* from) const;
+  // A write lease's: queues a copy of elements [first, first + count) of a block to the beginning of another. Errors: OutOfMemory, DeviceLost.
+  void copy_between(DType type, Block& from, std::size_t first, Block& to, std::size_t count) const;
+  // The host's block that an imported one looks at; null: none.
+  Block* behind() const noexcept { return held_ ? held_->get() : nullptr; }
   // Finishes all work, also of a device that was lost.
   void settle() const noexcept;
   Vulkan result_storage() const { return Vulkan(stream_); }
