@@ -4,6 +4,7 @@
 #define COTENANT_TESTS_BACKEND_VULKAN_FIXTURE_HPP
 #include <cotenant/vulkan.hpp>
 
+#include <array>
 #include <string>
 
 #include "../vulkan/checked_options.hpp"
@@ -17,6 +18,7 @@ struct VulkanFixture {
   static std::string description() { return "vulkan '" + storage().capabilities().name + (descriptors ? "' with descriptors" : "' with pointers"); }
   // Cooperative matrices multiply elements of 16 bits.
   static bool rounds_weights() { return storage().capabilities().cooperative_matrix; }
+  static bool computes(DType dtype) { return dtype != DType::i64 || storage().capabilities().shader_int64; }
   // A device that computes on the CPU spends nearly all of a suite's time on compiling: each round may bring kernels of its own. A
   // sanitizer watches the host, and no kernel: every case is enough for it once or twice.
   static std::size_t rounds(std::size_t asked) {
@@ -41,7 +43,8 @@ struct VulkanFixture {
       options.cache_folder = {};  // hundreds of kernels: kept on the disk for the next run
       return Vulkan::open(options);
     };
-    static const Vulkan devices[2] = {open(false), open(true)};
+    // Kept for good: at the end of a program a validation layer's own static objects may be gone before these would be.
+    static const auto& devices = *new std::array<Vulkan, 2>{open(false), open(true)};
     return devices[with_descriptors];
   }
   static inline bool descriptors = false;

@@ -101,23 +101,47 @@ TEST_CASE("many threads compute on one device, on one stream and on their own") 
   CHECK(right == 60);
 }
 
-TEST_CASE("a device that cannot address small elements says which feature it lacks, and computes with the others") {
+namespace {
+// f of the same elements on the device and on Reference, compared to the last bit.
+template <class X, class Y, class F> void check_same_elements(const X& there, const Y& here, F f) {
+  const auto got = f(there).template copy_to<Heap>(), want = f(here).template copy_to<Heap>();
+  REQUIRE(got.size() == want.size());
+  for (std::size_t i = 0; i < got.size(); ++i) CHECK(convert<float>(got.view().data()[i]) == convert<float>(want.view().data()[i]));
+}
+}  // namespace
+
+TEST_CASE("a device that cannot address small elements computes with them by the words that hold them") {
+  for (const bool descriptors : {false, true}) {
+    auto options = checked_options(descriptors);
+    options.pretend = [](vulkan::Capabilities& device) { device.storage_8bit = device.storage_16bit = false; };
+    const Checked gpu(options);
+    auto bytes = empty<std::int8_t, ReferenceHeap>({3, 13});
+    for (std::size_t i = 0; i < bytes.size(); ++i) bytes.mutable_view().data()[i] = static_cast<std::int8_t>(3 * static_cast<int>(i) - 60);
+    const auto there = bytes.copy_to(*gpu);
+    // Parts that begin and end within a word, forwards and backwards; what lies beside them stays.
+    const auto twice = [](auto a) { return a + a; };
+    const auto double_the_middle = [&](const auto& x) { map_into(x.slice(1, 1, 12), twice, x.slice(1, 1, 12)); };
+    double_the_middle(there), double_the_middle(bytes);
+    check_same_elements(there, bytes, [](const auto& x) { return x; });
+    check_same_elements(there, bytes, [&](const auto& x) { return map(twice, x.slice(1, 11, 2, -3)); });
+    check_same_elements(there, bytes, [&](const auto& x) { return map([](auto a) { return a > 0; }, x).slice(1, 3, 10).contiguous(); });
+    const auto columns = [](const auto& x) { return cast<f16>(x).slice(1, 1, 6); };
+    check_same_elements(there, bytes, [&](const auto& x) { return map(twice, columns(x).transpose(0, 1)); });
+    check_same_elements(there, bytes, [&](const auto& x) { return matmul<float>(columns(x), columns(x).transpose(0, 1)); });
+    check_same_elements(there, bytes, [&](const auto& x) { return reduce_max(columns(x)); });
+  }
+}
+
+TEST_CASE("a device without integers of 64 bits says so, and moves them all the same") {
   auto options = checked_options();
-  options.pretend = [](vulkan::Capabilities& device) { device.storage_8bit = device.storage_16bit = false; };
+  options.pretend = [](vulkan::Capabilities& device) { device.shader_int64 = false; };
   const Checked gpu(options);
-  const auto x = from({1.f, 2.f, 3.f, 4.f}, {2, 2}).copy_to(*gpu);
-  const auto bytes = zeros<std::int8_t>({2, 2}).copy_to(*gpu);
-  const auto halves = full<f16>({2, 2}, convert<f16>(1.f)).copy_to(*gpu);
-  const auto fails = [](const std::string& text, const char* feature) { return has(text, "unsupported") && has(text, feature) && has(text, "cast the tensor on the CPU"); };
-  CHECK(fails(message([&] { map([](auto a) { return a + a; }, bytes); }), "storageBuffer8BitAccess"));
-  CHECK(fails(message([&] { map([](auto a) { return a + a; }, halves); }), "storageBuffer16BitAccess"));
-  CHECK(fails(message([&] { matmul(halves, halves); }), "storageBuffer16BitAccess"));
-  CHECK(fails(message([&] { softmax(halves, -1); }), "storageBuffer16BitAccess"));
-  CHECK(fails(message([&] { quantize<std::int8_t>(x); }), "storageBuffer8BitAccess"));
-  // What moves bytes as they are, and what computes in words, does not need them.
-  CHECK(halves.copy_to<Heap>().view()(1, 1).bits == convert<f16>(1.f).bits);
-  CHECK(matmul(x, x).copy_to<Heap>().view()(1, 1) == 22.f);
-  CHECK(reduce_sum(softmax(x, -1)).copy_to<Heap>().view()() == doctest::Approx(2));
+  const auto x = from<std::int64_t>({1, -2, 3, std::int64_t{1} << 40}, {2, 2}).copy_to(*gpu);
+  const std::string text = message([&] { map([](auto a) { return a + a; }, x); });
+  CHECK(has(text, "unsupported"));
+  CHECK(has(text, "shaderInt64"));
+  CHECK(has(text, "cast the tensor on the CPU"));
+  CHECK(x.transpose(0, 1).contiguous().copy_to<Heap>().view()(1, 1) == std::int64_t{1} << 40);
 }
 
 TEST_CASE("several devices at once: a tensor goes from one to the other through the host, and no op mixes them") {

@@ -107,13 +107,13 @@ TEST_CASE("Elements read all values of the narrow types") {
   check_conversion<std::int64_t>(*gpu, signed_bytes), check_conversion<std::uint8_t>(*gpu, signed_bytes), check_conversion<bool>(*gpu, bytes);
 }
 
-TEST_CASE("Elements: a device without narrow loads is told apart") {
+TEST_CASE("Elements: a device without integers of 64 bits is told apart") {
   Capabilities device = test::usual_device();
-  device.storage_8bit = false;
-  CHECK_NOTHROW(check_element(device, DType::bf16));
-  const std::string text = test::message([&] { check_element(device, DType::i8); });
+  device.shader_int64 = false;
+  CHECK_NOTHROW(check_element(device, DType::i32));
+  const std::string text = test::message([&] { check_element(device, DType::i64); });
   CHECK(test::has(text, "unsupported"));
-  CHECK(test::has(text, "i8"));
+  CHECK(test::has(text, "i64"));
 }
 
 TEST_CASE("Elements: valid code for every element type, with and without the device's own f16") {

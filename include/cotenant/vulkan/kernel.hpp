@@ -29,6 +29,8 @@ class Buffer {
   Buffer() = default;
   Type element() const { return element_; }
   Value pointer(Value index) const;
+  // Bytes by which the argument's address lies above a multiple of 4, for elements of u32: those begin at that multiple then.
+  Value rest() const;
   Value load(Value index) const { return spirv::load(pointer(index), alignment_); }
   void store(Value index, Value value) const { spirv::store(pointer(index), value, alignment_); }
   // The same bytes as elements of another type. The argument's address must be a multiple of `alignment` bytes (default: the
@@ -180,12 +182,12 @@ class KernelBuilder {
   }
 
   // A buffer as one type of element: the block (a pointer to it, or the binding's variable), and with descriptors the index
-  // at which the argument begins.
+  // at which the argument begins; what lies between a whole word and the argument's address, where that is asked for.
   struct BufferAccess {
-    Value block, first;
+    Value block, first, rest;
     Type element = nullptr;
   };
-  const BufferAccess& access(std::uint32_t binding, Type element) {
+  BufferAccess& access(std::uint32_t binding, Type element) {
     BufferAccess& a = accesses_[{binding, element->id}];
     if (a.block.exists()) return a;
     a.element = element;
@@ -229,10 +231,18 @@ class KernelBuilder {
         loaded_binding = key.first;
         read(key.first, loaded = module_.announced(address));
       }
-      if (pointers) {
+      if (pointers && !a.rest.exists()) {
         module_.early_define(a.block, Op::Bitcast, {loaded.id});
+        continue;
+      }
+      const Value bytes = module_.early_result(Op::CompositeExtract, u32(), {loaded.id, 0});
+      if (a.rest.exists()) module_.early_define(a.rest, Op::BitwiseAnd, {bytes.id, constant(3u).id});
+      if (pointers) {
+        const Value low = module_.early_result(Op::BitwiseAnd, u32(), {bytes.id, constant(~3u).id});
+        const Value high = module_.early_result(Op::CompositeExtract, u32(), {loaded.id, 1});
+        const Value whole = module_.early_result(Op::CompositeConstruct, address, {low.id, high.id});
+        module_.early_define(a.block, Op::Bitcast, {whole.id});
       } else {
-        const Value bytes = module_.early_result(Op::CompositeExtract, u32(), {loaded.id, 0});
         module_.early_define(a.first, Op::UDiv, {bytes.id, constant(a.element->bytes).id});
       }
     }
@@ -268,6 +278,11 @@ inline Value Buffer::pointer(Value index) const {
   Module& module = kernel_->module_;
   const Value place = access.first.exists() ? index + convert(index.type, access.first) : index;
   return module.result(Op::AccessChain, module.pointer(access.block.type->storage_class, element_), {access.block.id, module.constant(0u).id, place.id});
+}
+inline Value Buffer::rest() const {
+  KernelBuilder::BufferAccess& access = kernel_->access(binding_, element_);
+  if (!access.rest.exists()) access.rest = kernel_->module_.announced(kernel_->u32());
+  return access.rest;
 }
 inline Buffer Buffer::as(Type element, std::uint32_t alignment) const { return {kernel_, binding_, element, alignment == 0 ? element->bytes : alignment}; }
 

@@ -28,9 +28,11 @@ class Query {
   Query& operator=(const Query&) = delete;
 
   const Capabilities& capabilities() const noexcept { return found_; }
-  // Less than there is. Storage of small elements is not asked of the device either, so that validation notices who uses it.
+  // Less than there is. Storage of small elements and large numbers are not asked of the device either, so that validation notices who uses them.
   void pretend(void (*change)(Capabilities&)) {
     change(found_);
+    features_.features.shaderInt64 = features_.features.shaderInt64 != 0 && found_.shader_int64;
+    features_.features.shaderFloat64 = features_.features.shaderFloat64 != 0 && found_.shader_float64;
     core11_.storageBuffer16BitAccess = core11_.storageBuffer16BitAccess != 0 && found_.storage_16bit;
     core12_.storageBuffer8BitAccess = core12_.storageBuffer8BitAccess != 0 && found_.storage_8bit;
     core11_.uniformAndStorageBuffer16BitAccess = core11_.uniformAndStorageBuffer16BitAccess != 0 && found_.storage_16bit;

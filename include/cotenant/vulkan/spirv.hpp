@@ -85,7 +85,7 @@ enum class BuiltIn : std::uint32_t {
   NumSubgroups = 38, SubgroupId = 40, SubgroupLocalInvocationId = 41, SubgroupEqMask = 4416, SubgroupGeMask = 4417, SubgroupGtMask = 4418,
   SubgroupLeMask = 4419, SubgroupLtMask = 4420
 };
-enum class Scope : std::uint32_t { Device = 1, Workgroup = 2, Subgroup = 3 };
+enum class Scope : std::uint32_t { Device = 1, Workgroup = 2, Subgroup = 3, QueueFamily = 5 };
 enum class GroupOperation : std::uint32_t { Reduce = 0, InclusiveScan = 1, ExclusiveScan = 2 };
 enum class LoopControl : std::uint32_t { None = 0, Unroll = 1, DontUnroll = 2 };
 enum class FunctionControl : std::uint32_t { None = 0 };

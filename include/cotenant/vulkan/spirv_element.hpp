@@ -8,7 +8,7 @@
 
 #include "cotenant/core/element.hpp"
 #include "cotenant/core/error.hpp"
-#include "cotenant/vulkan/kernel.hpp"
+#include "cotenant/vulkan/element_buffer.hpp"
 
 // In registers an element is an f32 (f32, f16, bf16), an i64 (i64) or an i32 (the others; i4x2 is its byte). In memory it has
 // the bits that core/element.hpp gives it. Conversions are those of core/convert.hpp, for every input.
@@ -20,13 +20,11 @@ constexpr bool is_float(DType dtype) { return dtype == DType::f32 || dtype == DT
 [[gnu::cold]] inline Type register_type(spirv::Module& module, DType dtype) {
   return is_float(dtype) ? module.f32() : dtype == DType::i64 ? module.integer(64, true) : module.i32();
 }
-// Errors: Unsupported where the device cannot load or store such elements.
+// Errors: Unsupported where the device cannot compute with such elements.
 [[gnu::cold]] inline void check_element(const Capabilities& device, DType dtype) {
-  const std::size_t bytes = size_of(dtype);
-  if ((bytes == 1 && !device.storage_8bit) || (bytes == 2 && !device.storage_16bit) || (bytes == 8 && !device.shader_int64))
-    raise<Unsupported>("the device " + device.name + " has no access to single elements of " + std::string(to_string(dtype)) + " in memory (" +
-                       (bytes == 1 ? "storageBuffer8BitAccess" : bytes == 2 ? "storageBuffer16BitAccess" : "shaderInt64") +
-                       "): cast the tensor on the CPU, to float or int32_t, or choose another device");
+  if (size_of(dtype) == 8 && !device.shader_int64)
+    raise<Unsupported>("the device " + device.name + " has no integers of 64 bits (shaderInt64), which elements of " + std::string(to_string(dtype)) +
+                       " are computed in: cast the tensor on the CPU, to float or int32_t, or choose another device");
 }
 
 namespace detail {
@@ -58,7 +56,7 @@ inline Value two_f16(Value word) { return word.module().extended(spirv::Glsl::Un
   operands.insert(operands.end(), components.begin(), components.end());
   return a.module().result(spirv::Op::VectorShuffle, a.module().vector(a.type->component, static_cast<std::uint32_t>(components.size())), operands);
 }
-inline bool rounds_f16(const Capabilities& device) { return device.shader_float16 && device.rounds_to_even_f16 && device.type != DeviceType::software; }
+inline bool rounds_f16(const Capabilities& device) { return device.shader_float16 && device.storage_16bit && device.rounds_to_even_f16 && device.type != DeviceType::software; }
 }  // namespace detail
 
 // The register value of an element from its bits in the low part of a word (of 64 bits for i64).
@@ -145,12 +143,12 @@ class Elements {
  public:
   Elements() = default;
   // The next buffer of the launch.
-  Elements(KernelBuilder& kernel, DType dtype) : Elements(kernel, dtype, kernel.buffer(memory_type(kernel, dtype))) {}
+  Elements(KernelBuilder& kernel, DType dtype) : kernel_(&kernel), dtype_(dtype), buffer_(kernel, checked_size(kernel, dtype)) {}
   // A buffer that is declared already, as elements of `dtype`.
-  Elements(KernelBuilder& kernel, DType dtype, Buffer buffer) : kernel_(&kernel), dtype_(dtype), buffer_(buffer.as(memory_type(kernel, dtype))) {}
+  Elements(KernelBuilder& kernel, DType dtype, Buffer buffer) : kernel_(&kernel), dtype_(dtype), buffer_(kernel, checked_size(kernel, dtype), buffer) {}
 
   DType dtype() const { return dtype_; }
-  const Buffer& buffer() const { return buffer_; }
+  const Buffer& buffer() const { return buffer_.buffer(); }
 
   // Element `index` as its register value.
   Value load(Value index) const {
@@ -197,20 +195,15 @@ class Elements {
   }
 
  private:
-  // As it lies in memory: unsigned, so that reading is a matter of bits.
-  static Type memory_type(KernelBuilder& kernel, DType dtype) {
-    const Capabilities& device = kernel.capabilities();
-    check_element(device, dtype);
-    // Loads and stores do not need the arithmetic, but spirv-val wants it for pointers that are made of addresses.
-    const bool computes = size_of(dtype) == 1 ? device.shader_int8 : device.shader_int16;
-    return kernel.module().integer(static_cast<std::uint32_t>(size_of(dtype) * 8), false,
-                                   computes ? spirv::Module::Purpose::arithmetic : spirv::Module::Purpose::storage);
+  static std::uint32_t checked_size(KernelBuilder& kernel, DType dtype) {
+    check_element(kernel.capabilities(), dtype);
+    return static_cast<std::uint32_t>(size_of(dtype));
   }
   std::uint32_t access_count(std::uint32_t groups) const { return 4 * groups * static_cast<std::uint32_t>(size_of(dtype_)) / access_bytes(dtype_, groups); }
   Buffer wide_buffer(std::uint32_t groups) const {
     const std::uint32_t bytes = access_bytes(dtype_, groups);
-    if (dtype_ == DType::i64) return buffer_.as(kernel_->vector(kernel_->u64(), 2));
-    return buffer_.as(kernel_->vector(kernel_->u32(), bytes / 4));
+    if (dtype_ == DType::i64) return buffer().as(kernel_->vector(kernel_->u64(), 2));
+    return buffer().as(kernel_->vector(kernel_->u32(), bytes / 4));
   }
   void store_register(Value index, Value value) const {
     const Value word = encode(kernel_->capabilities(), dtype_, value);
@@ -219,7 +212,7 @@ class Elements {
 
   KernelBuilder* kernel_ = nullptr;
   DType dtype_{};
-  Buffer buffer_;
+  ElementBuffer buffer_;
 };
 
 }  // namespace cotenant::vulkan

@@ -2,18 +2,18 @@
 #ifndef COTENANT_VULKAN_KERNELS_ELEMENT_BITS_HPP
 #define COTENANT_VULKAN_KERNELS_ELEMENT_BITS_HPP
 #include <cstdint>
-#include <string>
 #include <vector>
 
-#include "cotenant/core/error.hpp"
-#include "cotenant/vulkan/kernel.hpp"
+#include "cotenant/vulkan/element_buffer.hpp"
 
 namespace cotenant::vulkan {
 
-// Of 1, 2, 4 or 8 bytes each: the interface of Elements without conversions. Errors: Unsupported.
+// Of 1, 2, 4 or 8 bytes each: the interface of Elements without conversions.
 class ElementBits {
  public:
-  ElementBits(KernelBuilder& kernel, std::uint32_t bytes) : kernel_(&kernel), bytes_(bytes), buffer_(kernel.buffer(memory_type(kernel, bytes))) {}
+  ElementBits(KernelBuilder& kernel, std::uint32_t bytes)
+      : kernel_(&kernel), bytes_(bytes),
+        buffer_(bytes, kernel.buffer(bytes == 8 ? kernel.vector(kernel.u32(), 2) : ElementBuffer::type_of(kernel, bytes))) {}
   Type type() const { return buffer_.element(); }
   Value load(Value index) const { return buffer_.load(index); }
   void store(Value index, Value value) const { buffer_.store(index, value); }
@@ -42,22 +42,14 @@ class ElementBits {
   }
 
  private:
-  static Type memory_type(KernelBuilder& k, std::uint32_t bytes) {
-    const Capabilities& device = k.capabilities();
-    if (bytes >= 4) return k.vector(k.u32(), bytes / 4);
-    if (bytes == 1 ? !device.storage_8bit : !device.storage_16bit)
-      raise<Unsupported>("the device " + device.name + " cannot access single elements of " + std::to_string(bytes) + " bytes: copy the tensor on the CPU");
-    const bool computes = bytes == 1 ? device.shader_int8 : device.shader_int16;
-    return k.module().integer(bytes * 8, false, computes ? spirv::Module::Purpose::arithmetic : spirv::Module::Purpose::storage);
-  }
-  Buffer wide(std::uint32_t bytes) const { return buffer_.as(kernel_->vector(kernel_->u32(), bytes / 4)); }
+  Buffer wide(std::uint32_t bytes) const { return buffer_.buffer().as(kernel_->vector(kernel_->u32(), bytes / 4)); }
   // Two vectors of four words as an array of two.
   Value make_pair(Value a, Value b) const { return kernel_->module().result(spirv::Op::CompositeConstruct, kernel_->module().array(a.type, 2), {a.id, b.id}); }
   Value part(Value pair, std::uint32_t index) const { return kernel_->module().result(spirv::Op::CompositeExtract, pair.type->component, {pair.id, index}); }
 
   KernelBuilder* kernel_;
   std::uint32_t bytes_;
-  Buffer buffer_;
+  ElementBuffer buffer_;
 };
 
 }  // namespace cotenant::vulkan
