@@ -55,7 +55,7 @@ class WorkgroupMemory {
     const std::size_t first = find(pointer, bytes);
     for (std::size_t i = first; i < first + bytes; ++i) {
       Touched& at = touched_[i];
-      if (!at.written) fault("byte " + describe(pointer, i - first) + " is read by " + by.text() + ", but was never written");
+      if (!at.written) fault("byte " + describe(pointer, i - first) + " is read by " + by.text() + ", but was not written before");
       if (!at.writer.same_invocation(by) && !at.writer.before(by))
         fault("a race: byte " + describe(pointer, i - first) + " is read by " + by.text() + " and was written by " + at.writer.text() + " with no barrier between");
       if (!at.read || at.reader.before(by)) at.reader = by, at.others = false, at.everywhere = false;

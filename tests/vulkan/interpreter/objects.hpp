@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <functional>
@@ -19,6 +20,12 @@
 #include "dispatch.hpp"
 
 namespace cotenant::test::interpreter {
+
+// Whether COTENANT_INTERPRETER is this.
+inline bool asked(const char* mode) {
+  const char* const set = std::getenv("COTENANT_INTERPRETER");
+  return set != nullptr && std::strcmp(set, mode) == 0;
+}
 
 // The loader keeps its own table in the first word of these.
 struct Dispatchable {
@@ -125,13 +132,15 @@ class Worker {
     return lost_ ? VK_ERROR_DEVICE_LOST : VK_SUCCESS;
   }
   void run(const Batch& batch) {
-    try {
-      for (const Commands* commands : batch.commands)
-        for (const auto& command : commands->recorded) command();
-    } catch (const Fault& what) {
-      std::fprintf(stderr, "interpreter: %s\n", what.what());
-      lost_ = true;
-    }
+    for (const Commands* commands : batch.commands)
+      for (const auto& command : commands->recorded) {
+        try {
+          command();
+        } catch (const Fault& what) {
+          std::fprintf(stderr, "interpreter: %s\n", what.what());
+          if (!goes_on_) return void(lost_ = true);
+        }
+      }
     for (const auto& [semaphore, value] : batch.signals) semaphore->value = value;
   }
 
@@ -140,6 +149,8 @@ class Worker {
   std::deque<Batch> pending_;
   std::map<std::uint64_t, Buffer*> buffers_;
   bool lost_ = false;
+  // COTENANT_INTERPRETER=on: a fault ends its dispatch, but not the device: for a list of all of them.
+  const bool goes_on_ = asked("on");
 };
 
 struct Queue : Dispatchable {

@@ -14,19 +14,19 @@ TEST_CASE("attention on cooperative matrices: 16 bits everywhere, rows that regi
   product.rows = 128, product.columns = 72, product.depth = 40;
   product.operands.resize(4);
   for (MatrixOperand& x : product.operands) x.type = DType::bf16;
-  CHECK(vulkan::detail::may_attend_cooperatively(device, product) == false);  // no conversion and no such sums
+  CHECK(vulkan::detail::may_attend_cooperatively(device, product, 64) == false);  // no conversion and no such sums
   Capabilities converts = device;
   converts.cooperative_matrix2_conversions = true;
-  REQUIRE(vulkan::detail::may_attend_cooperatively(converts, product));
+  REQUIRE(vulkan::detail::may_attend_cooperatively(converts, product, 64));
   const CooperativeAttentionTile tile = vulkan::detail::cooperative_attention_tile(converts, product);
   CHECK(tile.depth == 48);
   CHECK(tile.width == 80);
   product.depth = 129;
-  CHECK(!vulkan::detail::may_attend_cooperatively(converts, product));
+  CHECK(!vulkan::detail::may_attend_cooperatively(converts, product, 64));
   product.depth = 40, product.operands[2].type = DType::f32;
-  CHECK(!vulkan::detail::may_attend_cooperatively(converts, product));
+  CHECK(!vulkan::detail::may_attend_cooperatively(converts, product, 64));
   product.operands[2].type = DType::bf16, converts.shared_memory_bytes = 32768;
-  CHECK(!vulkan::detail::may_attend_cooperatively(converts, product));
+  CHECK(!vulkan::detail::may_attend_cooperatively(converts, product, 64));
 }
 
 TEST_CASE("words of operands lie along a position's elements, never across positions") {

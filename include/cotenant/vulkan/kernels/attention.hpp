@@ -28,8 +28,9 @@ inline AttentionTile attention_tile(const Capabilities& device, std::size_t quer
 }
 
 // Whether fragments can be all that there is of scores and weights: elements of 16 bits everywhere, the result's too (weights are rounded
-// to the values' elements), and rows that registers have room for.
-inline bool may_attend_cooperatively(const Capabilities& device, const MatrixProduct& product) {
+// to the values' elements), and rows that registers have room for. Lines are read whether they are asked for or not: there must be one.
+inline bool may_attend_cooperatively(const Capabilities& device, const MatrixProduct& product, std::size_t keys) {
+  if (keys == 0 || product.depth == 0) return false;
   const DType type = product.a().type;
   if (product.b().type != type || product.operands[3].type != type || product.out().type != type) return false;
   if (!may_cooperate(device, type, type, false) || product.depth > 128 || device.shared_memory_bytes < 49152) return false;
@@ -83,7 +84,7 @@ inline void run_attention(Device& device, Stream& stream, MatrixProduct product,
   check_reach(product);
   product.merge_batches(false);
   const Capabilities& capabilities = device.capabilities();
-  const bool cooperates = given != nullptr || may_attend_cooperatively(capabilities, product);
+  const bool cooperates = given != nullptr || may_attend_cooperatively(capabilities, product, keys);
   const CooperativeAttentionTile fragments = given != nullptr ? *given : cooperative_attention_tile(capabilities, product);
   const AttentionTile tile = attention_tile(capabilities, product.rows, product.columns);
   const std::uint32_t queries = cooperates ? fragments.queries : tile.queries(), width = cooperates ? fragments.width : tile.width();
