@@ -90,7 +90,8 @@ class KernelBuilder {
     float_control(device.specials_preserved_f32, Capability::SignedZeroInfNanPreserve, ExecutionMode::SignedZeroInfNanPreserve);
     float_control(device.rounds_to_even_f32, Capability::RoundingModeRTE, ExecutionMode::RoundingModeRTE);
     const bool software = device.type == DeviceType::software;
-    module_.arithmetic = {device.denormals_preserved_f32, software, !software, device.specials_preserved_f32, device.shader_float64, options.halves};
+    module_.arithmetic = {device.denormals_preserved_f32, software, !software, device.specials_preserved_f32, device.shader_float64, options.halves,
+                          !device.specials_preserved_f32};
   }
   KernelBuilder(const KernelBuilder&) = delete;
   KernelBuilder& operator=(const KernelBuilder&) = delete;

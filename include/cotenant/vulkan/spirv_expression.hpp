@@ -12,7 +12,7 @@
 #include "cotenant/core/expr.hpp"
 #include "cotenant/vulkan/any_expression.hpp"
 #include "cotenant/vulkan/kernel.hpp"
-#include "cotenant/vulkan/spirv_math.hpp"
+#include "cotenant/vulkan/spirv_power.hpp"
 
 // A kernel's host side puts the expression's text into the launch's key and its literals among the scalars; its emitter makes a
 // RecordedCode where those scalars come in the order of parameters, and calls it as often as it likes.

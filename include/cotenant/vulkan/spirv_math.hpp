@@ -1,4 +1,4 @@
-// exp, log, tanh, erf, gelu, pow … of f32 within a few units in the last place (ULP), with IEEE 754's special values, on any device.
+// exp, log, tanh, erf, gelu … of f32 within a few units in the last place (ULP), with IEEE 754's special values, on any device.
 #ifndef COTENANT_VULKAN_SPIRV_MATH_HPP
 #define COTENANT_VULKAN_SPIRV_MATH_HPP
 #include <cstdint>
@@ -193,53 +193,6 @@ namespace inner {
   const Value left = fma(n, ln2_high, y) + fma(n, ln2_low, y_rest);
   const Value raised = times_power_of_two(exp_minus_1(-left) + 1.f, exponent_bits(shifted));
   return fma(raised / fma(raised, 0x1p-64f, 1.f) * t, -0x1p-64f, not_negative(x));
-}
-
-// ---- powers
-// base^exponent; in double where the device has it (within 1 ULP), else the error grows with the exponent. 1 where the exponent
-// is 0 or the base 1, even beside NaN; NaN for a negative number to a power that is no integer; the sign of the base where
-// the exponent is an odd integer.
-[[gnu::cold]] inline Value pow(Value base, Value exponent) {
-  using namespace inner;
-  Module& module = base.module();
-  const Type wide = shaped_as(base.type, module.arithmetic.has_f64 ? module.floating(64) : module.f32());
-  // |base| = 2^n m, m in [sqrt(1/2), sqrt 2).
-  const Value size = abs(base), bits = signed_bits(raised_if_subnormal(size));
-  const Value n = (bits - 0x3F3504F3) >> 23;
-  const Value m = convert(wide, from_bits(bits - (n << 23)));
-  const Value whole = convert(wide, n - select(is_subnormal_or_zero(base), constant_like(n, 149), 0));
-  // ln m = 2 artanh(s), s = (m - 1) / (m + 1), |s| < 0.172: seven terms of the series leave 2e-12.
-  const Value s = (m - 1) / (m + 1), square = s * s;
-  Value series = constant_like(s, 1.0 / 13);
-  for (int term = 11; term > 0; term -= 2) series = series * square + constant_like(s, 1.0 / term);
-  const Value logarithm = s * series * 2.8853900817779268 + whole;  // 2 / ln 2
-  // Beyond 200 a float has long become 0 or infinity. A base of 0 or infinity does not come here.
-  const Value power = convert(wide, max(min(exponent, 1e30f), -1e30f)) * logarithm;
-  const Value bounded = select(power > 200, 200, select(power < -200, -200, power));
-  const Value integer = round(convert(base.type, bounded));
-  // exp(r) for |r| <= ln 2 / 2: ten terms leave 7e-12.
-  const Value r = (bounded - convert(wide, integer)) * 0.69314718055994531;
-  Value value = constant_like(r, 1.0 / 362880);
-  for (double factorial = 40320, term = 8; term >= 0; factorial /= term, --term) {
-    value = value * r + constant_like(r, 1.0 / factorial);
-    if (term == 0) break;
-  }
-  // Times 2^integer, in two halves: each is a normal number.
-  const Value whole_power = convert(shaped_as(base.type, module.i32()), integer), half = whole_power >> 1;
-  const auto power_of_two = [](Value k) { return from_bits((k + 127) << 23); };
-  Value result = convert(base.type, value) * power_of_two(half) * power_of_two(whole_power - half);
-  const Value zero = constant_like(base, 0.f), one = constant_like(base, 1.f), infinite = constant_like(base, infinity);
-  const Value huge = magnitude(base) == 0x7F800000u, rising = signed_bits(exponent) >= 0;
-  result = select(is_zero(base), select(rising, zero, infinite), select(huge, select(rising, infinite, zero), result));
-  const Value unit = magnitude(base) == 0x3F800000u, endless = magnitude(exponent) == 0x7F800000u;
-  const Value grows = (size > 1.f) == rising;
-  result = select(endless, select(grows, infinite, zero), result);
-  const Value halved = exponent * 0.5f, whole_exponent = equal(floor(exponent), exponent), odd = whole_exponent && floor(halved) != halved;
-  const Value negative = signed_bits(base) < 0;
-  result = select(odd && negative && !endless, negate(result), result);
-  result = select(negative && !huge && !is_zero(base) && !whole_exponent, quiet_nan, result);
-  result = keep_nan(base, keep_nan(exponent, result));
-  return select(is_zero(exponent) || (unit && !negative) || (unit && endless), one, result);
 }
 
 }  // namespace cotenant::vulkan::spirv

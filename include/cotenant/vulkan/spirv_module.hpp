@@ -35,6 +35,7 @@ class Module {
     bool keeps_nan = false;         // else x != x may be taken for false
     bool has_f64 = false;
     bool halves = false;  // results are rounded to f16 or bf16: what computes them need not be more exact
+    bool regroups = false;  // sums and products may be taken in another order (Mesa's drivers without SignedZeroInfNanPreserve): each says not to
   };
   Arithmetic arithmetic;
 
@@ -178,7 +179,10 @@ class Module {
   }
 
   // ---- instructions of the one function
-  Value result(Op op, Type t, std::initializer_list<std::uint32_t> operands) { return {result(code_, op, t->id, operands.begin(), operands.size()), t}; }
+  Value result(Op op, Type t, std::initializer_list<std::uint32_t> operands) {
+    return as_written(op == Op::FAdd || op == Op::FSub || op == Op::FMul || op == Op::VectorTimesScalar,
+                      {result(code_, op, t->id, operands.begin(), operands.size()), t});
+  }
   Value result(Op op, Type t, const Words& operands) { return {result(code_, op, t->id, operands.data(), operands.size()), t}; }
   void effect(Op op, std::initializer_list<std::uint32_t> operands) { write(code_, op, operands); }
   void effect(Op op, const Words& operands) { write(code_, op, operands); }
@@ -197,7 +201,7 @@ class Module {
     if (glsl_ == 0) glsl_ = new_id();
     Words all{glsl_, word(instruction)};
     for (const Value& operand : operands) all.push_back(operand.id);
-    return result(Op::ExtInst, t, all);
+    return as_written(instruction == Glsl::Fma, result(Op::ExtInst, t, all));
   }
 
   // The module's words. `main` without parameters is the one entry point.
@@ -226,6 +230,10 @@ class Module {
   }
 
  private:
+  Value as_written(bool arithmetic_on_floats, Value value) {
+    if (arithmetic_on_floats && arithmetic.regroups) decorate(value.id, Decoration::NoContraction);
+    return value;
+  }
   [[gnu::cold]] Id result(Words& section, Op op, Id t, const std::uint32_t* operands, std::size_t count) {
     const Id id = new_id();
     section.push_back(first_word(op, count + 2));

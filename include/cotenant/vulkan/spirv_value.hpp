@@ -189,7 +189,7 @@ template <inner::Number N, inner::Number M> Value fma(Value a, N b, M c) { retur
 
 // Forbids that v's multiplication or addition becomes part of a fused one: its rounding is as it is written.
 [[gnu::cold]] inline Value no_contraction(Value v) {
-  v.module().decorate(v.id, Decoration::NoContraction);
+  if (!v.module().arithmetic.regroups) v.module().decorate(v.id, Decoration::NoContraction);  // else it says so already
   return v;
 }
 
