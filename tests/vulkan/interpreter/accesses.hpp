@@ -16,7 +16,8 @@ class Accesses {
   using Instruction = Program::Instruction;
   Accesses(Registers& registers, WorkgroupMemory& shared, const Arguments& arguments) : r_(registers), shared_(shared), arguments_(arguments) {}
 
-  Toucher toucher;  // what it says of the lane is filled in here
+  Toucher toucher;              // what it says of the lane is filled in here
+  std::uint64_t workgroup = 0;  // the number of the one that runs
 
   // Of a variable of registers: the place of its first number.
   void chain(const Instruction& one) {
@@ -151,7 +152,11 @@ class Accesses {
       shared_.write(pointer, from, bytes, toucher);
     } else {
       if (storage == StorageClass::PushConstant) fault("a store to push constants");
-      std::memcpy(outside(storage, pointer, bytes, "write"), from, bytes);
+      std::byte* const to = outside(storage, pointer, bytes, "write");
+      // A matrix is that of its subgroup's first invocation.
+      const std::uint32_t first = toucher.subgroup * r_.program.subgroup();
+      if (arguments_.writes != nullptr) arguments_.writes->write(to, from, bytes, {workgroup, lane == Toucher::whole ? first : first + lane});
+      else std::memcpy(to, from, bytes);
     }
   }
   std::byte* outside(StorageClass storage, std::uint64_t pointer, std::size_t bytes, const char* what) const {

@@ -20,7 +20,8 @@ class Subgroup {
       : program_(program), registers_(program, count), accesses_(registers_, shared, arguments) {
     accesses_.toucher.subgroup = number;
   }
-  void begin() {
+  void begin(std::uint64_t workgroup) {
+    accesses_.workgroup = workgroup;
     next_.fill(0);
     alive_ = registers_.full, resume_ = no_place;
     accesses_.toucher.workgroup_barriers = 0, accesses_.toucher.subgroup_barriers = 0;
@@ -141,20 +142,21 @@ inline void dispatch(const Program& program, const Arguments& arguments) {
       }
     }
   };
-  for (std::uint32_t z = 0; z < arguments.groups[2]; ++z)
-    for (std::uint32_t y = 0; y < arguments.groups[1]; ++y)
-      for (std::uint32_t x = 0; x < arguments.groups[0]; ++x) {
-        set_built_ins({x, y, z});
-        shared.forget();
-        for (Subgroup& subgroup : subgroups) subgroup.begin();
-        for (bool all_done = false; !all_done;) {
-          for (Subgroup& subgroup : subgroups) subgroup.run();
-          all_done = subgroups[0].done();
-          for (const Subgroup& subgroup : subgroups)
-            if (subgroup.done() != all_done || (!all_done && subgroup.waits_at() != subgroups[0].waits_at()))
-              fault("a barrier of the workgroup that not all of its subgroups reach");
-        }
-      }
+  const std::uint64_t groups = std::uint64_t{arguments.groups[0]} * arguments.groups[1] * arguments.groups[2];
+  for (std::uint64_t i = 0; i < groups; ++i) {
+    const std::uint64_t group = arguments.backwards ? groups - 1 - i : i, row = group / arguments.groups[0];
+    set_built_ins({static_cast<std::uint32_t>(group % arguments.groups[0]), static_cast<std::uint32_t>(row % arguments.groups[1]),
+        static_cast<std::uint32_t>(row / arguments.groups[1])});
+    shared.forget();
+    for (Subgroup& subgroup : subgroups) subgroup.begin(group);
+    for (bool all_done = false; !all_done;) {
+      for (std::uint32_t s = 0; s < count; ++s) subgroups[arguments.backwards ? count - 1 - s : s].run();
+      all_done = subgroups[0].done();
+      for (const Subgroup& subgroup : subgroups)
+        if (subgroup.done() != all_done || (!all_done && subgroup.waits_at() != subgroups[0].waits_at()))
+          fault("a barrier of the workgroup that not all of its subgroups reach");
+    }
+  }
 }
 
 }  // namespace cotenant::test::interpreter

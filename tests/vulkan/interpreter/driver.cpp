@@ -173,7 +173,21 @@ void VKAPI_CALL copy_buffer(VkCommandBuffer commands, VkBuffer from, VkBuffer to
     });
 }
 // Commands do not know their device: the one whose queue takes them says which allocations there are.
-thread_local const Worker* running = nullptr;
+thread_local Worker* running = nullptr;
+// COTENANT_INTERPRETER=orders: each dispatch twice, the second time with everybody in the opposite order, for the same result.
+void run(const Program& program, Arguments& arguments) {
+  static const bool orders = asked("orders");
+  BufferWrites& writes = *arguments.writes;
+  writes.begin(orders);
+  dispatch(program, arguments);
+  if (!orders) return;
+  const BufferWrites::Result once = writes.result();
+  writes.undo();
+  writes.begin(true);
+  arguments.backwards = true;
+  dispatch(program, arguments);
+  if (writes.result() != once) fault("the result depends on the order in which workgroups and subgroups run");
+}
 void VKAPI_CALL record_dispatch(VkCommandBuffer commands, std::uint32_t x, std::uint32_t y, std::uint32_t z) {
   Commands& all = *object<Commands>(commands);
   all.recorded.push_back([pipeline = all.pipeline, set = all.set, constants = all.push_constants, x, y, z]() mutable {
@@ -182,7 +196,8 @@ void VKAPI_CALL record_dispatch(VkCommandBuffer commands, std::uint32_t x, std::
     arguments.push_constants = {constants.data(), constants.size()};
     if (set != nullptr) arguments.bindings = set->bindings;
     arguments.allocation = [](std::uint64_t address) { return running->allocation(address); };
-    dispatch(*pipeline->program, arguments);
+    arguments.writes = &running->writes;
+    run(*pipeline->program, arguments);
   });
 }
 

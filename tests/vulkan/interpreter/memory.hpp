@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "buffer_writes.hpp"
 #include "program.hpp"
 
 namespace cotenant::test::interpreter {
@@ -110,6 +111,8 @@ class WorkgroupMemory {
 struct Arguments {
   std::array<std::uint32_t, 3> groups{1, 1, 1};
   Bytes push_constants;
+  BufferWrites* writes = nullptr;                           // who writes to buffers; null: nobody asks
+  bool backwards = false;                                   // the last workgroup and the last subgroup run first
   std::vector<Bytes> bindings;                              // of set 0
   std::function<Bytes(std::uint64_t)> allocation;           // that an address lies in, as physical pointers have it; of no bytes: none
 };

@@ -97,6 +97,8 @@ class Worker {
     return lost_;
   }
 
+  BufferWrites writes;
+
   // ---- buffers that kernels reach by address
   void place(Buffer* buffer) {
     const std::lock_guard lock(mutex_);
