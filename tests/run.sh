@@ -174,6 +174,7 @@ if ! $quick; then
   # Crashes and long runs in their short forms, and programs that use the library.
   begin check "tests/kill/run.sh --quick" tests/kill/run.sh --quick
   begin check "tests/soak/run.sh --quick" tests/soak/run.sh --quick
+  begin check "tests/vulkan/ends.sh" tests/vulkan/ends.sh
   for consumer in $(tests/package/run.sh --list); do begin check "$consumer" tests/package/run.sh "$consumer"; done
 
   title "Tests of that build, generated files, what must not compile, crashes, consumers"

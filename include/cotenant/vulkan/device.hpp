@@ -3,8 +3,8 @@
 #define COTENANT_VULKAN_DEVICE_HPP
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -14,6 +14,7 @@
 
 #include "cotenant/vulkan/chunk_cache.hpp"
 #include "cotenant/vulkan/copy_threads.hpp"
+#include "cotenant/vulkan/device_ends.hpp"
 #include "cotenant/vulkan/memory_pool.hpp"
 #include "cotenant/vulkan/pipelines.hpp"
 #include "cotenant/vulkan/uses.hpp"
@@ -25,7 +26,7 @@ class Device : public std::enable_shared_from_this<Device> {
   // Errors: NotFound, Unsupported, OutOfMemory.
   static std::shared_ptr<Device> open(const VulkanOptions& options) {
     std::shared_ptr<Device> device(new Device(options));
-    Registry::get().add(device);
+    DeviceEnds::get().add(device);
     return device;
   }
   Device(const Device&) = delete;
@@ -60,8 +61,13 @@ class Device : public std::enable_shared_from_this<Device> {
   void finish_or_drop();
   // The same without an error: for the end and for when memory is short.
   void finish_quietly() noexcept;
+  // Work was handed to the driver.
+  void began() {
+    if (!began_.load(std::memory_order_relaxed) && !began_.exchange(true)) DeviceEnds::get().add(shared_from_this());
+  }
 
  private:
+  friend class DeviceEnds;
   explicit Device(const VulkanOptions& options)
       : options_(with_descriptors(options)),
         driver_(options_),
@@ -85,33 +91,12 @@ class Device : public std::enable_shared_from_this<Device> {
   std::vector<std::shared_ptr<Stream>> streams();
   void check(const Launch& launch) const;
 
-  // Work that nobody waits for keeps its tensors, and they keep their device. At the end of the program it is waited for here: before
-  // the driver's own clean-up, which is registered when the driver is loaded (again, where an earlier device was the last to use it),
-  // so that each device that is opened registers this anew.
-  class Registry {
-   public:
-    static Registry& get() {
-      static Registry& registry = *new Registry;  // never destroyed: its end is finish()
-      return registry;
-    }
-    void add(const std::shared_ptr<Device>& device) {
-      const std::lock_guard lock(mutex_);
-      std::erase_if(devices_, [](const auto& one) { return one.expired(); });
-      devices_.push_back(device);
-      static_cast<void>(std::atexit([] { get().finish(); }));
-    }
-
-   private:
-    void finish() noexcept {
-      const std::lock_guard lock(mutex_);
-      for (const auto& weak : devices_)
-        if (const auto device = weak.lock()) device->finish_quietly(), static_cast<void>(device->pipelines_.save());
-      devices_.clear();
-    }
-
-    std::mutex mutex_;
-    std::vector<std::weak_ptr<Device>> devices_;
-  };
+  // For DeviceEnds. All work is done and the kernels are saved; then nothing of this device is destroyed any more.
+  void end() noexcept;
+  // Before a fork: nobody is in the middle of making a stream.
+  void lock_for_fork() { mutex_.lock(); }
+  void unlock_in_parent() noexcept { mutex_.unlock(); }
+  void leave_in_child() noexcept;
 
   VulkanOptions options_;
   Driver driver_;
@@ -123,6 +108,8 @@ class Device : public std::enable_shared_from_this<Device> {
   std::mutex mutex_;
   std::map<std::string, std::weak_ptr<Stream>> streams_;
   std::array<std::weak_ptr<Stream>, 2> copies_;  // by direction
+  std::atomic<bool> began_{false};
+  std::vector<std::shared_ptr<Stream>> left_streams_;  // and with them this device
 };
 
 }  // namespace cotenant::vulkan

@@ -1,6 +1,7 @@
 // What Device does with its streams: makes them by name, finishes them together, and launches kernels on them within its limits.
 #ifndef COTENANT_VULKAN_DEVICE_STREAMS_HPP
 #define COTENANT_VULKAN_DEVICE_STREAMS_HPP
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -15,6 +16,7 @@
 namespace cotenant::vulkan {
 
 inline std::shared_ptr<Stream> Device::stream(const std::string& name) {
+  driver_.check_not_left();
   const std::lock_guard lock(mutex_);
   std::weak_ptr<Stream>& slot = streams_[name];
   std::shared_ptr<Stream> stream = slot.lock();
@@ -22,6 +24,7 @@ inline std::shared_ptr<Stream> Device::stream(const std::string& name) {
   return stream;
 }
 inline std::shared_ptr<Stream> Device::copies(Direction direction) {
+  driver_.check_not_left();
   const std::lock_guard lock(mutex_);
   std::weak_ptr<Stream>& slot = copies_[static_cast<std::size_t>(direction)];
   std::shared_ptr<Stream> stream = slot.lock();
@@ -57,6 +60,50 @@ inline void Device::finish_or_drop() {
 inline void Device::finish_quietly() noexcept {
   for (const auto& stream : streams()) stream->finish_quietly();
 }
+inline void Device::end() noexcept {
+  if (driver_.left()) return;
+  finish_quietly();
+  static_cast<void>(pipelines_.save());
+  left_streams_ = streams();
+  driver_.leave();
+}
+inline void Device::leave_in_child() noexcept {
+  mutex_.unlock();
+  left_streams_ = streams();
+  driver_.leave();
+}
+
+inline void DeviceEnds::end_latest() noexcept {
+  if (Process::forked()) return;
+  std::shared_ptr<Device> device;
+  {
+    const std::lock_guard lock(mutex_);
+    device = devices_.back().lock();
+    devices_.pop_back();
+    if (device) left_.push_back(device);
+  }
+  Process::end();
+  if (device) device->end();
+}
+// No thread holds these locks while the process is copied.
+inline void DeviceEnds::before_fork() {
+  mutex_.lock();
+  for (const auto& weak : devices_)
+    if (auto device = weak.lock(); device && std::find(forking_.begin(), forking_.end(), device) == forking_.end()) forking_.push_back(std::move(device));
+  for (const auto& device : forking_) device->lock_for_fork();
+}
+inline void DeviceEnds::after_fork() noexcept {
+  for (const auto& device : forking_) device->unlock_in_parent();
+  std::vector<std::shared_ptr<Device>> devices = std::exchange(forking_, {});
+  mutex_.unlock();
+}
+inline void DeviceEnds::in_child() noexcept {
+  Process::fork();
+  for (const auto& device : forking_) device->leave_in_child();
+  left_.insert(left_.end(), forking_.begin(), forking_.end());
+  forking_.clear(), devices_.clear();
+  mutex_.unlock();
+}
 
 // Whether a block lies on this device, and where it lies, in words; the storage defines them.
 bool lies_on(const Block& block, const Device& device) noexcept;
@@ -83,6 +130,7 @@ inline void Device::check(const Launch& launch) const {
 
 inline void Device::launch(Stream& stream, const Launch& launch, const Emitter& emit) {
   if (launch.groups[0] == 0 || launch.groups[1] == 0 || launch.groups[2] == 0) return;  // nothing to do
+  driver_.check_not_left();
   check(launch);
   pipelines_.use(launch, emit, [&](const Pipeline& pipeline) { stream.dispatch(pipeline, launch); });
 }

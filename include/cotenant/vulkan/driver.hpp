@@ -88,9 +88,31 @@ class Driver {
   void check_not_lost() const {
     if (lost()) raise_result(VK_ERROR_DEVICE_LOST, "computing on '" + capabilities().name + "'");
   }
+  // Whether what is destroyed from now on leaves the driver alone: see Process. A device that is left so stays as it is for good.
+  bool left() const noexcept { return left_.load(std::memory_order_acquire); }
+  void leave() noexcept { left_.store(true, std::memory_order_release); }
+  // Errors: DeviceLost where this process or thread may not call the driver any more.
+  void check_not_left() const {
+    if (!left()) return;
+    if (Process::forked())
+      raise<DeviceLost>("'" + capabilities().name + "' was opened by the process that this one was forked from, and does not work here: fork before the first "
+                        "use of a GPU, start another program (posix_spawn, exec), or compute on the CPU here");
+    if (Process::ended_by_this_thread())
+      raise<DeviceLost>("the program ends, and '" + capabilities().name + "' was left with all its work done: a static object that uses it when it is "
+                        "destroyed must be made after the device's first work");
+  }
+  // The same two, before work is queued.
+  void check_usable() const { check_not_left(), check_not_lost(); }
+  // Whether there is nothing to wait for, as all work was done when this thread ended the program. Errors: DeviceLost in a forked child.
+  bool is_over() const {
+    if (!left()) return false;
+    if (Process::forked()) check_not_left();
+    return Process::ended_by_this_thread();
+  }
 
   // f() gives a VkResult; tests may have it fail.
   VkResult call(Step step, FunctionRef<VkResult()> f) {
+    if (left() && (Process::forked() || Process::ended_by_this_thread())) return VK_ERROR_DEVICE_LOST;
     VkResult result = faults_ ? faults_->next(step) : VK_SUCCESS;
     if (result >= 0) result = f();
     if (result == VK_ERROR_DEVICE_LOST) lost_.store(true, std::memory_order_release);
@@ -99,7 +121,9 @@ class Driver {
   // The same; raises what() where it fails. Errors: OutOfMemory, DeviceLost, Unsupported.
   void require(Step step, FunctionRef<VkResult()> f, FunctionRef<std::string()> what) {
     const VkResult result = call(step, f);
-    if (result < 0) raise_result(result, what() + " on '" + capabilities().name + "'");
+    if (result >= 0) return;
+    check_not_left();
+    raise_result(result, what() + " on '" + capabilities().name + "'");
   }
 
   // Destroys a semaphore that no work under way uses, after the next 64 such: Mesa 22.3's queue thread lets go of those that a submission
@@ -127,7 +151,7 @@ class Driver {
   std::vector<std::uint32_t> families_;
   std::array<std::vector<std::unique_ptr<Queue>>, 2> queues_;  // that compute; that only copy
   std::atomic<std::size_t> next_queue_{0};
-  std::atomic<bool> lost_{false};
+  std::atomic<bool> lost_{false}, left_{false};
   std::mutex mutex_;
   std::array<VkSemaphore, 64> retired_{};
   std::size_t next_retired_ = 0;

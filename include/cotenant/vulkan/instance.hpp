@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "cotenant/vulkan/device_options.hpp"
+#include "cotenant/vulkan/process.hpp"
 
 namespace cotenant::vulkan {
 
@@ -55,6 +56,12 @@ class Instance {
   // One instance per kind of validation, shared by the devices opened with it and kept until the process ends: drivers that are
   // unloaded and loaded again leak, and one was seen to crash at the end of the program. Errors: Unsupported.
   static std::shared_ptr<Instance> get(bool validation, bool synchronization, bool log) {
+    if (Process::forked())
+      raise<Unsupported>("this process was forked from one that had a GPU open, and no GPU works in such a child: fork before the first use of a GPU, start "
+                         "another program (posix_spawn, exec), or compute on the CPU here");
+    if (Process::ended_by_this_thread())
+      raise<Unsupported>("the program ends, and Vulkan's drivers may have cleaned up: a static object that uses a GPU when it is destroyed must be made after "
+                         "the GPU's first work");
     static std::mutex mutex;
     static auto& instances = *new std::array<std::shared_ptr<Instance>, 8>;
     const std::lock_guard lock(mutex);

@@ -130,6 +130,7 @@ class MemoryChunk {
     address_ = vkGetBufferDeviceAddress(driver_->handle(), &where);
   }
   void destroy() noexcept {
+    if (driver_ != nullptr && driver_->left()) return;
     if (buffer_ != VK_NULL_HANDLE) vkDestroyBuffer(driver_->handle(), buffer_, nullptr);
     if (memory_ != VK_NULL_HANDLE) vkFreeMemory(driver_->handle(), memory_, nullptr);
     buffer_ = VK_NULL_HANDLE, memory_ = VK_NULL_HANDLE;

@@ -55,7 +55,7 @@ class MemoryPool {
 
   // Errors: OutOfMemory, DeviceLost.
   Allocation allocate(std::size_t bytes) {
-    driver_.check_not_lost();
+    driver_.check_usable();
     const std::size_t size = padded(bytes);
     const Capabilities& device = driver_.capabilities();
     if (size > device.max_allocation)

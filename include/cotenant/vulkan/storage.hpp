@@ -40,12 +40,14 @@ COTENANT_VULKAN_INLINE const vulkan::Capabilities& Vulkan::capabilities() const 
 COTENANT_VULKAN_INLINE GpuMemoryUsage Vulkan::gpu_memory_usage() const { return device().memory().usage(); }
 COTENANT_VULKAN_INLINE KernelStatistics Vulkan::kernel_statistics() const { return device().pipelines().statistics(); }
 COTENANT_VULKAN_INLINE std::size_t Vulkan::optimize_memory() const {
+  device().driver().check_not_left();
   device().finish_or_drop();
   return device().memory().trim() + device().staging().trim() + device().parameters().trim();
 }
 COTENANT_VULKAN_INLINE void Vulkan::synchronize() const { device().finish(); }
 COTENANT_VULKAN_INLINE bool Vulkan::save_kernels() const { return device().pipelines().save(); }
 COTENANT_VULKAN_INLINE void Vulkan::dispose() const {
+  device().driver().check_not_left();
   device().pipelines().save();
   device().pipelines().clear([&] { device().finish_or_drop(); });
   static_cast<void>(optimize_memory());
@@ -54,13 +56,17 @@ COTENANT_VULKAN_INLINE std::size_t Vulkan::validation_messages() const noexcept 
 COTENANT_VULKAN_INLINE std::vector<std::string> Vulkan::validation_texts() const { return device().driver().instance().messages().texts(); }
 
 COTENANT_VULKAN_INLINE Allocation Vulkan::allocate(std::size_t bytes) { return device().memory().allocate(bytes); }
-COTENANT_VULKAN_INLINE void Vulkan::deallocate(Allocation allocation) noexcept { device().memory().deallocate(allocation); }
+COTENANT_VULKAN_INLINE void Vulkan::deallocate(Allocation allocation) noexcept {
+  if (!device().driver().left()) device().memory().deallocate(allocation);
+}
 COTENANT_VULKAN_INLINE void Vulkan::copy_out(Allocation from, std::byte* to) const { vulkan::read_bytes(*stream_, from, to); }
 COTENANT_VULKAN_INLINE void Vulkan::copy_in(Allocation to, const std::byte* from) const { vulkan::write_bytes(*stream_, from, to); }
 COTENANT_VULKAN_INLINE void Vulkan::settle() const noexcept { device().finish_quietly(); }
 
 COTENANT_VULKAN_INLINE void Vulkan::pin(const Allocation& pages) const { device().memory().imports().add(device().driver(), pages.data, pages.bytes); }
-COTENANT_VULKAN_INLINE void Vulkan::unpin(const void* pages) const noexcept { device().memory().imports().remove_host(pages); }
+COTENANT_VULKAN_INLINE void Vulkan::unpin(const void* pages) const noexcept {
+  if (!device().driver().left()) device().memory().imports().remove_host(pages);
+}
 
 COTENANT_VULKAN_INLINE BlockRef Vulkan::import_block(const BlockRef& host, std::size_t& before) const {
   const std::size_t page = capabilities().host_import_alignment;

@@ -95,6 +95,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   }
   // Hands over what is recorded up to `value`; does not wait. Errors: OutOfMemory, DeviceLost.
   void flush(std::uint64_t value = std::numeric_limits<std::uint64_t>::max()) {
+    if (driver().is_over()) return;
     {
       const std::lock_guard lock(mutex_);
       if (open_.commands == VK_NULL_HANDLE || open_.value > value) return;
@@ -105,6 +106,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   }
   // Returns when the timeline has reached `value`, and frees what the work kept. Errors: OutOfMemory, DeviceLost.
   void wait(std::uint64_t value) {
+    if (driver().is_over()) return;
     flush(value);
     prepare();
     const VkResult result = timeline_.wait(value);
@@ -112,7 +114,9 @@ class Stream : public std::enable_shared_from_this<Stream> {
     check_waited(result);
   }
   // The same for work that was handed over, for many threads at once: takes no lock and frees nothing.
-  void poll(std::uint64_t value) const { check_waited(timeline_.poll(value)); }
+  void poll(std::uint64_t value) const {
+    if (!driver().is_over()) check_waited(timeline_.poll(value));
+  }
   void finish() {
     const std::uint64_t value = queued();
     if (idle()) driver().check_not_lost();
@@ -121,6 +125,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   }
   // The same without an error. What a lost device has not done is dropped once it has stopped.
   void finish_quietly() noexcept {
+    if (driver().left()) return;
     std::exception_ptr failure;
     if (cotenant::detail::attempt(failure, [&] { finish(); })) return;
     if (driver().lost()) static_cast<void>(vkDeviceWaitIdle(driver().handle()));
@@ -130,6 +135,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   }
   // Frees what finished work kept, that of its copies included; with `everything` also what never ran.
   void retire(bool everything = false) noexcept {
+    if (driver().left()) return;
     std::vector<Batch> done;  // its blocks are freed after the lock is given back
     std::array<Stream*, 2> copies{};
     {
@@ -200,7 +206,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   }
   // What these buffers wait for on other streams, handed over.
   std::vector<StreamPoint> foreign_points(std::span<const BufferArgument> buffers) {
-    driver().check_not_lost();
+    driver().check_usable();
     std::vector<StreamPoint> others = device_->uses().foreign(*this, buffers, [](Stream& stream) { return stream.weak_from_this().lock(); });
     // What is over by now is not waited for: drivers are slower with a queue that waits for another.
     std::erase_if(others, [](const StreamPoint& other) { return other.stream->timeline_.reached(other.value); });
@@ -260,6 +266,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
     const VkResult result = driver().call(Step::submit, [&] { return queue_.submit(open_.commands, waits, {timeline_.handle(), open_.value}); });
     // Short of memory, the driver has changed nothing: the batch stays, and the next flush tries again.
     if (result < 0) raise_result(result, "handing work to '" + device_->capabilities().name + "'");
+    device_->began();
     waits_.fetch_add(waits.size(), std::memory_order_relaxed);
     submitted_value_ = open_.value;
     pending_.push_back(std::exchange(open_, {}));
