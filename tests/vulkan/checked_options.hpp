@@ -1,7 +1,8 @@
 // Options of devices for tests: every call validated, both ways to address buffers, nothing kept on the disk.
 // COTENANT_TEST_VULKAN=plain leaves validation out, for machines without the layer; =discrete has the kernels of a large GPU chosen
 // (those without matrices) and launched as there, whatever computes: tiles, parts of depth, packed and turned sides; =least leaves a
-// device no more than Vulkan 1.2 promises of one with addresses and timelines: words alone in memory, few threads, little shared memory.
+// device no more than Vulkan 1.2 promises of one with addresses and timelines: words alone in memory, few threads, little shared memory;
+// =least,discrete both.
 #ifndef COTENANT_TESTS_VULKAN_CHECKED_OPTIONS_HPP
 #define COTENANT_TESTS_VULKAN_CHECKED_OPTIONS_HPP
 #include <cstdlib>
@@ -32,14 +33,17 @@ inline void leave_the_least(vulkan::Capabilities& device) {
   device.queues = 1, device.transfer_queues = 0;
 }
 
+inline void be_discrete(vulkan::Capabilities& device) { device.type = vulkan::DeviceType::discrete, device.multiprocessors = 132; }
+
 inline VulkanOptions checked_options(bool descriptors = false) {
   const char* const chosen = std::getenv("COTENANT_TEST_VULKAN");
   const std::string mode = chosen != nullptr ? chosen : "";
-  const bool plain = mode == "plain" || mode == "discrete";
+  const auto says = [&](const char* word) { return mode.find(word) != std::string::npos; };
+  const bool plain = says("plain") || says("discrete");
   VulkanOptions options;
-  if (mode == "discrete")
-    options.pretend = [](vulkan::Capabilities& device) { device.type = vulkan::DeviceType::discrete, device.multiprocessors = 132; };
-  if (mode == "least") options.pretend = leave_the_least;
+  if (says("least") && says("discrete")) options.pretend = [](vulkan::Capabilities& device) { leave_the_least(device), be_discrete(device); };
+  else if (says("least")) options.pretend = leave_the_least;
+  else if (says("discrete")) options.pretend = be_discrete;
   options.validation = !plain;
   options.synchronization_validation = !plain && descriptors;
   options.addressing = descriptors ? vulkan::Addressing::descriptors : vulkan::Addressing::pointers;

@@ -151,9 +151,11 @@ class Elements {
   const Buffer& buffer() const { return buffer_.buffer(); }
 
   // Element `index` as its register value.
-  Value load(Value index) const {
+  Value load(Value index) const { return decode(dtype_, load_bits(index)); }
+  // Its bits as they lie in memory, in the low part of a word (of 64 bits for i64).
+  Value load_bits(Value index) const {
     const Value raw = buffer_.load(index);
-    return decode(dtype_, raw.type->bits >= 32 ? raw : convert(kernel_->u32(), raw));
+    return raw.type->bits >= 32 ? raw : convert(kernel_->u32(), raw);
   }
   // `value` may be an f32, i32, i64 or boolean.
   void store(Value index, Value value) const { store_register(index, convert_element(dtype_, value)); }

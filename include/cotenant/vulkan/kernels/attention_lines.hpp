@@ -71,7 +71,7 @@ class AttentionLines {
       std::vector<Value> parts;
       for (std::uint32_t e = 0; e < 8; ++e) {
         const Value place = item.element + e;
-        const Value loaded = spirv::convert(k_.u32(), x_.elements.buffer().load(offset + spirv::min(place, full_ - 1u) * step_));
+        const Value loaded = x_.elements.load_bits(offset + spirv::min(place, full_ - 1u) * step_);
         const Value element = spirv::select(inside && place < full_, loaded, 0u);
         if (e % 2 == 0) parts.push_back(element);
         else parts.back() = parts.back() | element << 16u;

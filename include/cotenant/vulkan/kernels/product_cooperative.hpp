@@ -147,7 +147,7 @@ class CooperativeSide {
       for (std::uint32_t e = 0; e < per_word; ++e) {
         const Value where = layout_.along_depth ? position + e : position;
         const Value step = guarded ? spirv::min(where, last_ - 1u) : where;
-        Value element = spirv::convert(k_.u32(), x_.elements.buffer().load((layout_.along_depth ? offset_[item][0] : offset_[item][e]) + step * step_));
+        Value element = x_.elements.load_bits((layout_.along_depth ? offset_[item][0] : offset_[item][e]) + step * step_);
         if (shifts) element = element ^ 0x80u;
         if (guarded) element = spirv::select(where < to_, element, 0u);
         const std::uint32_t to = e * bits / 32, shift = e * bits % 32;

@@ -38,7 +38,7 @@ inline spirv::Words emit_pack(const Target& target, const ProductCode& code, boo
         const Value place = first + e, at = spirv::min(place, frame.depth - 1u);
         Value element;
         if (hook) element = spirv::bitcast(k.u32(), hook(frame, left, along_depth ? line : at, along_depth ? at : line));
-        else element = spirv::convert(k.u32(), in.elements.buffer().load(in.base + line * (left ? in.row : in.column) + at * (left ? in.column : in.row)));
+        else element = in.elements.load_bits(in.base + line * (left ? in.row : in.column) + at * (left ? in.column : in.row));
         element = spirv::select(place < frame.depth, element, padding);
         if (e * bits % 32 == 0) parts.push_back(element);
         else parts.back() = parts.back() | element << (e * bits % 32);
