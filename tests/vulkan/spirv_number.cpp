@@ -36,7 +36,7 @@ TEST_CASE("a quotient is corrected only where the device does not round it") {
   Capabilities device = test::usual_device();
   const auto quotient = [](Value a, Value b) { return spirv::divide(a, b); };
   CHECK(test::count_of(emitted(device, quotient), spirv::Op::ExtInst) > 0);
-  device.type = DeviceType::software;
+  device.fuses_multiply_add = false;
   CHECK(test::count_of(emitted(device, quotient), spirv::Op::ExtInst) == 0);
 }
 

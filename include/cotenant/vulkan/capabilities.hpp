@@ -74,6 +74,7 @@ struct Capabilities {
   bool denormals_preserved_f32 = false, denormals_preserved_f16 = false;
   bool specials_preserved_f32 = false, specials_preserved_f16 = false;  // -0, infinities and NaN
   bool rounds_to_even_f32 = false, rounds_to_even_f16 = false;
+  bool fuses_multiply_add = true;  // Fma rounds once, as every GPU's does; where a CPU computes it may be two operations, and division rounds to nearest
   bool vulkan_memory_model = false, integer_dot_product = false, zero_initialize_shared_memory = false, workgroup_layout_explicit = false;
   bool bfloat16 = false, bfloat16_cooperative_matrix = false;
   bool cooperative_matrix = false;

@@ -89,9 +89,8 @@ class KernelBuilder {
     float_control(options.keeps_subnormals && device.denormals_preserved_f32, Capability::DenormPreserve, ExecutionMode::DenormPreserve);
     float_control(device.specials_preserved_f32, Capability::SignedZeroInfNanPreserve, ExecutionMode::SignedZeroInfNanPreserve);
     float_control(device.rounds_to_even_f32, Capability::RoundingModeRTE, ExecutionMode::RoundingModeRTE);
-    const bool software = device.type == DeviceType::software;
-    module_.arithmetic = {device.denormals_preserved_f32, software, !software, device.specials_preserved_f32, device.shader_float64, options.halves,
-                          !device.specials_preserved_f32};
+    module_.arithmetic = {device.denormals_preserved_f32, !device.fuses_multiply_add, device.fuses_multiply_add, device.specials_preserved_f32,
+                          device.shader_float64, options.halves, !device.specials_preserved_f32};
   }
   KernelBuilder(const KernelBuilder&) = delete;
   KernelBuilder& operator=(const KernelBuilder&) = delete;

@@ -195,6 +195,7 @@ class Query {
     for (std::size_t i = 0; i < 3; ++i)
       found_.max_workgroup_size[i] = limits.maxComputeWorkGroupSize[i], found_.max_workgroup_count[i] = limits.maxComputeWorkGroupCount[i];
     found_.multiprocessors = multiprocessors.shaderSMCount;
+    found_.fuses_multiply_add = found_.type != DeviceType::software;
     found_.denormals_preserved_f32 = core12.shaderDenormPreserveFloat32 != 0;
     found_.denormals_preserved_f16 = core12.shaderDenormPreserveFloat16 != 0;
     found_.specials_preserved_f32 = core12.shaderSignedZeroInfNanPreserveFloat32 != 0;
