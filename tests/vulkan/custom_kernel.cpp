@@ -56,6 +56,10 @@ TEST_CASE("a description that the module contradicts is refused before the drive
   wrong.outputs.pop_back();
   CHECK(has(refusal(*gpu, wrong), "uses binding 3"));
   wrong = described();
+  wrong.inputs.push_back(wrong.outputs.front());
+  wrong.outputs.erase(wrong.outputs.begin());
+  CHECK(has(refusal(*gpu, wrong), "writes to binding 2, its input 'z'"));
+  wrong = described();
   wrong.inputs.push_back({"more", DType::f32});
   CHECK(has(refusal(*gpu, wrong), "never names binding 4"));
   wrong = described();

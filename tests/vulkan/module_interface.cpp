@@ -6,6 +6,7 @@
 
 #include "../error_text.hpp"
 #include "axpy_spirv.hpp"
+#include "two_kernels_spirv.hpp"
 
 using cotenant::vulkan::ModuleInterface;
 using namespace cotenant::test;
@@ -22,6 +23,7 @@ TEST_CASE("a module says what it needs: workgroup, bindings, push constants, cap
   CHECK(found.workgroup_constants == std::array<std::int64_t, 3>{7, -1, -1});
   CHECK(found.workgroup[1] == 1);
   CHECK(found.bindings == std::map<std::uint32_t, bool>{{0, false}, {1, false}, {2, true}, {3, true}});
+  CHECK(found.written == std::set<std::uint32_t>{2, 3});
   CHECK(found.push_constant_bytes == 8);
   CHECK(found.shared_bytes == 0);
   CHECK(found.capabilities == std::vector{cotenant::vulkan::spirv::Capability::Shader});
@@ -46,6 +48,34 @@ TEST_CASE("what is no module is refused with the reason") {
   changed.back() |= 0xff0000;
   CHECK(has(complaint(changed), "length"));
   CHECK(has(complaint(words(), "other"), "no entry point 'other'"));
+}
+
+TEST_CASE("of several kernels in a module each has its own buffers") {
+  using Bindings = std::map<std::uint32_t, bool>;
+  const ModuleInterface copy = ModuleInterface::read(two_kernels_spirv, "copy"), clear = ModuleInterface::read(two_kernels_spirv, "clear");
+  CHECK(copy.bindings == Bindings{{0, true}, {1, true}});
+  CHECK(copy.written == std::set<std::uint32_t>{1});
+  CHECK(clear.bindings == Bindings{{0, true}});
+  CHECK(clear.written == std::set<std::uint32_t>{0});
+}
+
+// What glslang makes of GLSL for Vulkan 1.0, and of HLSL: class Uniform and a type that is decorated as BufferBlock.
+TEST_CASE("storage buffers of the older kind are known by their type, uniform buffers and arrays of buffers refused") {
+  constexpr std::uint32_t type_pointer = 32, variable = 59, decorate = 71, storage_buffer = 12, uniform = 2, block = 2, buffer_block = 3;
+  auto older = words();
+  for (const bool decorated : {false, true}) {
+    for (std::size_t at = 5; at < older.size(); at += older[at] >> 16) {
+      const std::uint32_t op = older[at] & 0xffff;
+      const std::size_t storage = op == type_pointer ? at + 2 : op == variable ? at + 3 : 0;
+      if (storage != 0 && older[storage] == storage_buffer) older[storage] = uniform;
+      if (decorated && op == decorate && older[at + 2] == block) older[at + 2] = buffer_block;
+    }
+    for (const std::uint32_t version : {0x10000u, 0x10300u}) {
+      older[1] = version;
+      if (!decorated) CHECK(has(complaint(older), "is a uniform buffer"));
+      else CHECK(ModuleInterface::read(older, "main").bindings.size() == 4);
+    }
+  }
 }
 
 TEST_CASE("damaged modules are refused or read, and nothing worse") {

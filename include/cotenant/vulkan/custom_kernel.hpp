@@ -105,6 +105,10 @@ COTENANT_VULKAN_INLINE void CustomKernel::check_bindings(const vulkan::ModuleInt
   for (std::size_t binding = inputs; binding < count; ++binding)
     if (interface.bindings.count(static_cast<std::uint32_t>(binding)) == 0)
       refuse<InvalidArgument>({"never names binding ", binding, ", its output '", options_.outputs[binding - inputs].name, "'"});
+  for (const std::uint32_t binding : interface.written)
+    if (binding < inputs)
+      refuse<InvalidArgument>({"writes to binding ", binding, ", its input '", options_.inputs[binding].name,
+                              "': others may be reading that; only outputs are written"});
   const std::size_t bytes = options_.scalars.size() * 4;
   if (interface.push_constant_bytes != bytes)
     refuse<InvalidArgument>({"has ", interface.push_constant_bytes, " bytes of push constants, but the ", options_.scalars.size(),

@@ -56,8 +56,8 @@ struct KernelScalar {
     std::memcpy(&bits, &value, 4);
   }
 };
-// An input by name. Elements that do not lie row-major, or not where a buffer may begin, are copied first. Errors: InvalidArgument for a
-// handle without a tensor, OutOfMemory, DeviceLost.
+// An input by name, which the kernel only reads. Elements that do not lie row-major, or not where a buffer may begin, are copied first.
+// Errors: InvalidArgument for a handle without a tensor, OutOfMemory, DeviceLost.
 struct KernelInput {
   std::string name;
   DType dtype;

@@ -22,6 +22,7 @@ struct ModuleInterface {
   std::array<std::uint32_t, 3> workgroup{};            // invocations
   std::array<std::int64_t, 3> workgroup_constants{-1, -1, -1};  // specialization constants that change it; -1: fixed
   std::map<std::uint32_t, bool> bindings;              // of set 0: whether the kernel may write to it
+  std::set<std::uint32_t> written;                     // those that it has an instruction to write to
   std::size_t push_constant_bytes = 0, shared_bytes = 0;
   std::vector<spirv::Capability> capabilities;
 
@@ -68,6 +69,7 @@ class ModuleReader final : ModuleText {
     switch (one.op) {
       case Op::Capability: found_.capabilities.push_back(static_cast<spirv::Capability>(x[0])); break;
       case Op::EntryPoint:
+        ++entry_points_;
         if (text(x.subspan(2)) != entry_point_) break;
         if (x[0] != static_cast<std::uint32_t>(spirv::ExecutionModel::GLCompute))
           refuse("its entry point '" + std::string(entry_point_) + "' is not a compute kernel");
@@ -76,11 +78,15 @@ class ModuleReader final : ModuleText {
       case Op::ExecutionMode: if (mode(spirv::ExecutionMode::LocalSize)) sizes_[x[0]] = {x[2], x[3], x[4]}; break;
       case Op::ExecutionModeId: if (mode(spirv::ExecutionMode::LocalSizeId)) size_ids_[x[0]] = {x[2], x[3], x[4]}; break;
       case Op::Decorate: decorate(x); break;
+      case Op::Store: case Op::CopyMemory: case Op::AtomicStore: case Op::AtomicExchange: case Op::AtomicCompareExchange: case Op::CooperativeMatrixStoreKHR:
+      case Op::CooperativeMatrixStoreTensorNV: stores_.push_back(&one); break;
+      case Op::FunctionCall: calls_.emplace(one.function, x[0]); break;
       case Op::MemberDecorate:
         if (x[2] == static_cast<std::uint32_t>(Decoration::Offset) && x.size() > 3) offsets_[{x[0], x[1]}] = x[3];
         if (x[2] == static_cast<std::uint32_t>(Decoration::NonWritable)) ++read_only_members_[x[0]];
         break;
-      default: break;
+      default:
+        if (one.op >= Op::AtomicIIncrement && one.op <= Op::AtomicXor) stores_.push_back(&one);
     }
   }
   void decorate(std::span<const std::uint32_t> x) {
@@ -90,6 +96,7 @@ class ModuleReader final : ModuleText {
       case Decoration::DescriptorSet: sets_[x[0]] = value; break;
       case Decoration::SpecId: specializations_[x[0]] = value; break;
       case Decoration::NonWritable: read_only_.insert(x[0]); break;
+      case Decoration::BufferBlock: storage_blocks_.insert(x[0]); break;
       case Decoration::BuiltIn: if (value == static_cast<std::uint32_t>(spirv::BuiltIn::WorkgroupSize)) workgroup_size_ = x[0]; break;
       default: break;
     }
@@ -131,8 +138,11 @@ class ModuleReader final : ModuleText {
     if (entry_ == 0) refuse("it has no entry point '" + std::string(entry_point_) + "'");
     if (count(Op::Label) == 0) refuse("it has no code");
     workgroup();
+    reach();
+    for (const Instruction* const store : stores_) if (reached_.count(store->function) > 0) written_.insert(variable_of(store->operands[0]));
+    const std::set<std::uint32_t> used = used_variables();
     for (const Instruction& one : instructions_) {
-      if (one.op != Op::Variable) continue;
+      if (one.op != Op::Variable || (entry_points_ > 1 && used.count(one.result) == 0)) continue;
       const Instruction* const pointer = definition(one.type);
       const std::uint32_t pointee = pointer == nullptr || pointer->op != Op::TypePointer ? 0 : pointer->operands[1];
       switch (static_cast<StorageClass>(one.operands[0])) {
@@ -145,20 +155,52 @@ class ModuleReader final : ModuleText {
     }
     return std::move(found_);
   }
+  // Functions that the entry point calls, itself included.
+  void reach() {
+    for (std::vector<std::uint32_t> next{entry_}; !next.empty();) {
+      const Instruction* const found = definition(next.back());
+      next.pop_back();
+      if (found == nullptr || found->op != Op::Function || !reached_.insert(found->function).second) continue;
+      const auto [first, last] = calls_.equal_range(found->function);
+      for (auto call = first; call != last; ++call) next.push_back(call->second);
+    }
+  }
+  // What these functions name: of a module with several entry points the others' variables are nothing to this one.
+  std::set<std::uint32_t> used_variables() const {
+    std::set<std::uint32_t> used;
+    for (const Instruction& one : instructions_)
+      if (reached_.count(one.function) > 0) for (const Use& use : one.uses) used.insert(use.id);
+    return used;
+  }
+  // Whose elements a pointer points to; the pointer itself where that is not known.
+  std::uint32_t variable_of(std::uint32_t pointer) const {
+    for (int depth = 0; depth < 16; ++depth) {
+      const Instruction* const from = definition(pointer);
+      if (from == nullptr || !((from->op >= Op::AccessChain && from->op <= Op::PtrAccessChain) || from->op == Op::InBoundsPtrAccessChain ||
+                               from->op == Op::CopyObject))
+        break;
+      pointer = from->operands[0];
+    }
+    return pointer;
+  }
   void buffer(const Instruction& variable, std::uint32_t pointee) {
     const auto binding = bindings_.find(variable.result);
     if (binding == bindings_.end()) refuse("one of its buffers has no binding");
     const auto set = sets_.find(variable.result);
     if (set != sets_.end() && set->second != 0)
       refuse("the buffer of binding " + std::to_string(binding->second) + " is in descriptor set " + std::to_string(set->second) + "; only set 0 is there");
-    if (variable.operands[0] == static_cast<std::uint32_t>(StorageClass::Uniform) && found_.version >= spirv::version(1, 3))
-      refuse("the buffer of binding " + std::to_string(binding->second) + " is a uniform buffer: declare it as a storage buffer");
     const Instruction* const type = definition(pointee);
+    if (type != nullptr && (type->op == Op::TypeArray || type->op == Op::TypeRuntimeArray))
+      refuse("binding " + std::to_string(binding->second) + " is an array of buffers: declare each as a buffer of its own");
+    // Storage buffers of SPIR-V before 1.3, and of compilers of HLSL.
+    if (variable.operands[0] == static_cast<std::uint32_t>(StorageClass::Uniform) && storage_blocks_.count(pointee) == 0)
+      refuse("the buffer of binding " + std::to_string(binding->second) + " is a uniform buffer: declare it as a storage buffer");
     const auto members = read_only_members_.find(pointee);
     const bool read_only =
         read_only_.count(variable.result) > 0 || (type != nullptr && members != read_only_members_.end() && members->second >= type->operands.size());
     bool& writes = found_.bindings[binding->second];
     writes = writes || !read_only;
+    if (written_.count(variable.result) > 0) found_.written.insert(binding->second);
   }
   void workgroup() {
     std::array<std::uint32_t, 3> ids{};
@@ -184,7 +226,11 @@ class ModuleReader final : ModuleText {
   std::map<std::uint32_t, std::size_t> read_only_members_;
   std::map<std::uint32_t, std::array<std::uint32_t, 3>> sizes_, size_ids_;
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::size_t> offsets_;
-  std::set<std::uint32_t> read_only_;
+  std::set<std::uint32_t> read_only_, storage_blocks_, written_;
+  std::vector<const Instruction*> stores_;
+  std::multimap<std::size_t, std::uint32_t> calls_;  // from function number to function
+  std::set<std::size_t> reached_;
+  std::size_t entry_points_ = 0;
 };
 }  // namespace detail
 
