@@ -76,6 +76,8 @@ TEST_CASE("storage buffers of the older kind are known by their type, uniform bu
       else CHECK(ModuleInterface::read(older, "main").bindings.size() == 4);
     }
   }
+  older[1] = 0x10500;
+  CHECK(has(complaint(older), "compile it for Vulkan 1.1"));
 }
 
 TEST_CASE("damaged modules are refused or read, and nothing worse") {

@@ -193,6 +193,8 @@ class ModuleReader final : ModuleText {
     if (type != nullptr && (type->op == Op::TypeArray || type->op == Op::TypeRuntimeArray))
       refuse("binding " + std::to_string(binding->second) + " is an array of buffers: declare each as a buffer of its own");
     // Storage buffers of SPIR-V before 1.3, and of compilers of HLSL.
+    if (storage_blocks_.count(pointee) > 0 && found_.version > spirv::version(1, 3))
+      refuse("the buffer of binding " + std::to_string(binding->second) + " is a BufferBlock, which SPIR-V has up to version 1.3: compile it for Vulkan 1.1");
     if (variable.operands[0] == static_cast<std::uint32_t>(StorageClass::Uniform) && storage_blocks_.count(pointee) == 0)
       refuse("the buffer of binding " + std::to_string(binding->second) + " is a uniform buffer: declare it as a storage buffer");
     const auto members = read_only_members_.find(pointee);
