@@ -96,7 +96,7 @@ build_and_test() {
   programs=$(ctest --test-dir "$build" -N | sed -nE 's/^ *Test +#[0-9]+: //p')
   # The suites on a device take longest, nearly all of it on one core: they run beside the rest of the build.
   if grep -qx vulkan <<< "$programs"; then
-    for name in vulkan_suite vulkan; do
+    for name in vulkan_suite vulkan_suite_interpreted vulkan vulkan_interpreted; do
       step "$label: build of $name" cmake --build "$build" -j "$jobs" --target "test_$name" || { fail "$label: build of $name"; return; }
       begin doctest "$label: $name" "$build/tests/test_$name"
     done

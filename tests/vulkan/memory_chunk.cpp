@@ -6,13 +6,13 @@
 #include <memory>
 
 #include "../error_text.hpp"
+#include "checked_options.hpp"
 
 namespace vk = cotenant::vulkan;
 
 namespace {
 cotenant::VulkanOptions with_faults() {
-  cotenant::VulkanOptions options;
-  options.validation = true;
+  cotenant::VulkanOptions options = cotenant::test::checked_options();
   options.faults = std::make_shared<vk::Faults>();
   return options;
 }
@@ -45,5 +45,5 @@ TEST_CASE("a chunk that fails at any step leaves nothing behind") {
     CHECK(driver.instance().messages().count() == 0);
   }
   // The layer complains of what is left when a device is closed.
-  CHECK(vk::Instance::get(true, false, true)->messages().count() == 0);
+  CHECK(vk::Instance::get(options.validation, false, true)->messages().count() == 0);
 }

@@ -30,11 +30,13 @@ inline void VKAPI_CALL get_properties(VkPhysicalDevice, VkPhysicalDeviceProperti
   limits.maxMemoryAllocationCount = 4096;
   limits.maxStorageBufferRange = 0xFFFFFFFF;
   limits.minStorageBufferOffsetAlignment = 16;
+  limits.maxPerStageDescriptorStorageBuffers = limits.maxDescriptorSetStorageBuffers = limits.maxPerStageResources = 1048576;
   limits.maxComputeSharedMemorySize = 49152;
   limits.maxPushConstantsSize = 256;
   limits.maxComputeWorkGroupInvocations = 1024;
   limits.maxComputeWorkGroupSize[0] = limits.maxComputeWorkGroupSize[1] = 1024, limits.maxComputeWorkGroupSize[2] = 64;
   limits.maxComputeWorkGroupCount[0] = 0x7FFFFFFF, limits.maxComputeWorkGroupCount[1] = limits.maxComputeWorkGroupCount[2] = 65535;
+  limits.timestampPeriod = 1;
   limits.nonCoherentAtomSize = limits.minMemoryMapAlignment = 64;
 }
 
@@ -153,7 +155,7 @@ inline void VKAPI_CALL get_queue_families(VkPhysicalDevice, std::uint32_t* count
   for (std::uint32_t i = 0; i < *count; ++i) {
     to[i] = {};
     to[i].queueFlags = i == 0 ? VK_QUEUE_COMPUTE_BIT | VK_QUEUE_TRANSFER_BIT : VK_QUEUE_TRANSFER_BIT;
-    to[i].queueCount = 4;
+    to[i].queueCount = 4, to[i].timestampValidBits = 64;
   }
 }
 inline void VKAPI_CALL get_memory_properties(VkPhysicalDevice, VkPhysicalDeviceMemoryProperties* to) {

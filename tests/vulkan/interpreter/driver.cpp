@@ -1,5 +1,6 @@
 // A Vulkan driver that the loader finds by its manifest (VK_DRIVER_FILES): kernels run in the interpreter, which loses the device at the
 // first fault and says why on stderr. As much of Vulkan as this library calls.
+#include <chrono>
 #include <string_view>
 
 #include "claims.hpp"
@@ -63,7 +64,14 @@ template <class Info, class Handle> VkResult VKAPI_CALL create_nothing(VkDevice,
   *to = handle<Handle>(new Nothing);
   return VK_SUCCESS;
 }
-VkResult VKAPI_CALL get_cache(VkDevice, VkPipelineCache, std::size_t* bytes, void*) { return *bytes = 0, VK_SUCCESS; }
+// Nothing but the header that every cache has.
+VkResult VKAPI_CALL get_cache(VkDevice, VkPipelineCache, std::size_t* bytes, void* to) {
+  VkPipelineCacheHeaderVersionOne header{};
+  header.headerSize = sizeof header, header.headerVersion = VK_PIPELINE_CACHE_HEADER_VERSION_ONE;
+  if (to != nullptr) std::memcpy(to, &header, *bytes = std::min(*bytes, sizeof header));
+  else *bytes = sizeof header;
+  return VK_SUCCESS;
+}
 
 // ---- memory
 VkResult VKAPI_CALL allocate_memory(VkDevice, const VkMemoryAllocateInfo* info, const VkAllocationCallbacks*, VkDeviceMemory* to) {
@@ -71,7 +79,7 @@ VkResult VKAPI_CALL allocate_memory(VkDevice, const VkMemoryAllocateInfo* info, 
   return VK_SUCCESS;
 }
 VkResult VKAPI_CALL map_memory(VkDevice, VkDeviceMemory memory, VkDeviceSize offset, VkDeviceSize, VkMemoryMapFlags, void** to) {
-  *to = object<Memory>(memory)->own.data() + offset;
+  *to = object<Memory>(memory)->begin() + offset;
   return VK_SUCCESS;
 }
 VkResult VKAPI_CALL create_buffer(VkDevice, const VkBufferCreateInfo* info, const VkAllocationCallbacks*, VkBuffer* to) {
@@ -84,7 +92,7 @@ void VKAPI_CALL destroy_buffer(VkDevice device, VkBuffer buffer, const VkAllocat
 }
 void VKAPI_CALL get_requirements(VkDevice, VkBuffer buffer, VkMemoryRequirements* to) { *to = {(object<Buffer>(buffer)->bytes + 255) / 256 * 256, 256, 7}; }
 VkResult VKAPI_CALL bind_memory(VkDevice device, VkBuffer buffer, VkDeviceMemory memory, VkDeviceSize offset) {
-  object<Buffer>(buffer)->begin = object<Memory>(memory)->own.data() + offset;
+  object<Buffer>(buffer)->begin = object<Memory>(memory)->begin() + offset;
   device_of(device)->worker.place(object<Buffer>(buffer));
   return VK_SUCCESS;
 }
@@ -201,6 +209,26 @@ void VKAPI_CALL record_dispatch(VkCommandBuffer commands, std::uint32_t x, std::
   });
 }
 
+// ---- timestamps, in nanoseconds
+struct Queries {
+  std::vector<std::uint64_t> times;
+};
+VkResult VKAPI_CALL create_queries(VkDevice, const VkQueryPoolCreateInfo* info, const VkAllocationCallbacks*, VkQueryPool* to) {
+  *to = handle<VkQueryPool>(new Queries{std::vector<std::uint64_t>(info->queryCount)});
+  return VK_SUCCESS;
+}
+void VKAPI_CALL reset_queries(VkCommandBuffer, VkQueryPool, std::uint32_t, std::uint32_t) {}
+void VKAPI_CALL write_timestamp(VkCommandBuffer commands, VkPipelineStageFlagBits, VkQueryPool pool, std::uint32_t at) {
+  object<Commands>(commands)->recorded.push_back([pool, at] {
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    object<Queries>(pool)->times[at] = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
+  });
+}
+VkResult VKAPI_CALL get_queries(VkDevice, VkQueryPool pool, std::uint32_t first, std::uint32_t count, std::size_t, void* to, VkDeviceSize, VkQueryResultFlags) {
+  std::memcpy(to, object<Queries>(pool)->times.data() + first, count * sizeof(std::uint64_t));
+  return VK_SUCCESS;
+}
+
 // ---- queues and semaphores
 VkResult submit_to(VkQueue queue, Worker::Batch batch) {
   Worker& worker = *object<Queue>(queue)->worker;
@@ -210,13 +238,27 @@ VkResult submit_to(VkQueue queue, Worker::Batch batch) {
 VkResult VKAPI_CALL submit2(VkQueue queue, std::uint32_t count, const VkSubmitInfo2* infos, VkFence) {
   VkResult result = VK_SUCCESS;
   for (std::uint32_t i = 0; i < count && result >= 0; ++i) {
-    Worker::Batch batch;
+    Worker::Batch batch{queue, {}, {}, {}};
     const VkSubmitInfo2& info = infos[i];
     for (std::uint32_t w = 0; w < info.waitSemaphoreInfoCount; ++w)
       batch.waits.emplace_back(object<Semaphore>(info.pWaitSemaphoreInfos[w].semaphore), info.pWaitSemaphoreInfos[w].value);
     for (std::uint32_t s = 0; s < info.signalSemaphoreInfoCount; ++s)
       batch.signals.emplace_back(object<Semaphore>(info.pSignalSemaphoreInfos[s].semaphore), info.pSignalSemaphoreInfos[s].value);
     for (std::uint32_t c = 0; c < info.commandBufferInfoCount; ++c) batch.commands.push_back(object<Commands>(info.pCommandBufferInfos[c].commandBuffer));
+    result = submit_to(queue, std::move(batch));
+  }
+  return result;
+}
+VkResult VKAPI_CALL submit(VkQueue queue, std::uint32_t count, const VkSubmitInfo* infos, VkFence) {
+  VkResult result = VK_SUCCESS;
+  for (std::uint32_t i = 0; i < count && result >= 0; ++i) {
+    Worker::Batch batch{queue, {}, {}, {}};
+    const VkSubmitInfo& info = infos[i];
+    const auto& timeline = *static_cast<const VkTimelineSemaphoreSubmitInfo*>(info.pNext);
+    for (std::uint32_t w = 0; w < info.waitSemaphoreCount; ++w) batch.waits.emplace_back(object<Semaphore>(info.pWaitSemaphores[w]), timeline.pWaitSemaphoreValues[w]);
+    for (std::uint32_t s = 0; s < info.signalSemaphoreCount; ++s)
+      batch.signals.emplace_back(object<Semaphore>(info.pSignalSemaphores[s]), timeline.pSignalSemaphoreValues[s]);
+    for (std::uint32_t c = 0; c < info.commandBufferCount; ++c) batch.commands.push_back(object<Commands>(info.pCommandBuffers[c]));
     result = submit_to(queue, std::move(batch));
   }
   return result;
@@ -277,7 +319,9 @@ PFN_vkVoidFunction find(std::string_view name) {
       COTENANT_ENTRY(vkBeginCommandBuffer, begin_commands), COTENANT_ENTRY(vkEndCommandBuffer, end_commands),
       COTENANT_ENTRY(vkCmdBindPipeline, bind_pipeline), COTENANT_ENTRY(vkCmdBindDescriptorSets, bind_sets), COTENANT_ENTRY(vkCmdPushConstants, push_constants),
       COTENANT_ENTRY(vkCmdPipelineBarrier, barrier), COTENANT_ENTRY(vkCmdPipelineBarrier2, barrier2), COTENANT_ENTRY(vkCmdCopyBuffer, copy_buffer),
-      COTENANT_ENTRY(vkCmdDispatch, record_dispatch), COTENANT_ENTRY(vkQueueSubmit2, submit2), COTENANT_ENTRY(vkCreateSemaphore, create_semaphore),
+      COTENANT_ENTRY(vkCmdDispatch, record_dispatch), COTENANT_ENTRY(vkQueueSubmit2, submit2), COTENANT_ENTRY(vkQueueSubmit, submit),
+      COTENANT_ENTRY(vkCreateQueryPool, create_queries), COTENANT_ENTRY(vkDestroyQueryPool, destroy<Queries>), COTENANT_ENTRY(vkCmdResetQueryPool, reset_queries),
+      COTENANT_ENTRY(vkCmdWriteTimestamp, write_timestamp), COTENANT_ENTRY(vkGetQueryPoolResults, get_queries), COTENANT_ENTRY(vkCreateSemaphore, create_semaphore),
       COTENANT_ENTRY(vkDestroySemaphore, destroy<Semaphore>), COTENANT_ENTRY(vkGetSemaphoreCounterValue, get_counter),
       COTENANT_ENTRY(vkWaitSemaphores, wait_semaphores), COTENANT_ENTRY(vkSignalSemaphore, signal_semaphore)};
 #undef COTENANT_ENTRY

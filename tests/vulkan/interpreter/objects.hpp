@@ -36,7 +36,9 @@ template <class Handle, class Object> Handle handle(Object* made) { return reint
 
 // What nobody has written is no number.
 struct Memory {
-  explicit Memory(std::size_t bytes) : own(bytes, std::byte{0xFF}) {}
+  static constexpr std::size_t alignment = 65536;
+  explicit Memory(std::size_t bytes) : own(bytes + alignment, std::byte{0xFF}) {}
+  std::byte* begin() { return own.data() + (alignment - reinterpret_cast<std::uintptr_t>(own.data()) % alignment); }
   std::vector<std::byte> own;
 };
 struct Buffer {
@@ -70,6 +72,7 @@ struct Commands : Dispatchable {
 class Worker {
  public:
   struct Batch {
+    const void* queue;
     std::vector<std::pair<Semaphore*, std::uint64_t>> waits, signals;
     std::vector<Commands*> commands;
   };
@@ -119,10 +122,12 @@ class Worker {
   VkResult run() {
     for (bool again = true; again && !lost_;) {
       again = false;
+      std::vector<const void*> blocked;  // queues: what they take is done in order
       for (auto batch = pending_.begin(); batch != pending_.end() && !lost_;) {
-        bool ready = true;
+        bool ready = std::find(blocked.begin(), blocked.end(), batch->queue) == blocked.end();
         for (const auto& [semaphore, value] : batch->waits) ready = ready && semaphore->value >= value;
         if (!ready) {
+          blocked.push_back(batch->queue);
           ++batch;
           continue;
         }

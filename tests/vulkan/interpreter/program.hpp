@@ -194,6 +194,8 @@ class Program : vulkan::detail::ModuleText {
       case Op::ConstantComposite: case Op::SpecConstantComposite:
         if (t.kind == Kind::matrix) to.assign(t.count, constant(x[0]));
         else for (const std::uint32_t part : x) to.insert(to.end(), constants.at(part).begin(), constants.at(part).end());
+        if (static_cast<vulkan::spirv::BuiltIn>(decorations_[one.result].built_in) == vulkan::spirv::BuiltIn::WorkgroupSize)
+          for (std::size_t i = 0; i < 3; ++i) workgroup[i] = static_cast<std::uint32_t>(to[i]);
         break;
       case Op::ConstantNull: case Op::Undef: to.assign(t.slots, 0); break;
       default: fault("the interpreter does not know the constant of instruction " + number(one.op));
