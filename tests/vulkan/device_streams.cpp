@@ -49,3 +49,17 @@ TEST_CASE("a range beyond what one descriptor reaches is an error that says what
   CHECK(has(launch(*gpu, x, limit / 2), "nobody asked"));
   CHECK(has(launch(*by_address, y, limit), "nobody asked"));
 }
+
+TEST_CASE("more buffers than descriptors may reach in one kernel are an error that says what to do") {
+  auto options = checked_options(true);
+  options.pretend = [](vk::Capabilities& device) { device.max_storage_buffers = 2; };
+  const Checked gpu(options);
+  const auto x = to_device(*gpu, std::vector<float>(8, 1.f)), y = cotenant::empty<float>({8}, *gpu);
+  twice_plus_one(*gpu, x, y);
+  CHECK(to_host(y)[7] == 3.f);
+  const std::array three{vk::whole(x.block(), vk::Access::read), vk::whole(x.block(), vk::Access::read), vk::whole(y.block(), vk::Access::write)};
+  const auto emit = [](const vk::Target&) -> std::vector<std::uint32_t> { cotenant::raise<cotenant::InvalidArgument>("nobody asked for this kernel"); };
+  const std::string text = message([&] { gpu->device().launch(*gpu->shared_stream(), {"k", three, {}, {1, 1, 1}}, emit); });
+  CHECK(has(text, "unsupported: the kernel 'k' reaches 3 buffers through descriptors"));
+  CHECK(has(text, "binds at most 2: open the device with Addressing::pointers"));
+}

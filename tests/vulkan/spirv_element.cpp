@@ -49,6 +49,10 @@ template <class To, class From> std::vector<To> converted(const Vulkan& gpu, con
   return {span.begin(), span.end()};
 }
 template <class To, class From> void check_conversion(const Vulkan& gpu, const std::vector<From>& values) {
+  if ((sizeof(To) == 8 || sizeof(From) == 8) && !gpu.capabilities().shader_int64) {
+    CHECK(test::has(test::message([&] { converted<To>(gpu, values, 0); }), "shaderInt64"));
+    return;
+  }
   for (const std::uint32_t groups : {0u, 1u, 4u}) {
     const auto got = converted<To>(gpu, values, groups);
     std::size_t wrong = 0;
@@ -69,21 +73,25 @@ template <class To, class From> void check_conversion(const Vulkan& gpu, const s
 }
 }  // namespace
 
-TEST_CASE("Elements convert as convert() does, for every kind of input") {
-  const test::Checked gpu;
-  const auto numbers = floats();
-  check_conversion<f16>(*gpu, numbers), check_conversion<bf16>(*gpu, numbers);
-  check_conversion<std::int8_t>(*gpu, numbers), check_conversion<std::uint8_t>(*gpu, numbers), check_conversion<std::int32_t>(*gpu, numbers);
-  check_conversion<std::int64_t>(*gpu, numbers), check_conversion<bool>(*gpu, numbers);
-  std::vector<std::int64_t> integers{0, 1, -1, 127, 128, 255, 256, -128, -129, std::int64_t{1} << 31, -(std::int64_t{1} << 31),
-      std::int64_t{1} << 40, std::numeric_limits<std::int64_t>::min(),
-                                     std::numeric_limits<std::int64_t>::max(), 16777217, 100};
-  check_conversion<std::int32_t>(*gpu, integers), check_conversion<std::uint8_t>(*gpu, integers), check_conversion<bool>(*gpu, integers),
-      check_conversion<float>(*gpu, integers);
-  std::vector<std::int32_t> words;
-  for (const std::int64_t i : integers) words.push_back(static_cast<std::int32_t>(i));
-  check_conversion<std::int64_t>(*gpu, words), check_conversion<float>(*gpu, words), check_conversion<std::int8_t>(*gpu, words),
-      check_conversion<f16>(*gpu, words);
+TEST_CASE("Elements convert as convert() does, for every kind of input, on a device that accesses words only, too") {
+  for (const bool words_only : {false, true}) {
+    VulkanOptions options = test::checked_options();
+    if (words_only) options.pretend = [](Capabilities& device) { device.storage_8bit = device.storage_16bit = device.shader_int64 = false; };
+    const test::Checked gpu(options);
+    const auto numbers = floats();
+    check_conversion<f16>(*gpu, numbers), check_conversion<bf16>(*gpu, numbers);
+    check_conversion<std::int8_t>(*gpu, numbers), check_conversion<std::uint8_t>(*gpu, numbers), check_conversion<std::int32_t>(*gpu, numbers);
+    check_conversion<std::int64_t>(*gpu, numbers), check_conversion<bool>(*gpu, numbers);
+    std::vector<std::int64_t> integers{0, 1, -1, 127, 128, 255, 256, -128, -129, std::int64_t{1} << 31, -(std::int64_t{1} << 31),
+        std::int64_t{1} << 40, std::numeric_limits<std::int64_t>::min(),
+                                       std::numeric_limits<std::int64_t>::max(), 16777217, 100};
+    check_conversion<std::int32_t>(*gpu, integers), check_conversion<std::uint8_t>(*gpu, integers), check_conversion<bool>(*gpu, integers),
+        check_conversion<float>(*gpu, integers);
+    std::vector<std::int32_t> words;
+    for (const std::int64_t i : integers) words.push_back(static_cast<std::int32_t>(i));
+    check_conversion<std::int64_t>(*gpu, words), check_conversion<float>(*gpu, words), check_conversion<std::int8_t>(*gpu, words),
+        check_conversion<f16>(*gpu, words);
+  }
 }
 
 TEST_CASE("Elements read all values of the narrow types") {

@@ -56,6 +56,7 @@ struct Capabilities {
   bool unified_memory = false;        // every device-local byte is the host's, too
   std::size_t max_allocation = 0, max_storage_buffer_range = 0, storage_buffer_alignment = 0, host_import_alignment = 0;
   std::uint32_t max_allocations = 0;
+  std::uint32_t max_storage_buffers = 0;  // that one kernel may reach through descriptors
   std::uint32_t queues = 0;           // of the family that computes
   std::uint32_t transfer_queues = 0;  // of a family that only copies
   bool synchronization2 = false;

@@ -116,12 +116,17 @@ inline void Device::check(const Launch& launch) const {
     if (launch.groups[axis] > limits.max_workgroup_count[axis])
       raise<InvalidArgument>(Text{"the kernel '", launch.key, "' was launched with ", launch.groups[axis], " workgroups along axis ", axis, ", but '",
                                   limits.name, "' takes at most ", limits.max_workgroup_count[axis]});
+  const bool described = launch.foreign || options_.addressing == Addressing::descriptors;
+  const std::size_t bindings = launch.buffers.size() + (launch.parameter_bytes() > max_push_constants ? 1 : 0);
+  if (described && bindings > limits.max_storage_buffers)
+    raise<Unsupported>(Text{"the kernel '", launch.key, "' reaches ", bindings, " buffers through descriptors, but '", limits.name, "' binds at most ",
+                            limits.max_storage_buffers, launch.foreign ? "" : ": open the device with Addressing::pointers"});
   for (const BufferArgument& buffer : launch.buffers) {
     if (buffer.block != nullptr && !lies_on(*buffer.block, *this))
       raise<InvalidArgument>(Text{operation_of(launch.key), " runs on '", limits.name, "', but one of its operands lies ", place_of(*buffer.block),
                                   ": bring the operands together first with copy_to()"});
     // The range may begin up to an alignment earlier and end with a whole word.
-    if ((launch.foreign || options_.addressing == Addressing::descriptors) &&
+    if (described &&
         buffer.bytes + limits.storage_buffer_alignment + 4 > limits.max_storage_buffer_range)
       raise<Unsupported>(Text{"the kernel '", launch.key, "' reads or writes ", buffer.bytes, " bytes through one descriptor, but '", limits.name,
                               "' binds at most ", limits.max_storage_buffer_range, ": open the device with Addressing::pointers, or compute parts"});

@@ -30,7 +30,9 @@ class MemoryChunk {
     if (type < 0) destroy(), raise_result(VK_ERROR_FEATURE_NOT_PRESENT, what());
     finish(needed.size, static_cast<std::uint32_t>(type), nullptr, what);
     const VkMemoryPropertyFlags flags = driver.memory().memoryTypes[type].propertyFlags;
-    if (kind == MemoryKind::device ? host_visible && (flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) != 0 : true) {
+    // A tensor's memory that the host could only read slowly, or would have to tell the device what it wrote, is copied instead.
+    constexpr VkMemoryPropertyFlags fast = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+    if (kind != MemoryKind::device || (host_visible && (flags & fast) == fast)) {
       const VkResult result = driver.call(Step::map_memory, [&] { return vkMapMemory(driver.handle(), memory_, 0, VK_WHOLE_SIZE, 0, &mapped_); });
       if (result < 0) destroy(), raise_result(result, "mapping " + std::to_string(bytes) + " bytes");
     }

@@ -170,6 +170,7 @@ class Query {
       else found_.unified_memory = false;
     found_.max_allocation = core11.maxMemoryAllocationSize;
     found_.max_allocations = limits.maxMemoryAllocationCount;
+    found_.max_storage_buffers = std::min({limits.maxPerStageDescriptorStorageBuffers, limits.maxDescriptorSetStorageBuffers, limits.maxPerStageResources});
     found_.max_storage_buffer_range = limits.maxStorageBufferRange;
     found_.storage_buffer_alignment = std::max<std::size_t>(16, limits.minStorageBufferOffsetAlignment);
     found_.host_import_alignment = host.minImportedHostPointerAlignment;

@@ -56,7 +56,9 @@ inline Value two_f16(Value word) { return word.module().extended(spirv::Glsl::Un
   operands.insert(operands.end(), components.begin(), components.end());
   return a.module().result(spirv::Op::VectorShuffle, a.module().vector(a.type->component, static_cast<std::uint32_t>(components.size())), operands);
 }
-inline bool rounds_f16(const Capabilities& device) { return device.shader_float16 && device.storage_16bit && device.rounds_to_even_f16 && device.type != DeviceType::software; }
+inline bool rounds_f16(const Capabilities& device) {
+  return device.shader_float16 && device.storage_16bit && device.rounds_to_even_f16 && device.type != DeviceType::software;
+}
 }  // namespace detail
 
 // The register value of an element from its bits in the low part of a word (of 64 bits for i64).
