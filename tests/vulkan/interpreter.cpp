@@ -144,8 +144,8 @@ TEST_CASE("interpreted: cooperative matrices, of both orders, in subgroups of tw
       const Type sums = matrix(k.i32(), 8, 8, CooperativeMatrixUse::MatrixAccumulator);
       const Value zero = k.constant(0u);
       const Value left = spirv::load_matrix(matrix(byte, 8, 16, CooperativeMatrixUse::MatrixA), a.pointer(zero), Order::RowMajor, k.constant(16u));
-      const Value right = spirv::load_matrix(matrix(byte, 16, 8, CooperativeMatrixUse::MatrixB), b.pointer(zero), by_columns ? Order::ColumnMajor : Order::RowMajor,
-          k.constant(by_columns ? 16u : 8u));
+      const Value right = spirv::load_matrix(matrix(byte, 16, 8, CooperativeMatrixUse::MatrixB), b.pointer(zero),
+          by_columns ? Order::ColumnMajor : Order::RowMajor, k.constant(by_columns ? 16u : 8u));
       const spirv::Variable result = k.variable(spirv::multiply_add(left, right, module.filled(sums, k.constant(1)), 0xF));
       // Whichever elements a lane has, all of them are 3 more then.
       k.loop(zero, spirv::matrix_length(sums), k.constant(1u), [&](Value e) {

@@ -93,7 +93,7 @@ class Accesses {
     const Type &matrix = r_.result_type(one), &pointer = r_.type_of(one.operands[0]);
     check_operands(one, pointer, 3, false);
     std::uint64_t* const to = r_.at(one.result);
-    each_line(one, matrix, one.operands[0], one.operands[1], one.operands[2], [&](std::uint64_t at, std::uint32_t bytes, auto element_of) {
+    each_line(matrix, one.operands[0], one.operands[1], one.operands[2], [&](std::uint64_t at, std::uint32_t bytes, auto element_of) {
       std::array<std::byte, 1024> line;
       read(pointer.storage, at, line.data(), bytes, Toucher::whole);
       for (std::uint32_t e = 0; e < bytes / matrix.component->bytes; ++e) {
@@ -107,7 +107,7 @@ class Accesses {
     const Type &matrix = r_.type_of(one.operands[1]), &pointer = r_.type_of(one.operands[0]);
     check_operands(one, pointer, 4, true);
     const std::uint64_t* const from = r_.at(one.operands[1]);
-    each_line(one, matrix, one.operands[0], one.operands[2], one.operands[3], [&](std::uint64_t at, std::uint32_t bytes, auto element_of) {
+    each_line(matrix, one.operands[0], one.operands[2], one.operands[3], [&](std::uint64_t at, std::uint32_t bytes, auto element_of) {
       std::array<std::byte, 1024> line;
       for (std::uint32_t e = 0; e < bytes / matrix.component->bytes; ++e) {
         const std::uint64_t bits = from[element_of(e)];
@@ -124,8 +124,8 @@ class Accesses {
 
  private:
   // f(pointer, bytes, place of element e) for each row of a matrix in row order, each column in column order.
-  template <class F> void each_line(const Instruction& one, const Type& matrix, std::uint32_t pointer, std::uint32_t layout, std::uint32_t stride, F f) {
-    if (r_.active != r_.full) fault("instruction " + std::to_string(static_cast<unsigned>(one.op)) + ", of a cooperative matrix, is not reached by the whole subgroup");
+  template <class F> void each_line(const Type& matrix, std::uint32_t pointer, std::uint32_t layout, std::uint32_t stride, F f) {
+    if (r_.active != r_.full) fault("a cooperative matrix that not the whole subgroup loads or stores");
     const std::uint64_t begin = r_.uniform(pointer, "the pointer to a cooperative matrix");
     const bool by_rows = r_.uniform(layout, "a matrix's layout") == 0;
     const std::int64_t step = static_cast<std::int64_t>(r_.uniform(stride, "a matrix's stride")) * r_.type_of(pointer).component->bytes;
@@ -133,7 +133,8 @@ class Accesses {
     const std::uint32_t bytes = length * matrix.component->bytes, aligned = std::min<std::uint32_t>(16, bytes);
     // VUID-RuntimeSpirv-OpCooperativeMatrixLoadKHR-08986
     if (begin % aligned != 0 || step % aligned != 0)
-      fault("a cooperative matrix begins or steps at no multiple of " + std::to_string(aligned) + " bytes: " + std::to_string(begin & offset_mask) + ", " + std::to_string(step));
+      fault("a cooperative matrix begins or steps at no multiple of " + std::to_string(aligned) + " bytes: " + std::to_string(begin & offset_mask) + ", " +
+          std::to_string(step));
     for (std::uint32_t i = 0; i < lines; ++i)
       f(advanced(begin, i * step), bytes, [&](std::uint32_t e) { return by_rows ? element(matrix, i, e) : element(matrix, e, i); });
   }
@@ -175,8 +176,8 @@ class Accesses {
       where = "memory at an address";
     }
     if (offset > place.size || bytes > place.size - offset)
-      fault(std::string("a ") + what + " of " + std::to_string(bytes) + " bytes from byte " + std::to_string(static_cast<std::int64_t>(offset << 16) >> 16) + " of " + where +
-            ", which has " + std::to_string(place.size));
+      fault(std::string("a ") + what + " of " + std::to_string(bytes) + " bytes from byte " + std::to_string(static_cast<std::int64_t>(offset << 16) >> 16) +
+          " of " + where + ", which has " + std::to_string(place.size));
     return place.begin + offset;
   }
   // What the memory operands, from number `first` on, promise or must promise.

@@ -42,7 +42,9 @@ class Arithmetic {
       case Op::UDiv: case Op::SDiv: by_sign([&](auto as) { binary(as, as, [](auto a, auto b) { return quotient(a, b); }); }); return true;
       case Op::UMod: case Op::SRem: by_sign([&](auto as) { binary(as, as, [](auto a, auto b) { return remainder(a, b); }); }); return true;
       case Op::UMulExtended: multiply_extended(); return true;
-      case Op::ShiftLeftLogical: shift([](auto a, std::uint64_t by) { return static_cast<decltype(a)>(static_cast<std::uint64_t>(a) << by); }, false); return true;
+      case Op::ShiftLeftLogical:
+        shift([](auto a, std::uint64_t by) { return static_cast<decltype(a)>(static_cast<std::uint64_t>(a) << by); }, false);
+        return true;
       case Op::ShiftRightLogical: shift([](auto a, std::uint64_t by) { return static_cast<decltype(a)>(a >> by); }, false); return true;
       case Op::ShiftRightArithmetic: shift([](auto a, std::uint64_t by) { return static_cast<decltype(a)>(a >> by); }, true); return true;
       case Op::IEqual: case Op::LogicalEqual: return compare_bits([](std::uint64_t a, std::uint64_t b) { return a == b; });
@@ -153,7 +155,8 @@ class Arithmetic {
     const std::uint32_t bits = type_.scalar().bits;
     with_integer(type_.scalar(), arithmetic, [&](auto as) {
       using As = decltype(as);
-      r_.each_number(type_, [&](std::uint32_t i) { result_[i] = b[i] < bits ? As::bits(f(As::value(a[i]), b[i])) : As::bits(static_cast<typename As::Value>(undefined_bits)); });
+      const std::uint64_t beyond = As::bits(static_cast<typename As::Value>(undefined_bits));
+      r_.each_number(type_, [&](std::uint32_t i) { result_[i] = b[i] < bits ? As::bits(f(As::value(a[i]), b[i])) : beyond; });
     });
   }
   // The low and the high halves of products of 32 bits.

@@ -137,9 +137,11 @@ inline VkResult VKAPI_CALL get_matrix_shapes(VkPhysicalDevice, std::uint32_t* co
   struct Shape {
     std::uint32_t k, of, sum;
   };
-  constexpr std::array<Shape, 3> shapes{{{16, f16, f32}, {16, bf16, f32}, {32, i8, i32}}};
-  if (to == nullptr) return *count = shapes.size(), VK_SUCCESS;
-  *count = std::min<std::uint32_t>(*count, shapes.size());
+  // The last one is of a device that cannot convert: it is another one than that GPU.
+  constexpr std::array<Shape, 5> shapes{{{16, f16, f32}, {16, bf16, f32}, {32, i8, i32}, {16, f16, f16}, {16, bf16, bf16}}};
+  const std::uint32_t there = converts() ? shapes.size() - 1 : shapes.size();
+  if (to == nullptr) return *count = there, VK_SUCCESS;
+  *count = std::min(*count, there);
   for (std::uint32_t i = 0; i < *count; ++i) {
     to[i].MSize = to[i].NSize = 16, to[i].KSize = shapes[i].k;
     to[i].AType = to[i].BType = shapes[i].of, to[i].CType = to[i].ResultType = shapes[i].sum;
@@ -159,7 +161,8 @@ inline void VKAPI_CALL get_queue_families(VkPhysicalDevice, std::uint32_t* count
   }
 }
 inline void VKAPI_CALL get_memory_properties(VkPhysicalDevice, VkPhysicalDeviceMemoryProperties* to) {
-  constexpr VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, visible = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+  constexpr VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
+  constexpr VkMemoryPropertyFlags visible = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
   *to = {};
   to->memoryHeapCount = 2;
   to->memoryHeaps[0] = {std::uint64_t{8} << 30, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT};
@@ -169,7 +172,9 @@ inline void VKAPI_CALL get_memory_properties(VkPhysicalDevice, VkPhysicalDeviceM
   to->memoryTypes[1] = {visible | VK_MEMORY_PROPERTY_HOST_CACHED_BIT, 1};
   to->memoryTypes[2] = {local | visible, 0};
 }
-inline void VKAPI_CALL get_memory_properties2(VkPhysicalDevice device, VkPhysicalDeviceMemoryProperties2* to) { get_memory_properties(device, &to->memoryProperties); }
+inline void VKAPI_CALL get_memory_properties2(VkPhysicalDevice device, VkPhysicalDeviceMemoryProperties2* to) {
+  get_memory_properties(device, &to->memoryProperties);
+}
 
 }  // namespace cotenant::test::interpreter
 

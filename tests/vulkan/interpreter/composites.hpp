@@ -58,7 +58,8 @@ inline void bitcast(Registers& r, const Program::Instruction& one) {
   const Type &from_type = r.type_of(one.operands[0]), &to_type = r.result_type(one);
   const std::uint64_t* const from = r.at(one.operands[0]);
   std::uint64_t* const to = r.at(one.result);
-  const std::uint32_t narrow = std::min(from_type.scalar().bits, to_type.scalar().bits), in = from_type.scalar().bits / narrow, out = to_type.scalar().bits / narrow;
+  const std::uint32_t narrow = std::min(from_type.scalar().bits, to_type.scalar().bits);
+  const std::uint32_t in = from_type.scalar().bits / narrow, out = to_type.scalar().bits / narrow;
   const std::uint64_t mask = ~std::uint64_t{0} >> (64 - narrow);
   for (std::uint32_t c = 0; c < to_type.slots; ++c)
     r.each_lane([&](std::uint32_t l) {

@@ -58,7 +58,7 @@ class WorkgroupMemory {
       Touched& at = touched_[i];
       if (!at.written) fault("byte " + describe(pointer, i - first) + " is read by " + by.text() + ", but was not written before");
       if (!at.writer.same_invocation(by) && !at.writer.before(by))
-        fault("a race: byte " + describe(pointer, i - first) + " is read by " + by.text() + " and was written by " + at.writer.text() + " with no barrier between");
+        race(pointer, i - first, by, "read", at.writer, "written");
       if (!at.read || at.reader.before(by)) at.reader = by, at.others = false, at.everywhere = false;
       else if (!at.reader.same_invocation(by)) at.others = true, at.everywhere = at.everywhere || at.reader.subgroup != by.subgroup;
       at.read = true;
@@ -70,13 +70,11 @@ class WorkgroupMemory {
     const auto* const values = static_cast<const std::byte*>(from);
     for (std::size_t i = first; i < first + bytes; ++i) {
       Touched& at = touched_[i];
-      const auto race = [&](const Toucher& other, const char* what) {
-        fault("a race: byte " + describe(pointer, i - first) + " is written by " + by.text() + " and was " + what + " by " + other.text() + " with no barrier between");
-      };
-      if (at.written && !at.writer.same_invocation(by) && !at.writer.before(by) && bytes_[i] != values[i - first]) race(at.writer, "written");
-      if (at.read && !at.reader.before(by) && (!at.reader.same_invocation(by) || at.others)) race(at.reader, at.others ? "read, among others," : "read");
+      if (at.written && !at.writer.same_invocation(by) && !at.writer.before(by) && bytes_[i] != values[i - first])
+        race(pointer, i - first, by, "written", at.writer, "written");
+      if (at.read && !at.reader.before(by) && (!at.reader.same_invocation(by) || at.others)) race(pointer, i - first, by, "written", at.reader, "read");
       // Readers of several subgroups: only the workgroup's barrier separates from all of them.
-      if (at.read && at.everywhere && at.reader.workgroup_barriers == by.workgroup_barriers) race(at.reader, "read, among others,");
+      if (at.read && at.everywhere && at.reader.workgroup_barriers == by.workgroup_barriers) race(pointer, i - first, by, "written", at.reader, "read");
       at.writer = by, at.written = true;
       bytes_[i] = values[i - first];
     }
@@ -96,6 +94,10 @@ class WorkgroupMemory {
     if (offset > place.bytes || bytes > place.bytes - offset)
       fault("an access to " + std::to_string(bytes) + " bytes from byte " + describe(pointer, 0) + ", which has " + std::to_string(place.bytes));
     return place.first + offset;
+  }
+  [[noreturn]] static void race(std::uint64_t pointer, std::size_t further, const Toucher& by, const char* does, const Toucher& other, const char* did) {
+    fault("a race: byte " + describe(pointer, further) + " is " + does + " by " + by.text() + " and was " + did + " by " + other.text() +
+        " with no barrier between");
   }
   static std::string describe(std::uint64_t pointer, std::size_t further) {
     const auto offset = static_cast<std::int64_t>((pointer & offset_mask) << 16) >> 16;

@@ -15,7 +15,8 @@ struct Registers {
   std::uint32_t full = 0;    // the lanes that there are
   std::uint32_t active = 0;  // those that execute
 
-  explicit Registers(const Program& p, std::uint32_t count) : program(p), file(std::size_t{p.registers} * lanes, undefined_bits), full(bits_below(count)), active(full) {
+  explicit Registers(const Program& p, std::uint32_t count) : program(p), file(std::size_t{p.registers} * lanes, undefined_bits), full(bits_below(count)),
+        active(full) {
     for (const auto& [id, numbers] : p.constants)
       for (std::size_t c = 0; c < numbers.size(); ++c)
         for (std::uint32_t l = 0; l < lanes; ++l) at(id)[c * lanes + l] = numbers[c];
