@@ -64,4 +64,20 @@ TEST_CASE("parts of depth read what elements are made of: their parameters and s
   }
 }
 
+// lavapipe ends the loops of an invocation after 65535 turns in all.
+TEST_CASE("products of great depth are added up to the end, whatever a software device's loops reach") {
+  const test::Checked gpu;
+  const std::size_t depth = (std::size_t{1} << 18) + 5;
+  const auto ones = test::to_device(*gpu, std::vector<float>(depth, 1.f));
+  for (const std::size_t m : {1u, 9u}) {
+    const auto out = empty<float>({m, m}, *gpu);
+    const AnyOperand row(input(ones));
+    MatrixProduct product = matrix_product(depth, row.with({{m, depth}, {0, 1}, 0}), row.with({{depth, m}, {1, 0}, 0}), output(out));
+    ProductCode code;
+    code.epilogue_text = "sum", code.epilogue = plain_epilogue;
+    vulkan::detail::run_product(gpu->device(), *gpu->shared_stream(), product, code);
+    CHECK(test::to_host(out) == std::vector<float>(m * m, static_cast<float>(depth)));
+  }
+}
+
 }  // namespace

@@ -1,6 +1,7 @@
 // matmul on a Vulkan device: plans a product, chooses its kernel and launches it.
 #ifndef COTENANT_VULKAN_KERNELS_MATMUL_HPP
 #define COTENANT_VULKAN_KERNELS_MATMUL_HPP
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -60,8 +61,13 @@ inline void launch_product(Device& device, Stream& stream, const MatrixProduct& 
   device.launch(stream, launch, [&](const Target& target) { return emit_product(target, plan, code); });
 }
 
+// Depth that one invocation goes through on a software device: lavapipe (Mesa 22.3, not 26) ends the loops of an invocation after 65535 turns in
+// all, and what they have not computed is missing. Tiles take five turns for 16 steps, few rows one for eight.
+inline constexpr std::size_t software_depth = std::size_t{1} << 16;
+
 // Runs a product whose code has its epilogue (and its elements) described already.
 inline void run_planned(Device& device, Stream& stream, const MatrixProduct& product, ProductPlan plan, ProductCode code) {
+  if (device.capabilities().type == DeviceType::software) plan.splits = std::max(plan.splits, (product.depth + software_depth - 1) / software_depth);
   choose_fetches(plan, product, code);
   if (plan.splits == 1) return launch_product(device, stream, product, plan, code, 0);
   // Sums of each part of depth by themselves, then all of them together.
