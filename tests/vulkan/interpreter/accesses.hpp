@@ -108,6 +108,28 @@ class Accesses {
     });
   }
 
+  // One word of a buffer, lane by lane; in which order does not matter to those below. False: the instruction is none of them.
+  bool atomic(const Instruction& one) {
+    if (one.op != Op::AtomicIAdd && one.op != Op::AtomicAnd && one.op != Op::AtomicOr && one.op != Op::AtomicXor) return false;
+    const Type &pointer = r_.type_of(one.operands[0]), &type = r_.result_type(one);
+    if (pointer.storage == StorageClass::Workgroup || type.bits != 32) fault("an atomic operation on other memory than a buffer's words of 32 bits");
+    const std::uint64_t *const at = r_.at(one.operands[0]), *const with = r_.at(one.operands[3]);
+    std::uint64_t* const to = r_.at(one.result);
+    r_.each_lane([&](std::uint32_t l) {
+      std::byte* const place = outside(pointer.storage, at[l], 4, "write");
+      std::uint32_t before = 0;
+      std::memcpy(&before, place, 4);
+      const auto value = static_cast<std::uint32_t>(with[l]);
+      std::uint32_t after = before ^ value;
+      if (one.op == Op::AtomicIAdd) after = before + value;
+      if (one.op == Op::AtomicAnd) after = before & value;
+      if (one.op == Op::AtomicOr) after = before | value;
+      put(place, reinterpret_cast<const std::byte*>(&after), 4, BufferWrites::atomic());
+      to[l] = before;
+    });
+    return true;
+  }
+
   void load_matrix(const Instruction& one) {
     const Type &matrix = r_.result_type(one), &pointer = r_.type_of(one.operands[0]);
     check_operands(one, pointer, 3, false);
@@ -175,9 +197,12 @@ class Accesses {
       std::byte* const to = outside(storage, pointer, bytes, "write");
       // A matrix is that of its subgroup's first invocation.
       const std::uint32_t first = toucher.subgroup * r_.program.subgroup();
-      if (arguments_.writes != nullptr) arguments_.writes->write(to, from, bytes, {workgroup, lane == Toucher::whole ? first : first + lane});
-      else std::memcpy(to, from, bytes);
+      put(to, from, bytes, {workgroup, lane == Toucher::whole ? first : first + lane});
     }
+  }
+  void put(std::byte* to, const std::byte* from, std::size_t bytes, const BufferWrites::By& by) const {
+    if (arguments_.writes != nullptr) arguments_.writes->write(to, from, bytes, by);
+    else std::memcpy(to, from, bytes);
   }
   std::byte* outside(StorageClass storage, std::uint64_t pointer, std::size_t bytes, const char* what) const {
     Bytes place;

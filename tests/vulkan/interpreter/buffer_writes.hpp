@@ -24,6 +24,8 @@ class BufferWrites {
     bool operator==(const By& other) const { return workgroup == other.workgroup && invocation == other.invocation; }
     std::string text() const { return "workgroup " + std::to_string(workgroup) + " invocation " + std::to_string(invocation); }
   };
+  // Whoever writes atomically: these do not disturb each other.
+  static By atomic() { return {~std::uint64_t{0}, ~std::uint32_t{0}}; }
   // Another dispatch begins, which can be undone if it `keeps` what was there before.
   void begin(bool keeps) {
     ++dispatch_, keeps_ = keeps;

@@ -83,7 +83,7 @@ class Subgroup {
           return true;
         }
         default:
-          if (composite(r, one) || subgroup_operation(r, one)) return true;
+          if (composite(r, one) || subgroup_operation(r, one) || accesses_.atomic(one)) return true;
           if (one.result != 0 && Arithmetic(r, one).run()) return true;
           fault("the interpreter does not know instruction " + std::to_string(static_cast<unsigned>(one.op)));
       }
