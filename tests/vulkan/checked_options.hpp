@@ -14,6 +14,7 @@ namespace cotenant::test {
 
 // The least that Vulkan 1.2 allows of each (limits: its table "Required Limits"), and none of what is optional.
 inline void leave_the_least(vulkan::Capabilities& device) {
+  device.api_version = VK_API_VERSION_1_2;
   device.shader_int8 = device.shader_int16 = device.shader_int64 = device.shader_float16 = device.shader_float64 = false;
   device.storage_8bit = device.storage_16bit = false;
   device.denormals_preserved_f32 = device.denormals_preserved_f16 = device.specials_preserved_f32 = device.specials_preserved_f16 = false;
