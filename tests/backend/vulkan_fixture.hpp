@@ -22,7 +22,7 @@ struct VulkanFixture {
   // A device that computes on the CPU spends nearly all of a suite's time on compiling: each round may bring kernels of its own. A
   // sanitizer watches the host, and no kernel: every case is enough for it once or twice.
   static std::size_t rounds(std::size_t asked) {
-    if (storage().capabilities().type != vulkan::DeviceType::software) return asked;
+    if (storage().capabilities().type != vulkan::DeviceType::software && !COTENANT_ADDRESS_SANITIZER) return asked;
     const std::size_t share = COTENANT_ADDRESS_SANITIZER ? 8 : 3;
     return (asked + share - 1) / share;
   }
