@@ -273,7 +273,8 @@ template <Storage S> class StoredBlock final : public Block {
   static constexpr BlockActions actions{
       .name = &name, .identity = StorageIdentity::of<S>(), .host_accessible = S::host_accessible, .writable = S::writable, .drop_pages = &drop_pages,
       .droppable = &droppable, .restorable = AllocatingStorage<S> && S::host_accessible, .retreats = CopiedStorage<S>, .retreat = &retreat,
-      .come_back = &come_back, .settle = &settle, .origin = &origin, .behind = behind_if_any(), .place_of = &place_of, .room_again = &room_again, .give_back = &give_back};
+      .come_back = &come_back, .settle = &settle, .origin = &origin, .behind = behind_if_any(), .place_of = &place_of, .room_again = &room_again,
+      .give_back = &give_back};
 
   static bool keeps_packed(const S& storage) noexcept {
     if constexpr (requires { { storage.keeps_packed } -> std::convertible_to<bool>; }) return storage.keeps_packed;
