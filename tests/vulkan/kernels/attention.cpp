@@ -18,6 +18,7 @@ TEST_CASE("attention on cooperative matrices: 16 bits everywhere, rows that regi
   Capabilities converts = device;
   converts.cooperative_matrix2_conversions = true;
   REQUIRE(vulkan::detail::may_attend_cooperatively(converts, product, 64));
+  CHECK(!vulkan::detail::may_attend_cooperatively(converts, product, 0));  // no line of keys to read
   const CooperativeAttentionTile tile = vulkan::detail::cooperative_attention_tile(converts, product);
   CHECK(tile.depth == 48);
   CHECK(tile.width == 80);
