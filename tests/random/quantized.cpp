@@ -268,7 +268,7 @@ struct RandomQuantizedMatmul {
       Index in_a = at, in_b{};
       const std::size_t row = at[rank - 2], column = at[rank - 1], right_rank = right.rank();
       for (std::size_t i = 0; i < right_batch.rank(); ++i) in_b[i] = at[i];
-      double largest = 0, weight = 0;
+      double largest = 0, weight = 0, apart = 0;
       for (std::size_t i = 0; i < k; ++i) {
         in_a[rank - 1] = i;
         in_b[right_rank - 2] = turned ? column : i;
@@ -281,6 +281,7 @@ struct RandomQuantizedMatmul {
           x = a.number(in_a, rank);
           largest = std::max(largest, std::abs(x.value));
           weight += std::abs(y.value);
+          if (b_shifted) apart += std::abs(x.value) * 256 * static_cast<double>(b_scale.at(block));
         } else {
           const Index own = parameter(a_scale, row, m, i, k);
           x = Real(static_cast<int>(a.at(in_a)) - (a_shifted ? static_cast<int>(a_zero.at(own)) : 0)) * a_scale.number(own, 2);
@@ -288,6 +289,8 @@ struct RandomQuantizedMatmul {
         all.add(x * y);
       }
       Real total = all.result();
+      // Zero points may be taken off the sum at its end.
+      if (floats) total.error += 4 * half_ulp * apart;
       // Floats beside pairs may be numbers of fixed point: see matmul_into.
       if (floats && packed) total.error += largest * weight * half_ulp;
       return total;

@@ -179,15 +179,23 @@ struct RandomNorm {
   template <class In, class Residual, class P, class Out, class Trial> static void run(Trial& trial) {
     const Shape shape = shape_of_rows(trial);
     const std::size_t length = shape.back(), rank = shape.rank();
-    const auto x = trial.template input<In>(shape);
     const auto scale = trial.template input<P>({length}), bias = trial.template input<P>({length});
     const float epsilon = trial.draw.one_of(std::array{1e-3f, 1e-5f, 0.f});
     const bool centered = trial.draw.chance(0.5);
     const std::size_t form = trial.draw.below(3);  // of x, of x + residual, and that sum too
-    trial.note(centered ? "layer_norm" : "rms_norm", ", form ", form);
-    const auto residual = trial.template input<Residual>(shape);
-    const auto out = trial.template output<Out>(shape);
-    const auto sum = trial.template output<Out>(shape);
+    // The result or the sum may take the place of an input, as in a decoder's stream.
+    const std::size_t in_place = std::is_same_v<In, Out> && std::is_same_v<Residual, Out> ? trial.draw.below(4) : 0;
+    trial.note(centered ? "layer_norm" : "rms_norm", ", form ", form, ", in place ", in_place);
+    const auto x = trial.template output<In>(shape);
+    const auto residual = trial.template output<Residual>(shape);
+    auto out = trial.template output<Out>(shape);
+    auto sum = trial.template output<Out>(shape);
+    if constexpr (std::is_same_v<In, Out> && std::is_same_v<Residual, Out>) {
+      if (in_place == 1) out = x;
+      if (in_place == 2) out = residual, sum = x;
+      if (in_place == 3) sum = residual;
+    }
+    if (form == 0 && in_place == 2) out = trial.template output<Out>(shape);
     if (centered) {
       if (form == 0) layer_norm_into(*out, *x, *scale, *bias, epsilon);
       else if (form == 1) layer_norm_into(*out, *x, *scale, *bias, epsilon, *residual);

@@ -135,6 +135,14 @@ template <Element T, Storage S> class Sample {
   Sample(SharedTensor<T> whole, const Layout& layout, const S& storage)
       : before_(std::move(whole)), layout_(layout), whole_(before_.copy_to(storage)), tensor_(whole_.with(layout)) {}
 
+  // The same block under another layout.
+  Sample part(const Layout& layout) const {
+    Sample result = *this;
+    result.layout_ = layout;
+    result.tensor_ = whole_.with(layout);
+    return result;
+  }
+
   operator const SharedTensor<T, S>&() const { return tensor_; }
   const SharedTensor<T, S>& operator*() const { return tensor_; }
   const SharedTensor<T, S>* operator->() const { return &tensor_; }

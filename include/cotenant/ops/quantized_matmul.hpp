@@ -23,6 +23,7 @@ template <QuantizedElement T> struct ZeroPointElement<T> { using type = quantize
 // change along M, N or the blocks has stride 0 there. A null scale is 1 (an operand that is not quantised), a null zero point 0.
 // i4x2 elements hold the pair 2i, 2i + 1 along k (b is [..., K / 2, N]) or along n ([..., K, N / 2]).
 // Where both operands are integers and the scales do not change along k, the sums are exact, as long as they fit 32 bits.
+// Beside floats a backend may take zero points off the sums at their end: errors are then relative to |value| + |zero point|, not to the difference.
 template <class A, class B, class Out, class Epilogue, class... Extra> struct QuantizedMatmulArguments {
   Operand<const A> a;
   Operand<const B> b;
