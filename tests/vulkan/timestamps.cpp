@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "../error_text.hpp"
 #include "test_device.hpp"
 
 TEST_CASE("the device's clock runs forward, and more work takes it longer than none") {
@@ -17,4 +18,13 @@ TEST_CASE("the device's clock runs forward, and more work takes it longer than n
     CHECK(times.seconds(1, 2) >= 0);
     CHECK(times.seconds(0, 2) >= times.seconds(0, 1));
   }
+}
+
+TEST_CASE("a device without a clock says so") {
+  auto options = cotenant::test::checked_options();
+  options.pretend = [](cotenant::vulkan::Capabilities& device) { device.timestamp_period = 0; };
+  const cotenant::test::Checked gpu(options);
+  const std::string text = cotenant::test::message([&] { cotenant::vulkan::Timestamps(*gpu->shared_stream(), 2); });
+  CHECK(cotenant::test::has(text, "unsupported"));
+  CHECK(cotenant::test::has(text, "has no timestamps"));
 }
