@@ -89,25 +89,6 @@ class Accesses {
     });
   }
 
-  // An atomic change of a word, f(before, operand). Only the bytes that change are written: the others are somebody else's.
-  template <class F> void change(const Instruction& one, F f) {
-    const Type& pointer = r_.type_of(one.operands[0]);
-    if (r_.result_type(one).bytes != 4) fault("an atomic instruction on something else than a word");
-    const std::uint64_t *const place = r_.at(one.operands[0]), *const operand = r_.at(one.operands[3]);
-    std::uint64_t* const result = r_.at(one.result);
-    r_.each_lane([&](std::uint32_t l) {
-      std::array<std::byte, 4> before, after;
-      read(pointer.storage, place[l], before.data(), before.size(), l);
-      std::uint32_t word = 0;
-      std::memcpy(&word, before.data(), sizeof word);
-      result[l] = word;
-      word = f(word, static_cast<std::uint32_t>(operand[l]));
-      std::memcpy(after.data(), &word, sizeof word);
-      for (std::uint32_t i = 0; i < after.size(); ++i)
-        if (after[i] != before[i]) write(pointer.storage, advanced(place[l], i), &after[i], 1, l);
-    });
-  }
-
   // One word of a buffer, lane by lane; in which order does not matter to those below. False: the instruction is none of them.
   bool atomic(const Instruction& one) {
     if (one.op != Op::AtomicIAdd && one.op != Op::AtomicAnd && one.op != Op::AtomicOr && one.op != Op::AtomicXor) return false;

@@ -59,8 +59,6 @@ class Subgroup {
       switch (one.op) {
         case Op::Load: accesses_.load(one); return true;
         case Op::Store: accesses_.store(one); return true;
-        case Op::AtomicAnd: accesses_.change(one, [](std::uint32_t a, std::uint32_t b) { return a & b; }); return true;
-        case Op::AtomicOr: accesses_.change(one, [](std::uint32_t a, std::uint32_t b) { return a | b; }); return true;
         case Op::AccessChain: case Op::InBoundsAccessChain: accesses_.chain(one); return true;
         case Op::ExtInst: extended(r, one); return true;
         case Op::CooperativeMatrixLoadKHR: accesses_.load_matrix(one); return true;
