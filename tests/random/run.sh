@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Random cases of every op against plain loops, on the CPU and on a GPU:
 #   tests/random/run.sh [--seeds N] [--first N] [--op NAME] [--backend cpu|vulkan] [--plans discrete]
-#   --seeds     how many of each op (10000 takes an hour or two; what is built with the other tests runs 64), and one in eight of them on the GPU
+#   --seeds     how many of each op (10000; the tests of every build run 64), and one in eight of them on the GPU
 #   --plans     the kernels that a large GPU gets, on whatever device is here
 # What fails is made smaller and printed with the seed that brings it back. Exit status 0 only where nothing failed.
 set -euo pipefail
