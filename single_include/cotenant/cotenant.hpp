@@ -1690,6 +1690,58 @@ class DerivedSet {
 
 #endif
 
+// ---- cotenant/share/storage_identity.hpp ----
+// StorageIdentity: which storage policy a block was made with, known at run time and in every library of a program.
+#ifndef COTENANT_SHARE_STORAGE_IDENTITY_HPP
+#define COTENANT_SHARE_STORAGE_IDENTITY_HPP
+
+namespace cotenant {
+
+namespace detail {
+// A type's name as the compiler spells it: "cotenant::Heap".
+template <class S> constexpr auto spelling() noexcept {
+#if defined(__GNUC__)
+  constexpr std::string_view text = __PRETTY_FUNCTION__, before = "S = ";  // "constexpr auto cotenant::detail::spelling() [with S = cotenant::Heap]"
+  constexpr std::size_t first = text.find(before) + before.size();
+  return text.substr(first, text.size() - 1 - first);
+#else
+  return std::string_view(__FUNCSIG__);
+#endif
+}
+// Types of the same spelling are one, but those that belong to one file or function alone: "{anonymous}::Mine", "main()::Mine", which clang
+// spells "Mine".
+struct StorageType {
+  std::string_view spelling;
+  bool local;
+};
+constexpr bool is_local(std::string_view spelling) noexcept {
+  return spelling.find_first_of("{(") != std::string_view::npos || spelling.find("::") == std::string_view::npos;
+}
+template <class S> inline constexpr StorageType storage_type{spelling<S>(), is_local(spelling<S>())};
+}  // namespace detail
+
+// A library that is loaded at run time has its own copy of every constant, unless the program exports its symbols: two identities that lie
+// at different addresses are equal where they name the same type.
+class StorageIdentity {
+ public:
+  template <Storage S> static constexpr StorageIdentity of() noexcept { return StorageIdentity(detail::storage_type<S>); }
+
+  friend constexpr bool operator==(const StorageIdentity& a, const StorageIdentity& b) noexcept {
+    return a.type_ == b.type_ || (a.type_->spelling == b.type_->spelling && !a.type_->local);
+  }
+  // Equal ones have equal numbers.
+  std::size_t hash() const noexcept { return std::hash<std::string_view>()(type_->spelling); }
+
+ private:
+  constexpr explicit StorageIdentity(const detail::StorageType& type) noexcept : type_(&type) {}
+
+  const detail::StorageType* type_;
+};
+
+}  // namespace cotenant
+
+#endif
+
 // ---- cotenant/storage/file_place.hpp ----
 // FilePlace: where in which file bytes lie, so that what is known of a file need not be found out from its bytes again.
 #ifndef COTENANT_STORAGE_FILE_PLACE_HPP
@@ -1771,7 +1823,7 @@ namespace detail {
 // What a storage is and does with its blocks, in a table for each policy: pointers, not virtual functions, see Counted.
 struct BlockActions {
   std::string_view (*name)() noexcept;
-  const void* identity;
+  StorageIdentity identity;
   bool host_accessible, writable;
   std::span<const std::byte> (*drop_pages)(const Block& block, const void* data, std::size_t bytes) noexcept;
   bool (*droppable)(const Block& block) noexcept;
@@ -1780,6 +1832,7 @@ struct BlockActions {
   void (*come_back)(Block& block, Allocation room);
   void (*settle)(const Block& block) noexcept;
   const void* (*origin)(const Block& block) noexcept;
+  Block* (*behind)(const Block& block) noexcept;  // null: there never is one
   std::optional<FilePlace> (*place_of)(const Block& block, const void* address);
   Allocation (*room_again)(Block& block);
   void (*give_back)(Block& block, Allocation allocation) noexcept;
@@ -1801,14 +1854,22 @@ class Block : public Counted {
   // Bytes really taken, padding included.
   std::size_t bytes() const noexcept { return allocation_.bytes; }
   std::string_view storage_name() const noexcept { return actions_.name(); }
-  // Identifies the storage policy at run time.
-  const void* storage_identity() const noexcept { return actions_.identity; }
+  StorageIdentity storage_identity() const noexcept { return actions_.identity; }
   bool host_accessible() const noexcept { return actions_.host_accessible; }
 
   // A block is private until a manager publishes it: from then on others may be reading, and nobody writes in place. One that
-  // nobody can write is published from the beginning.
-  bool published() const noexcept { return published_.load(std::memory_order_acquire); }
-  void publish() noexcept { published_.store(true, std::memory_order_release); }
+  // nobody can write is published from the beginning. Two blocks of the same bytes are published together.
+  bool published() const noexcept {
+    if (published_.load(std::memory_order_acquire)) return true;
+    const Block* const other = behind();
+    return other != nullptr && other->published();
+  }
+  void publish() noexcept {
+    published_.store(true, std::memory_order_release);
+    if (Block* const other = behind()) other->publish();
+  }
+  // The block that these bytes belong to, where this one is another storage's look at them, as a device's is at the host's memory; else null.
+  Block* behind() const noexcept { return actions_.behind == nullptr ? nullptr : actions_.behind(*this); }
   // Whether a kernel may keep these bytes once more in the order that it reads them in. Not where they are another process's, and were
   // asked for so that this one has none of its own.
   bool keeps_packed() const noexcept { return keeps_packed_; }
@@ -1908,13 +1969,15 @@ class Block : public Counted {
 };
 
 namespace detail {
-template <class S> inline constexpr char storage_identity_of = 0;
-
 // Storages of memory that the host cannot read in place, but copy.
 template <class S> concept CopiedStorage = AllocatingStorage<S> && !S::host_accessible &&
     requires(const S& storage, Allocation allocation, std::byte* to, const std::byte* from) {
   storage.copy_out(allocation, to);
   storage.copy_in(allocation, from);
+};
+// Storages that may look at the bytes of another one's block.
+template <class S> concept LookingStorage = requires(const S& storage) {
+  { storage.behind() } -> std::same_as<Block*>;
 };
 
 template <Storage S> class StoredBlock final : public Block {
@@ -1944,6 +2007,11 @@ template <Storage S> class StoredBlock final : public Block {
       if (const void* whole = self(block).storage_.origin()) return whole;
     }
     return &block;
+  }
+  static Block* behind(const Block& block) noexcept requires LookingStorage<S> { return self(block).storage_.behind(); }
+  static constexpr auto behind_if_any() noexcept -> Block* (*)(const Block&) noexcept {
+    if constexpr (LookingStorage<S>) return &behind;
+    else return nullptr;
   }
   static std::optional<FilePlace> place_of(const Block& block, const void* address) {
     if constexpr (requires { { self(block).storage_.place_of(address) } -> std::same_as<std::optional<FilePlace>>; })
@@ -1986,9 +2054,10 @@ template <Storage S> class StoredBlock final : public Block {
   static void give_back(Block& block, Allocation allocation) noexcept { self(block).storage_.deallocate(allocation); }
 
   static constexpr BlockActions actions{
-      .name = &name, .identity = &storage_identity_of<S>, .host_accessible = S::host_accessible, .writable = S::writable, .drop_pages = &drop_pages,
+      .name = &name, .identity = StorageIdentity::of<S>(), .host_accessible = S::host_accessible, .writable = S::writable, .drop_pages = &drop_pages,
       .droppable = &droppable, .restorable = AllocatingStorage<S> && S::host_accessible, .retreats = CopiedStorage<S>, .retreat = &retreat,
-      .come_back = &come_back, .settle = &settle, .origin = &origin, .place_of = &place_of, .room_again = &room_again, .give_back = &give_back};
+      .come_back = &come_back, .settle = &settle, .origin = &origin, .behind = behind_if_any(), .place_of = &place_of, .room_again = &room_again,
+      .give_back = &give_back};
 
   static bool keeps_packed(const S& storage) noexcept {
     if constexpr (requires { { storage.keeps_packed } -> std::convertible_to<bool>; }) return storage.keeps_packed;
@@ -2007,7 +2076,7 @@ template <Storage S> BlockRef Block::adopt(S storage, Allocation allocation) {
   raise<OutOfMemory>("the system has no memory left for a tensor's reference count");
 }
 template <Storage S> const S& Block::storage() const {
-  COTENANT_ASSERT(storage_identity() == &detail::storage_identity_of<S>);
+  COTENANT_ASSERT(storage_identity() == StorageIdentity::of<S>());
   return static_cast<const detail::StoredBlock<S>*>(this)->storage();
 }
 
@@ -2236,7 +2305,7 @@ template <Element T, Storage S = Heap> class SharedTensor {
   // For storages and backends: a block and a layout inside it. Errors: ShapeError where it reaches outside.
   SharedTensor(BlockRef block, const Layout& layout) : block_(std::move(block)) {
     if (!block_) raise<InvalidArgument>("a tensor needs a block of bytes, but an empty reference was given");
-    if (block_->storage_identity() != &detail::storage_identity_of<S>)
+    if (block_->storage_identity() != StorageIdentity::of<S>())
       raise<TypeError>(Text{"these bytes lie in storage '", block_->storage_name(), "', not in '", S::name(), "'"});
     layout_ = check_bounds(layout, block_->bytes() / sizeof(T));
   }
@@ -4466,7 +4535,7 @@ struct FormSlot {
   DType source_dtype;
   Layout source;
   DType dtype;
-  const void* storage_identity;
+  StorageIdentity storage_identity;
   QuantizeOptions ranges;
   std::shared_ptr<const TensorForm> wanted;
   std::string key;
@@ -4744,13 +4813,13 @@ namespace cotenant::detail {
 
 // Where a form is put: a storage of any type.
 struct FormRoom {
-  const void* storage_identity = nullptr;
+  StorageIdentity storage_identity;
   std::string_view storage;  // its name
   BlockRef (*allocate)(std::size_t bytes) = nullptr;
   std::size_t (*taken_for)(std::size_t bytes) = nullptr;  // what it really takes
 };
 template <AllocatingStorage S> inline constexpr FormRoom form_room{
-    &storage_identity_of<S>, S::name(), [](std::size_t bytes) { return Block::allocate(S{}, bytes); },
+    StorageIdentity::of<S>(), S::name(), [](std::size_t bytes) { return Block::allocate(S{}, bytes); },
     [](std::size_t bytes) {
       if constexpr (std::same_as<S, Heap>) return HeapCache::padded(bytes);
       else return bytes;
@@ -5225,7 +5294,7 @@ class Registry {
   // other_type: the tensor has another element type or storage, or the model takes it in a form of its own. See acquire_form().
   enum class Found { yes, no, other_type };
   // A lease of `name` for `model`, linked to `node`; counts a hit or a miss.
-  Found acquire(LeaseNode& node, std::string_view name, std::string_view model, DType dtype, const void* storage_identity) {
+  Found acquire(LeaseNode& node, std::string_view name, std::string_view model, DType dtype, StorageIdentity storage_identity) {
     const TimePoint now = recorder_->timeline ? recorder_->clock.now() : TimePoint{};
     bool other_type = false;
     const bool attached = tenancies_.with(TenancyKey(name, model), [&](Tenancy& tenancy) {
@@ -5239,7 +5308,7 @@ class Registry {
   // What a form is asked for in, by an element type and a storage that only the caller knows.
   struct FormRequest {
     DType dtype;
-    const void* storage_identity;
+    StorageIdentity storage_identity;
     QuantizeOptions ranges;
     const FormRoom* room;  // null where nothing can be computed into that storage
     std::shared_ptr<Entry> (*entry)(std::string name, MadeForm made);
@@ -5297,7 +5366,7 @@ class Registry {
   };
   // Waits for its turn and prepares; taken_for says what the storage takes for a number of bytes. Errors: ReadOnly (a broadcast
   // view), TimedOut, BudgetExceeded, the spill target's, InvalidArgument where this thread is writing it already.
-  inline Found begin_write(Writing& writing, std::string_view name, std::string_view model, DType dtype, const void* storage_identity,
+  inline Found begin_write(Writing& writing, std::string_view name, std::string_view model, DType dtype, StorageIdentity storage_identity,
                            std::chrono::steady_clock::duration timeout, std::size_t (*taken_for)(std::size_t));
   // Publishes what was written: `next` is the entry of the private copy, null where it was written in place or `failed`.
   void end_write(Writing& writing, std::shared_ptr<Entry> next, bool failed = false);
@@ -5378,7 +5447,7 @@ class Registry {
     std::size_t counted;  // bytes of it, without pages that were given back
   };
   template <class Use> Found when_resident(Lock& lock, std::string_view name, TimePoint now, Doomed& doomed, const Use& use);
-  Found acquire_slowly(LeaseNode& node, std::string_view name, std::string_view model, DType dtype, const void* storage_identity);
+  Found acquire_slowly(LeaseNode& node, std::string_view name, std::string_view model, DType dtype, StorageIdentity storage_identity);
   Step make_room(Lock& lock, std::string_view storage, std::size_t bytes, const std::string& name, TimePoint now, Doomed& doomed);
   Step make_resident(Lock& lock, const Entry& entry, TimePoint now, Doomed& doomed);
   std::vector<Victim> victims(TimePoint now, bool tidy, MemoryMode mode);
@@ -6218,7 +6287,7 @@ inline std::size_t comparable_bytes(const Entry& entry, std::size_t at_least) {
 inline bool Registry::may_equal_another(const Entry& entry) const { return deduplicate_ && comparable_bytes(entry, deduplicate_from_) > 0; }
 
 inline std::size_t Registry::content_key(const Entry& entry) const {
-  std::size_t key = static_cast<std::size_t>(entry.dtype) + reinterpret_cast<std::uintptr_t>(entry.block->storage_identity());
+  std::size_t key = static_cast<std::size_t>(entry.dtype) + entry.block->storage_identity().hash();
   for (std::size_t extent : entry.layout.shape) key = (key ^ extent) * static_cast<std::size_t>(0x9E3779B97F4A7C15ull);
   return key;
 }
@@ -6889,7 +6958,7 @@ template <class Use> Registry::Found Registry::when_resident(Lock& lock, std::st
   }
 }
 
-inline Registry::Found Registry::acquire_slowly(LeaseNode& node, std::string_view name, std::string_view model, DType dtype, const void* storage_identity) {
+inline Registry::Found Registry::acquire_slowly(LeaseNode& node, std::string_view name, std::string_view model, DType dtype, StorageIdentity storage_identity) {
   const TimePoint now = recorder_->clock.now();
   Doomed doomed(spill_.get());
   Lock lock(mutex_);
@@ -7173,7 +7242,7 @@ inline ShareResult Registry::share(std::string_view name, std::string_view produ
 
 namespace cotenant::detail {
 
-inline Registry::Found Registry::begin_write(Writing& writing, std::string_view name, std::string_view model, DType dtype, const void* storage_identity,
+inline Registry::Found Registry::begin_write(Writing& writing, std::string_view name, std::string_view model, DType dtype, StorageIdentity storage_identity,
                                              std::chrono::steady_clock::duration timeout, std::size_t (*taken_for)(std::size_t)) {
   using Steady = std::chrono::steady_clock;
   const TimePoint now = recorder_->clock.now();
@@ -7233,7 +7302,7 @@ inline Registry::Found Registry::begin_write(Writing& writing, std::string_view 
     BlockRecord& record = blocks_.record(entry->block);
     if (name_count(record.entries) == 1) drop_forms(record, now, doomed, true);  // what lies on these bytes would need them as they are
     // In place where the manager's handle on the bytes is the only one and no reader has an object.
-    bool alone = record.entries.size() == 1 && entry->block->references() == 1;
+    bool alone = record.entries.size() == 1 && entry->block->references() == 1 && entry->block->behind() == nullptr;
     for (std::size_t index = 0; alone && index < entry->tenancies.size(); ++index)
       if (!entry->tenancies[index]->close_to_readers()) {
         while (index-- > 0) entry->tenancies[index]->reopen();
@@ -7436,9 +7505,14 @@ template <Element T, AllocatingStorage S = Heap> class WriteLease {
     const std::size_t count = static_cast<std::size_t>(cover.last - cover.first);
     Layout layout = from;
     layout.offset -= cover.first;
-    entry.tensor.block()->wait();
-    BlockRef block = Block::allocate(entry.tensor.block()->template storage<S>(), count * sizeof(T));
-    if (count != 0) std::memcpy(block->data(), static_cast<const T*>(entry.tensor.block()->data()) + cover.first, count * sizeof(T));
+    const BlockRef& old = entry.tensor.block();
+    const S& storage = old->template storage<S>();
+    const auto first = static_cast<std::size_t>(cover.first);
+    BlockRef block;
+    if constexpr (std::same_as<typename S::result, S>) block = Block::allocate(storage.result_storage(), count * sizeof(T));
+    else block = Block::allocate(storage, count * sizeof(T));
+    if constexpr (!S::host_accessible) storage.copy_between(dtype_of<T>, *old, first, *block, count);
+    else if (old->wait(); count != 0) std::memcpy(block->data(), static_cast<const T*>(old->data()) + first, count * sizeof(T));
     tensor_ = SharedTensor<T, S>(std::move(block), layout);
     next_ = std::make_shared<detail::TypedEntry<T, S>>(entry.name, tensor_, entry.parameters);
   }
@@ -7591,7 +7665,7 @@ class TensorSharingManager {
       S> write(std::string_view name, std::string_view model, std::chrono::steady_clock::duration timeout = std::chrono::hours(24 * 365)) {
     require_name(model, "a model");
     detail::Registry::Writing writing;
-    const auto found = registry_->begin_write(writing, name, model, dtype_of<T>, &detail::storage_identity_of<S>, timeout, [](std::size_t bytes) {
+    const auto found = registry_->begin_write(writing, name, model, dtype_of<T>, StorageIdentity::of<S>(), timeout, [](std::size_t bytes) {
       if constexpr (std::same_as<S, Heap>) return HeapCache::padded(bytes);
       else return bytes;
     });
@@ -7670,7 +7744,7 @@ class TensorSharingManager {
     if (name.empty()) raise<InvalidArgument>(std::string(what) + " needs a name, but an empty one was given");
   }
   template <Element T, Storage S> static bool is_typed(const detail::Entry& entry) {
-    return entry.dtype == dtype_of<T> && entry.block->storage_identity() == &detail::storage_identity_of<S>;
+    return entry.dtype == dtype_of<T> && entry.block->storage_identity() == StorageIdentity::of<S>();
   }
   template <Element T, Storage S> static const detail::TypedEntry<T, S>& typed(const detail::Entry& entry) {
     return static_cast<const detail::TypedEntry<T, S>&>(entry);
@@ -7678,9 +7752,9 @@ class TensorSharingManager {
 
   template <Element T, Storage S> bool acquire(detail::LeaseNode& node, std::string_view name, std::string_view model, const QuantizeOptions& ranges) {
     using Found = detail::Registry::Found;
-    Found found = registry_->acquire(node, name, model, dtype_of<T>, &detail::storage_identity_of<S>);
+    Found found = registry_->acquire(node, name, model, dtype_of<T>, StorageIdentity::of<S>());
     if (found == Found::other_type) {
-      detail::Registry::FormRequest request{dtype_of<T>, &detail::storage_identity_of<S>, ranges, nullptr,
+      detail::Registry::FormRequest request{dtype_of<T>, StorageIdentity::of<S>(), ranges, nullptr,
           [](std::string form, detail::MadeForm made) -> std::shared_ptr<detail::Entry> {
                                               return std::make_shared<detail::TypedEntry<T,
                                                   S>>(std::move(form), SharedTensor<T, S>(std::move(made.block), made.layout), std::move(made.parameters));
@@ -11785,7 +11859,7 @@ class ArenaPlan {
   // any more, or another one under its name.
   std::size_t file_part(const NamedTensor& tensor, Layout& layout) {
 #if defined(__linux__)
-    if (tensor.block->storage_identity() != &storage_identity_of<Mapped>) return 0;
+    if (tensor.block->storage_identity() != StorageIdentity::of<Mapped>()) return 0;
     const auto file = tensor.block->storage<Mapped>().file;
     if (!file || file->data == nullptr) return 0;
     const auto begin = reinterpret_cast<std::size_t>(file->data), data = reinterpret_cast<std::size_t>(tensor.block->data());
@@ -13384,6 +13458,7 @@ template <QuantizedElement T> struct ZeroPointElement<T> { using type = quantize
 // change along M, N or the blocks has stride 0 there. A null scale is 1 (an operand that is not quantised), a null zero point 0.
 // i4x2 elements hold the pair 2i, 2i + 1 along k (b is [..., K / 2, N]) or along n ([..., K, N / 2]).
 // Where both operands are integers and the scales do not change along k, the sums are exact, as long as they fit 32 bits.
+// Beside floats a backend may take zero points off the sums at their end: errors are then relative to |value| + |zero point|, not to the difference.
 template <class A, class B, class Out, class Epilogue, class... Extra> struct QuantizedMatmulArguments {
   Operand<const A> a;
   Operand<const B> b;

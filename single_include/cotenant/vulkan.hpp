@@ -22,6 +22,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <dlfcn.h>
 #include <exception>
 #include <functional>
 #include <initializer_list>
@@ -31,6 +32,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <pthread.h>
 #include <set>
 #include <shared_mutex>
 #include <span>
@@ -589,6 +591,7 @@ struct Capabilities {
   bool unified_memory = false;        // every device-local byte is the host's, too
   std::size_t max_allocation = 0, max_storage_buffer_range = 0, storage_buffer_alignment = 0, host_import_alignment = 0;
   std::uint32_t max_allocations = 0;
+  std::uint32_t max_storage_buffers = 0;  // that one kernel may reach through descriptors
   std::uint32_t queues = 0;           // of the family that computes
   std::uint32_t transfer_queues = 0;  // of a family that only copies
   bool synchronization2 = false;
@@ -607,6 +610,7 @@ struct Capabilities {
   bool denormals_preserved_f32 = false, denormals_preserved_f16 = false;
   bool specials_preserved_f32 = false, specials_preserved_f16 = false;  // -0, infinities and NaN
   bool rounds_to_even_f32 = false, rounds_to_even_f16 = false;
+  bool fuses_multiply_add = true;  // Fma rounds once, as every GPU's does; where a CPU computes it may be two operations, and division rounds to nearest
   bool vulkan_memory_model = false, integer_dot_product = false, zero_initialize_shared_memory = false, workgroup_layout_explicit = false;
   bool bfloat16 = false, bfloat16_cooperative_matrix = false;
   bool cooperative_matrix = false;
@@ -823,8 +827,8 @@ class Vulkan {
   std::vector<std::string> validation_texts() const;
 
   // A tensor of the host as one of this device, without a copy: both see each other's writes, the host once it has waited
-  // (synchronize()); nobody writes here what is frozen or cannot be written there. The host's bytes live as long as either. Where its
-  // pages are not shared, copy_to() is faster for what is read often.
+  // (synchronize()). Frozen or registered on one side it is so on both, and nobody writes here what cannot be written there. The host's
+  // bytes live as long as either. Where its pages are not shared, copy_to() is faster for what is read often.
   // While the import lives, copies between the host's tensor and the device are the device's alone, as those of a Pinned one are.
   // Errors: Unsupported where the device or its driver cannot; OutOfMemory.
   template <TensorLike X> SharedTensor<element_type_of<X>, Vulkan> import(const X& host) const {
@@ -846,6 +850,10 @@ class Vulkan {
   // these return. Errors: OutOfMemory, DeviceLost.
   void copy_out(Allocation from, std::byte* to) const;
   void copy_in(Allocation to, const std::byte* from) const;
+  // A write lease's: queues a copy of elements [first, first + count) of a block to the beginning of another. Errors: OutOfMemory, DeviceLost.
+  void copy_between(DType type, Block& from, std::size_t first, Block& to, std::size_t count) const;
+  // The host's block that an imported one looks at; null: none.
+  Block* behind() const noexcept { return held_ ? held_->get() : nullptr; }
   // Finishes all work, also of a device that was lost.
   void settle() const noexcept;
   Vulkan result_storage() const { return Vulkan(stream_); }
@@ -975,8 +983,8 @@ struct KernelScalar {
     std::memcpy(&bits, &value, 4);
   }
 };
-// An input by name. Elements that do not lie row-major, or not where a buffer may begin, are copied first. Errors: InvalidArgument for a
-// handle without a tensor, OutOfMemory, DeviceLost.
+// An input by name, which the kernel only reads. Elements that do not lie row-major, or not where a buffer may begin, are copied first.
+// Errors: InvalidArgument for a handle without a tensor, OutOfMemory, DeviceLost.
 struct KernelInput {
   std::string name;
   DType dtype;
@@ -1223,6 +1231,45 @@ static_assert(AllocatingStorage<Pinned>);
 #endif
 #if ((!defined(COTENANT_VULKAN_SEPARATE) || defined(COTENANT_VULKAN_IMPLEMENTATION)))
 
+// ---- cotenant/vulkan/process.hpp ----
+// Process: whether this process, or this thread of it, may still call Vulkan's drivers.
+#ifndef COTENANT_VULKAN_PROCESS_HPP
+#define COTENANT_VULKAN_PROCESS_HPP
+
+namespace cotenant::vulkan {
+
+// A driver's threads and queues stay with the process that started it: a child that was forked since has none of them, and waits for work that
+// nobody does. And drivers clean up as static objects do, when the program ends: those that are made before a driver is started are destroyed
+// after that. The thread that destroys them is told; other threads go on until the process is gone.
+class Process {
+ public:
+  static bool forked() noexcept { return state().forked.load(std::memory_order_relaxed); }
+  static bool ended_by_this_thread() noexcept { return state().ended.load(std::memory_order_acquire) && state().thread == std::this_thread::get_id(); }
+  // For the devices' registry.
+  static void fork() noexcept { state().forked.store(true, std::memory_order_relaxed); }
+  static void end() noexcept {
+    if (state().ended.load(std::memory_order_acquire)) return;
+    state().thread = std::this_thread::get_id();
+    state().ended.store(true, std::memory_order_release);
+  }
+
+ private:
+  struct State {
+    std::atomic<bool> forked{false}, ended{false};
+    std::thread::id thread;  // that ends the program
+  };
+  static State& state() noexcept {
+    static State& one = *new State;  // never destroyed: it is asked by what is
+    return one;
+  }
+};
+
+}  // namespace cotenant::vulkan
+
+#endif
+#endif
+#if ((!defined(COTENANT_VULKAN_SEPARATE) || defined(COTENANT_VULKAN_IMPLEMENTATION)))
+
 // ---- cotenant/vulkan/instance.hpp ----
 // Instance: the process's connection to the Vulkan loader, the devices behind it, and what validation said.
 #ifndef COTENANT_VULKAN_INSTANCE_HPP
@@ -1267,6 +1314,12 @@ class Instance {
   // One instance per kind of validation, shared by the devices opened with it and kept until the process ends: drivers that are
   // unloaded and loaded again leak, and one was seen to crash at the end of the program. Errors: Unsupported.
   static std::shared_ptr<Instance> get(bool validation, bool synchronization, bool log) {
+    if (Process::forked())
+      raise<Unsupported>("this process was forked from one that had a GPU open, and no GPU works in such a child: fork before the first use of a GPU, start "
+                         "another program (posix_spawn, exec), or compute on the CPU here");
+    if (Process::ended_by_this_thread())
+      raise<Unsupported>("the program ends, and Vulkan's drivers may have cleaned up: a static object that uses a GPU when it is destroyed must be made after "
+                         "the GPU's first work");
     static std::mutex mutex;
     static auto& instances = *new std::array<std::shared_ptr<Instance>, 8>;
     const std::lock_guard lock(mutex);
@@ -1447,9 +1500,11 @@ class Query {
   Query& operator=(const Query&) = delete;
 
   const Capabilities& capabilities() const noexcept { return found_; }
-  // Less than there is. Storage of small elements is not asked of the device either, so that validation notices who uses it.
+  // Less than there is. Storage of small elements and large numbers are not asked of the device either, so that validation notices who uses them.
   void pretend(void (*change)(Capabilities&)) {
     change(found_);
+    features_.features.shaderInt64 = features_.features.shaderInt64 != 0 && found_.shader_int64;
+    features_.features.shaderFloat64 = features_.features.shaderFloat64 != 0 && found_.shader_float64;
     core11_.storageBuffer16BitAccess = core11_.storageBuffer16BitAccess != 0 && found_.storage_16bit;
     core12_.storageBuffer8BitAccess = core12_.storageBuffer8BitAccess != 0 && found_.storage_8bit;
     core11_.uniformAndStorageBuffer16BitAccess = core11_.uniformAndStorageBuffer16BitAccess != 0 && found_.storage_16bit;
@@ -1587,6 +1642,7 @@ class Query {
       else found_.unified_memory = false;
     found_.max_allocation = core11.maxMemoryAllocationSize;
     found_.max_allocations = limits.maxMemoryAllocationCount;
+    found_.max_storage_buffers = std::min({limits.maxPerStageDescriptorStorageBuffers, limits.maxDescriptorSetStorageBuffers, limits.maxPerStageResources});
     found_.max_storage_buffer_range = limits.maxStorageBufferRange;
     found_.storage_buffer_alignment = std::max<std::size_t>(16, limits.minStorageBufferOffsetAlignment);
     found_.host_import_alignment = host.minImportedHostPointerAlignment;
@@ -1612,6 +1668,7 @@ class Query {
     for (std::size_t i = 0; i < 3; ++i)
       found_.max_workgroup_size[i] = limits.maxComputeWorkGroupSize[i], found_.max_workgroup_count[i] = limits.maxComputeWorkGroupCount[i];
     found_.multiprocessors = multiprocessors.shaderSMCount;
+    found_.fuses_multiply_add = found_.type != DeviceType::software;
     found_.denormals_preserved_f32 = core12.shaderDenormPreserveFloat32 != 0;
     found_.denormals_preserved_f16 = core12.shaderDenormPreserveFloat16 != 0;
     found_.specials_preserved_f32 = core12.shaderSignedZeroInfNanPreserveFloat32 != 0;
@@ -1841,9 +1898,31 @@ class Driver {
   void check_not_lost() const {
     if (lost()) raise_result(VK_ERROR_DEVICE_LOST, "computing on '" + capabilities().name + "'");
   }
+  // Whether what is destroyed from now on leaves the driver alone: see Process. A device that is left so stays as it is for good.
+  bool left() const noexcept { return left_.load(std::memory_order_acquire); }
+  void leave() noexcept { left_.store(true, std::memory_order_release); }
+  // Errors: DeviceLost where this process or thread may not call the driver any more.
+  void check_not_left() const {
+    if (!left()) return;
+    if (Process::forked())
+      raise<DeviceLost>("'" + capabilities().name + "' was opened by the process that this one was forked from, and does not work here: fork before the first "
+                        "use of a GPU, start another program (posix_spawn, exec), or compute on the CPU here");
+    if (Process::ended_by_this_thread())
+      raise<DeviceLost>("the program ends, and '" + capabilities().name + "' was left with all its work done: a static object that uses it when it is "
+                        "destroyed must be made after the device's first work");
+  }
+  // The same two, before work is queued.
+  void check_usable() const { check_not_left(), check_not_lost(); }
+  // Whether there is nothing to wait for, as all work was done when this thread ended the program. Errors: DeviceLost in a forked child.
+  bool is_over() const {
+    if (!left()) return false;
+    if (Process::forked()) check_not_left();
+    return Process::ended_by_this_thread();
+  }
 
   // f() gives a VkResult; tests may have it fail.
   VkResult call(Step step, FunctionRef<VkResult()> f) {
+    if (left() && (Process::forked() || Process::ended_by_this_thread())) return VK_ERROR_DEVICE_LOST;
     VkResult result = faults_ ? faults_->next(step) : VK_SUCCESS;
     if (result >= 0) result = f();
     if (result == VK_ERROR_DEVICE_LOST) lost_.store(true, std::memory_order_release);
@@ -1852,7 +1931,9 @@ class Driver {
   // The same; raises what() where it fails. Errors: OutOfMemory, DeviceLost, Unsupported.
   void require(Step step, FunctionRef<VkResult()> f, FunctionRef<std::string()> what) {
     const VkResult result = call(step, f);
-    if (result < 0) raise_result(result, what() + " on '" + capabilities().name + "'");
+    if (result >= 0) return;
+    check_not_left();
+    raise_result(result, what() + " on '" + capabilities().name + "'");
   }
 
   // Destroys a semaphore that no work under way uses, after the next 64 such: Mesa 22.3's queue thread lets go of those that a submission
@@ -1880,7 +1961,7 @@ class Driver {
   std::vector<std::uint32_t> families_;
   std::array<std::vector<std::unique_ptr<Queue>>, 2> queues_;  // that compute; that only copy
   std::atomic<std::size_t> next_queue_{0};
-  std::atomic<bool> lost_{false};
+  std::atomic<bool> lost_{false}, left_{false};
   std::mutex mutex_;
   std::array<VkSemaphore, 64> retired_{};
   std::size_t next_retired_ = 0;
@@ -1919,7 +2000,9 @@ class MemoryChunk {
     if (type < 0) destroy(), raise_result(VK_ERROR_FEATURE_NOT_PRESENT, what());
     finish(needed.size, static_cast<std::uint32_t>(type), nullptr, what);
     const VkMemoryPropertyFlags flags = driver.memory().memoryTypes[type].propertyFlags;
-    if (kind == MemoryKind::device ? host_visible && (flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) != 0 : true) {
+    // A tensor's memory that the host could only read slowly, or would have to tell the device what it wrote, is copied instead.
+    constexpr VkMemoryPropertyFlags fast = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+    if (kind != MemoryKind::device || (host_visible && (flags & fast) == fast)) {
       const VkResult result = driver.call(Step::map_memory, [&] { return vkMapMemory(driver.handle(), memory_, 0, VK_WHOLE_SIZE, 0, &mapped_); });
       if (result < 0) destroy(), raise_result(result, "mapping " + std::to_string(bytes) + " bytes");
     }
@@ -2019,6 +2102,7 @@ class MemoryChunk {
     address_ = vkGetBufferDeviceAddress(driver_->handle(), &where);
   }
   void destroy() noexcept {
+    if (driver_ != nullptr && driver_->left()) return;
     if (buffer_ != VK_NULL_HANDLE) vkDestroyBuffer(driver_->handle(), buffer_, nullptr);
     if (memory_ != VK_NULL_HANDLE) vkFreeMemory(driver_->handle(), memory_, nullptr);
     buffer_ = VK_NULL_HANDLE, memory_ = VK_NULL_HANDLE;
@@ -2219,6 +2303,62 @@ class CopyThreads {
 #endif
 #if ((!defined(COTENANT_VULKAN_SEPARATE) || defined(COTENANT_VULKAN_IMPLEMENTATION)))
 
+// ---- cotenant/vulkan/device_ends.hpp ----
+// DeviceEnds: what becomes of open devices when the program ends, and in children that are forked from it.
+#ifndef COTENANT_VULKAN_DEVICE_ENDS_HPP
+#define COTENANT_VULKAN_DEVICE_ENDS_HPP
+
+namespace cotenant::vulkan {
+
+class Device;
+
+extern "C" void* __dso_handle __attribute__((visibility("hidden")));  // of the program or library that this code was linked into
+
+// Work that nobody waits for keeps its tensors, and they keep their device: at the end of the program it is waited for. That comes before the
+// clean-up of the driver, which is registered when the driver is loaded, and of layers, which may be at the first work: what is registered
+// later is called earlier, so that a device registers its own end when it is opened and at its first work.
+class DeviceEnds {
+ public:
+  static DeviceEnds& get() {
+    static DeviceEnds& ends = *new DeviceEnds;  // never destroyed
+    return ends;
+  }
+  void add(const std::shared_ptr<Device>& device) {
+    {
+      const std::lock_guard lock(mutex_);
+      devices_.push_back(device);
+    }
+    stay_loaded();
+    static_cast<void>(std::atexit([] { get().end_latest(); }));
+  }
+
+ private:
+  DeviceEnds() {
+    ::pthread_atfork([] { get().before_fork(); }, [] { get().after_fork(); }, [] { get().in_child(); });
+  }
+  // A library that is unloaded has its functions called then, which is not the program's end; and drivers call back into it.
+  static void stay_loaded() noexcept {
+    Dl_info where{};
+    if (::dladdr(&__dso_handle, &where) == 0 || where.dli_fname == nullptr) return;
+    if (void* const library = ::dlopen(where.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE)) ::dlclose(library);
+  }
+  // Each call belongs to one add(), the latest one first. Defined with Device (device_streams.hpp), as the others.
+  void end_latest() noexcept;
+  void before_fork();
+  void after_fork() noexcept;
+  void in_child() noexcept;
+
+  std::mutex mutex_;
+  std::vector<std::weak_ptr<Device>> devices_;
+  std::vector<std::shared_ptr<Device>> forking_, left_;
+};
+
+}  // namespace cotenant::vulkan
+
+#endif
+#endif
+#if ((!defined(COTENANT_VULKAN_SEPARATE) || defined(COTENANT_VULKAN_IMPLEMENTATION)))
+
 // ---- cotenant/vulkan/imports.hpp ----
 // Imports: pages of the host that the device reads and writes without a copy, found by their addresses on either side.
 #ifndef COTENANT_VULKAN_IMPORTS_HPP
@@ -2342,7 +2482,7 @@ class MemoryPool {
 
   // Errors: OutOfMemory, DeviceLost.
   Allocation allocate(std::size_t bytes) {
-    driver_.check_not_lost();
+    driver_.check_usable();
     const std::size_t size = padded(bytes);
     const Capabilities& device = driver_.capabilities();
     if (size > device.max_allocation)
@@ -2970,7 +3110,7 @@ class Device : public std::enable_shared_from_this<Device> {
   // Errors: NotFound, Unsupported, OutOfMemory.
   static std::shared_ptr<Device> open(const VulkanOptions& options) {
     std::shared_ptr<Device> device(new Device(options));
-    Registry::get().add(device);
+    DeviceEnds::get().add(device);
     return device;
   }
   Device(const Device&) = delete;
@@ -3005,8 +3145,13 @@ class Device : public std::enable_shared_from_this<Device> {
   void finish_or_drop();
   // The same without an error: for the end and for when memory is short.
   void finish_quietly() noexcept;
+  // Work was handed to the driver.
+  void began() {
+    if (!began_.load(std::memory_order_relaxed) && !began_.exchange(true)) DeviceEnds::get().add(shared_from_this());
+  }
 
  private:
+  friend class DeviceEnds;
   explicit Device(const VulkanOptions& options)
       : options_(with_descriptors(options)),
         driver_(options_),
@@ -3030,33 +3175,12 @@ class Device : public std::enable_shared_from_this<Device> {
   std::vector<std::shared_ptr<Stream>> streams();
   void check(const Launch& launch) const;
 
-  // Work that nobody waits for keeps its tensors, and they keep their device. At the end of the program it is waited for here: before
-  // the driver's own clean-up, which is registered when the driver is loaded (again, where an earlier device was the last to use it),
-  // so that each device that is opened registers this anew.
-  class Registry {
-   public:
-    static Registry& get() {
-      static Registry& registry = *new Registry;  // never destroyed: its end is finish()
-      return registry;
-    }
-    void add(const std::shared_ptr<Device>& device) {
-      const std::lock_guard lock(mutex_);
-      std::erase_if(devices_, [](const auto& one) { return one.expired(); });
-      devices_.push_back(device);
-      static_cast<void>(std::atexit([] { get().finish(); }));
-    }
-
-   private:
-    void finish() noexcept {
-      const std::lock_guard lock(mutex_);
-      for (const auto& weak : devices_)
-        if (const auto device = weak.lock()) device->finish_quietly(), static_cast<void>(device->pipelines_.save());
-      devices_.clear();
-    }
-
-    std::mutex mutex_;
-    std::vector<std::weak_ptr<Device>> devices_;
-  };
+  // For DeviceEnds. All work is done and the kernels are saved; then nothing of this device is destroyed any more.
+  void end() noexcept;
+  // Before a fork: nobody is in the middle of making a stream.
+  void lock_for_fork() { mutex_.lock(); }
+  void unlock_in_parent() noexcept { mutex_.unlock(); }
+  void leave_in_child() noexcept;
 
   VulkanOptions options_;
   Driver driver_;
@@ -3068,6 +3192,8 @@ class Device : public std::enable_shared_from_this<Device> {
   std::mutex mutex_;
   std::map<std::string, std::weak_ptr<Stream>> streams_;
   std::array<std::weak_ptr<Stream>, 2> copies_;  // by direction
+  std::atomic<bool> began_{false};
+  std::vector<std::shared_ptr<Stream>> left_streams_;  // and with them this device
 };
 
 }  // namespace cotenant::vulkan
@@ -3162,7 +3288,7 @@ enum class BuiltIn : std::uint32_t {
   NumSubgroups = 38, SubgroupId = 40, SubgroupLocalInvocationId = 41, SubgroupEqMask = 4416, SubgroupGeMask = 4417, SubgroupGtMask = 4418,
   SubgroupLeMask = 4419, SubgroupLtMask = 4420
 };
-enum class Scope : std::uint32_t { Device = 1, Workgroup = 2, Subgroup = 3 };
+enum class Scope : std::uint32_t { Device = 1, Workgroup = 2, Subgroup = 3, QueueFamily = 5 };
 enum class GroupOperation : std::uint32_t { Reduce = 0, InclusiveScan = 1, ExclusiveScan = 2 };
 enum class LoopControl : std::uint32_t { None = 0, Unroll = 1, DontUnroll = 2 };
 enum class FunctionControl : std::uint32_t { None = 0 };
@@ -3317,6 +3443,7 @@ class Module {
     bool keeps_nan = false;         // else x != x may be taken for false
     bool has_f64 = false;
     bool halves = false;  // results are rounded to f16 or bf16: what computes them need not be more exact
+    bool regroups = false;  // sums and products may be taken in another order (Mesa's drivers without SignedZeroInfNanPreserve): each says not to
   };
   Arithmetic arithmetic;
 
@@ -3460,7 +3587,10 @@ class Module {
   }
 
   // ---- instructions of the one function
-  Value result(Op op, Type t, std::initializer_list<std::uint32_t> operands) { return {result(code_, op, t->id, operands.begin(), operands.size()), t}; }
+  Value result(Op op, Type t, std::initializer_list<std::uint32_t> operands) {
+    return as_written(op == Op::FAdd || op == Op::FSub || op == Op::FMul || op == Op::VectorTimesScalar,
+                      {result(code_, op, t->id, operands.begin(), operands.size()), t});
+  }
   Value result(Op op, Type t, const Words& operands) { return {result(code_, op, t->id, operands.data(), operands.size()), t}; }
   void effect(Op op, std::initializer_list<std::uint32_t> operands) { write(code_, op, operands); }
   void effect(Op op, const Words& operands) { write(code_, op, operands); }
@@ -3479,7 +3609,7 @@ class Module {
     if (glsl_ == 0) glsl_ = new_id();
     Words all{glsl_, word(instruction)};
     for (const Value& operand : operands) all.push_back(operand.id);
-    return result(Op::ExtInst, t, all);
+    return as_written(instruction == Glsl::Fma, result(Op::ExtInst, t, all));
   }
 
   // The module's words. `main` without parameters is the one entry point.
@@ -3508,6 +3638,10 @@ class Module {
   }
 
  private:
+  Value as_written(bool arithmetic_on_floats, Value value) {
+    if (arithmetic_on_floats && arithmetic.regroups) decorate(value.id, Decoration::NoContraction);
+    return value;
+  }
   [[gnu::cold]] Id result(Words& section, Op op, Id t, const std::uint32_t* operands, std::size_t count) {
     const Id id = new_id();
     section.push_back(first_word(op, count + 2));
@@ -3757,7 +3891,7 @@ template <inner::Number N, inner::Number M> Value fma(Value a, N b, M c) { retur
 
 // Forbids that v's multiplication or addition becomes part of a fused one: its rounding is as it is written.
 [[gnu::cold]] inline Value no_contraction(Value v) {
-  v.module().decorate(v.id, Decoration::NoContraction);
+  if (!v.module().arithmetic.regroups) v.module().decorate(v.id, Decoration::NoContraction);  // else it says so already
   return v;
 }
 
@@ -3980,6 +4114,8 @@ class Buffer {
   Buffer() = default;
   Type element() const { return element_; }
   Value pointer(Value index) const;
+  // Bytes by which the argument's address lies above a multiple of 4, for elements of u32: those begin at that multiple then.
+  Value rest() const;
   Value load(Value index) const { return spirv::load(pointer(index), alignment_); }
   void store(Value index, Value value) const { spirv::store(pointer(index), value, alignment_); }
   // The same bytes as elements of another type. The argument's address must be a multiple of `alignment` bytes (default: the
@@ -4038,8 +4174,8 @@ class KernelBuilder {
     float_control(options.keeps_subnormals && device.denormals_preserved_f32, Capability::DenormPreserve, ExecutionMode::DenormPreserve);
     float_control(device.specials_preserved_f32, Capability::SignedZeroInfNanPreserve, ExecutionMode::SignedZeroInfNanPreserve);
     float_control(device.rounds_to_even_f32, Capability::RoundingModeRTE, ExecutionMode::RoundingModeRTE);
-    const bool software = device.type == DeviceType::software;
-    module_.arithmetic = {device.denormals_preserved_f32, software, !software, device.specials_preserved_f32, device.shader_float64, options.halves};
+    module_.arithmetic = {device.denormals_preserved_f32, !device.fuses_multiply_add, device.fuses_multiply_add, device.specials_preserved_f32,
+                          device.shader_float64, options.halves, !device.specials_preserved_f32};
   }
   KernelBuilder(const KernelBuilder&) = delete;
   KernelBuilder& operator=(const KernelBuilder&) = delete;
@@ -4131,12 +4267,12 @@ class KernelBuilder {
   }
 
   // A buffer as one type of element: the block (a pointer to it, or the binding's variable), and with descriptors the index
-  // at which the argument begins.
+  // at which the argument begins; what lies between a whole word and the argument's address, where that is asked for.
   struct BufferAccess {
-    Value block, first;
+    Value block, first, rest;
     Type element = nullptr;
   };
-  const BufferAccess& access(std::uint32_t binding, Type element) {
+  BufferAccess& access(std::uint32_t binding, Type element) {
     BufferAccess& a = accesses_[{binding, element->id}];
     if (a.block.exists()) return a;
     a.element = element;
@@ -4180,10 +4316,18 @@ class KernelBuilder {
         loaded_binding = key.first;
         read(key.first, loaded = module_.announced(address));
       }
-      if (pointers) {
+      if (pointers && !a.rest.exists()) {
         module_.early_define(a.block, Op::Bitcast, {loaded.id});
+        continue;
+      }
+      const Value bytes = module_.early_result(Op::CompositeExtract, u32(), {loaded.id, 0});
+      if (a.rest.exists()) module_.early_define(a.rest, Op::BitwiseAnd, {bytes.id, constant(3u).id});
+      if (pointers) {
+        const Value low = module_.early_result(Op::BitwiseAnd, u32(), {bytes.id, constant(~3u).id});
+        const Value high = module_.early_result(Op::CompositeExtract, u32(), {loaded.id, 1});
+        const Value whole = module_.early_result(Op::CompositeConstruct, address, {low.id, high.id});
+        module_.early_define(a.block, Op::Bitcast, {whole.id});
       } else {
-        const Value bytes = module_.early_result(Op::CompositeExtract, u32(), {loaded.id, 0});
         module_.early_define(a.first, Op::UDiv, {bytes.id, constant(a.element->bytes).id});
       }
     }
@@ -4220,7 +4364,90 @@ inline Value Buffer::pointer(Value index) const {
   const Value place = access.first.exists() ? index + convert(index.type, access.first) : index;
   return module.result(Op::AccessChain, module.pointer(access.block.type->storage_class, element_), {access.block.id, module.constant(0u).id, place.id});
 }
+inline Value Buffer::rest() const {
+  KernelBuilder::BufferAccess& access = kernel_->access(binding_, element_);
+  if (!access.rest.exists()) access.rest = kernel_->module_.announced(kernel_->u32());
+  return access.rest;
+}
 inline Buffer Buffer::as(Type element, std::uint32_t alignment) const { return {kernel_, binding_, element, alignment == 0 ? element->bytes : alignment}; }
+
+}  // namespace cotenant::vulkan
+
+#endif
+#endif
+#if ((!defined(COTENANT_VULKAN_SEPARATE) || defined(COTENANT_VULKAN_IMPLEMENTATION)))
+
+// ---- cotenant/vulkan/element_buffer.hpp ----
+// ElementBuffer: a kernel's buffer of single elements of 1 to 8 bytes as unsigned integers, on devices that access whole words only, too.
+#ifndef COTENANT_VULKAN_ELEMENT_BUFFER_HPP
+#define COTENANT_VULKAN_ELEMENT_BUFFER_HPP
+
+namespace cotenant::vulkan {
+
+// Whether the device loads and stores single elements of so many bytes.
+constexpr bool accesses_single(const Capabilities& device, std::uint32_t bytes) {
+  return bytes == 1 ? device.storage_8bit : bytes == 2 ? device.storage_16bit : true;
+}
+
+// load() gives and store() takes an unsigned integer of the element's size; where the device accesses none of 1 or 2 bytes, a u32
+// whose upper bits are 0 when loaded and do not count when stored.
+class ElementBuffer {
+ public:
+  ElementBuffer() = default;
+  // The next buffer of the launch; one that is declared already.
+  ElementBuffer(KernelBuilder& kernel, std::uint32_t bytes) : ElementBuffer(bytes, kernel.buffer(type_of(kernel, bytes))) {}
+  ElementBuffer(KernelBuilder& kernel, std::uint32_t bytes, const Buffer& buffer) : ElementBuffer(bytes, buffer.as(type_of(kernel, bytes))) {}
+  // A buffer of such elements already, or of words that hold them.
+  ElementBuffer(std::uint32_t bytes, const Buffer& buffer) : bytes_(bytes), buffer_(buffer) {}
+
+  // What a buffer of such elements is declared as.
+  static Type type_of(KernelBuilder& kernel, std::uint32_t bytes) {
+    const Capabilities& device = kernel.capabilities();
+    if (!accesses_single(device, bytes)) return kernel.u32();
+    // Loads and stores do not need the arithmetic, but spirv-val wants it for pointers that are made of addresses.
+    const bool computes = bytes == 1 ? device.shader_int8 : device.shader_int16;
+    return kernel.module().integer(bytes * 8, false, computes ? spirv::Module::Purpose::arithmetic : spirv::Module::Purpose::storage);
+  }
+
+  Type element() const { return buffer_.element(); }
+  const Buffer& buffer() const { return buffer_; }
+
+  Value load(Value index) const {
+    if (whole()) return buffer_.load(index);
+    const Place at = place(index);
+    return (spirv::load(at.word, 4) >> at.shift) & mask();
+  }
+  // Other elements of the word may be stored at the same time: clearing and setting the bits of this one leaves them alone.
+  void store(Value index, Value value) const {
+    if (whole()) return buffer_.store(index, value);
+    const Place at = place(index);
+    const auto change = [&](spirv::Op op, Value bits) {
+      spirv::Module& module = bits.module();
+      // Each memory model has its own name for what the queue's kernels have in common.
+      const auto scope = module.memory_model() == spirv::MemoryModel::Vulkan ? spirv::Scope::QueueFamily : spirv::Scope::Device;
+      module.result(op, bits.type, {at.word.id, module.constant(spirv::word(scope)).id, module.constant(0u).id, bits.id});
+    };
+    change(spirv::Op::AtomicAnd, ~(spirv::constant_like(at.shift, mask()) << at.shift));
+    change(spirv::Op::AtomicOr, (value & mask()) << at.shift);
+  }
+
+ private:
+  bool whole() const { return buffer_.element()->bytes == bytes_; }
+  std::uint32_t mask() const { return (1u << 8 * bytes_) - 1; }
+
+  // The word that holds an element, and by how many bits the element lies above its lowest.
+  struct Place {
+    Value word, shift;
+  };
+  Place place(Value index) const {
+    const std::uint32_t per_word = 4 / bytes_;
+    const Value from_word = index + spirv::convert(index.type, buffer_.rest() / bytes_);
+    return {buffer_.pointer(from_word / per_word), spirv::convert(buffer_.element(), from_word & (per_word - 1)) * (8 * bytes_)};
+  }
+
+  std::uint32_t bytes_ = 0;
+  Buffer buffer_;
+};
 
 }  // namespace cotenant::vulkan
 
@@ -4235,10 +4462,12 @@ inline Buffer Buffer::as(Type element, std::uint32_t alignment) const { return {
 
 namespace cotenant::vulkan {
 
-// Of 1, 2, 4 or 8 bytes each: the interface of Elements without conversions. Errors: Unsupported.
+// Of 1, 2, 4 or 8 bytes each: the interface of Elements without conversions.
 class ElementBits {
  public:
-  ElementBits(KernelBuilder& kernel, std::uint32_t bytes) : kernel_(&kernel), bytes_(bytes), buffer_(kernel.buffer(memory_type(kernel, bytes))) {}
+  ElementBits(KernelBuilder& kernel, std::uint32_t bytes)
+      : kernel_(&kernel), bytes_(bytes),
+        buffer_(bytes, kernel.buffer(bytes == 8 ? kernel.vector(kernel.u32(), 2) : ElementBuffer::type_of(kernel, bytes))) {}
   Type type() const { return buffer_.element(); }
   Value load(Value index) const { return buffer_.load(index); }
   void store(Value index, Value value) const { buffer_.store(index, value); }
@@ -4267,22 +4496,14 @@ class ElementBits {
   }
 
  private:
-  static Type memory_type(KernelBuilder& k, std::uint32_t bytes) {
-    const Capabilities& device = k.capabilities();
-    if (bytes >= 4) return k.vector(k.u32(), bytes / 4);
-    if (bytes == 1 ? !device.storage_8bit : !device.storage_16bit)
-      raise<Unsupported>("the device " + device.name + " cannot access single elements of " + std::to_string(bytes) + " bytes: copy the tensor on the CPU");
-    const bool computes = bytes == 1 ? device.shader_int8 : device.shader_int16;
-    return k.module().integer(bytes * 8, false, computes ? spirv::Module::Purpose::arithmetic : spirv::Module::Purpose::storage);
-  }
-  Buffer wide(std::uint32_t bytes) const { return buffer_.as(kernel_->vector(kernel_->u32(), bytes / 4)); }
+  Buffer wide(std::uint32_t bytes) const { return buffer_.buffer().as(kernel_->vector(kernel_->u32(), bytes / 4)); }
   // Two vectors of four words as an array of two.
   Value make_pair(Value a, Value b) const { return kernel_->module().result(spirv::Op::CompositeConstruct, kernel_->module().array(a.type, 2), {a.id, b.id}); }
   Value part(Value pair, std::uint32_t index) const { return kernel_->module().result(spirv::Op::CompositeExtract, pair.type->component, {pair.id, index}); }
 
   KernelBuilder* kernel_;
   std::uint32_t bytes_;
-  Buffer buffer_;
+  ElementBuffer buffer_;
 };
 
 }  // namespace cotenant::vulkan
@@ -5446,6 +5667,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   }
   // Hands over what is recorded up to `value`; does not wait. Errors: OutOfMemory, DeviceLost.
   void flush(std::uint64_t value = std::numeric_limits<std::uint64_t>::max()) {
+    if (driver().is_over()) return;
     {
       const std::lock_guard lock(mutex_);
       if (open_.commands == VK_NULL_HANDLE || open_.value > value) return;
@@ -5456,6 +5678,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   }
   // Returns when the timeline has reached `value`, and frees what the work kept. Errors: OutOfMemory, DeviceLost.
   void wait(std::uint64_t value) {
+    if (driver().is_over()) return;
     flush(value);
     prepare();
     const VkResult result = timeline_.wait(value);
@@ -5463,7 +5686,9 @@ class Stream : public std::enable_shared_from_this<Stream> {
     check_waited(result);
   }
   // The same for work that was handed over, for many threads at once: takes no lock and frees nothing.
-  void poll(std::uint64_t value) const { check_waited(timeline_.poll(value)); }
+  void poll(std::uint64_t value) const {
+    if (!driver().is_over()) check_waited(timeline_.poll(value));
+  }
   void finish() {
     const std::uint64_t value = queued();
     if (idle()) driver().check_not_lost();
@@ -5472,6 +5697,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   }
   // The same without an error. What a lost device has not done is dropped once it has stopped.
   void finish_quietly() noexcept {
+    if (driver().left()) return;
     std::exception_ptr failure;
     if (cotenant::detail::attempt(failure, [&] { finish(); })) return;
     if (driver().lost()) static_cast<void>(vkDeviceWaitIdle(driver().handle()));
@@ -5481,6 +5707,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   }
   // Frees what finished work kept, that of its copies included; with `everything` also what never ran.
   void retire(bool everything = false) noexcept {
+    if (driver().left()) return;
     std::vector<Batch> done;  // its blocks are freed after the lock is given back
     std::array<Stream*, 2> copies{};
     {
@@ -5551,7 +5778,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   }
   // What these buffers wait for on other streams, handed over.
   std::vector<StreamPoint> foreign_points(std::span<const BufferArgument> buffers) {
-    driver().check_not_lost();
+    driver().check_usable();
     std::vector<StreamPoint> others = device_->uses().foreign(*this, buffers, [](Stream& stream) { return stream.weak_from_this().lock(); });
     // What is over by now is not waited for: drivers are slower with a queue that waits for another.
     std::erase_if(others, [](const StreamPoint& other) { return other.stream->timeline_.reached(other.value); });
@@ -5611,6 +5838,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
     const VkResult result = driver().call(Step::submit, [&] { return queue_.submit(open_.commands, waits, {timeline_.handle(), open_.value}); });
     // Short of memory, the driver has changed nothing: the batch stays, and the next flush tries again.
     if (result < 0) raise_result(result, "handing work to '" + device_->capabilities().name + "'");
+    device_->began();
     waits_.fetch_add(waits.size(), std::memory_order_relaxed);
     submitted_value_ = open_.value;
     pending_.push_back(std::exchange(open_, {}));
@@ -6142,6 +6370,7 @@ inline void write_bytes(Stream& stream, const std::byte* from, const Allocation&
 namespace cotenant::vulkan {
 
 inline std::shared_ptr<Stream> Device::stream(const std::string& name) {
+  driver_.check_not_left();
   const std::lock_guard lock(mutex_);
   std::weak_ptr<Stream>& slot = streams_[name];
   std::shared_ptr<Stream> stream = slot.lock();
@@ -6149,6 +6378,7 @@ inline std::shared_ptr<Stream> Device::stream(const std::string& name) {
   return stream;
 }
 inline std::shared_ptr<Stream> Device::copies(Direction direction) {
+  driver_.check_not_left();
   const std::lock_guard lock(mutex_);
   std::weak_ptr<Stream>& slot = copies_[static_cast<std::size_t>(direction)];
   std::shared_ptr<Stream> stream = slot.lock();
@@ -6184,6 +6414,50 @@ inline void Device::finish_or_drop() {
 inline void Device::finish_quietly() noexcept {
   for (const auto& stream : streams()) stream->finish_quietly();
 }
+inline void Device::end() noexcept {
+  if (driver_.left()) return;
+  finish_quietly();
+  static_cast<void>(pipelines_.save());
+  left_streams_ = streams();
+  driver_.leave();
+}
+inline void Device::leave_in_child() noexcept {
+  mutex_.unlock();
+  left_streams_ = streams();
+  driver_.leave();
+}
+
+inline void DeviceEnds::end_latest() noexcept {
+  if (Process::forked()) return;
+  std::shared_ptr<Device> device;
+  {
+    const std::lock_guard lock(mutex_);
+    device = devices_.back().lock();
+    devices_.pop_back();
+    if (device) left_.push_back(device);
+  }
+  Process::end();
+  if (device) device->end();
+}
+// No thread holds these locks while the process is copied.
+inline void DeviceEnds::before_fork() {
+  mutex_.lock();
+  for (const auto& weak : devices_)
+    if (auto device = weak.lock(); device && std::find(forking_.begin(), forking_.end(), device) == forking_.end()) forking_.push_back(std::move(device));
+  for (const auto& device : forking_) device->lock_for_fork();
+}
+inline void DeviceEnds::after_fork() noexcept {
+  for (const auto& device : forking_) device->unlock_in_parent();
+  std::vector<std::shared_ptr<Device>> devices = std::exchange(forking_, {});
+  mutex_.unlock();
+}
+inline void DeviceEnds::in_child() noexcept {
+  Process::fork();
+  for (const auto& device : forking_) device->leave_in_child();
+  left_.insert(left_.end(), forking_.begin(), forking_.end());
+  forking_.clear(), devices_.clear();
+  mutex_.unlock();
+}
 
 // Whether a block lies on this device, and where it lies, in words; the storage defines them.
 bool lies_on(const Block& block, const Device& device) noexcept;
@@ -6196,12 +6470,17 @@ inline void Device::check(const Launch& launch) const {
     if (launch.groups[axis] > limits.max_workgroup_count[axis])
       raise<InvalidArgument>(Text{"the kernel '", launch.key, "' was launched with ", launch.groups[axis], " workgroups along axis ", axis, ", but '",
                                   limits.name, "' takes at most ", limits.max_workgroup_count[axis]});
+  const bool described = launch.foreign || options_.addressing == Addressing::descriptors;
+  const std::size_t bindings = launch.buffers.size() + (launch.parameter_bytes() > max_push_constants ? 1 : 0);
+  if (described && bindings > limits.max_storage_buffers)
+    raise<Unsupported>(Text{"the kernel '", launch.key, "' reaches ", bindings, " buffers through descriptors, but '", limits.name, "' binds at most ",
+                            limits.max_storage_buffers, launch.foreign ? "" : ": open the device with Addressing::pointers"});
   for (const BufferArgument& buffer : launch.buffers) {
     if (buffer.block != nullptr && !lies_on(*buffer.block, *this))
       raise<InvalidArgument>(Text{operation_of(launch.key), " runs on '", limits.name, "', but one of its operands lies ", place_of(*buffer.block),
                                   ": bring the operands together first with copy_to()"});
     // The range may begin up to an alignment earlier and end with a whole word.
-    if ((launch.foreign || options_.addressing == Addressing::descriptors) &&
+    if (described &&
         buffer.bytes + limits.storage_buffer_alignment + 4 > limits.max_storage_buffer_range)
       raise<Unsupported>(Text{"the kernel '", launch.key, "' reads or writes ", buffer.bytes, " bytes through one descriptor, but '", limits.name,
                               "' binds at most ", limits.max_storage_buffer_range, ": open the device with Addressing::pointers, or compute parts"});
@@ -6210,6 +6489,7 @@ inline void Device::check(const Launch& launch) const {
 
 inline void Device::launch(Stream& stream, const Launch& launch, const Emitter& emit) {
   if (launch.groups[0] == 0 || launch.groups[1] == 0 || launch.groups[2] == 0) return;  // nothing to do
+  driver_.check_not_left();
   check(launch);
   pipelines_.use(launch, emit, [&](const Pipeline& pipeline) { stream.dispatch(pipeline, launch); });
 }
@@ -6249,12 +6529,14 @@ COTENANT_VULKAN_INLINE const vulkan::Capabilities& Vulkan::capabilities() const 
 COTENANT_VULKAN_INLINE GpuMemoryUsage Vulkan::gpu_memory_usage() const { return device().memory().usage(); }
 COTENANT_VULKAN_INLINE KernelStatistics Vulkan::kernel_statistics() const { return device().pipelines().statistics(); }
 COTENANT_VULKAN_INLINE std::size_t Vulkan::optimize_memory() const {
+  device().driver().check_not_left();
   device().finish_or_drop();
   return device().memory().trim() + device().staging().trim() + device().parameters().trim();
 }
 COTENANT_VULKAN_INLINE void Vulkan::synchronize() const { device().finish(); }
 COTENANT_VULKAN_INLINE bool Vulkan::save_kernels() const { return device().pipelines().save(); }
 COTENANT_VULKAN_INLINE void Vulkan::dispose() const {
+  device().driver().check_not_left();
   device().pipelines().save();
   device().pipelines().clear([&] { device().finish_or_drop(); });
   static_cast<void>(optimize_memory());
@@ -6263,13 +6545,17 @@ COTENANT_VULKAN_INLINE std::size_t Vulkan::validation_messages() const noexcept 
 COTENANT_VULKAN_INLINE std::vector<std::string> Vulkan::validation_texts() const { return device().driver().instance().messages().texts(); }
 
 COTENANT_VULKAN_INLINE Allocation Vulkan::allocate(std::size_t bytes) { return device().memory().allocate(bytes); }
-COTENANT_VULKAN_INLINE void Vulkan::deallocate(Allocation allocation) noexcept { device().memory().deallocate(allocation); }
+COTENANT_VULKAN_INLINE void Vulkan::deallocate(Allocation allocation) noexcept {
+  if (!device().driver().left()) device().memory().deallocate(allocation);
+}
 COTENANT_VULKAN_INLINE void Vulkan::copy_out(Allocation from, std::byte* to) const { vulkan::read_bytes(*stream_, from, to); }
 COTENANT_VULKAN_INLINE void Vulkan::copy_in(Allocation to, const std::byte* from) const { vulkan::write_bytes(*stream_, from, to); }
 COTENANT_VULKAN_INLINE void Vulkan::settle() const noexcept { device().finish_quietly(); }
 
 COTENANT_VULKAN_INLINE void Vulkan::pin(const Allocation& pages) const { device().memory().imports().add(device().driver(), pages.data, pages.bytes); }
-COTENANT_VULKAN_INLINE void Vulkan::unpin(const void* pages) const noexcept { device().memory().imports().remove_host(pages); }
+COTENANT_VULKAN_INLINE void Vulkan::unpin(const void* pages) const noexcept {
+  if (!device().driver().left()) device().memory().imports().remove_host(pages);
+}
 
 COTENANT_VULKAN_INLINE BlockRef Vulkan::import_block(const BlockRef& host, std::size_t& before) const {
   const std::size_t page = capabilities().host_import_alignment;
@@ -6282,9 +6568,7 @@ COTENANT_VULKAN_INLINE BlockRef Vulkan::import_block(const BlockRef& host, std::
   Vulkan keeper = result_storage();
   keeper.held_ = std::make_shared<BlockRef>(host);
   const Allocation pages = device().memory().imports().add(device().driver(), reinterpret_cast<void*>(first), (end - first + page - 1) / page * page);
-  BlockRef block = Block::adopt(std::move(keeper), pages);
-  if (host->published()) block->publish();  // what nobody writes on the host is not written here
-  return block;
+  return Block::adopt(std::move(keeper), pages);
 }
 
 COTENANT_VULKAN_INLINE std::shared_ptr<vulkan::Stream> Vulkan::default_device() {
@@ -6318,15 +6602,15 @@ class StreamScratch {
 };
 static_assert(AllocatingStorage<StreamScratch>);
 
-inline bool is_scratch(const Block& block) noexcept { return block.storage_identity() == &cotenant::detail::storage_identity_of<StreamScratch>; }
+inline bool is_scratch(const Block& block) noexcept { return block.storage_identity() == StorageIdentity::of<StreamScratch>(); }
 inline bool lies_on(const Block& block, const Device& device) noexcept {
   if (is_scratch(block)) return &block.storage<StreamScratch>().device() == &device;
-  return block.storage_identity() == &cotenant::detail::storage_identity_of<Vulkan> && &block.storage<Vulkan>().device() == &device;
+  return block.storage_identity() == StorageIdentity::of<Vulkan>() && &block.storage<Vulkan>().device() == &device;
 }
 inline std::string place_of(const Block& block) {
   const auto on = [](const Device& device) { return "on another device, '" + device.capabilities().name + "'"; };
   if (is_scratch(block)) return on(block.storage<StreamScratch>().device());
-  if (block.storage_identity() == &cotenant::detail::storage_identity_of<Vulkan>) return on(block.storage<Vulkan>().device());
+  if (block.storage_identity() == StorageIdentity::of<Vulkan>()) return on(block.storage<Vulkan>().device());
   return "in the host's memory";
 }
 
@@ -6399,6 +6683,17 @@ COTENANT_VULKAN_INLINE void kernels::copy(Stream& stream, const AnyCopy& a) {
 }
 
 }  // namespace cotenant::vulkan
+
+namespace cotenant {
+
+COTENANT_VULKAN_INLINE void Vulkan::copy_between(DType type, Block& from, std::size_t first, Block& to, std::size_t count) const {
+  const auto elements = [&](Block& block, std::size_t begin) {
+    return vulkan::AnyOperand(vulkan::AnyView(type, static_cast<std::byte*>(block.data()) + begin * size_of(type), {count}, Strides{1}), &block);
+  };
+  vulkan::kernels::copy(*stream_, {elements(from, first), elements(to, 0)});
+}
+
+}  // namespace cotenant
 
 #endif
 #endif
@@ -6543,13 +6838,11 @@ constexpr bool is_float(DType dtype) { return dtype == DType::f32 || dtype == DT
 [[gnu::cold]] inline Type register_type(spirv::Module& module, DType dtype) {
   return is_float(dtype) ? module.f32() : dtype == DType::i64 ? module.integer(64, true) : module.i32();
 }
-// Errors: Unsupported where the device cannot load or store such elements.
+// Errors: Unsupported where the device cannot compute with such elements.
 [[gnu::cold]] inline void check_element(const Capabilities& device, DType dtype) {
-  const std::size_t bytes = size_of(dtype);
-  if ((bytes == 1 && !device.storage_8bit) || (bytes == 2 && !device.storage_16bit) || (bytes == 8 && !device.shader_int64))
-    raise<Unsupported>("the device " + device.name + " has no access to single elements of " + std::string(to_string(dtype)) + " in memory (" +
-                       (bytes == 1 ? "storageBuffer8BitAccess" : bytes == 2 ? "storageBuffer16BitAccess" : "shaderInt64") +
-                       "): cast the tensor on the CPU, to float or int32_t, or choose another device");
+  if (size_of(dtype) == 8 && !device.shader_int64)
+    raise<Unsupported>("the device " + device.name + " has no integers of 64 bits (shaderInt64), which elements of " + std::string(to_string(dtype)) +
+                       " are computed in: cast the tensor on the CPU, to float or int32_t, or choose another device");
 }
 
 namespace detail {
@@ -6581,7 +6874,9 @@ inline Value two_f16(Value word) { return word.module().extended(spirv::Glsl::Un
   operands.insert(operands.end(), components.begin(), components.end());
   return a.module().result(spirv::Op::VectorShuffle, a.module().vector(a.type->component, static_cast<std::uint32_t>(components.size())), operands);
 }
-inline bool rounds_f16(const Capabilities& device) { return device.shader_float16 && device.rounds_to_even_f16 && device.type != DeviceType::software; }
+inline bool rounds_f16(const Capabilities& device) {
+  return device.shader_float16 && device.storage_16bit && device.rounds_to_even_f16 && device.type != DeviceType::software;
+}
 }  // namespace detail
 
 // The register value of an element from its bits in the low part of a word (of 64 bits for i64).
@@ -6668,17 +6963,19 @@ class Elements {
  public:
   Elements() = default;
   // The next buffer of the launch.
-  Elements(KernelBuilder& kernel, DType dtype) : Elements(kernel, dtype, kernel.buffer(memory_type(kernel, dtype))) {}
+  Elements(KernelBuilder& kernel, DType dtype) : kernel_(&kernel), dtype_(dtype), buffer_(kernel, checked_size(kernel, dtype)) {}
   // A buffer that is declared already, as elements of `dtype`.
-  Elements(KernelBuilder& kernel, DType dtype, Buffer buffer) : kernel_(&kernel), dtype_(dtype), buffer_(buffer.as(memory_type(kernel, dtype))) {}
+  Elements(KernelBuilder& kernel, DType dtype, Buffer buffer) : kernel_(&kernel), dtype_(dtype), buffer_(kernel, checked_size(kernel, dtype), buffer) {}
 
   DType dtype() const { return dtype_; }
-  const Buffer& buffer() const { return buffer_; }
+  const Buffer& buffer() const { return buffer_.buffer(); }
 
   // Element `index` as its register value.
-  Value load(Value index) const {
+  Value load(Value index) const { return decode(dtype_, load_bits(index)); }
+  // Its bits as they lie in memory, in the low part of a word (of 64 bits for i64).
+  Value load_bits(Value index) const {
     const Value raw = buffer_.load(index);
-    return decode(dtype_, raw.type->bits >= 32 ? raw : convert(kernel_->u32(), raw));
+    return raw.type->bits >= 32 ? raw : convert(kernel_->u32(), raw);
   }
   // `value` may be an f32, i32, i64 or boolean.
   void store(Value index, Value value) const { store_register(index, convert_element(dtype_, value)); }
@@ -6720,20 +7017,15 @@ class Elements {
   }
 
  private:
-  // As it lies in memory: unsigned, so that reading is a matter of bits.
-  static Type memory_type(KernelBuilder& kernel, DType dtype) {
-    const Capabilities& device = kernel.capabilities();
-    check_element(device, dtype);
-    // Loads and stores do not need the arithmetic, but spirv-val wants it for pointers that are made of addresses.
-    const bool computes = size_of(dtype) == 1 ? device.shader_int8 : device.shader_int16;
-    return kernel.module().integer(static_cast<std::uint32_t>(size_of(dtype) * 8), false,
-                                   computes ? spirv::Module::Purpose::arithmetic : spirv::Module::Purpose::storage);
+  static std::uint32_t checked_size(KernelBuilder& kernel, DType dtype) {
+    check_element(kernel.capabilities(), dtype);
+    return static_cast<std::uint32_t>(size_of(dtype));
   }
   std::uint32_t access_count(std::uint32_t groups) const { return 4 * groups * static_cast<std::uint32_t>(size_of(dtype_)) / access_bytes(dtype_, groups); }
   Buffer wide_buffer(std::uint32_t groups) const {
     const std::uint32_t bytes = access_bytes(dtype_, groups);
-    if (dtype_ == DType::i64) return buffer_.as(kernel_->vector(kernel_->u64(), 2));
-    return buffer_.as(kernel_->vector(kernel_->u32(), bytes / 4));
+    if (dtype_ == DType::i64) return buffer().as(kernel_->vector(kernel_->u64(), 2));
+    return buffer().as(kernel_->vector(kernel_->u32(), bytes / 4));
   }
   void store_register(Value index, Value value) const {
     const Value word = encode(kernel_->capabilities(), dtype_, value);
@@ -6742,7 +7034,7 @@ class Elements {
 
   KernelBuilder* kernel_ = nullptr;
   DType dtype_{};
-  Buffer buffer_;
+  ElementBuffer buffer_;
 };
 
 }  // namespace cotenant::vulkan
@@ -7077,7 +7369,7 @@ class AttentionLines {
       std::vector<Value> parts;
       for (std::uint32_t e = 0; e < 8; ++e) {
         const Value place = item.element + e;
-        const Value loaded = spirv::convert(k_.u32(), x_.elements.buffer().load(offset + spirv::min(place, full_ - 1u) * step_));
+        const Value loaded = x_.elements.load_bits(offset + spirv::min(place, full_ - 1u) * step_);
         const Value element = spirv::select(inside && place < full_, loaded, 0u);
         if (e % 2 == 0) parts.push_back(element);
         else parts.back() = parts.back() | element << 16u;
@@ -8248,7 +8540,7 @@ class CooperativeSide {
       for (std::uint32_t e = 0; e < per_word; ++e) {
         const Value where = layout_.along_depth ? position + e : position;
         const Value step = guarded ? spirv::min(where, last_ - 1u) : where;
-        Value element = spirv::convert(k_.u32(), x_.elements.buffer().load((layout_.along_depth ? offset_[item][0] : offset_[item][e]) + step * step_));
+        Value element = x_.elements.load_bits((layout_.along_depth ? offset_[item][0] : offset_[item][e]) + step * step_);
         if (shifts) element = element ^ 0x80u;
         if (guarded) element = spirv::select(where < to_, element, 0u);
         const std::uint32_t to = e * bits / 32, shift = e * bits % 32;
@@ -9137,7 +9429,7 @@ inline spirv::Words emit_pack(const Target& target, const ProductCode& code, boo
         const Value place = first + e, at = spirv::min(place, frame.depth - 1u);
         Value element;
         if (hook) element = spirv::bitcast(k.u32(), hook(frame, left, along_depth ? line : at, along_depth ? at : line));
-        else element = spirv::convert(k.u32(), in.elements.buffer().load(in.base + line * (left ? in.row : in.column) + at * (left ? in.column : in.row)));
+        else element = in.elements.load_bits(in.base + line * (left ? in.row : in.column) + at * (left ? in.column : in.row));
         element = spirv::select(place < frame.depth, element, padding);
         if (e * bits % 32 == 0) parts.push_back(element);
         else parts.back() = parts.back() | element << (e * bits % 32);
@@ -9604,7 +9896,7 @@ inline Value round(Value x) { return x.module().extended(Glsl::RoundEven, x.type
 #if ((!defined(COTENANT_VULKAN_SEPARATE) || defined(COTENANT_VULKAN_IMPLEMENTATION)))
 
 // ---- cotenant/vulkan/spirv_math.hpp ----
-// exp, log, tanh, erf, gelu, pow … of f32 within a few units in the last place (ULP), with IEEE 754's special values, on any device.
+// exp, log, tanh, erf, gelu … of f32 within a few units in the last place (ULP), with IEEE 754's special values, on any device.
 #ifndef COTENANT_VULKAN_SPIRV_MATH_HPP
 #define COTENANT_VULKAN_SPIRV_MATH_HPP
 
@@ -9798,28 +10090,41 @@ namespace inner {
   return fma(raised / fma(raised, 0x1p-64f, 1.f) * t, -0x1p-64f, not_negative(x));
 }
 
-// ---- powers
-// base^exponent; in double where the device has it (within 1 ULP), else the error grows with the exponent. 1 where the exponent
-// is 0 or the base 1, even beside NaN; NaN for a negative number to a power that is no integer; the sign of the base where
-// the exponent is an odd integer.
-[[gnu::cold]] inline Value pow(Value base, Value exponent) {
-  using namespace inner;
-  Module& module = base.module();
-  const Type wide = shaped_as(base.type, module.arithmetic.has_f64 ? module.floating(64) : module.f32());
-  // |base| = 2^n m, m in [sqrt(1/2), sqrt 2).
-  const Value size = abs(base), bits = signed_bits(raised_if_subnormal(size));
-  const Value n = (bits - 0x3F3504F3) >> 23;
-  const Value m = convert(wide, from_bits(bits - (n << 23)));
-  const Value whole = convert(wide, n - select(is_subnormal_or_zero(base), constant_like(n, 149), 0));
-  // ln m = 2 artanh(s), s = (m - 1) / (m + 1), |s| < 0.172: seven terms of the series leave 2e-12.
+}  // namespace cotenant::vulkan::spirv
+
+#endif
+#endif
+#if ((!defined(COTENANT_VULKAN_SEPARATE) || defined(COTENANT_VULKAN_IMPLEMENTATION)))
+
+// ---- cotenant/vulkan/spirv_power.hpp ----
+// pow of f32 within a unit of the last place or two, in double where the device has it, else in pairs of floats.
+#ifndef COTENANT_VULKAN_SPIRV_POWER_HPP
+#define COTENANT_VULKAN_SPIRV_POWER_HPP
+
+namespace cotenant::vulkan::spirv {
+
+namespace inner {
+// ln m = 2 artanh(s) = 2 s (1 + s^2 / 3 + s^4 / 5 + …), s = (m - 1) / (m + 1); m in [sqrt(1/2), sqrt 2), |s| < 0.172.
+inline constexpr double two_by_ln2 = 2.8853900817779268;
+
+// Beyond 200 a float has long become 0 or infinity.
+inline Value bounded_by_200(Value power) { return select(power > 200, 200, select(power < -200, -200, power)); }
+// value * 2^integer, in two halves: each is a normal number.
+[[gnu::cold]] inline Value times_two_to_the(Value integer, Value value) {
+  const Value whole_power = convert(shaped_as(integer.type, integer.module().i32()), integer), half = whole_power >> 1;
+  const auto power_of_two = [](Value k) { return from_bits((k + 127) << 23); };
+  return convert(integer.type, value) * power_of_two(half) * power_of_two(whole_power - half);
+}
+// (2^whole m)^exponent in double.
+[[gnu::cold]] inline Value power_in_double(Value mantissa, Value whole_number, Value exponent) {
+  const Type wide = shaped_as(mantissa.type, mantissa.module().floating(64));
+  const Value m = convert(wide, mantissa), whole = convert(wide, whole_number);
   const Value s = (m - 1) / (m + 1), square = s * s;
-  Value series = constant_like(s, 1.0 / 13);
+  Value series = constant_like(s, 1.0 / 13);  // seven terms leave 2e-12
   for (int term = 11; term > 0; term -= 2) series = series * square + constant_like(s, 1.0 / term);
-  const Value logarithm = s * series * 2.8853900817779268 + whole;  // 2 / ln 2
-  // Beyond 200 a float has long become 0 or infinity. A base of 0 or infinity does not come here.
-  const Value power = convert(wide, max(min(exponent, 1e30f), -1e30f)) * logarithm;
-  const Value bounded = select(power > 200, 200, select(power < -200, -200, power));
-  const Value integer = round(convert(base.type, bounded));
+  const Value logarithm = s * series * two_by_ln2 + whole;
+  const Value bounded = bounded_by_200(convert(wide, exponent) * logarithm);
+  const Value integer = round(convert(mantissa.type, bounded));
   // exp(r) for |r| <= ln 2 / 2: ten terms leave 7e-12.
   const Value r = (bounded - convert(wide, integer)) * 0.69314718055994531;
   Value value = constant_like(r, 1.0 / 362880);
@@ -9827,10 +10132,60 @@ namespace inner {
     value = value * r + constant_like(r, 1.0 / factorial);
     if (term == 0) break;
   }
-  // Times 2^integer, in two halves: each is a normal number.
-  const Value whole_power = convert(shaped_as(base.type, module.i32()), integer), half = whole_power >> 1;
-  const auto power_of_two = [](Value k) { return from_bits((k + 127) << 23); };
-  Value result = convert(base.type, value) * power_of_two(half) * power_of_two(whole_power - half);
+  return times_two_to_the(integer, value);
+}
+
+// A number as the sum of two floats, of which the second is less than a unit of the first's last place: 48 bits.
+struct FloatPair {
+  Value high, low;
+};
+inline FloatPair pair_of(Value like, double number) {
+  const auto high = static_cast<float>(number);
+  return {constant_like(like, high), constant_like(like, static_cast<float>(number - static_cast<double>(high)))};
+}
+// a + b exactly, where a is 0 or b's exponent no larger (Dekker).
+[[gnu::cold]] inline FloatPair exact_sum(Value a, Value b) {
+  const Value sum = no_contraction(a + b);
+  return {sum, no_contraction(b - no_contraction(sum - a))};
+}
+[[gnu::cold]] inline FloatPair exact_product(Value a, Value b) {
+  const Value product = no_contraction(a * b);
+  return {product, product_rest(a, b, product)};
+}
+[[gnu::cold]] inline FloatPair product_of(FloatPair a, FloatPair b) {
+  const FloatPair product = exact_product(a.high, b.high);
+  return exact_sum(product.high, product.low + fma(a.high, b.low, a.low * b.high));
+}
+// The same in pairs: an error of 2^-36 in the logarithm is multiplied by at most 128 until it is one of the result.
+[[gnu::cold]] inline Value power_in_pairs(Value m, Value whole_number, Value exponent) {
+  const Value over = no_contraction(m - 1.f);
+  const FloatPair under = exact_sum(constant_like(m, 1.f), m);
+  const Value quotient = over / under.high;
+  const FloatPair back = exact_product(quotient, under.high);
+  const Value left = no_contraction(no_contraction(no_contraction(over - back.high) - back.low) - no_contraction(quotient * under.low));
+  const FloatPair s = exact_sum(quotient, left / under.high), square = product_of(s, s);
+  // s^2 / 3 is below 2^-6, so that it needs 30 bits; what follows is below 2^-12.
+  const FloatPair third = product_of(square, pair_of(m, 1.0 / 3));
+  const Value further = square.high * square.high * polynomial(square.high, 1.f / 5, 1.f / 7, 1.f / 9, 1.f / 11, 1.f / 13);
+  const FloatPair terms = exact_sum(third.high, further), series = exact_sum(constant_like(m, 1.f), terms.high);
+  const FloatPair fraction = product_of(product_of(s, {series.high, series.low + (terms.low + third.low)}), pair_of(m, two_by_ln2));
+  const FloatPair logarithm = exact_sum(convert(m.type, whole_number), fraction.high), power = exact_product(exponent, logarithm.high);
+  const Value bounded = bounded_by_200(power.high), integer = round(bounded);
+  const Value rest = select(abs(power.high) > 200.f, 0.f, fma(exponent, logarithm.low + fraction.low, power.low));
+  return times_two_to_the(integer, exp_minus_1((no_contraction(bounded - integer) + rest) * 0.693147181f) + 1.f);
+}
+}  // namespace inner
+
+// base^exponent. 1 where the exponent is 0 or the base 1, even beside NaN; NaN for a negative number to a power that is no integer; the
+// sign of the base where the exponent is an odd integer.
+[[gnu::cold]] inline Value pow(Value base, Value exponent) {
+  using namespace inner;
+  // |base| = 2^n m, m in [sqrt(1/2), sqrt 2). A base of 0 or infinity gets its own result below.
+  const Value size = abs(base), bits = signed_bits(raised_if_subnormal(size));
+  const Value n = (bits - 0x3F3504F3) >> 23, m = from_bits(bits - (n << 23));
+  const Value whole = n - select(is_subnormal_or_zero(base), constant_like(n, 149), 0);
+  const Value finite = max(min(exponent, 1e30f), -1e30f);
+  Value result = base.module().arithmetic.has_f64 ? power_in_double(m, whole, finite) : power_in_pairs(m, whole, finite);
   const Value zero = constant_like(base, 0.f), one = constant_like(base, 1.f), infinite = constant_like(base, infinity);
   const Value huge = magnitude(base) == 0x7F800000u, rising = signed_bits(exponent) >= 0;
   result = select(is_zero(base), select(rising, zero, infinite), select(huge, select(rising, infinite, zero), result));
@@ -10056,8 +10411,13 @@ inline void launch_product(Device& device, Stream& stream, const MatrixProduct& 
   device.launch(stream, launch, [&](const Target& target) { return emit_product(target, plan, code); });
 }
 
+// Depth that one invocation goes through on a software device: lavapipe (Mesa 22.3, not 26) ends the loops of an invocation after 65535 turns in
+// all, and what they have not computed is missing. Tiles take five turns for 16 steps, few rows one for eight.
+inline constexpr std::size_t software_depth = std::size_t{1} << 16;
+
 // Runs a product whose code has its epilogue (and its elements) described already.
 inline void run_planned(Device& device, Stream& stream, const MatrixProduct& product, ProductPlan plan, ProductCode code) {
+  if (device.capabilities().type == DeviceType::software) plan.splits = std::max(plan.splits, (product.depth + software_depth - 1) / software_depth);
   choose_fetches(plan, product, code);
   if (plan.splits == 1) return launch_product(device, stream, product, plan, code, 0);
   // Sums of each part of depth by themselves, then all of them together.
@@ -10157,8 +10517,9 @@ inline AttentionTile attention_tile(const Capabilities& device, std::size_t quer
 }
 
 // Whether fragments can be all that there is of scores and weights: elements of 16 bits everywhere, the result's too (weights are rounded
-// to the values' elements), and rows that registers have room for.
-inline bool may_attend_cooperatively(const Capabilities& device, const MatrixProduct& product) {
+// to the values' elements), and rows that registers have room for. Lines are read whether they are asked for or not: there must be one.
+inline bool may_attend_cooperatively(const Capabilities& device, const MatrixProduct& product, std::size_t keys) {
+  if (keys == 0 || product.depth == 0) return false;
   const DType type = product.a().type;
   if (product.b().type != type || product.operands[3].type != type || product.out().type != type) return false;
   if (!may_cooperate(device, type, type, false) || product.depth > 128 || device.shared_memory_bytes < 49152) return false;
@@ -10212,7 +10573,7 @@ inline void run_attention(Device& device, Stream& stream, MatrixProduct product,
   check_reach(product);
   product.merge_batches(false);
   const Capabilities& capabilities = device.capabilities();
-  const bool cooperates = given != nullptr || may_attend_cooperatively(capabilities, product);
+  const bool cooperates = given != nullptr || may_attend_cooperatively(capabilities, product, keys);
   const CooperativeAttentionTile fragments = given != nullptr ? *given : cooperative_attention_tile(capabilities, product);
   const AttentionTile tile = attention_tile(capabilities, product.rows, product.columns);
   const std::uint32_t queries = cooperates ? fragments.queries : tile.queries(), width = cooperates ? fragments.width : tile.width();
@@ -12945,6 +13306,7 @@ struct ModuleInterface {
   std::array<std::uint32_t, 3> workgroup{};            // invocations
   std::array<std::int64_t, 3> workgroup_constants{-1, -1, -1};  // specialization constants that change it; -1: fixed
   std::map<std::uint32_t, bool> bindings;              // of set 0: whether the kernel may write to it
+  std::set<std::uint32_t> written;                     // those that it has an instruction to write to
   std::size_t push_constant_bytes = 0, shared_bytes = 0;
   std::vector<spirv::Capability> capabilities;
 
@@ -12991,6 +13353,7 @@ class ModuleReader final : ModuleText {
     switch (one.op) {
       case Op::Capability: found_.capabilities.push_back(static_cast<spirv::Capability>(x[0])); break;
       case Op::EntryPoint:
+        ++entry_points_;
         if (text(x.subspan(2)) != entry_point_) break;
         if (x[0] != static_cast<std::uint32_t>(spirv::ExecutionModel::GLCompute))
           refuse("its entry point '" + std::string(entry_point_) + "' is not a compute kernel");
@@ -12999,11 +13362,15 @@ class ModuleReader final : ModuleText {
       case Op::ExecutionMode: if (mode(spirv::ExecutionMode::LocalSize)) sizes_[x[0]] = {x[2], x[3], x[4]}; break;
       case Op::ExecutionModeId: if (mode(spirv::ExecutionMode::LocalSizeId)) size_ids_[x[0]] = {x[2], x[3], x[4]}; break;
       case Op::Decorate: decorate(x); break;
+      case Op::Store: case Op::CopyMemory: case Op::AtomicStore: case Op::AtomicExchange: case Op::AtomicCompareExchange: case Op::CooperativeMatrixStoreKHR:
+      case Op::CooperativeMatrixStoreTensorNV: stores_.push_back(&one); break;
+      case Op::FunctionCall: calls_.emplace(one.function, x[0]); break;
       case Op::MemberDecorate:
         if (x[2] == static_cast<std::uint32_t>(Decoration::Offset) && x.size() > 3) offsets_[{x[0], x[1]}] = x[3];
         if (x[2] == static_cast<std::uint32_t>(Decoration::NonWritable)) ++read_only_members_[x[0]];
         break;
-      default: break;
+      default:
+        if (one.op >= Op::AtomicIIncrement && one.op <= Op::AtomicXor) stores_.push_back(&one);
     }
   }
   void decorate(std::span<const std::uint32_t> x) {
@@ -13013,6 +13380,7 @@ class ModuleReader final : ModuleText {
       case Decoration::DescriptorSet: sets_[x[0]] = value; break;
       case Decoration::SpecId: specializations_[x[0]] = value; break;
       case Decoration::NonWritable: read_only_.insert(x[0]); break;
+      case Decoration::BufferBlock: storage_blocks_.insert(x[0]); break;
       case Decoration::BuiltIn: if (value == static_cast<std::uint32_t>(spirv::BuiltIn::WorkgroupSize)) workgroup_size_ = x[0]; break;
       default: break;
     }
@@ -13054,8 +13422,11 @@ class ModuleReader final : ModuleText {
     if (entry_ == 0) refuse("it has no entry point '" + std::string(entry_point_) + "'");
     if (count(Op::Label) == 0) refuse("it has no code");
     workgroup();
+    reach();
+    for (const Instruction* const store : stores_) if (reached_.count(store->function) > 0) written_.insert(variable_of(store->operands[0]));
+    const std::set<std::uint32_t> used = used_variables();
     for (const Instruction& one : instructions_) {
-      if (one.op != Op::Variable) continue;
+      if (one.op != Op::Variable || (entry_points_ > 1 && used.count(one.result) == 0)) continue;
       const Instruction* const pointer = definition(one.type);
       const std::uint32_t pointee = pointer == nullptr || pointer->op != Op::TypePointer ? 0 : pointer->operands[1];
       switch (static_cast<StorageClass>(one.operands[0])) {
@@ -13068,20 +13439,54 @@ class ModuleReader final : ModuleText {
     }
     return std::move(found_);
   }
+  // Functions that the entry point calls, itself included.
+  void reach() {
+    for (std::vector<std::uint32_t> next{entry_}; !next.empty();) {
+      const Instruction* const found = definition(next.back());
+      next.pop_back();
+      if (found == nullptr || found->op != Op::Function || !reached_.insert(found->function).second) continue;
+      const auto [first, last] = calls_.equal_range(found->function);
+      for (auto call = first; call != last; ++call) next.push_back(call->second);
+    }
+  }
+  // What these functions name: of a module with several entry points the others' variables are nothing to this one.
+  std::set<std::uint32_t> used_variables() const {
+    std::set<std::uint32_t> used;
+    for (const Instruction& one : instructions_)
+      if (reached_.count(one.function) > 0) for (const Use& use : one.uses) used.insert(use.id);
+    return used;
+  }
+  // Whose elements a pointer points to; the pointer itself where that is not known.
+  std::uint32_t variable_of(std::uint32_t pointer) const {
+    for (int depth = 0; depth < 16; ++depth) {
+      const Instruction* const from = definition(pointer);
+      if (from == nullptr || !((from->op >= Op::AccessChain && from->op <= Op::PtrAccessChain) || from->op == Op::InBoundsPtrAccessChain ||
+                               from->op == Op::CopyObject))
+        break;
+      pointer = from->operands[0];
+    }
+    return pointer;
+  }
   void buffer(const Instruction& variable, std::uint32_t pointee) {
     const auto binding = bindings_.find(variable.result);
     if (binding == bindings_.end()) refuse("one of its buffers has no binding");
     const auto set = sets_.find(variable.result);
     if (set != sets_.end() && set->second != 0)
       refuse("the buffer of binding " + std::to_string(binding->second) + " is in descriptor set " + std::to_string(set->second) + "; only set 0 is there");
-    if (variable.operands[0] == static_cast<std::uint32_t>(StorageClass::Uniform) && found_.version >= spirv::version(1, 3))
-      refuse("the buffer of binding " + std::to_string(binding->second) + " is a uniform buffer: declare it as a storage buffer");
     const Instruction* const type = definition(pointee);
+    if (type != nullptr && (type->op == Op::TypeArray || type->op == Op::TypeRuntimeArray))
+      refuse("binding " + std::to_string(binding->second) + " is an array of buffers: declare each as a buffer of its own");
+    // Storage buffers of SPIR-V before 1.3, and of compilers of HLSL.
+    if (storage_blocks_.count(pointee) > 0 && found_.version > spirv::version(1, 3))
+      refuse("the buffer of binding " + std::to_string(binding->second) + " is a BufferBlock, which SPIR-V has up to version 1.3: compile it for Vulkan 1.1");
+    if (variable.operands[0] == static_cast<std::uint32_t>(StorageClass::Uniform) && storage_blocks_.count(pointee) == 0)
+      refuse("the buffer of binding " + std::to_string(binding->second) + " is a uniform buffer: declare it as a storage buffer");
     const auto members = read_only_members_.find(pointee);
     const bool read_only =
         read_only_.count(variable.result) > 0 || (type != nullptr && members != read_only_members_.end() && members->second >= type->operands.size());
     bool& writes = found_.bindings[binding->second];
     writes = writes || !read_only;
+    if (written_.count(variable.result) > 0) found_.written.insert(binding->second);
   }
   void workgroup() {
     std::array<std::uint32_t, 3> ids{};
@@ -13107,7 +13512,11 @@ class ModuleReader final : ModuleText {
   std::map<std::uint32_t, std::size_t> read_only_members_;
   std::map<std::uint32_t, std::array<std::uint32_t, 3>> sizes_, size_ids_;
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::size_t> offsets_;
-  std::set<std::uint32_t> read_only_;
+  std::set<std::uint32_t> read_only_, storage_blocks_, written_;
+  std::vector<const Instruction*> stores_;
+  std::multimap<std::size_t, std::uint32_t> calls_;  // from function number to function
+  std::set<std::size_t> reached_;
+  std::size_t entry_points_ = 0;
 };
 }  // namespace detail
 
@@ -13215,6 +13624,10 @@ COTENANT_VULKAN_INLINE void CustomKernel::check_bindings(const vulkan::ModuleInt
   for (std::size_t binding = inputs; binding < count; ++binding)
     if (interface.bindings.count(static_cast<std::uint32_t>(binding)) == 0)
       refuse<InvalidArgument>({"never names binding ", binding, ", its output '", options_.outputs[binding - inputs].name, "'"});
+  for (const std::uint32_t binding : interface.written)
+    if (binding < inputs)
+      refuse<InvalidArgument>({"writes to binding ", binding, ", its input '", options_.inputs[binding].name,
+                              "': others may be reading that; only outputs are written"});
   const std::size_t bytes = options_.scalars.size() * 4;
   if (interface.push_constant_bytes != bytes)
     refuse<InvalidArgument>({"has ", interface.push_constant_bytes, " bytes of push constants, but the ", options_.scalars.size(),
