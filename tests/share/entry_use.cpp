@@ -58,7 +58,7 @@ TEST_CASE_FIXTURE(Use, "forms of a block: being made, held, looked at") {
   record.entries = {entry.get()};
   CHECK(name_count(record.entries) == 1);
   CHECK_FALSE(form_is_held(record, true));
-  record.forms.push_back({ct::DType::f32, entry->layout, ct::DType::f32, nullptr, {}, nullptr, ""});
+  record.forms.push_back({ct::DType::f32, entry->layout, ct::DType::f32, ct::StorageIdentity::of<ct::Heap>(), {}, nullptr, ""});
   CHECK(form_is_held(record, false));  // being made
   record.forms.back().entry = entry;
   CHECK_FALSE(form_is_held(record, true));
