@@ -10040,7 +10040,8 @@ inline Value silu(Value x) { return inner::times_sigmoid(x, min(abs(x), 110.f));
 }
 namespace inner {
 // For results that are rounded to f16 or bf16. The normal distribution's tail is 2^P(t): relative error 2^-15.9 for t < 5.6 and
-// 2^-12.6 up to 14.5, where only bf16 has something left: 0.03 units in the last place of either. A third of the instructions below.
+// 2^-12.6 up to 14.5, where only bf16 has something left: 0.03 units in the last place of either; 0 for results below 2^-122 where the device's
+// Exp2 gives no subnormal numbers. A third of the instructions below.
 [[gnu::cold]] inline Value gelu_of_halves(Value x) {
   const Value t = min(abs(x), 14.5f);
   const Value power = polynomial(t, -1.00002205f, -1.1510731f, -0.458629429f, -0.054059051f, 0.00869479124f, -0.00102375203f, 8.35199899e-05f, -4.41481097e-06f,
