@@ -60,6 +60,16 @@ template <class Q, class Trial> Shape values_shape_of(Trial& trial) {
 }
 inline float positive(std::mt19937& random) { return 0.01f + static_cast<float>(random() % 1000) * 0x1p-12f; }
 
+// The element at `index` of values by their index: of i4x2 a pair of neighbours along `axis`.
+template <class Q, class Value> Q element_of(const Value& value, [[maybe_unused]] Index index, [[maybe_unused]] std::size_t axis) {
+  if constexpr (std::is_same_v<Q, i4x2>) {
+    index[axis] *= 2;
+    Index next = index;
+    ++next[axis];
+    return i4x2(value(index), value(next));
+  } else return static_cast<Q>(value(index));
+}
+
 struct RandomQuantize {
   static constexpr const char* name = "quantize";
   using Elements =
@@ -83,14 +93,7 @@ struct RandomQuantize {
       const Index block = of_block(index, shape, blocks);
       return quantized_value_of(convert<float>(x.at(index)), scale.at(block), shifted ? static_cast<int>(zero.at(block)) : 0, low, high);
     };
-    out.expect("quantize", [&](Index index) -> Q {
-      if constexpr (std::is_same_v<Q, i4x2>) {
-        index[shape.rank() - 1] *= 2;
-        Index next = index;
-        ++next[shape.rank() - 1];
-        return i4x2(value(index), value(next));
-      } else return static_cast<Q>(value(index));
-    });
+    out.expect("quantize", [&](const Index& index) { return element_of<Q>(value, index, shape.rank() - 1); });
   }
 };
 
@@ -160,14 +163,7 @@ struct RandomDynamicQuantize {
     };
     scale.expect("scale", [&](const Index& block) { return range_of(block).scale; });
     if (affine) zero.expect("zero point", [&](const Index& block) { return static_cast<quantized_value<Q>>(range_of(block).zero); });
-    values.expect("values", [&](Index index) -> Q {
-      if constexpr (std::is_same_v<Q, i4x2>) {
-        index[shape.rank() - 1] *= 2;
-        Index next = index;
-        ++next[shape.rank() - 1];
-        return i4x2(value(index), value(next));
-      } else return static_cast<Q>(value(index));
-    });
+    values.expect("values", [&](const Index& index) { return element_of<Q>(value, index, shape.rank() - 1); });
   }
 };
 
