@@ -49,7 +49,6 @@ struct BlockActions {
   void (*come_back)(Block& block, Allocation room);
   void (*settle)(const Block& block) noexcept;
   const void* (*origin)(const Block& block) noexcept;
-  Block* (*behind)(const Block& block) noexcept;  // null: there never is one
   std::optional<FilePlace> (*place_of)(const Block& block, const void* address);
   Allocation (*room_again)(Block& block);
   void (*give_back)(Block& block, Allocation allocation) noexcept;
@@ -77,16 +76,14 @@ class Block : public Counted {
   // A block is private until a manager publishes it: from then on others may be reading, and nobody writes in place. One that
   // nobody can write is published from the beginning. Two blocks of the same bytes are published together.
   bool published() const noexcept {
-    if (published_.load(std::memory_order_acquire)) return true;
-    const Block* const other = behind();
-    return other != nullptr && other->published();
+    return published_.load(std::memory_order_acquire) || (behind_ != nullptr && behind_->published());
   }
   void publish() noexcept {
     published_.store(true, std::memory_order_release);
-    if (Block* const other = behind()) other->publish();
+    if (behind_ != nullptr) behind_->publish();
   }
   // The block that these bytes belong to, where this one is another storage's look at them, as a device's is at the host's memory; else null.
-  Block* behind() const noexcept { return actions_.behind == nullptr ? nullptr : actions_.behind(*this); }
+  Block* behind() const noexcept { return behind_; }
   // Whether a kernel may keep these bytes once more in the order that it reads them in. Not where they are another process's, and were
   // asked for so that this one has none of its own.
   bool keeps_packed() const noexcept { return keeps_packed_; }
@@ -166,8 +163,8 @@ class Block : public Counted {
   template <Storage S> const S& storage() const;
 
  protected:
-  Block(const detail::BlockActions& actions, Allocation allocation, bool keeps_packed)
-      : allocation_(allocation), actions_(actions), keeps_packed_(keeps_packed), published_(!actions.writable) {}
+  Block(const detail::BlockActions& actions, Allocation allocation, bool keeps_packed, Block* behind)
+      : allocation_(allocation), actions_(actions), keeps_packed_(keeps_packed), behind_(behind), published_(!actions.writable) {}
   ~Block() {
     delete derived_.load(std::memory_order_acquire);
     Ref<const DerivedObserver>::attach(observer_.load(std::memory_order_acquire));
@@ -178,6 +175,7 @@ class Block : public Counted {
  private:
   const detail::BlockActions& actions_;
   const bool keeps_packed_;
+  Block* const behind_;  // which the storage holds
   std::atomic<bool> published_;
   mutable std::atomic<bool> pending_{false};
   mutable std::atomic<DerivedSet*> derived_{nullptr};
@@ -192,15 +190,11 @@ template <class S> concept CopiedStorage = AllocatingStorage<S> && !S::host_acce
   storage.copy_out(allocation, to);
   storage.copy_in(allocation, from);
 };
-// Storages that may look at the bytes of another one's block.
-template <class S> concept LookingStorage = requires(const S& storage) {
-  { storage.behind() } -> std::same_as<Block*>;
-};
 
 template <Storage S> class StoredBlock final : public Block {
  public:
   StoredBlock(S storage, Allocation allocation)
-      : Block(actions, allocation, keeps_packed(storage)), storage_(std::move(storage)) {}
+      : Block(actions, allocation, keeps_packed(storage), behind(storage)), storage_(std::move(storage)) {}
   ~StoredBlock() {
     if (allocation_.data != nullptr || allocation_.bytes == 0) storage_.deallocate(allocation_);  // else it is away
   }
@@ -224,11 +218,6 @@ template <Storage S> class StoredBlock final : public Block {
       if (const void* whole = self(block).storage_.origin()) return whole;
     }
     return &block;
-  }
-  static Block* behind(const Block& block) noexcept requires LookingStorage<S> { return self(block).storage_.behind(); }
-  static constexpr auto behind_if_any() noexcept -> Block* (*)(const Block&) noexcept {
-    if constexpr (LookingStorage<S>) return &behind;
-    else return nullptr;
   }
   static std::optional<FilePlace> place_of(const Block& block, const void* address) {
     if constexpr (requires { { self(block).storage_.place_of(address) } -> std::same_as<std::optional<FilePlace>>; })
@@ -273,12 +262,16 @@ template <Storage S> class StoredBlock final : public Block {
   static constexpr BlockActions actions{
       .name = &name, .identity = StorageIdentity::of<S>(), .host_accessible = S::host_accessible, .writable = S::writable, .drop_pages = &drop_pages,
       .droppable = &droppable, .restorable = AllocatingStorage<S> && S::host_accessible, .retreats = CopiedStorage<S>, .retreat = &retreat,
-      .come_back = &come_back, .settle = &settle, .origin = &origin, .behind = behind_if_any(), .place_of = &place_of, .room_again = &room_again,
+      .come_back = &come_back, .settle = &settle, .origin = &origin, .place_of = &place_of, .room_again = &room_again,
       .give_back = &give_back};
 
   static bool keeps_packed(const S& storage) noexcept {
     if constexpr (requires { { storage.keeps_packed } -> std::convertible_to<bool>; }) return storage.keeps_packed;
     else return static_cast<void>(storage), true;
+  }
+  static Block* behind(const S& storage) noexcept {
+    if constexpr (requires { { storage.behind() } -> std::same_as<Block*>; }) return storage.behind();
+    else return static_cast<void>(storage), nullptr;
   }
   struct Retreat { std::unique_ptr<std::byte[]> bytes; };
   struct Nowhere {};
