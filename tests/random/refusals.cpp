@@ -28,7 +28,7 @@ template <Storage S> class Refusals {
     SharedTensor<Out, S> gone = out;
     const SharedTensor<Out, S> taken = std::move(gone);
     expect(said(gone, in...), {name, "empty"});
-    expect(said(tensor<Out>({7, 11, 13}), in...), {"shape_mismatch", "[7, 11, 13]"});
+    expect(said(tensor<Out>({7, 11, 13}), in...), {"shape_mismatch", name, "[7, 11, 13]"});
     expect(said(tensor<Out>(out.shape()).freeze(), in...), {"read_only", "detach()"});
     expect(said(tensor<Out>({}).broadcast_to(out.shape()), in...), {"read_only", "stride 0"});
     // Inputs.
@@ -44,7 +44,7 @@ template <Storage S> class Refusals {
       }
     };
     each([]<class T>(const SharedTensor<T, S>&) { return SharedTensor<T, S>(); }, {"invalid_argument", name, "empty"});
-    each([&]<class T>(const SharedTensor<T, S>&) { return tensor<T>({7, 11, 13}); }, {"shape_mismatch"});
+    each([&]<class T>(const SharedTensor<T, S>&) { return tensor<T>({7, 11, 13}); }, {"shape_mismatch", name});
     // Nothing of that left the library in another state.
     CHECK_NOTHROW(call(out, in...));
   }

@@ -166,13 +166,13 @@ inline Layout permute(const Layout& layout, std::span<const std::size_t> order) 
   return result;
 }
 
-// Repeats dimensions of size 1, and adds leading ones, with stride 0: no bytes are copied.
-inline Layout broadcast_to(const Layout& layout, const Shape& shape) {
+// Repeats dimensions of size 1, and adds leading ones, with stride 0: no bytes are copied. `what` begins the error's text.
+inline Layout broadcast_to(const Layout& layout, const Shape& shape, const char* what = "shape") {
   const std::size_t rank = layout.shape.rank();
   bool fits = shape.rank() >= rank;
   for (std::size_t back = 1; fits && back <= rank; ++back)
     fits = layout.shape[rank - back] == shape[shape.rank() - back] || layout.shape[rank - back] == 1;
-  if (!fits) raise<ShapeError>(Text{"shape ", layout.shape, " does not broadcast to ", shape});
+  if (!fits) raise<ShapeError>(Text{what, " ", layout.shape, " does not broadcast to ", shape, ": dimensions, aligned at the last, must be equal or 1"});
   Layout result{shape, Strides::filled(shape.rank(), 0), layout.offset};
   for (std::size_t back = 1; back <= rank; ++back) {
     const std::size_t from = rank - back, to = shape.rank() - back;

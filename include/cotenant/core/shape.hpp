@@ -112,15 +112,16 @@ constexpr std::size_t normalize_axis(std::ptrdiff_t axis, std::size_t rank) {
   return static_cast<std::size_t>(axis < 0 ? axis + signed_rank : axis);
 }
 
-// NumPy's rule: aligned at the last dimension, equal or 1. WebNN and ONNX use the same.
-constexpr Shape broadcast(const Shape& a, const Shape& b) {
+// NumPy's rule: aligned at the last dimension, equal or 1. WebNN and ONNX use the same. `what` begins the error's text.
+constexpr Shape broadcast(const Shape& a, const Shape& b, const char* what = "shapes") {
   const std::size_t rank = std::max(a.rank(), b.rank());
   Shape result = Shape::filled(rank, 1);
   for (std::size_t back = 1; back <= rank; ++back) {
     const std::size_t x = back <= a.rank() ? a[a.rank() - back] : 1;
     const std::size_t y = back <= b.rank() ? b[b.rank() - back] : 1;
     if (x != y && x != 1 && y != 1)
-      raise<ShapeError>(Text{"shapes ", a, " and ", b, " do not broadcast: ", x, " against ", y, " in dimension ", rank - back});
+      raise<ShapeError>(Text{what, " ", a, " and ", b, " do not broadcast: ", x, " against ", y, " in dimension ", rank - back,
+                             ", but dimensions, aligned at the last, must be equal or 1"});
     result[rank - back] = x == 1 ? y : x;
   }
   return result;

@@ -81,7 +81,8 @@ inline Shape attention_shape(const Shape& q, const Shape& k, const Shape& v) {
     if (groups > 1 && !result.empty() && result.back() > 1) result[result.rank() - 1] = q[q.rank() - 3];
     return result;
   };
-  Shape result = broadcast(broadcast(batch(q), batch(k)), batch(v));
+  constexpr const char* what = "attention: leading axes";
+  Shape result = broadcast(broadcast(batch(q), batch(k), what), batch(v), what);
   result.append(q[q.rank() - 2]);
   result.append(v.back());
   return result;
@@ -101,7 +102,7 @@ inline AttentionLayouts attention_layouts(AttentionLayouts given, const Shape& r
     Shape scores = batch;
     scores.append(rows);
     scores.append(keys);
-    given.mask = broadcast_to(given.mask, scores);
+    given.mask = broadcast_to(given.mask, scores, "attention: a mask of shape");
   }
   const std::size_t groups = head_groups(given.q.shape, given.k.shape, given.v.shape);
   if (groups > 1) {

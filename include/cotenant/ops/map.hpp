@@ -21,7 +21,7 @@ template <class Out, class Expression, class... In> struct MapArguments {
 namespace detail {
 template <TensorLike... X> Shape broadcast_shapes(const X&... tensors) {
   Shape shape;
-  ((shape = broadcast(shape, as_tensor(tensors).shape())), ...);
+  ((shape = broadcast(shape, as_tensor(tensors).shape(), "map: shapes")), ...);
   return shape;
 }
 template <class Out, class Function, class... In> using map_result = chosen_element<
@@ -38,7 +38,7 @@ void map_into(SharedTensor<Out, S> out, const Function& function, const X&... in
   const auto expression = expr::record<sizeof...(X)>(function);
   static_assert(expr::arity<std::remove_const_t<decltype(expression)>> <= sizeof...(X), "the expression uses more operands than map was given");
   const MapArguments<Out, std::remove_const_t<decltype(expression)>, element_type_of<X>...> arguments{
-      expression, {broadcast_to(input(in), out.shape())...}, output(out)};
+      expression, {broadcast_to(input(in), out.shape(), "map: an input of shape")...}, output(out)};
   prepare<Backend>(input(in)...);
   backend_at<Backend>(out).map(arguments);
 }

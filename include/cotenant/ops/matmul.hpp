@@ -41,7 +41,7 @@ inline MatmulShapes matmul_shapes(Layout a, Layout b) {
   if (a.shape[rank_a - 1] != b.shape[rank_b - 2])
     raise<ShapeError>(Text{"matmul of ", given_a, " and ", given_b, ": the inner dimensions are ", a.shape[rank_a - 1], " and ", b.shape[rank_b - 2],
                            " but must be equal; transpose() the operand that is stored the other way round"});
-  MatmulShapes shapes{a, b, broadcast(a.shape.part(0, rank_a - 2), b.shape.part(0, rank_b - 2)), {}, {}};
+  MatmulShapes shapes{a, b, broadcast(a.shape.part(0, rank_a - 2), b.shape.part(0, rank_b - 2), "matmul: batch axes"), {}, {}};
   shapes.full = shapes.batch;
   shapes.full.append(a.shape[rank_a - 2]);
   shapes.full.append(b.shape[rank_b - 1]);
@@ -54,6 +54,8 @@ inline MatmulShapes matmul_shapes(Layout a, Layout b) {
 inline bool are_matrices(const Shape& a, const Shape& b, const Shape& out) {
   return a.rank() == 2 && b.rank() == 2 && out.rank() == 2 && a[1] == b[0] && out[0] == a[0] && out[1] == b[1];
 }
+// Begins the error where one does not broadcast.
+inline constexpr const char* epilogue_operand = "matmul: an epilogue's operand of shape";
 inline Layout broadcast_batch(const Layout& layout, const Shape& batch) {
   Shape shape = batch;
   shape.append(layout.shape[layout.shape.rank() - 2]);
@@ -83,7 +85,7 @@ void matmul_into(const SharedTensor<Out, S>& out, const A& a, const B& b, const 
     };
     // Two matrices that fit need no other layouts than their own: a product of 16 x 16 takes less time than making some.
     if (detail::are_matrices(as_tensor(a).shape(), as_tensor(b).shape(), out.shape()))
-      return run({input(a), input(b), expression, {broadcast_to(input(extra), out.shape())...}, output(out)});
+      return run({input(a), input(b), expression, {broadcast_to(input(extra), out.shape(), detail::epilogue_operand)...}, output(out)});
     const auto shapes = detail::matmul_shapes(as_tensor(a).unchecked_view().layout(), as_tensor(b).unchecked_view().layout());
     check_output_shape("matmul", shapes.result, out.shape());
     // Vectors get their missing axis back, in out and in the extra operands alike.
@@ -95,7 +97,7 @@ void matmul_into(const SharedTensor<Out, S>& out, const A& a, const B& b, const 
     };
     const auto restore = [&](const auto& operand) { return operand.with(restored(operand.view.layout())); };
     run({input(a).with(detail::broadcast_batch(shapes.a, shapes.batch)), input(b).with(detail::broadcast_batch(shapes.b, shapes.batch)), expression,
-         {restore(broadcast_to(input(extra), shapes.result))...}, restore(output(out))});
+         {restore(broadcast_to(input(extra), shapes.result, detail::epilogue_operand))...}, restore(output(out))});
 }
 
 // epilogue(a · b, extra...) as a new tensor, e.g. matmul(x, w, [](auto acc, auto bias) { return gelu(acc + bias); }, bias).

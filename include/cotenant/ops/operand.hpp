@@ -35,10 +35,10 @@ template <Element T, Storage S> Operand<T> output(const SharedTensor<T, S>& tens
   if constexpr (S::host_accessible) tensor.block()->wait();
   return {tensor.unchecked_view(), tensor.block().get()};
 }
-// An input repeated to `shape` without a copy.
-template <class T> Operand<T> broadcast_to(const Operand<T>& operand, const Shape& shape) {
+// An input repeated to `shape` without a copy. `what` begins the error's text.
+template <class T> Operand<T> broadcast_to(const Operand<T>& operand, const Shape& shape, const char* what = "shape") {
   if (operand.shape() == shape) return operand;
-  return operand.with(broadcast_to(operand.view.layout(), shape));
+  return operand.with(broadcast_to(operand.view.layout(), shape, what));
 }
 
 // The one backend of all operands; a compile-time error where there are two.

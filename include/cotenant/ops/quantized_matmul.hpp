@@ -147,7 +147,7 @@ void run_quantized_matmul(const SharedTensor<Out, S>& out, const ProductOperand<
       product_parameter(a.zero_point, shapes.a.shape, shapes.batch, 1),
       right_parameter(b.zero_point),
       expression,
-      {restore(broadcast_to(input(extra), shapes.result))...},
+      {restore(broadcast_to(input(extra), shapes.result, epilogue_operand))...},
       restore(output(out)),
       pairs_along_k};
   prepare<Backend>(a.elements, a.scale, a.zero_point, b.elements, b.scale, b.zero_point, input(extra)...);

@@ -51,8 +51,9 @@ void rotary_into(SharedTensor<Out, S> out, const X& x, const Cosine& cosine, con
   Shape angles = shape;
   angles[angles.rank() - 1] = table.back();
   const auto part = [&](const auto& operand, bool second) { return operand.with(detail::rotary_half(operand.view.layout(), half, second, pairs)); };
-  const RotaryArguments<In, Table, Out> arguments{part(input(x), false), part(input(x), true), broadcast_to(input(cosine), angles),
-                                                  broadcast_to(input(sine), angles), part(output(out), false), part(output(out), true)};
+  constexpr const char* what = "rotary: a cosine of shape";
+  const RotaryArguments<In, Table, Out> arguments{part(input(x), false), part(input(x), true), broadcast_to(input(cosine), angles, what),
+                                                  broadcast_to(input(sine), angles, what), part(output(out), false), part(output(out), true)};
   prepare<Backend>(input(x), input(cosine), input(sine));
   decltype(auto) backend = backend_at<Backend>(out);
   backend.rotary(arguments);
