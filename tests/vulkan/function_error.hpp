@@ -1,7 +1,9 @@
 // How far functions of f32 are from exact ones on a device, in units of the last place.
 #ifndef COTENANT_TESTS_VULKAN_FUNCTION_ERROR_HPP
 #define COTENANT_TESTS_VULKAN_FUNCTION_ERROR_HPP
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <limits>
 #include <random>
 #include <string>
@@ -57,6 +59,18 @@ inline std::vector<float> inputs(float largest) {
   std::uniform_real_distribution<float> near(-largest, largest), exponent(-60, 6);
   for (int i = 0; i < 20000; ++i) values.push_back(near(random)), values.push_back(std::exp2(exponent(random)) * (i % 2 ? 1.f : -1.f));
   return values;
+}
+// Two numbers each: inputs(50) and inputs(20) in another order, and every special value with every other.
+struct Pairs {
+  std::vector<float> x = inputs(50), y = inputs(20);
+};
+inline Pairs pairs() {
+  constexpr std::ptrdiff_t specials = 30;  // at the beginning of inputs()
+  Pairs pairs;
+  std::shuffle(pairs.y.begin() + specials, pairs.y.end(), std::mt19937(3));
+  for (std::size_t i = 0; i < specials; ++i)
+    for (std::size_t j = 0; j < specials; ++j) pairs.x.push_back(pairs.x[i]), pairs.y.push_back(pairs.y[j]);
+  return pairs;
 }
 // code(x, y) of each element on the device is within `units` of exact(x, y) in double.
 template <class Code, class Exact>

@@ -1,7 +1,7 @@
 #include "cotenant/vulkan/spirv_power.hpp"
 
-#include <algorithm>
 #include <cmath>
+#include <random>
 
 #include "emitted.hpp"
 #include "function_error.hpp"
@@ -16,12 +16,9 @@ TEST_CASE("pow is within two units of the last place, with double and without it
     if (!has_f64) options.pretend = [](Capabilities& device) { device.shader_float64 = false; };
     const test::Checked gpu(options);
     using namespace test::function_error;
-    auto x = inputs(50), y = inputs(20);
+    auto [x, y] = pairs();
+    // Results of all sizes; bases near 1, whose powers grow slowly.
     std::mt19937 random(3);
-    std::shuffle(y.begin() + 30, y.end(), random);
-    // Each special value to the power of each; results of all sizes; bases near 1, whose powers grow slowly.
-    for (std::size_t i = 0; i < 30; ++i)
-      for (std::size_t j = 0; j < 30; ++j) x.push_back(x[i]), y.push_back(y[j]);
     std::uniform_real_distribution<float> exponent(-126, 127), near(0.9f, 1.1f);
     for (int i = 0; i < 20000; ++i) {
       const float base = i % 2 == 0 ? near(random) : std::exp2(exponent(random)), power = std::log2(base);
