@@ -22,6 +22,10 @@ TEST_CASE("tiles on cooperative matrices are sound modules") {
   // Blocks whose words do not share out evenly among the threads.
   test::check_words(emit_cooperative_product(target, test::plain_code(DType::f16, DType::f16, DType::f16, Fetch::vector_depth, Fetch::vector_across),
       {128, 192, 48, 64, 48}));
+  // Blocks that take turns.
+  for (const Fetch a : {Fetch::vector_depth, Fetch::vector_across})
+    test::check_words(emit_cooperative_product(target, test::plain_code(DType::f16, DType::f16, DType::f32, a, Fetch::vector_depth),
+        {128, 128, 32, 64, 64, 16, 16, 16, 32, true, 2}));
 }
 
 TEST_CASE("lines of one row of matrices lie an odd number of words apart, and little is lost between them") {

@@ -34,7 +34,6 @@ TEST_CASE("the plan follows the device and the extents, the same every time") {
   CHECK(default_plan(gpu, product_of(256, 256, 256, DType::f32), false, false).simt.rows() == 32);
   CHECK(default_plan(gpu, product_of(128, 3072, 768, DType::f32), false, false).splits > 1);
   CHECK(default_plan(gpu, product_of(128, 3072, 768, DType::f32), false, true).simt.unrolled == false);
-  CHECK(default_plan(gpu, product_of(128, 3072, 768, DType::f16), false, false).extent().rows == 32);
   // Halves take the widest tile where it fills the device, a narrower or a lower one where that leaves fewer multiprocessors idle.
   CHECK(default_plan(gpu, product_of(4096, 4096, 4096, DType::f16), false, false).extent().columns == 128);
   Capabilities large = gpu;
@@ -47,6 +46,15 @@ TEST_CASE("the plan follows the device and the extents, the same every time") {
   CHECK(default_plan(large, product_of(1536, 1536, 1536, DType::f16), false, false).extent().columns == 96);
   CHECK(default_plan(large, product_of(768, 768, 768, DType::bf16), false, false).extent().rows == 96);
   CHECK(default_plan(large, product_of(512, 768, 3072, DType::f16), false, false).extent().columns == 96);
+  // Half lines of the cache, two blocks at a time, where a side lies across depth.
+  CHECK(default_plan(large, product_of(2048, 2048, 2048, DType::f16), false, false).cooperative.blocks == 2);
+  MatrixProduct transposed = product_of(2048, 2048, 2048, DType::f16);
+  std::swap(transposed.b().row, transposed.b().column);
+  CHECK(default_plan(large, transposed, false, false).cooperative.depth == 64);
+  // A long depth is shared out where tiles are few, unless the second launch costs more.
+  CHECK(default_plan(large, product_of(128, 3072, 768, DType::f16), false, false).splits > 2);
+  CHECK(default_plan(large, product_of(128, 768, 768, DType::f16), false, false).splits == 1);
+  CHECK(default_plan(large, product_of(2048, 2048, 2048, DType::f16), false, false).splits == 1);
   // One workgroup to a multiprocessor would wait for memory.
   CHECK(default_plan(large, product_of(128, 768, 3072, DType::f16), false, false).extent().columns == 32);
   CHECK(default_plan(large, product_of(128, 768, 768, DType::i8), true, false).cooperative.depth == 256);

@@ -86,8 +86,9 @@ template <class T, class Out> void check_tile(const Vulkan& gpu, const ProductPl
       for (const std::size_t splits : {1u, 3u}) {
         if (!wide && splits != ((a + turn) % 2 == 0 ? 1u : 3u)) continue;
         plan.splits = splits;
-        // Lines along depth are whole words.
-        check<T, Out>(gpu, plan, m, (splits == 1 ? 1 : 3) * tile.depth + 16, (a + b) % 2 == 0 ? n : more / 4 * 4, every_way[a], every_way[b]);
+        // Lines along depth are whole words. Where blocks take turns, two turns and a half.
+        const std::size_t blocks = whole.kernel == ProductKernel::cooperative && whole.cooperative.blocks == 2 ? 5 : 1;
+        check<T, Out>(gpu, plan, m, (splits == 1 ? 1 : 3) * blocks * tile.depth + 16, (a + b) % 2 == 0 ? n : more / 4 * 4, every_way[a], every_way[b]);
         if (wide) check<T, Out>(gpu, plan, m, 2 * tile.depth + 5, n, every_way[a], every_way[b]);
       }
     }

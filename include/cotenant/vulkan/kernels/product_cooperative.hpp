@@ -16,6 +16,7 @@ namespace cotenant::vulkan {
 struct CooperativeTile {
   std::uint32_t rows = 128, columns = 256, depth = 32, part_rows = 64, part_columns = 64, m = 16, n = 16, k = 16, subgroup = 32;
   bool unrolled = false;     // of the steps in a block: more registers and a longer compilation
+  std::uint32_t blocks = 1;  // of each operand in shared memory: one comes in while another is multiplied
   std::uint32_t stripe = 8;  // rows of tiles that workgroups walk through side by side
 
   std::uint32_t subgroups() const { return rows / part_rows * (columns / part_columns); }
@@ -26,6 +27,7 @@ struct CooperativeTile {
   TileExtent extent() const { return {rows, columns, depth}; }
   KernelKey key() const {
     KernelKey text("coop ", rows, 'x', columns, 'x', depth, ' ', part_rows, 'x', part_columns, ' ', m, 'x', n, 'x', k, unrolled ? "u" : "");
+    if (blocks != 1) text.append(" blocks", blocks);
     if (stripe != 8) text.append(" stripe", stripe);
     return text;
   }
@@ -87,13 +89,14 @@ class CooperativeSide {
   void fetch(Value depth, bool guarded) {
     for (std::uint32_t item = 0; item < registers_.size(); ++item) read(item, depth, guarded);
   }
-  void put(const Shared& shared) {
-    for (std::uint32_t item = 0; item < registers_.size(); ++item) shared.store(place(item).in_shared + begin_, registers_[item].get());
+  // To the block that begins at word `block`.
+  void put(const Shared& shared, Value block) {
+    for (std::uint32_t item = 0; item < registers_.size(); ++item) shared.store(place(item).in_shared + begin_ + block, registers_[item].get());
   }
-  // The matrix that starts at `across` and at step kk (a multiple of its depth) of the block.
-  Value matrix(Type type, const Shared& shared, Value across, Value kk) const {
+  // The matrix that starts at `across` and at step kk (a multiple of its depth) of that block.
+  Value matrix(Type type, const Shared& shared, Value across, Value kk, Value block) const {
     const Value line = layout_.along_depth ? across : kk, element = layout_.along_depth ? kk : across;
-    const Value at = line / layout_.group * layout_.words + element / layout_.per_word + begin_;
+    const Value at = line / layout_.group * layout_.words + element / layout_.per_word + begin_ + block;
     using Order = spirv::CooperativeMatrixLayout;
     return spirv::load_matrix(type, shared.pointer(at), is_left_ == layout_.along_depth ? Order::RowMajor : Order::ColumnMajor, k_.constant(layout_.pitch));
   }
@@ -109,7 +112,13 @@ class CooperativeSide {
     if ((item + 1) * threads_ > count) index = spirv::min(index, count - 1);
     Value line = index / layout_.words, word = index % layout_.words;
     if (threads_ % layout_.words == 0 && count % threads_ == 0) {
-      const Value thread = k_.local_index(), first = thread / layout_.words;
+      const Value thread = k_.local_index();
+      Value first = thread / layout_.words;
+      // Eight threads at a time store into eight different banks: those of shorter lines take lines as far apart as a line is long.
+      if (layout_.along_depth && 8 % layout_.words == 0 && threads_ % (8 * layout_.words) == 0) {
+        const std::uint32_t together = 8 / layout_.words;
+        first = first / 8u * 8u + first % together * layout_.words + first / together % layout_.words;
+      }
       const std::uint32_t further = item * (threads_ / layout_.words);
       word = thread % layout_.words, line = first + further;
       if (further % layout_.group == 0)
@@ -179,8 +188,8 @@ inline spirv::Words emit_cooperative_product(const Target& target, const Product
   ProductFrame frame(k, code);
   const bool integers = size_of(code.a) == 1;
   const std::uint32_t size_a = Layout(tile, true, code.fetch_a, code.a).size(), size_b = Layout(tile, false, code.fetch_b, code.b).size();
-  const std::uint32_t strip_line = tile.strip_line(), strip = tile.strip();
-  const Shared shared = k.shared(k.vector(k.u32(), 4), std::max(size_a + size_b, tile.subgroups() * strip));
+  const std::uint32_t strip_line = tile.strip_line(), strip = tile.strip(), block = size_a + size_b;
+  const Shared shared = k.shared(k.vector(k.u32(), 4), std::max(tile.blocks * block, tile.subgroups() * strip));
   const spirv::Type component = code.a == DType::f16 ? k.module().f16() : code.a == DType::bf16 ? k.module().bf16() : k.module().integer(8, true);
   const spirv::Type sum_component = integers ? k.i32() : k.f32();
   using spirv::CooperativeMatrixUse;
@@ -195,39 +204,60 @@ inline spirv::Words emit_cooperative_product(const Target& target, const Product
     const Value part_row = part / (tile.columns / tile.part_columns) * tile.part_rows,
         part_column = part % (tile.columns / tile.part_columns) * tile.part_columns;
     const std::vector<Variable> sums = k.variables(down * over, spirv::zero_matrix(result));
-    const auto step = [&](Value kk) {
+    // Multiplies the matrices at step kk of the block that begins at word `from`.
+    const auto step = [&](Value kk, Value from) {
       std::vector<Value> values, as;
       for (const Variable& sum : sums) values.push_back(sum.get());
-      for (std::uint32_t i = 0; i < down; ++i) as.push_back(a.matrix(left, shared, part_row + i * tile.m, kk));
+      for (std::uint32_t i = 0; i < down; ++i) as.push_back(a.matrix(left, shared, part_row + i * tile.m, kk, from));
       for (std::uint32_t j = 0; j < over; ++j) {
-        const Value column = b.matrix(right, shared, part_column + j * tile.n, kk);
+        const Value column = b.matrix(right, shared, part_column + j * tile.n, kk, from);
         for (std::uint32_t i = 0; i < down; ++i) values[i * over + j] = spirv::multiply_add(as[i], column, values[i * over + j], signs);
       }
       for (std::size_t i = 0; i < sums.size(); ++i) sums[i].set(values[i]);
     };
+    const Value zero = k.constant(0u);
     const auto steps = [&](bool unrolled) {
-      if (unrolled) for (std::uint32_t kk = 0; kk < depth; kk += tile.k) step(k.constant(kk));
-      else k.loop(0u, depth, tile.k, step, LoopControl::DontUnroll);
+      if (unrolled) for (std::uint32_t kk = 0; kk < depth; kk += tile.k) step(k.constant(kk), zero);
+      else k.loop(0u, depth, tile.k, [&](Value kk) { step(kk, zero); }, LoopControl::DontUnroll);
     };
     const auto fetch = [&](Value from, bool guarded) { a.fetch(from, guarded), b.fetch(from, guarded); };
-    const auto put = [&] { k.barrier(), a.put(shared), b.put(shared), k.barrier(); };
-    // Whole blocks first: nothing in the loop asks where depth ends.
+    const auto put = [&](Value to) { a.put(shared, to), b.put(shared, to); };
+    const auto renew = [&] { k.barrier(), put(zero), k.barrier(); };
+    // Whole blocks first: nothing in the loops asks where depth ends. Under a condition on purpose: read without one, the next block took
+    // registers beside the last one's and the sums left them.
     const Value end = frame.from + (frame.to - frame.from) / depth * depth;
-    k.when(frame.from < end, [&] {
+    const auto fetch_if_any = [&](Value from) { k.when(from < end, [&] { fetch(from, false); }); };
+    // What shared memory moves limits both on an H100, 128 bytes a clock: for 32 steps of depth 128 x 128 sums of halves read 32 KiB of
+    // matrices, bring 16 and store 16, 512 clocks, and multiply for some 400. Twice as wide tiles, parts of 64 x 80 and more, subgroups
+    // that only bring blocks and blocks put away after the last step or before the first one were slower.
+    const auto one_by_one = [&] {
       fetch(frame.from, false);
       k.loop(frame.from, end, depth, [&](Value at) {
-        const Value next = at + depth;
-        put();
-        // Under a condition on purpose: read without one, the next block took registers beside the last one's and the sums left them.
-        // On an H100 a block costs what its parts cost, 36.6 us of matrices and 29.6 of bringing it for halves at 2048^3, of which 55 are
-        // left: neither two blocks in shared memory, nor subgroups that only bring them, nor matrices read a step ahead overlapped more.
-        k.when(next < end, [&] { fetch(next, false); });
+        renew();
+        fetch_if_any(at + depth);
         steps(tile.unrolled);
       });
-    });
+    };
+    // What was asked for a block ago goes to the other block between two steps, and the next one is asked for.
+    const auto by_turns = [&] {
+      fetch(frame.from, false);
+      put(zero);
+      fetch_if_any(frame.from + depth);
+      k.barrier();
+      const Variable turn = k.variable(zero);
+      k.loop(frame.from, end, depth, [&](Value at) {
+        const Value next = at + depth, now = turn.get(), then = block - now;
+        step(zero, now);
+        k.when(next < end, [&] { put(then), fetch_if_any(next + depth); });
+        for (std::uint32_t kk = tile.k; kk < depth; kk += tile.k) step(k.constant(kk), now);
+        turn.set(then);
+        k.barrier();
+      });
+    };
+    k.when(frame.from < end, [&] { tile.blocks == 2 ? by_turns() : one_by_one(); });
     k.when(end < frame.to, [&] {
       fetch(end, true);
-      put();
+      renew();
       steps(false);
     });
     // Which thread has which sum is the device's secret: they leave through shared memory, m rows of each subgroup at a time.

@@ -115,18 +115,19 @@ inline double cost_of(const RatedTile& choice, const MatrixProduct& product, std
   return sums + 1e6 + 4 * 9 * static_cast<double>(2 * splits + 1) * elements / static_cast<double>(multiprocessors);
 }
 
-// A tile on matrices of halves, and how long an H100's multiprocessor takes for 64 steps of depth with one workgroup of it alone and for
-// each one more beside that, in ns: of 25 tiles that were measured in 14 products of 128 to 4096, those that are the fastest somewhere.
-// Lines of 128 bytes along depth, whole lines of the cache, outweigh everything else: bytes take twice the depth in the same time.
+// A tile on matrices of halves, and how long an H100's multiprocessor takes for 64 steps of depth with one workgroup of it alone and with as
+// many as it takes at a time, in ns. Measured with 132 to 528 workgroups; those that were the fastest in any of 36 products of 32 to 8192.
 struct TimedTile {
   CooperativeTile tile;
-  double alone, further;
+  double alone, together;
+  std::size_t at_once;
 };
 inline constexpr TimedTile timed_tiles[] = {
-    {{128, 128, 64, 64, 64}, 1080, 850}, {{128, 96, 64, 64, 48}, 1000, 690}, {{96, 96, 64, 48, 48}, 735, 600},
-    {{64, 128, 64, 32, 64, 16, 16, 16, 32, true}, 645, 560}, {{96, 64, 64, 48, 32, 16, 16, 16, 32, true}, 490, 440},
-    {{64, 96, 64, 32, 48, 16, 16, 16, 32, true}, 495, 440}, {{64, 64, 64, 32, 32, 16, 16, 16, 32, true}, 370, 335},
-    {{32, 64, 64, 16, 32, 16, 16, 16, 32, true}, 320, 240}, {{32, 32, 128, 16, 16, 16, 16, 16, 32, false}, 205, 175}};
+    {{128, 128, 64, 64, 64}, 1080, 1550, 2}, {{128, 128, 32, 64, 64, 16, 16, 16, 32, true, 2}, 1250, 1480, 2}, {{128, 96, 64, 64, 48}, 870, 1320, 2},
+    {{96, 96, 64, 48, 48}, 690, 1110, 2}, {{64, 128, 64, 32, 64, 16, 16, 16, 32, true}, 608, 1000, 2},
+    {{96, 64, 64, 48, 32, 16, 16, 16, 32, true, 2}, 448, 810, 2}, {{64, 96, 64, 32, 48, 16, 16, 16, 32, true, 2}, 450, 820, 2},
+    {{64, 64, 64, 32, 32, 16, 16, 16, 32, true, 2}, 343, 928, 3}, {{32, 64, 64, 16, 32, 16, 16, 16, 32, true, 2}, 265, 890, 4},
+    {{32, 32, 128, 16, 16, 16, 16, 16, 32, true, 2}, 160, 450, 3}, {{32, 64, 64, 16, 32, 16, 16, 16, 32, true}, 291, 944, 4}};
 // The same tile for elements of a size: as many bytes of depth.
 constexpr CooperativeTile for_elements(CooperativeTile tile, std::size_t bytes) {
   if (bytes == 1) tile.depth *= 2, tile.k *= 2;
@@ -135,28 +136,69 @@ constexpr CooperativeTile for_elements(CooperativeTile tile, std::size_t bytes) 
 // Whether its blocks, however operands are read, its strips and its threads find room.
 inline bool fits(const Capabilities& device, const CooperativeTile& tile, DType a, DType b) {
   std::size_t words = tile.subgroups() * tile.strip();
-  for (const Fetch fetch : {Fetch::vector_depth, Fetch::vector_across})
-    words = std::max(words, std::size_t{CooperativeSide::Layout(tile, true, fetch, a).size()} + CooperativeSide::Layout(tile, false, fetch, b).size());
+  for (const Fetch fetch : {Fetch::vector_depth, Fetch::vector_across}) {
+    const std::size_t block = CooperativeSide::Layout(tile, true, fetch, a).size() + CooperativeSide::Layout(tile, false, fetch, b).size();
+    words = std::max(words, tile.blocks * block);
+  }
   return words * 16 <= device.shared_memory_bytes && tile.threads() <= device.max_workgroup_invocations;
 }
-// The least that a workgroup alone takes for a block of 128 bytes of depth from memory instead of the second-level cache, in which the
-// tiles were measured: of 64 x 64 sums 620 to 650 ns in BERT-base with 128 tokens, whose weights no cache holds. Others beside it compute meanwhile.
-inline constexpr double block_from_memory = 640;
-// The tile whose workgroups the busiest multiprocessor is done with first.
-inline CooperativeTile fastest_tile(const Capabilities& device, const MatrixProduct& product, std::size_t multiprocessors) {
-  const auto parts = [](std::size_t whole, std::size_t part) { return (whole + part - 1) / part; };
-  const DType a = product.a().type, b = product.b().type;
-  CooperativeTile fastest = for_elements(timed_tiles[std::size(timed_tiles) - 1].tile, size_of(a));
+// What products take by a tile, in ns beside what every product takes: within an eighth of what 25 products of 32 to 2048 rows, with right
+// sides that no cache holds, took by 17 tiles with depth in 1 to 12 parts. For choices, no prediction.
+class TileTimes {
+ public:
+  TileTimes(const TimedTile& choice, const MatrixProduct& product, std::size_t multiprocessors)
+      : choice_(choice), product_(product), multiprocessors_(multiprocessors), tile_(for_elements(choice.tile, size_of(product.a().type))),
+        tiles_(parts(product.rows, tile_.rows) * parts(product.columns, tile_.columns) * product.batches()) {}
+
+  const CooperativeTile& tile() const { return tile_; }
+  // How many parts there may be: of two blocks at least, where multiprocessors have nothing to do and the whole takes longer than any parts.
+  std::size_t most_splits(double whole) const {
+    return tiles_ < multiprocessors_ && whole > 2 * shortest_block() + joining(2) ? product_.depth / (2 * tile_.depth) : 1;
+  }
+  double of(std::size_t splits) const {
+    const std::size_t blocks = parts(parts(product_.depth, splits), tile_.depth);
+    const std::size_t workgroups = splits == 1 ? tiles_ : tiles_ * parts(product_.depth, blocks * tile_.depth);
+    const std::size_t most = std::max<std::size_t>(parts(workgroups, multiprocessors_), 1);  // of the busiest multiprocessor
+    double block = choice_.together;
+    if (most > choice_.at_once) block *= static_cast<double>(parts(most, choice_.at_once));
+    else block += (choice_.alone - choice_.together) * static_cast<double>(choice_.at_once - most) / static_cast<double>(choice_.at_once - 1);
+    const double time = std::max(block * choice_.tile.depth / 64, shortest_block()) * static_cast<double>(blocks);
+    return splits == 1 ? time : time + joining(splits);
+  }
+
+ private:
+  static std::size_t parts(std::size_t whole, std::size_t part) { return (whole + part - 1) / part; }
+  // A workgroup waits for memory at each block, less where the next one but one is asked for already.
+  double shortest_block() const { return tile_.blocks == 2 ? 640 : 800; }
+  // A second launch, and the parts' sums: written, read and written as one at 2.5 TB/s.
+  double joining(std::size_t splits) const {
+    return 2000 + 4 * 0.0004 * static_cast<double>((2 * splits + 1) * product_.rows * product_.columns * product_.batches());
+  }
+
+  const TimedTile& choice_;
+  const MatrixProduct& product_;
+  std::size_t multiprocessors_;
+  CooperativeTile tile_;
+  std::size_t tiles_;
+};
+// The tile and the number of parts of depth that take the least time.
+inline void choose_tile(const Capabilities& device, const MatrixProduct& product, std::size_t multiprocessors, ProductPlan& plan) {
+  const MatrixOperand &a = product.a(), &b = product.b();
+  // Half lines of the cache take as long as whole ones: blocks of fewer than 128 bytes of depth are for sides that lie across it.
+  const bool along_depth = std::abs(a.column) <= std::abs(a.row) && std::abs(b.row) <= std::abs(b.column);
+  plan.cooperative = for_elements(timed_tiles[std::size(timed_tiles) - 1].tile, size_of(a.type));
   double least = 0;
   for (const TimedTile& choice : timed_tiles) {
-    const CooperativeTile tile = for_elements(choice.tile, size_of(a));
-    if (!fits(device, tile, a, b)) continue;
-    const std::size_t tiles = parts(product.rows, tile.rows) * parts(product.columns, tile.columns) * product.batches();
-    const auto further = static_cast<double>(std::max<std::size_t>(parts(tiles, multiprocessors), 1) - 1);
-    const double time = std::max(choice.alone + choice.further * further, block_from_memory * 64 / choice.tile.depth);
-    if (least == 0 || time < least) least = time, fastest = tile;
+    if (along_depth && choice.tile.depth < 64) continue;
+    const TileTimes times(choice, product, multiprocessors);
+    const auto consider = [&](std::size_t splits, double time) {
+      if ((least != 0 && time >= least) || !fits(device, times.tile(), a.type, b.type)) return;
+      least = time, plan.cooperative = times.tile(), plan.splits = splits;
+    };
+    consider(1, times.of(1));
+    const std::size_t most = times.most_splits(least);
+    for (const std::size_t splits : {2, 3, 4, 6, 8, 12}) if (splits <= most) consider(splits, times.of(splits));
   }
-  return fastest;
 }
 
 }  // namespace detail
@@ -181,9 +223,12 @@ inline ProductPlan default_plan(const Capabilities& device, const MatrixProduct&
   }
   if (cooperates) {
     plan.kernel = ProductKernel::cooperative;
-    // A row of matrices that reads the right side once each; else whatever tile there is most room for.
-    plan.cooperative = product.rows <= few_rows ? detail::for_elements({16, 64, 128, 16, 16}, size_of(product.a().type))
-                                                : detail::fastest_tile(device, product, at_once);
+    if (product.rows > few_rows) {
+      detail::choose_tile(device, product, at_once, plan);
+      return plan;
+    }
+    // A row of matrices that reads the right side once each.
+    plan.cooperative = detail::for_elements({16, 64, 128, 16, 16}, size_of(product.a().type));
   } else {
     plan.kernel = ProductKernel::simt;
     plan.simt = {8, 8, 1, 1, 16, false};
