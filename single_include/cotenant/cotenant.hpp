@@ -1001,15 +1001,16 @@ constexpr std::size_t normalize_axis(std::ptrdiff_t axis, std::size_t rank) {
   return static_cast<std::size_t>(axis < 0 ? axis + signed_rank : axis);
 }
 
-// NumPy's rule: aligned at the last dimension, equal or 1. WebNN and ONNX use the same.
-constexpr Shape broadcast(const Shape& a, const Shape& b) {
+// NumPy's rule: aligned at the last dimension, equal or 1. WebNN and ONNX use the same. `what` begins the error's text.
+constexpr Shape broadcast(const Shape& a, const Shape& b, const char* what = "shapes") {
   const std::size_t rank = std::max(a.rank(), b.rank());
   Shape result = Shape::filled(rank, 1);
   for (std::size_t back = 1; back <= rank; ++back) {
     const std::size_t x = back <= a.rank() ? a[a.rank() - back] : 1;
     const std::size_t y = back <= b.rank() ? b[b.rank() - back] : 1;
     if (x != y && x != 1 && y != 1)
-      raise<ShapeError>(Text{"shapes ", a, " and ", b, " do not broadcast: ", x, " against ", y, " in dimension ", rank - back});
+      raise<ShapeError>(Text{what, " ", a, " and ", b, " do not broadcast: ", x, " against ", y, " in dimension ", rank - back,
+                             ", but dimensions, aligned at the last, must be equal or 1"});
     result[rank - back] = x == 1 ? y : x;
   }
   return result;
@@ -1180,13 +1181,13 @@ inline Layout permute(const Layout& layout, std::span<const std::size_t> order) 
   return result;
 }
 
-// Repeats dimensions of size 1, and adds leading ones, with stride 0: no bytes are copied.
-inline Layout broadcast_to(const Layout& layout, const Shape& shape) {
+// Repeats dimensions of size 1, and adds leading ones, with stride 0: no bytes are copied. `what` begins the error's text.
+inline Layout broadcast_to(const Layout& layout, const Shape& shape, const char* what = "shape") {
   const std::size_t rank = layout.shape.rank();
   bool fits = shape.rank() >= rank;
   for (std::size_t back = 1; fits && back <= rank; ++back)
     fits = layout.shape[rank - back] == shape[shape.rank() - back] || layout.shape[rank - back] == 1;
-  if (!fits) raise<ShapeError>(Text{"shape ", layout.shape, " does not broadcast to ", shape});
+  if (!fits) raise<ShapeError>(Text{what, " ", layout.shape, " does not broadcast to ", shape, ": dimensions, aligned at the last, must be equal or 1"});
   Layout result{shape, Strides::filled(shape.rank(), 0), layout.offset};
   for (std::size_t back = 1; back <= rank; ++back) {
     const std::size_t from = rank - back, to = shape.rank() - back;
@@ -1832,7 +1833,6 @@ struct BlockActions {
   void (*come_back)(Block& block, Allocation room);
   void (*settle)(const Block& block) noexcept;
   const void* (*origin)(const Block& block) noexcept;
-  Block* (*behind)(const Block& block) noexcept;  // null: there never is one
   std::optional<FilePlace> (*place_of)(const Block& block, const void* address);
   Allocation (*room_again)(Block& block);
   void (*give_back)(Block& block, Allocation allocation) noexcept;
@@ -1860,16 +1860,14 @@ class Block : public Counted {
   // A block is private until a manager publishes it: from then on others may be reading, and nobody writes in place. One that
   // nobody can write is published from the beginning. Two blocks of the same bytes are published together.
   bool published() const noexcept {
-    if (published_.load(std::memory_order_acquire)) return true;
-    const Block* const other = behind();
-    return other != nullptr && other->published();
+    return published_.load(std::memory_order_acquire) || (behind_ != nullptr && behind_->published());
   }
   void publish() noexcept {
     published_.store(true, std::memory_order_release);
-    if (Block* const other = behind()) other->publish();
+    if (behind_ != nullptr) behind_->publish();
   }
   // The block that these bytes belong to, where this one is another storage's look at them, as a device's is at the host's memory; else null.
-  Block* behind() const noexcept { return actions_.behind == nullptr ? nullptr : actions_.behind(*this); }
+  Block* behind() const noexcept { return behind_; }
   // Whether a kernel may keep these bytes once more in the order that it reads them in. Not where they are another process's, and were
   // asked for so that this one has none of its own.
   bool keeps_packed() const noexcept { return keeps_packed_; }
@@ -1949,8 +1947,8 @@ class Block : public Counted {
   template <Storage S> const S& storage() const;
 
  protected:
-  Block(const detail::BlockActions& actions, Allocation allocation, bool keeps_packed)
-      : allocation_(allocation), actions_(actions), keeps_packed_(keeps_packed), published_(!actions.writable) {}
+  Block(const detail::BlockActions& actions, Allocation allocation, bool keeps_packed, Block* behind)
+      : allocation_(allocation), actions_(actions), keeps_packed_(keeps_packed), behind_(behind), published_(!actions.writable) {}
   ~Block() {
     delete derived_.load(std::memory_order_acquire);
     Ref<const DerivedObserver>::attach(observer_.load(std::memory_order_acquire));
@@ -1961,6 +1959,7 @@ class Block : public Counted {
  private:
   const detail::BlockActions& actions_;
   const bool keeps_packed_;
+  Block* const behind_;  // which the storage holds
   std::atomic<bool> published_;
   mutable std::atomic<bool> pending_{false};
   mutable std::atomic<DerivedSet*> derived_{nullptr};
@@ -1975,15 +1974,11 @@ template <class S> concept CopiedStorage = AllocatingStorage<S> && !S::host_acce
   storage.copy_out(allocation, to);
   storage.copy_in(allocation, from);
 };
-// Storages that may look at the bytes of another one's block.
-template <class S> concept LookingStorage = requires(const S& storage) {
-  { storage.behind() } -> std::same_as<Block*>;
-};
 
 template <Storage S> class StoredBlock final : public Block {
  public:
   StoredBlock(S storage, Allocation allocation)
-      : Block(actions, allocation, keeps_packed(storage)), storage_(std::move(storage)) {}
+      : Block(actions, allocation, keeps_packed(storage), behind(storage)), storage_(std::move(storage)) {}
   ~StoredBlock() {
     if (allocation_.data != nullptr || allocation_.bytes == 0) storage_.deallocate(allocation_);  // else it is away
   }
@@ -2007,11 +2002,6 @@ template <Storage S> class StoredBlock final : public Block {
       if (const void* whole = self(block).storage_.origin()) return whole;
     }
     return &block;
-  }
-  static Block* behind(const Block& block) noexcept requires LookingStorage<S> { return self(block).storage_.behind(); }
-  static constexpr auto behind_if_any() noexcept -> Block* (*)(const Block&) noexcept {
-    if constexpr (LookingStorage<S>) return &behind;
-    else return nullptr;
   }
   static std::optional<FilePlace> place_of(const Block& block, const void* address) {
     if constexpr (requires { { self(block).storage_.place_of(address) } -> std::same_as<std::optional<FilePlace>>; })
@@ -2056,12 +2046,16 @@ template <Storage S> class StoredBlock final : public Block {
   static constexpr BlockActions actions{
       .name = &name, .identity = StorageIdentity::of<S>(), .host_accessible = S::host_accessible, .writable = S::writable, .drop_pages = &drop_pages,
       .droppable = &droppable, .restorable = AllocatingStorage<S> && S::host_accessible, .retreats = CopiedStorage<S>, .retreat = &retreat,
-      .come_back = &come_back, .settle = &settle, .origin = &origin, .behind = behind_if_any(), .place_of = &place_of, .room_again = &room_again,
+      .come_back = &come_back, .settle = &settle, .origin = &origin, .place_of = &place_of, .room_again = &room_again,
       .give_back = &give_back};
 
   static bool keeps_packed(const S& storage) noexcept {
     if constexpr (requires { { storage.keeps_packed } -> std::convertible_to<bool>; }) return storage.keeps_packed;
     else return static_cast<void>(storage), true;
+  }
+  static Block* behind(const S& storage) noexcept {
+    if constexpr (requires { { storage.behind() } -> std::same_as<Block*>; }) return storage.behind();
+    else return static_cast<void>(storage), nullptr;
   }
   struct Retreat { std::unique_ptr<std::byte[]> bytes; };
   struct Nowhere {};
@@ -12324,10 +12318,10 @@ template <Element T, Storage S> Operand<T> output(const SharedTensor<T, S>& tens
   if constexpr (S::host_accessible) tensor.block()->wait();
   return {tensor.unchecked_view(), tensor.block().get()};
 }
-// An input repeated to `shape` without a copy.
-template <class T> Operand<T> broadcast_to(const Operand<T>& operand, const Shape& shape) {
+// An input repeated to `shape` without a copy. `what` begins the error's text.
+template <class T> Operand<T> broadcast_to(const Operand<T>& operand, const Shape& shape, const char* what = "shape") {
   if (operand.shape() == shape) return operand;
-  return operand.with(broadcast_to(operand.view.layout(), shape));
+  return operand.with(broadcast_to(operand.view.layout(), shape, what));
 }
 
 // The one backend of all operands; a compile-time error where there are two.
@@ -12455,7 +12449,8 @@ inline Shape attention_shape(const Shape& q, const Shape& k, const Shape& v) {
     if (groups > 1 && !result.empty() && result.back() > 1) result[result.rank() - 1] = q[q.rank() - 3];
     return result;
   };
-  Shape result = broadcast(broadcast(batch(q), batch(k)), batch(v));
+  constexpr const char* what = "attention: leading axes";
+  Shape result = broadcast(broadcast(batch(q), batch(k), what), batch(v), what);
   result.append(q[q.rank() - 2]);
   result.append(v.back());
   return result;
@@ -12475,7 +12470,7 @@ inline AttentionLayouts attention_layouts(AttentionLayouts given, const Shape& r
     Shape scores = batch;
     scores.append(rows);
     scores.append(keys);
-    given.mask = broadcast_to(given.mask, scores);
+    given.mask = broadcast_to(given.mask, scores, "attention: a mask of shape");
   }
   const std::size_t groups = head_groups(given.q.shape, given.k.shape, given.v.shape);
   if (groups > 1) {
@@ -12988,7 +12983,7 @@ template <class Out, class Expression, class... In> struct MapArguments {
 namespace detail {
 template <TensorLike... X> Shape broadcast_shapes(const X&... tensors) {
   Shape shape;
-  ((shape = broadcast(shape, as_tensor(tensors).shape())), ...);
+  ((shape = broadcast(shape, as_tensor(tensors).shape(), "map: shapes")), ...);
   return shape;
 }
 template <class Out, class Function, class... In> using map_result = chosen_element<
@@ -13005,7 +13000,7 @@ void map_into(SharedTensor<Out, S> out, const Function& function, const X&... in
   const auto expression = expr::record<sizeof...(X)>(function);
   static_assert(expr::arity<std::remove_const_t<decltype(expression)>> <= sizeof...(X), "the expression uses more operands than map was given");
   const MapArguments<Out, std::remove_const_t<decltype(expression)>, element_type_of<X>...> arguments{
-      expression, {broadcast_to(input(in), out.shape())...}, output(out)};
+      expression, {broadcast_to(input(in), out.shape(), "map: an input of shape")...}, output(out)};
   prepare<Backend>(input(in)...);
   backend_at<Backend>(out).map(arguments);
 }
@@ -13069,7 +13064,7 @@ inline MatmulShapes matmul_shapes(Layout a, Layout b) {
   if (a.shape[rank_a - 1] != b.shape[rank_b - 2])
     raise<ShapeError>(Text{"matmul of ", given_a, " and ", given_b, ": the inner dimensions are ", a.shape[rank_a - 1], " and ", b.shape[rank_b - 2],
                            " but must be equal; transpose() the operand that is stored the other way round"});
-  MatmulShapes shapes{a, b, broadcast(a.shape.part(0, rank_a - 2), b.shape.part(0, rank_b - 2)), {}, {}};
+  MatmulShapes shapes{a, b, broadcast(a.shape.part(0, rank_a - 2), b.shape.part(0, rank_b - 2), "matmul: batch axes"), {}, {}};
   shapes.full = shapes.batch;
   shapes.full.append(a.shape[rank_a - 2]);
   shapes.full.append(b.shape[rank_b - 1]);
@@ -13082,6 +13077,8 @@ inline MatmulShapes matmul_shapes(Layout a, Layout b) {
 inline bool are_matrices(const Shape& a, const Shape& b, const Shape& out) {
   return a.rank() == 2 && b.rank() == 2 && out.rank() == 2 && a[1] == b[0] && out[0] == a[0] && out[1] == b[1];
 }
+// Begins the error where one does not broadcast.
+inline constexpr const char* epilogue_operand = "matmul: an epilogue's operand of shape";
 inline Layout broadcast_batch(const Layout& layout, const Shape& batch) {
   Shape shape = batch;
   shape.append(layout.shape[layout.shape.rank() - 2]);
@@ -13111,7 +13108,7 @@ void matmul_into(const SharedTensor<Out, S>& out, const A& a, const B& b, const 
     };
     // Two matrices that fit need no other layouts than their own: a product of 16 x 16 takes less time than making some.
     if (detail::are_matrices(as_tensor(a).shape(), as_tensor(b).shape(), out.shape()))
-      return run({input(a), input(b), expression, {broadcast_to(input(extra), out.shape())...}, output(out)});
+      return run({input(a), input(b), expression, {broadcast_to(input(extra), out.shape(), detail::epilogue_operand)...}, output(out)});
     const auto shapes = detail::matmul_shapes(as_tensor(a).unchecked_view().layout(), as_tensor(b).unchecked_view().layout());
     check_output_shape("matmul", shapes.result, out.shape());
     // Vectors get their missing axis back, in out and in the extra operands alike.
@@ -13123,7 +13120,7 @@ void matmul_into(const SharedTensor<Out, S>& out, const A& a, const B& b, const 
     };
     const auto restore = [&](const auto& operand) { return operand.with(restored(operand.view.layout())); };
     run({input(a).with(detail::broadcast_batch(shapes.a, shapes.batch)), input(b).with(detail::broadcast_batch(shapes.b, shapes.batch)), expression,
-         {restore(broadcast_to(input(extra), shapes.result))...}, restore(output(out))});
+         {restore(broadcast_to(input(extra), shapes.result, detail::epilogue_operand))...}, restore(output(out))});
 }
 
 // epilogue(a · b, extra...) as a new tensor, e.g. matmul(x, w, [](auto acc, auto bias) { return gelu(acc + bias); }, bias).
@@ -13582,7 +13579,7 @@ void run_quantized_matmul(const SharedTensor<Out, S>& out, const ProductOperand<
       product_parameter(a.zero_point, shapes.a.shape, shapes.batch, 1),
       right_parameter(b.zero_point),
       expression,
-      {restore(broadcast_to(input(extra), shapes.result))...},
+      {restore(broadcast_to(input(extra), shapes.result, epilogue_operand))...},
       restore(output(out)),
       pairs_along_k};
   prepare<Backend>(a.elements, a.scale, a.zero_point, b.elements, b.scale, b.zero_point, input(extra)...);
@@ -13830,8 +13827,9 @@ void rotary_into(SharedTensor<Out, S> out, const X& x, const Cosine& cosine, con
   Shape angles = shape;
   angles[angles.rank() - 1] = table.back();
   const auto part = [&](const auto& operand, bool second) { return operand.with(detail::rotary_half(operand.view.layout(), half, second, pairs)); };
-  const RotaryArguments<In, Table, Out> arguments{part(input(x), false), part(input(x), true), broadcast_to(input(cosine), angles),
-                                                  broadcast_to(input(sine), angles), part(output(out), false), part(output(out), true)};
+  constexpr const char* what = "rotary: a cosine of shape";
+  const RotaryArguments<In, Table, Out> arguments{part(input(x), false), part(input(x), true), broadcast_to(input(cosine), angles, what),
+                                                  broadcast_to(input(sine), angles, what), part(output(out), false), part(output(out), true)};
   prepare<Backend>(input(x), input(cosine), input(sine));
   decltype(auto) backend = backend_at<Backend>(out);
   backend.rotary(arguments);

@@ -8409,6 +8409,7 @@ namespace cotenant::vulkan {
 struct CooperativeTile {
   std::uint32_t rows = 128, columns = 256, depth = 32, part_rows = 64, part_columns = 64, m = 16, n = 16, k = 16, subgroup = 32;
   bool unrolled = false;     // of the steps in a block: more registers and a longer compilation
+  std::uint32_t blocks = 1;  // of each operand in shared memory: one comes in while another is multiplied
   std::uint32_t stripe = 8;  // rows of tiles that workgroups walk through side by side
 
   std::uint32_t subgroups() const { return rows / part_rows * (columns / part_columns); }
@@ -8419,6 +8420,7 @@ struct CooperativeTile {
   TileExtent extent() const { return {rows, columns, depth}; }
   KernelKey key() const {
     KernelKey text("coop ", rows, 'x', columns, 'x', depth, ' ', part_rows, 'x', part_columns, ' ', m, 'x', n, 'x', k, unrolled ? "u" : "");
+    if (blocks != 1) text.append(" blocks", blocks);
     if (stripe != 8) text.append(" stripe", stripe);
     return text;
   }
@@ -8480,13 +8482,14 @@ class CooperativeSide {
   void fetch(Value depth, bool guarded) {
     for (std::uint32_t item = 0; item < registers_.size(); ++item) read(item, depth, guarded);
   }
-  void put(const Shared& shared) {
-    for (std::uint32_t item = 0; item < registers_.size(); ++item) shared.store(place(item).in_shared + begin_, registers_[item].get());
+  // To the block that begins at word `block`.
+  void put(const Shared& shared, Value block) {
+    for (std::uint32_t item = 0; item < registers_.size(); ++item) shared.store(place(item).in_shared + begin_ + block, registers_[item].get());
   }
-  // The matrix that starts at `across` and at step kk (a multiple of its depth) of the block.
-  Value matrix(Type type, const Shared& shared, Value across, Value kk) const {
+  // The matrix that starts at `across` and at step kk (a multiple of its depth) of that block.
+  Value matrix(Type type, const Shared& shared, Value across, Value kk, Value block) const {
     const Value line = layout_.along_depth ? across : kk, element = layout_.along_depth ? kk : across;
-    const Value at = line / layout_.group * layout_.words + element / layout_.per_word + begin_;
+    const Value at = line / layout_.group * layout_.words + element / layout_.per_word + begin_ + block;
     using Order = spirv::CooperativeMatrixLayout;
     return spirv::load_matrix(type, shared.pointer(at), is_left_ == layout_.along_depth ? Order::RowMajor : Order::ColumnMajor, k_.constant(layout_.pitch));
   }
@@ -8502,7 +8505,13 @@ class CooperativeSide {
     if ((item + 1) * threads_ > count) index = spirv::min(index, count - 1);
     Value line = index / layout_.words, word = index % layout_.words;
     if (threads_ % layout_.words == 0 && count % threads_ == 0) {
-      const Value thread = k_.local_index(), first = thread / layout_.words;
+      const Value thread = k_.local_index();
+      Value first = thread / layout_.words;
+      // Eight threads at a time store into eight different banks: those of shorter lines take lines as far apart as a line is long.
+      if (layout_.along_depth && 8 % layout_.words == 0 && threads_ % (8 * layout_.words) == 0) {
+        const std::uint32_t together = 8 / layout_.words;
+        first = first / 8u * 8u + first % together * layout_.words + first / together % layout_.words;
+      }
       const std::uint32_t further = item * (threads_ / layout_.words);
       word = thread % layout_.words, line = first + further;
       if (further % layout_.group == 0)
@@ -8572,8 +8581,8 @@ inline spirv::Words emit_cooperative_product(const Target& target, const Product
   ProductFrame frame(k, code);
   const bool integers = size_of(code.a) == 1;
   const std::uint32_t size_a = Layout(tile, true, code.fetch_a, code.a).size(), size_b = Layout(tile, false, code.fetch_b, code.b).size();
-  const std::uint32_t strip_line = tile.strip_line(), strip = tile.strip();
-  const Shared shared = k.shared(k.vector(k.u32(), 4), std::max(size_a + size_b, tile.subgroups() * strip));
+  const std::uint32_t strip_line = tile.strip_line(), strip = tile.strip(), block = size_a + size_b;
+  const Shared shared = k.shared(k.vector(k.u32(), 4), std::max(tile.blocks * block, tile.subgroups() * strip));
   const spirv::Type component = code.a == DType::f16 ? k.module().f16() : code.a == DType::bf16 ? k.module().bf16() : k.module().integer(8, true);
   const spirv::Type sum_component = integers ? k.i32() : k.f32();
   using spirv::CooperativeMatrixUse;
@@ -8588,39 +8597,60 @@ inline spirv::Words emit_cooperative_product(const Target& target, const Product
     const Value part_row = part / (tile.columns / tile.part_columns) * tile.part_rows,
         part_column = part % (tile.columns / tile.part_columns) * tile.part_columns;
     const std::vector<Variable> sums = k.variables(down * over, spirv::zero_matrix(result));
-    const auto step = [&](Value kk) {
+    // Multiplies the matrices at step kk of the block that begins at word `from`.
+    const auto step = [&](Value kk, Value from) {
       std::vector<Value> values, as;
       for (const Variable& sum : sums) values.push_back(sum.get());
-      for (std::uint32_t i = 0; i < down; ++i) as.push_back(a.matrix(left, shared, part_row + i * tile.m, kk));
+      for (std::uint32_t i = 0; i < down; ++i) as.push_back(a.matrix(left, shared, part_row + i * tile.m, kk, from));
       for (std::uint32_t j = 0; j < over; ++j) {
-        const Value column = b.matrix(right, shared, part_column + j * tile.n, kk);
+        const Value column = b.matrix(right, shared, part_column + j * tile.n, kk, from);
         for (std::uint32_t i = 0; i < down; ++i) values[i * over + j] = spirv::multiply_add(as[i], column, values[i * over + j], signs);
       }
       for (std::size_t i = 0; i < sums.size(); ++i) sums[i].set(values[i]);
     };
+    const Value zero = k.constant(0u);
     const auto steps = [&](bool unrolled) {
-      if (unrolled) for (std::uint32_t kk = 0; kk < depth; kk += tile.k) step(k.constant(kk));
-      else k.loop(0u, depth, tile.k, step, LoopControl::DontUnroll);
+      if (unrolled) for (std::uint32_t kk = 0; kk < depth; kk += tile.k) step(k.constant(kk), zero);
+      else k.loop(0u, depth, tile.k, [&](Value kk) { step(kk, zero); }, LoopControl::DontUnroll);
     };
     const auto fetch = [&](Value from, bool guarded) { a.fetch(from, guarded), b.fetch(from, guarded); };
-    const auto put = [&] { k.barrier(), a.put(shared), b.put(shared), k.barrier(); };
-    // Whole blocks first: nothing in the loop asks where depth ends.
+    const auto put = [&](Value to) { a.put(shared, to), b.put(shared, to); };
+    const auto renew = [&] { k.barrier(), put(zero), k.barrier(); };
+    // Whole blocks first: nothing in the loops asks where depth ends. Under a condition on purpose: read without one, the next block took
+    // registers beside the last one's and the sums left them.
     const Value end = frame.from + (frame.to - frame.from) / depth * depth;
-    k.when(frame.from < end, [&] {
+    const auto fetch_if_any = [&](Value from) { k.when(from < end, [&] { fetch(from, false); }); };
+    // What shared memory moves limits both on an H100, 128 bytes a clock: for 32 steps of depth 128 x 128 sums of halves read 32 KiB of
+    // matrices, bring 16 and store 16, 512 clocks, and multiply for some 400. Twice as wide tiles, parts of 64 x 80 and more, subgroups
+    // that only bring blocks and blocks put away after the last step or before the first one were slower.
+    const auto one_by_one = [&] {
       fetch(frame.from, false);
       k.loop(frame.from, end, depth, [&](Value at) {
-        const Value next = at + depth;
-        put();
-        // Under a condition on purpose: read without one, the next block took registers beside the last one's and the sums left them.
-        // On an H100 a block costs what its parts cost, 36.6 us of matrices and 29.6 of bringing it for halves at 2048^3, of which 55 are
-        // left: neither two blocks in shared memory, nor subgroups that only bring them, nor matrices read a step ahead overlapped more.
-        k.when(next < end, [&] { fetch(next, false); });
+        renew();
+        fetch_if_any(at + depth);
         steps(tile.unrolled);
       });
-    });
+    };
+    // What was asked for a block ago goes to the other block between two steps, and the next one is asked for.
+    const auto by_turns = [&] {
+      fetch(frame.from, false);
+      put(zero);
+      fetch_if_any(frame.from + depth);
+      k.barrier();
+      const Variable turn = k.variable(zero);
+      k.loop(frame.from, end, depth, [&](Value at) {
+        const Value next = at + depth, now = turn.get(), then = block - now;
+        step(zero, now);
+        k.when(next < end, [&] { put(then), fetch_if_any(next + depth); });
+        for (std::uint32_t kk = tile.k; kk < depth; kk += tile.k) step(k.constant(kk), now);
+        turn.set(then);
+        k.barrier();
+      });
+    };
+    k.when(frame.from < end, [&] { tile.blocks == 2 ? by_turns() : one_by_one(); });
     k.when(end < frame.to, [&] {
       fetch(end, true);
-      put();
+      renew();
       steps(false);
     });
     // Which thread has which sum is the device's secret: they leave through shared memory, m rows of each subgroup at a time.
@@ -9256,18 +9286,19 @@ inline double cost_of(const RatedTile& choice, const MatrixProduct& product, std
   return sums + 1e6 + 4 * 9 * static_cast<double>(2 * splits + 1) * elements / static_cast<double>(multiprocessors);
 }
 
-// A tile on matrices of halves, and how long an H100's multiprocessor takes for 64 steps of depth with one workgroup of it alone and for
-// each one more beside that, in ns: of 25 tiles that were measured in 14 products of 128 to 4096, those that are the fastest somewhere.
-// Lines of 128 bytes along depth, whole lines of the cache, outweigh everything else: bytes take twice the depth in the same time.
+// A tile on matrices of halves, and how long an H100's multiprocessor takes for 64 steps of depth with one workgroup of it alone and with as
+// many as it takes at a time, in ns. Measured with 132 to 528 workgroups; those that were the fastest in any of 36 products of 32 to 8192.
 struct TimedTile {
   CooperativeTile tile;
-  double alone, further;
+  double alone, together;
+  std::size_t at_once;
 };
 inline constexpr TimedTile timed_tiles[] = {
-    {{128, 128, 64, 64, 64}, 1080, 850}, {{128, 96, 64, 64, 48}, 1000, 690}, {{96, 96, 64, 48, 48}, 735, 600},
-    {{64, 128, 64, 32, 64, 16, 16, 16, 32, true}, 645, 560}, {{96, 64, 64, 48, 32, 16, 16, 16, 32, true}, 490, 440},
-    {{64, 96, 64, 32, 48, 16, 16, 16, 32, true}, 495, 440}, {{64, 64, 64, 32, 32, 16, 16, 16, 32, true}, 370, 335},
-    {{32, 64, 64, 16, 32, 16, 16, 16, 32, true}, 320, 240}, {{32, 32, 128, 16, 16, 16, 16, 16, 32, false}, 205, 175}};
+    {{128, 128, 64, 64, 64}, 1080, 1550, 2}, {{128, 128, 32, 64, 64, 16, 16, 16, 32, true, 2}, 1250, 1480, 2}, {{128, 96, 64, 64, 48}, 870, 1320, 2},
+    {{96, 96, 64, 48, 48}, 690, 1110, 2}, {{64, 128, 64, 32, 64, 16, 16, 16, 32, true}, 608, 1000, 2},
+    {{96, 64, 64, 48, 32, 16, 16, 16, 32, true, 2}, 448, 810, 2}, {{64, 96, 64, 32, 48, 16, 16, 16, 32, true, 2}, 450, 820, 2},
+    {{64, 64, 64, 32, 32, 16, 16, 16, 32, true, 2}, 343, 928, 3}, {{32, 64, 64, 16, 32, 16, 16, 16, 32, true, 2}, 265, 890, 4},
+    {{32, 32, 128, 16, 16, 16, 16, 16, 32, true, 2}, 160, 450, 3}, {{32, 64, 64, 16, 32, 16, 16, 16, 32, true}, 291, 944, 4}};
 // The same tile for elements of a size: as many bytes of depth.
 constexpr CooperativeTile for_elements(CooperativeTile tile, std::size_t bytes) {
   if (bytes == 1) tile.depth *= 2, tile.k *= 2;
@@ -9276,28 +9307,69 @@ constexpr CooperativeTile for_elements(CooperativeTile tile, std::size_t bytes) 
 // Whether its blocks, however operands are read, its strips and its threads find room.
 inline bool fits(const Capabilities& device, const CooperativeTile& tile, DType a, DType b) {
   std::size_t words = tile.subgroups() * tile.strip();
-  for (const Fetch fetch : {Fetch::vector_depth, Fetch::vector_across})
-    words = std::max(words, std::size_t{CooperativeSide::Layout(tile, true, fetch, a).size()} + CooperativeSide::Layout(tile, false, fetch, b).size());
+  for (const Fetch fetch : {Fetch::vector_depth, Fetch::vector_across}) {
+    const std::size_t block = CooperativeSide::Layout(tile, true, fetch, a).size() + CooperativeSide::Layout(tile, false, fetch, b).size();
+    words = std::max(words, tile.blocks * block);
+  }
   return words * 16 <= device.shared_memory_bytes && tile.threads() <= device.max_workgroup_invocations;
 }
-// The least that a workgroup alone takes for a block of 128 bytes of depth from memory instead of the second-level cache, in which the
-// tiles were measured: of 64 x 64 sums 620 to 650 ns in BERT-base with 128 tokens, whose weights no cache holds. Others beside it compute meanwhile.
-inline constexpr double block_from_memory = 640;
-// The tile whose workgroups the busiest multiprocessor is done with first.
-inline CooperativeTile fastest_tile(const Capabilities& device, const MatrixProduct& product, std::size_t multiprocessors) {
-  const auto parts = [](std::size_t whole, std::size_t part) { return (whole + part - 1) / part; };
-  const DType a = product.a().type, b = product.b().type;
-  CooperativeTile fastest = for_elements(timed_tiles[std::size(timed_tiles) - 1].tile, size_of(a));
+// What products take by a tile, in ns beside what every product takes: within an eighth of what 25 products of 32 to 2048 rows, with right
+// sides that no cache holds, took by 17 tiles with depth in 1 to 12 parts. For choices, no prediction.
+class TileTimes {
+ public:
+  TileTimes(const TimedTile& choice, const MatrixProduct& product, std::size_t multiprocessors)
+      : choice_(choice), product_(product), multiprocessors_(multiprocessors), tile_(for_elements(choice.tile, size_of(product.a().type))),
+        tiles_(parts(product.rows, tile_.rows) * parts(product.columns, tile_.columns) * product.batches()) {}
+
+  const CooperativeTile& tile() const { return tile_; }
+  // How many parts there may be: of two blocks at least, where multiprocessors have nothing to do and the whole takes longer than any parts.
+  std::size_t most_splits(double whole) const {
+    return tiles_ < multiprocessors_ && whole > 2 * shortest_block() + joining(2) ? product_.depth / (2 * tile_.depth) : 1;
+  }
+  double of(std::size_t splits) const {
+    const std::size_t blocks = parts(parts(product_.depth, splits), tile_.depth);
+    const std::size_t workgroups = splits == 1 ? tiles_ : tiles_ * parts(product_.depth, blocks * tile_.depth);
+    const std::size_t most = std::max<std::size_t>(parts(workgroups, multiprocessors_), 1);  // of the busiest multiprocessor
+    double block = choice_.together;
+    if (most > choice_.at_once) block *= static_cast<double>(parts(most, choice_.at_once));
+    else block += (choice_.alone - choice_.together) * static_cast<double>(choice_.at_once - most) / static_cast<double>(choice_.at_once - 1);
+    const double time = std::max(block * choice_.tile.depth / 64, shortest_block()) * static_cast<double>(blocks);
+    return splits == 1 ? time : time + joining(splits);
+  }
+
+ private:
+  static std::size_t parts(std::size_t whole, std::size_t part) { return (whole + part - 1) / part; }
+  // A workgroup waits for memory at each block, less where the next one but one is asked for already.
+  double shortest_block() const { return tile_.blocks == 2 ? 640 : 800; }
+  // A second launch, and the parts' sums: written, read and written as one at 2.5 TB/s.
+  double joining(std::size_t splits) const {
+    return 2000 + 4 * 0.0004 * static_cast<double>((2 * splits + 1) * product_.rows * product_.columns * product_.batches());
+  }
+
+  const TimedTile& choice_;
+  const MatrixProduct& product_;
+  std::size_t multiprocessors_;
+  CooperativeTile tile_;
+  std::size_t tiles_;
+};
+// The tile and the number of parts of depth that take the least time.
+inline void choose_tile(const Capabilities& device, const MatrixProduct& product, std::size_t multiprocessors, ProductPlan& plan) {
+  const MatrixOperand &a = product.a(), &b = product.b();
+  // Half lines of the cache take as long as whole ones: blocks of fewer than 128 bytes of depth are for sides that lie across it.
+  const bool along_depth = std::abs(a.column) <= std::abs(a.row) && std::abs(b.row) <= std::abs(b.column);
+  plan.cooperative = for_elements(timed_tiles[std::size(timed_tiles) - 1].tile, size_of(a.type));
   double least = 0;
   for (const TimedTile& choice : timed_tiles) {
-    const CooperativeTile tile = for_elements(choice.tile, size_of(a));
-    if (!fits(device, tile, a, b)) continue;
-    const std::size_t tiles = parts(product.rows, tile.rows) * parts(product.columns, tile.columns) * product.batches();
-    const auto further = static_cast<double>(std::max<std::size_t>(parts(tiles, multiprocessors), 1) - 1);
-    const double time = std::max(choice.alone + choice.further * further, block_from_memory * 64 / choice.tile.depth);
-    if (least == 0 || time < least) least = time, fastest = tile;
+    if (along_depth && choice.tile.depth < 64) continue;
+    const TileTimes times(choice, product, multiprocessors);
+    const auto consider = [&](std::size_t splits, double time) {
+      if ((least != 0 && time >= least) || !fits(device, times.tile(), a.type, b.type)) return;
+      least = time, plan.cooperative = times.tile(), plan.splits = splits;
+    };
+    consider(1, times.of(1));
+    const std::size_t most = times.most_splits(least);
+    for (const std::size_t splits : {2, 3, 4, 6, 8, 12}) if (splits <= most) consider(splits, times.of(splits));
   }
-  return fastest;
 }
 
 }  // namespace detail
@@ -9322,9 +9394,12 @@ inline ProductPlan default_plan(const Capabilities& device, const MatrixProduct&
   }
   if (cooperates) {
     plan.kernel = ProductKernel::cooperative;
-    // A row of matrices that reads the right side once each; else whatever tile there is most room for.
-    plan.cooperative = product.rows <= few_rows ? detail::for_elements({16, 64, 128, 16, 16}, size_of(product.a().type))
-                                                : detail::fastest_tile(device, product, at_once);
+    if (product.rows > few_rows) {
+      detail::choose_tile(device, product, at_once, plan);
+      return plan;
+    }
+    // A row of matrices that reads the right side once each.
+    plan.cooperative = detail::for_elements({16, 64, 128, 16, 16}, size_of(product.a().type));
   } else {
     plan.kernel = ProductKernel::simt;
     plan.simt = {8, 8, 1, 1, 16, false};
