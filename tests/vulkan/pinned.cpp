@@ -76,6 +76,27 @@ TEST_CASE("copies between pinned tensors and the device have no part of the host
   }
 }
 
+TEST_CASE("the device fetches pinned bytes by itself where it has nothing else to do, and they are taken when the copy returns") {
+  const Checked gpu;
+  if (!gpu->capabilities().host_import) return;
+  const std::size_t count = vulkan::direct_copy / sizeof(float);
+  auto host = pinned(*gpu, std::vector<float>(count, 1.f), {count});
+  const auto there = empty<float>({count}, *gpu), other = empty<float>({count}, *gpu);
+  gpu->synchronize();
+  CHECK(gpu->device().idle());
+  copy_into(there, host);
+  CHECK(gpu->device().idle());
+  host.mutable_view()(count - 1) = 2.f;
+  CHECK(to_host(there) == std::vector<float>(count, 1.f));
+  // Behind other work nobody waits: the bytes go through staging memory.
+  map_into(other, [](auto x) { return x + 1.f; }, there);
+  copy_into(there, host);
+  host.mutable_view()(0) = 3.f;
+  CHECK(to_host(there)[0] == 1.f);
+  CHECK(to_host(there)[count - 1] == 2.f);
+  CHECK(to_host(other) == std::vector<float>(count, 2.f));
+}
+
 TEST_CASE("a pinned tensor may go while the device still writes to it, and gives its pages back") {
   const Checked gpu;
   {
