@@ -1,4 +1,4 @@
-// What the tests of product kernels have in common: devices that exist on paper only, codes, and the checker's verdict.
+// What the tests of product kernels have in common: devices and products that exist on paper only, codes, and the checker's verdict.
 #ifndef COTENANT_TESTS_VULKAN_KERNELS_PRODUCT_CODE_HPP
 #define COTENANT_TESTS_VULKAN_KERNELS_PRODUCT_CODE_HPP
 #include <doctest/doctest.h>
@@ -6,6 +6,7 @@
 #include <string>
 
 #include "../../error_text.hpp"
+#include "cotenant/vulkan/kernels/matrix_product.hpp"
 #include "cotenant/vulkan/kernels/product_frame.hpp"
 #include "cotenant/vulkan/module_check.hpp"
 
@@ -28,6 +29,17 @@ inline vulkan::Capabilities paper_device() {
                           {16, 16, 16, ComponentType::bfloat16, ComponentType::bfloat16, ComponentType::float32, ComponentType::float32, false, 3},
                           {16, 16, 32, ComponentType::sint8, ComponentType::sint8, ComponentType::sint32, ComponentType::sint32, false, 3}};
   return device;
+}
+// a [rows, depth] · b [depth, columns], row-major, at aligned addresses.
+inline vulkan::MatrixProduct product_of(std::size_t rows, std::size_t depth, std::size_t columns, DType type = DType::f16) {
+  vulkan::MatrixProduct product;
+  product.rows = rows, product.columns = columns, product.depth = depth;
+  product.operands.resize(3);
+  const auto set = [&](vulkan::MatrixOperand& x, std::size_t stride) {
+    x.type = type, x.row = static_cast<std::ptrdiff_t>(stride), x.column = 1;
+  };
+  set(product.a(), depth), set(product.b(), columns), set(product.out(), columns);
+  return product;
 }
 inline vulkan::ProductCode plain_code(DType a, DType b, DType out, vulkan::Fetch fetch_a, vulkan::Fetch fetch_b, std::size_t batch_rank = 0) {
   vulkan::ProductCode code;

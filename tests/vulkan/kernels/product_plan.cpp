@@ -6,17 +6,7 @@ namespace {
 using namespace cotenant;
 using namespace cotenant::vulkan;
 
-// a [rows, depth] · b [depth, columns], row-major, at aligned addresses.
-MatrixProduct product_of(std::size_t rows, std::size_t depth, std::size_t columns, DType type) {
-  MatrixProduct product;
-  product.rows = rows, product.columns = columns, product.depth = depth;
-  product.operands.resize(3);
-  const auto set = [&](MatrixOperand& x, std::size_t stride) {
-    x.type = type, x.row = static_cast<std::ptrdiff_t>(stride), x.column = 1;
-  };
-  set(product.a(), depth), set(product.b(), columns), set(product.out(), columns);
-  return product;
-}
+using test::product_of;
 
 TEST_CASE("the plan follows the device and the extents, the same every time") {
   const Capabilities gpu = test::paper_device();

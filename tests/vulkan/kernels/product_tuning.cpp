@@ -9,13 +9,7 @@ namespace {
 using namespace cotenant;
 using namespace cotenant::vulkan;
 
-MatrixProduct square(std::size_t n, DType type) {
-  MatrixProduct product;
-  product.rows = product.columns = product.depth = n;
-  product.operands.resize(3);
-  for (MatrixOperand& x : product.operands) x.type = type, x.row = static_cast<std::ptrdiff_t>(n), x.column = 1;
-  return product;
-}
+MatrixProduct square(std::size_t n, DType type) { return test::product_of(n, n, n, type); }
 
 TEST_CASE("candidates fit the device, the default one is first") {
   const Capabilities gpu = test::paper_device();
