@@ -13158,7 +13158,7 @@ class BlockSplit {
   BlockSplit(const Shape& x, bool packed, const Shape& parameter, const Shape& other) : x_(x) {
     for (const Shape* shape : {&parameter, &other})
       if (shape->rank() > x.rank())
-        raise<ShapeError>(Text{"quantisation parameters of shape ", *shape, " have more dimensions than the values' ", x});
+        raise<ShapeError>(Text{"quantize and dequantize: parameters of shape ", *shape, " have more dimensions than the values' ", x});
     for (std::size_t axis = 0; axis < x.rank(); ++axis) {
       const bool pairs = packed && axis + 1 == x.rank();
       std::size_t sizes[] = {block_size(parameter, axis), block_size(other, axis), pairs ? std::size_t{2} : std::size_t{1}};
@@ -13203,7 +13203,7 @@ class BlockSplit {
     const std::size_t missing = x_.rank() - parameter.rank(), blocks = axis < missing ? 1 : parameter[axis - missing];
     if (blocks == x_[axis]) return 1;
     if (blocks == 0 || x_[axis] % blocks != 0)
-      raise<ShapeError>(Text{"quantisation parameters of shape ", parameter, " do not divide values of shape ", x_, " into equal blocks"});
+      raise<ShapeError>(Text{"quantize and dequantize: parameters of shape ", parameter, " do not divide values of shape ", x_, " into equal blocks"});
     return x_[axis] / blocks;
   }
   void append(std::size_t axis, std::size_t extent, std::size_t step) {
@@ -13510,7 +13510,7 @@ template <class T> Operand<T> product_parameter(const Operand<T>& parameter, con
   fits = fits && (layout.shape[other] == values[other] || layout.shape[other] == 1) && (blocks == 1 || (blocks != 0 && extent % blocks == 0) ||
       blocks == extent);
   if (!fits)
-    raise<ShapeError>(Text{"a product takes scales and zero points per tensor, per row of the left or column of the right operand, and per block of K, ",
+    raise<ShapeError>(Text{"matmul takes scales and zero points per tensor, per row of the left or column of the right operand, and per block of K, ",
                            "but values of shape ", values, " have parameters of shape ", given});
   Shape shape = batch;
   shape.append(rank - 2 == depth ? blocks : values[other]);

@@ -9154,17 +9154,18 @@ constexpr CooperativeTile for_elements(CooperativeTile tile, std::size_t bytes) 
 class TileTimes {
  public:
   TileTimes(const TimedTile& choice, const MatrixProduct& product, std::size_t multiprocessors)
-      : choice_(choice), product_(product), multiprocessors_(multiprocessors), tile_(for_elements(choice.tile, size_of(product.a().type))),
+      : choice_(choice), multiprocessors_(multiprocessors), depth_(product.depth), elements_(product.rows * product.columns * product.batches()),
+        tile_(for_elements(choice.tile, size_of(product.a().type))),
         tiles_(parts(product.rows, tile_.rows) * parts(product.columns, tile_.columns) * product.batches()) {}
 
   const CooperativeTile& tile() const { return tile_; }
   // How many parts there may be: of two blocks at least, where multiprocessors have nothing to do and the whole takes longer than any parts.
   std::size_t most_splits(double whole) const {
-    return tiles_ < multiprocessors_ && whole > 2 * shortest_block() + joining(2) ? product_.depth / (2 * tile_.depth) : 1;
+    return tiles_ < multiprocessors_ && whole > 2 * shortest_block() + joining(2) ? depth_ / (2 * tile_.depth) : 1;
   }
   double of(std::size_t splits) const {
-    const std::size_t blocks = parts(parts(product_.depth, splits), tile_.depth);
-    const std::size_t workgroups = splits == 1 ? tiles_ : tiles_ * parts(product_.depth, blocks * tile_.depth);
+    const std::size_t blocks = parts(parts(depth_, splits), tile_.depth);
+    const std::size_t workgroups = splits == 1 ? tiles_ : tiles_ * parts(depth_, blocks * tile_.depth);
     const std::size_t most = std::max<std::size_t>(parts(workgroups, multiprocessors_), 1);  // of the busiest multiprocessor
     double block = choice_.together;
     if (most > choice_.at_once) block *= static_cast<double>(parts(most, choice_.at_once));
@@ -9179,12 +9180,11 @@ class TileTimes {
   double shortest_block() const { return tile_.blocks == 2 ? 640 : 800; }
   // A second launch, and the parts' sums: written, read and written as one at 2.5 TB/s.
   double joining(std::size_t splits) const {
-    return 2000 + 4 * 0.0004 * static_cast<double>((2 * splits + 1) * product_.rows * product_.columns * product_.batches());
+    return 2000 + 4 * 0.0004 * static_cast<double>((2 * splits + 1) * elements_);
   }
 
   const TimedTile& choice_;
-  const MatrixProduct& product_;
-  std::size_t multiprocessors_;
+  std::size_t multiprocessors_, depth_, elements_;
   CooperativeTile tile_;
   std::size_t tiles_;
 };

@@ -25,7 +25,7 @@ class BlockSplit {
   BlockSplit(const Shape& x, bool packed, const Shape& parameter, const Shape& other) : x_(x) {
     for (const Shape* shape : {&parameter, &other})
       if (shape->rank() > x.rank())
-        raise<ShapeError>(Text{"quantisation parameters of shape ", *shape, " have more dimensions than the values' ", x});
+        raise<ShapeError>(Text{"quantize and dequantize: parameters of shape ", *shape, " have more dimensions than the values' ", x});
     for (std::size_t axis = 0; axis < x.rank(); ++axis) {
       const bool pairs = packed && axis + 1 == x.rank();
       std::size_t sizes[] = {block_size(parameter, axis), block_size(other, axis), pairs ? std::size_t{2} : std::size_t{1}};
@@ -70,7 +70,7 @@ class BlockSplit {
     const std::size_t missing = x_.rank() - parameter.rank(), blocks = axis < missing ? 1 : parameter[axis - missing];
     if (blocks == x_[axis]) return 1;
     if (blocks == 0 || x_[axis] % blocks != 0)
-      raise<ShapeError>(Text{"quantisation parameters of shape ", parameter, " do not divide values of shape ", x_, " into equal blocks"});
+      raise<ShapeError>(Text{"quantize and dequantize: parameters of shape ", parameter, " do not divide values of shape ", x_, " into equal blocks"});
     return x_[axis] / blocks;
   }
   void append(std::size_t axis, std::size_t extent, std::size_t step) {

@@ -78,7 +78,7 @@ template <class T> Operand<T> product_parameter(const Operand<T>& parameter, con
   fits = fits && (layout.shape[other] == values[other] || layout.shape[other] == 1) && (blocks == 1 || (blocks != 0 && extent % blocks == 0) ||
       blocks == extent);
   if (!fits)
-    raise<ShapeError>(Text{"a product takes scales and zero points per tensor, per row of the left or column of the right operand, and per block of K, ",
+    raise<ShapeError>(Text{"matmul takes scales and zero points per tensor, per row of the left or column of the right operand, and per block of K, ",
                            "but values of shape ", values, " have parameters of shape ", given});
   Shape shape = batch;
   shape.append(rank - 2 == depth ? blocks : values[other]);
